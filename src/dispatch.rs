@@ -1,0 +1,94 @@
+//! Which daemon or tool a command line means.
+
+use std::path::Path;
+use std::process::ExitCode;
+
+/// One entry of the command line: its word, what it is for, and what runs it.
+struct Command {
+    word: &'static str,
+    about: &'static str,
+    run: fn(Vec<String>) -> ExitCode,
+}
+
+/// The subcommands in the order in which `--help` shows them.
+static COMMANDS: &[Command] = &[
+    Command {
+        word: "lb",
+        about: "the load balancer (haproxy-style configuration)",
+        run: lb::command,
+    },
+    Command {
+        word: "vip",
+        about: "the VRRP daemon (keepalived-style configuration)",
+        run: vip::command,
+    },
+    Command {
+        word: "broker",
+        about: "the AMQP 0-9-1 broker",
+        run: broker::command,
+    },
+    Command {
+        word: "ctl",
+        about: "talk to a broker node, in rabbitmqctl's words",
+        run: broker::ctl,
+    },
+];
+
+/// Names of links under which the binary acts as another program.
+static LINKS: &[(&str, fn(Vec<String>) -> ExitCode)] = &[
+    ("haproxy", lb::command),
+    ("keepalived", vip::command),
+    ("rabbitmqctl", broker::ctl),
+    ("rabbitmq-diagnostics", broker::diagnostics),
+    ("rabbitmq-plugins", broker::plugins),
+    ("rabbitmq-server", broker::server),
+];
+
+/// Runs what `program args...` asks for and gives its exit status.
+pub fn run(program: &str, mut args: Vec<String>) -> ExitCode {
+    let name = Path::new(program).file_name().and_then(|n| n.to_str());
+    if let Some((_, act)) = LINKS.iter().find(|(link, _)| Some(*link) == name) {
+        return act(args);
+    }
+    if args.is_empty() {
+        eprint!("{}", usage());
+        return ExitCode::from(64);
+    }
+    let word = args.remove(0);
+    if let Some(command) = COMMANDS.iter().find(|c| c.word == word) {
+        return (command.run)(args);
+    }
+    match word.as_str() {
+        "-h" | "--help" | "help" => {
+            print!("{}", usage());
+            ExitCode::SUCCESS
+        }
+        "-V" | "--version" | "version" => {
+            println!("evenkeel {}", env!("CARGO_PKG_VERSION"));
+            ExitCode::SUCCESS
+        }
+        _ => unknown(&word),
+    }
+}
+
+fn unknown(word: &str) -> ExitCode {
+    let near = conf::suggest::nearest(word, COMMANDS.iter().map(|c| c.word));
+    let hint = near.map_or(String::new(), |n| format!("; did you mean `{n}`?"));
+    eprintln!(
+        "evenkeel: there is no command `{word}`{hint}\n\n{}",
+        usage()
+    );
+    ExitCode::from(64)
+}
+
+fn usage() -> String {
+    let mut text = String::from(
+        "Evenkeel: one stable endpoint for the clients of a message cluster\n\n\
+         Usage: evenkeel COMMAND [ARGUMENTS]\n\nCommands:\n",
+    );
+    for command in COMMANDS {
+        text.push_str(&format!("  {:<8} {}\n", command.word, command.about));
+    }
+    text.push_str("\n`evenkeel COMMAND --help` tells more.\n");
+    text
+}
