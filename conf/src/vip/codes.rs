@@ -1,0 +1,73 @@
+//! Codes of the VRRP daemon's language.
+
+use crate::code::Code;
+
+/// `E2xxx`.
+pub static CODES: &[Code] = &[
+    Code {
+        id: "E2001",
+        title: "a virtual router is incomplete",
+        explanation: "A vrrp_instance needs `interface` and `virtual_router_id`. keepalived \
+                      skips such an instance or refuses the file without naming a line.",
+    },
+    Code {
+        id: "E2002",
+        title: "a value that keepalived replaces in silence",
+        explanation: "keepalived runs with another value than the one written (a priority of \
+                      300 becomes 100, a password is cut to 8 characters, a bad address is \
+                      skipped). Here it is an error, because the two hosts of a pair then \
+                      disagree with their files. `--lenient` runs with keepalived's value and \
+                      warns.",
+    },
+    Code {
+        id: "E2003",
+        title: "two things of one name or number",
+        explanation: "Two instances share a name, or two instances of one address family share \
+                      a virtual_router_id on one interface, or two scripts share a name. Both \
+                      places are shown.",
+    },
+    Code {
+        id: "E2004",
+        title: "a reference to nothing",
+        explanation: "A track_script, track_process, track_file, track_lb or group entry names \
+                      something that is not defined. keepalived drops the entry and then tracks \
+                      nothing.",
+    },
+    Code {
+        id: "E2005",
+        title: "options that contradict each other",
+        explanation: "Both places are shown: for example nopreempt with `state MASTER`, an \
+                      advertisement interval with a fraction in VRRPv2, a virtual address of \
+                      another family than the instance's.",
+    },
+    Code {
+        id: "E2006",
+        title: "LVS is not part of this daemon",
+        explanation: "virtual_server blocks and their checkers configure the kernel's load \
+                      balancer. This daemon moves addresses only; balance with `evenkeel lb`, \
+                      or leave the blocks to keepalived and start this daemon with `--skip-lvs`.",
+    },
+    Code {
+        id: "E2007",
+        title: "high skew",
+        explanation: "A backup waits its skew time, (256 - priority)/256 of an advertisement \
+                      interval, before it takes over from a master that leaves. With priorities \
+                      near 100 that is 0.6 s of the interval, with 254 and 250 it is 0.02 s. Two \
+                      Evenkeel hosts hand over without that wait; with a keepalived peer the \
+                      priorities decide.",
+    },
+    Code {
+        id: "E2008",
+        title: "has no effect here",
+        explanation: "The keyword is keepalived's and accepted so that the file loads, but there \
+                      is nothing in this daemon that it would change (mail alerts, SNMP, process \
+                      priorities that the service manager sets).",
+    },
+    Code {
+        id: "E2009",
+        title: "the two hosts' files disagree",
+        explanation: "`evenkeel vip lint A B` compares the files of a pair. Virtual router id, \
+                      version, interval, address list and authentication must agree, priorities \
+                      must differ.",
+    },
+];
