@@ -1,4 +1,8 @@
-//! The crate's front page; see its modules.
+//! The TCP load balancer: reads an haproxy-style configuration and acts on it.
+//!
+//! `core` decides; everything beside it acts.
+
+pub mod core;
 
 use std::process::ExitCode;
 

@@ -1,0 +1,560 @@
+//! What one check's results say about a server: rise and fall counting.
+//!
+//! A [`Health`] is a number from 0 to `rise + fall - 1`; the server may run
+//! while it is at least `rise`. A failure takes one off, and everything once it
+//! falls below `rise`; a success adds one, and everything once it reaches
+//! `rise`. So `fall` failures in a row take a server down and `rise` successes
+//! bring it back, and anything between shows as `UP 2/3` or `DOWN 1/2`.
+//!
+//! Not here: connecting, scheduling (`probe`) or the server's state (`state`).
+
+use std::time::Duration;
+
+/// What a finished check found, with the names operators know.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[repr(u8)]
+pub enum CheckStatus {
+    /// No check is configured.
+    Unknown = 0,
+    /// No check has finished yet.
+    Initializing = 1,
+    /// Live traffic showed enough errors in a row (`observe`).
+    Analysis = 4,
+    /// The local side could not make a socket.
+    SocketError = 5,
+    /// The connection was established.
+    L4Ok = 6,
+    /// Nothing answered the connection attempt in time.
+    L4Timeout = 7,
+    /// The connection was refused or the host unreachable.
+    L4Connection = 8,
+    /// The TLS handshake went well.
+    L6Ok = 9,
+    /// The TLS handshake did not finish in time.
+    L6Timeout = 10,
+    /// The TLS handshake failed.
+    L6Response = 11,
+    /// The answer did not come in time.
+    L7Timeout = 12,
+    /// The answer made no sense.
+    L7Response = 13,
+    /// The answer was the expected one.
+    L7Ok = 15,
+    /// The answer was good but asks for no new sessions.
+    L7OkConditional = 16,
+    /// The answer was well formed and said no.
+    L7Status = 17,
+    /// The external command could not run.
+    ProcessError = 18,
+    /// The external command did not end in time.
+    ProcessTimeout = 19,
+    /// The external command succeeded.
+    ProcessOk = 20,
+}
+
+impl CheckStatus {
+    /// The short name in statistics: `L4OK`.
+    pub fn name(self) -> &'static str {
+        match self {
+            CheckStatus::Unknown => "UNK",
+            CheckStatus::Initializing => "INI",
+            CheckStatus::Analysis => "HANA",
+            CheckStatus::SocketError => "SOCKERR",
+            CheckStatus::L4Ok => "L4OK",
+            CheckStatus::L4Timeout => "L4TOUT",
+            CheckStatus::L4Connection => "L4CON",
+            CheckStatus::L6Ok => "L6OK",
+            CheckStatus::L6Timeout => "L6TOUT",
+            CheckStatus::L6Response => "L6RSP",
+            CheckStatus::L7Timeout => "L7TOUT",
+            CheckStatus::L7Response => "L7RSP",
+            CheckStatus::L7Ok => "L7OK",
+            CheckStatus::L7OkConditional => "L7OKC",
+            CheckStatus::L7Status => "L7STS",
+            CheckStatus::ProcessError => "PROCERR",
+            CheckStatus::ProcessTimeout => "PROCTOUT",
+            CheckStatus::ProcessOk => "PROCOK",
+        }
+    }
+
+    /// The sentence of log lines and tooltips: `Layer4 check passed`.
+    pub fn description(self) -> &'static str {
+        match self {
+            CheckStatus::Unknown => "Unknown",
+            CheckStatus::Initializing => "Initializing",
+            CheckStatus::Analysis => "Health analyze",
+            CheckStatus::SocketError => "Socket error",
+            CheckStatus::L4Ok => "Layer4 check passed",
+            CheckStatus::L4Timeout => "Layer4 timeout",
+            CheckStatus::L4Connection => "Layer4 connection problem",
+            CheckStatus::L6Ok => "Layer6 check passed",
+            CheckStatus::L6Timeout => "Layer6 timeout",
+            CheckStatus::L6Response => "Layer6 invalid response",
+            CheckStatus::L7Timeout => "Layer7 timeout",
+            CheckStatus::L7Response => "Layer7 invalid response",
+            CheckStatus::L7Ok => "Layer7 check passed",
+            CheckStatus::L7OkConditional => "Layer7 check conditionally passed",
+            CheckStatus::L7Status => "Layer7 wrong status",
+            CheckStatus::ProcessError => "External check error",
+            CheckStatus::ProcessTimeout => "External check timeout",
+            CheckStatus::ProcessOk => "External check passed",
+        }
+    }
+
+    /// What it means for the server.
+    pub fn result(self) -> CheckResult {
+        match self {
+            CheckStatus::Unknown | CheckStatus::Initializing => CheckResult::Unknown,
+            CheckStatus::L4Ok | CheckStatus::L6Ok | CheckStatus::L7Ok | CheckStatus::ProcessOk => {
+                CheckResult::Passed
+            }
+            CheckStatus::L7OkConditional => CheckResult::ConditionallyPassed,
+            CheckStatus::Analysis
+            | CheckStatus::SocketError
+            | CheckStatus::L4Timeout
+            | CheckStatus::L4Connection
+            | CheckStatus::L6Timeout
+            | CheckStatus::L6Response
+            | CheckStatus::L7Timeout
+            | CheckStatus::L7Response
+            | CheckStatus::L7Status
+            | CheckStatus::ProcessError
+            | CheckStatus::ProcessTimeout => CheckResult::Failed,
+        }
+    }
+
+    /// The number of `show servers state`.
+    pub fn number(self) -> u8 {
+        self as u8
+    }
+
+    /// Whether an answer of the application was seen, so that its code and
+    /// text are worth showing.
+    pub fn has_answer(self) -> bool {
+        self >= CheckStatus::L7Ok
+    }
+
+    /// By the short name (`tcp-check expect ... error-status L7STS`); the
+    /// names of finished checks only.
+    pub fn by_name(name: &str) -> Option<CheckStatus> {
+        const FINISHED: [CheckStatus; 12] = [
+            CheckStatus::SocketError,
+            CheckStatus::L4Ok,
+            CheckStatus::L4Timeout,
+            CheckStatus::L4Connection,
+            CheckStatus::L6Ok,
+            CheckStatus::L6Timeout,
+            CheckStatus::L6Response,
+            CheckStatus::L7Timeout,
+            CheckStatus::L7Response,
+            CheckStatus::L7Ok,
+            CheckStatus::L7OkConditional,
+            CheckStatus::L7Status,
+        ];
+        FINISHED.into_iter().find(|status| status.name() == name)
+    }
+}
+
+/// What a status means, as numbered in `show servers state`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum CheckResult {
+    /// Not known yet.
+    Unknown = 0,
+    /// The server failed the check.
+    Failed = 2,
+    /// The server passed the check.
+    Passed = 3,
+    /// The server passed, but wants no new sessions.
+    ConditionallyPassed = 4,
+}
+
+/// Where a check's counter stands at start (`init-state`).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum InitState {
+    /// Up, and one failure takes it down.
+    #[default]
+    Up,
+    /// Up, with all failures left.
+    FullyUp,
+    /// Down, and one success brings it up.
+    Down,
+    /// Down, with all successes to come.
+    FullyDown,
+}
+
+/// One finished check.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Outcome {
+    /// What was found.
+    pub status: CheckStatus,
+    /// The application's code (an HTTP status, an SMTP code, an exit status).
+    pub code: u32,
+    /// More in words; empty for none.
+    pub description: String,
+    /// From the check's start to its end; nothing for a result that no check
+    /// took (`observe`).
+    pub duration: Option<Duration>,
+}
+
+impl Outcome {
+    /// An outcome without code and text.
+    pub fn new(status: CheckStatus, duration: Duration) -> Outcome {
+        Outcome {
+            status,
+            code: 0,
+            description: String::new(),
+            duration: Some(duration),
+        }
+    }
+}
+
+/// What a recorded outcome asks of the server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// Let it be stopped.
+    Stop,
+    /// Let it run.
+    Run,
+    /// Let it finish its sessions without new ones.
+    Drain,
+    /// Nothing yet: more results are needed.
+    Wait,
+}
+
+/// What [`Health::record`] did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Recorded {
+    /// What to do with the server now.
+    pub verdict: Verdict,
+    /// A failure that counts in `chkfail`.
+    pub counts_as_failure: bool,
+    /// The counter moved or the status differs from the last: worth a line
+    /// under `option log-health-checks`.
+    pub changed: bool,
+}
+
+/// The counter of one check and its last result.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Health {
+    rise: u32,
+    fall: u32,
+    value: u32,
+    agent: bool,
+    status: CheckStatus,
+    code: u32,
+    description: String,
+    duration: Option<Duration>,
+    /// The configuration has this check.
+    pub configured: bool,
+    /// Results count and checks run (`enable health`).
+    pub enabled: bool,
+    /// The server is in maintenance, checks rest.
+    pub paused: bool,
+    /// A check is under way.
+    pub running: bool,
+}
+
+impl Health {
+    /// A configured and enabled check: `rise` successes bring up, `fall`
+    /// failures take down (both at least 1).
+    pub fn new(rise: u32, fall: u32, start: InitState) -> Health {
+        let (rise, fall) = (rise.max(1), fall.max(1));
+        let mut health = Health {
+            rise,
+            fall,
+            value: 0,
+            agent: false,
+            status: CheckStatus::Initializing,
+            code: 0,
+            description: String::new(),
+            duration: None,
+            configured: true,
+            enabled: true,
+            paused: false,
+            running: false,
+        };
+        health.value = match start {
+            InitState::Up => rise,
+            InitState::FullyUp => health.top(),
+            InitState::Down => rise - 1,
+            InitState::FullyDown => 0,
+        };
+        health
+    }
+
+    /// The place of a check that is not configured: always full.
+    pub fn unchecked() -> Health {
+        let mut health = Health::new(1, 1, InitState::Up);
+        health.status = CheckStatus::Unknown;
+        health.configured = false;
+        health.enabled = false;
+        health
+    }
+
+    /// The counter of an agent: only an explicit word of the agent
+    /// ([`CheckStatus::L7Status`]) takes the server down, trouble in reaching
+    /// the agent does not.
+    pub fn agent(rise: u32, fall: u32) -> Health {
+        Health {
+            agent: true,
+            ..Health::new(rise, fall, InitState::Up)
+        }
+    }
+
+    /// Takes over counter and last result of the same server's check in the
+    /// generation before; the numbers of the new configuration hold.
+    pub fn carry_over(&mut self, old: &Health) {
+        if !self.configured || !old.configured {
+            return;
+        }
+        let missing = old.top() - old.value;
+        self.value = match old.is_up() {
+            true => self.top().saturating_sub(missing).max(self.rise),
+            false => old.value.min(self.rise - 1),
+        };
+        self.status = old.status;
+        self.code = old.code;
+        self.description.clone_from(&old.description);
+        self.duration = old.duration;
+        self.enabled = old.enabled;
+    }
+
+    fn top(&self) -> u32 {
+        self.rise + self.fall - 1
+    }
+
+    /// Counts an outcome and keeps it as the last one.
+    pub fn record(&mut self, outcome: &Outcome) -> Recorded {
+        let differs = self.status != outcome.status;
+        self.status = outcome.status;
+        self.code = outcome.code;
+        self.description.clone_from(&outcome.description);
+        self.duration = outcome.duration;
+        let result = outcome.status.result();
+        let moved = match result {
+            CheckResult::Unknown => false,
+            CheckResult::Failed => self.lose(),
+            CheckResult::Passed | CheckResult::ConditionallyPassed => self.gain(),
+        };
+        Recorded {
+            verdict: self.verdict(result),
+            counts_as_failure: moved && result == CheckResult::Failed,
+            changed: moved || differs,
+        }
+    }
+
+    fn lose(&mut self) -> bool {
+        let ignored = self.agent && !self.status.has_answer();
+        if ignored || self.value == 0 {
+            return false;
+        }
+        self.value -= 1;
+        if self.value < self.rise {
+            self.value = 0;
+        }
+        true
+    }
+
+    fn gain(&mut self) -> bool {
+        if self.value >= self.top() {
+            return false;
+        }
+        self.value += 1;
+        if self.value >= self.rise {
+            self.value = self.top();
+        }
+        true
+    }
+
+    fn verdict(&self, result: CheckResult) -> Verdict {
+        match result {
+            CheckResult::Unknown => Verdict::Wait,
+            CheckResult::Failed if self.agent && self.status != CheckStatus::L7Status => {
+                Verdict::Wait
+            }
+            CheckResult::Failed if self.value == 0 => Verdict::Stop,
+            CheckResult::Failed => Verdict::Wait,
+            _ if self.value < self.rise => Verdict::Wait,
+            CheckResult::Passed => Verdict::Run,
+            CheckResult::ConditionallyPassed if self.agent => Verdict::Run,
+            CheckResult::ConditionallyPassed => Verdict::Drain,
+        }
+    }
+
+    /// An outcome that `observe` made up: `severity` says what the counter
+    /// looked like just before it.
+    pub fn record_observed(&mut self, severity: OnError, outcome: &Outcome) -> Recorded {
+        match severity {
+            OnError::FastInter => {
+                return Recorded {
+                    verdict: Verdict::Wait,
+                    counts_as_failure: false,
+                    changed: false,
+                };
+            }
+            OnError::FailCheck => {}
+            OnError::SuddenDeath => self.value = self.value.min(self.rise + 1),
+            OnError::MarkDown => self.value = self.rise,
+        }
+        self.record(outcome)
+    }
+
+    /// An operator says `up`: full health.
+    pub fn force_up(&mut self) {
+        self.value = self.top();
+    }
+
+    /// An operator says `down`: no health.
+    pub fn force_down(&mut self) {
+        self.value = 0;
+    }
+
+    /// Sets the counter, as read back from a state file; out of range is clamped.
+    pub fn set_value(&mut self, value: u32) {
+        self.value = value.min(self.top());
+    }
+
+    /// Whether this check lets the server run.
+    pub fn is_up(&self) -> bool {
+        self.value >= self.rise
+    }
+
+    /// Whether nothing is counted against or for a change.
+    pub fn is_settled(&self) -> bool {
+        self.value == self.top() || self.value == 0
+    }
+
+    /// The counter itself, 0 to `rise + fall - 1`.
+    pub fn value(&self) -> u32 {
+        self.value
+    }
+
+    /// Successes that bring a server up.
+    pub fn rise(&self) -> u32 {
+        self.rise
+    }
+
+    /// Failures that take a server down.
+    pub fn fall(&self) -> u32 {
+        self.fall
+    }
+
+    /// The fraction in `UP 2/3` and `DOWN 1/2`.
+    pub fn fraction(&self) -> (u32, u32) {
+        match self.is_up() {
+            true => (self.value - self.rise + 1, self.fall),
+            false => (self.value, self.rise),
+        }
+    }
+
+    /// The last finished check's status.
+    pub fn status(&self) -> CheckStatus {
+        self.status
+    }
+
+    /// The last finished check's code; nothing when its kind has none.
+    pub fn code(&self) -> Option<u32> {
+        self.status.has_answer().then_some(self.code)
+    }
+
+    /// The last finished check's text; empty for none.
+    pub fn description(&self) -> &str {
+        &self.description
+    }
+
+    /// How long the last finished check took.
+    pub fn duration(&self) -> Option<Duration> {
+        self.duration
+    }
+
+    /// The bits of `show servers state`: 1 under way, 2 configured, 4 enabled,
+    /// 8 paused, 16 agent.
+    pub fn state_bits(&self) -> u8 {
+        u8::from(self.running)
+            | u8::from(self.configured) << 1
+            | u8::from(self.enabled) << 2
+            | u8::from(self.paused) << 3
+            | u8::from(self.agent) << 4
+    }
+
+    /// `, reason: Layer4 timeout, info: "...", check duration: 1001ms`: the
+    /// last result as log lines show it.
+    pub fn reason(&self) -> String {
+        let mut text = format!(", reason: {}", self.status.description());
+        if let Some(code) = self.code() {
+            text.push_str(&format!(", code: {code}"));
+        }
+        if !self.description.is_empty() {
+            text.push_str(&format!(", info: \"{}\"", self.description));
+        }
+        if let Some(duration) = self.duration {
+            text.push_str(&format!(", check duration: {}ms", duration.as_millis()));
+        }
+        text
+    }
+}
+
+/// What enough errors in live traffic do (`on-error`); each of them also asks
+/// for a check at `fastinter`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum OnError {
+    /// Only check sooner.
+    FastInter,
+    /// Count one failed check.
+    #[default]
+    FailCheck,
+    /// Count one failed check and leave one more before the server is down.
+    SuddenDeath,
+    /// Take the server down.
+    MarkDown,
+}
+
+/// The three intervals of a check.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Intervals {
+    /// While the server is fully up.
+    pub inter: Duration,
+    /// Between; `inter` when absent.
+    pub fast: Option<Duration>,
+    /// While the server is fully down; `inter` when absent.
+    pub down: Option<Duration>,
+}
+
+impl Intervals {
+    /// The interval that holds now.
+    pub fn current(&self, health: &Health, stopped: bool) -> Duration {
+        if health.value == health.top() {
+            self.inter
+        } else if stopped && health.value == 0 {
+            self.down.unwrap_or(self.inter)
+        } else {
+            self.fast.unwrap_or(self.inter)
+        }
+    }
+}
+
+/// When the `position`th of `count` checks runs first: spread over the
+/// smallest interval of all (at least over its own, at most over
+/// `max-spread-checks`).
+pub fn first_check_after(
+    position: usize,
+    count: usize,
+    smallest: Duration,
+    own: Duration,
+    limit: Option<Duration>,
+) -> Duration {
+    let span = smallest.max(own);
+    let span = limit.map_or(span, |limit| span.min(limit));
+    span.mul_f64(position as f64 / count.max(1) as f64)
+}
+
+/// An interval made longer or shorter by up to `percent` (`spread-checks`);
+/// `random` is in 0..1.
+pub fn spread(interval: Duration, percent: u32, random: f64) -> Duration {
+    let share = f64::from(percent.min(50)) / 100.0;
+    interval.mul_f64(1.0 + share - 2.0 * share * random.clamp(0.0, 1.0))
+}
+
+#[cfg(test)]
+mod tests;

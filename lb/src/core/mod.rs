@@ -1,0 +1,3 @@
+//! Pure decisions of the balancer: time, randomness and bytes come as arguments.
+
+pub mod health;
