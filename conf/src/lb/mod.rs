@@ -1,4 +1,11 @@
-//! placeholder, replaced by the language's first commit.
+//! The balancer's language: haproxy.cfg as HAProxy reads it.
 
-/// Codes of this language.
-pub static CODES: &[crate::code::Code] = &[];
+pub mod codes;
+pub mod model;
+
+pub use codes::CODES;
+pub use model::*;
+
+/// What `version_atleast()` compares with and statistics show: HAProxy 2.6's
+/// language plus what is documented as newer.
+pub const VERSION: &str = "2.6.12";

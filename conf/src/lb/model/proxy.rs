@@ -1,0 +1,296 @@
+//! `listen`, `frontend` and `backend` sections with their defaults applied.
+
+use super::{
+    Acl, Bind, Expr, HashFunction, HealthCheck, Http, Logging, Place, Server, SourceAddress, Stats,
+    TcpRule, UseBackend, UseServer,
+};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// A proxy section.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Proxy {
+    /// Its name.
+    pub name: String,
+    /// The keyword that it was written with.
+    pub kind: ProxyKind,
+    /// `id`, or the number that it got: the first one is 2.
+    pub id: u32,
+    /// `id` stands in the file.
+    pub id_forced: bool,
+    /// The section's header line.
+    pub place: Place,
+    /// `mode`.
+    pub mode: Mode,
+    /// `disabled`.
+    pub disabled: bool,
+    /// `description`.
+    pub description: Option<String>,
+    /// ACLs; conditions refer to them by index.
+    pub acls: Vec<Acl>,
+    /// Logging.
+    pub logging: Logging,
+    /// What `mode http` needs.
+    pub http: Http,
+    /// `stats ...`.
+    pub stats: Option<Stats>,
+    /// Socket options towards clients and servers.
+    pub tcp: TcpOptions,
+    /// The side of the clients; a `backend` has none.
+    pub front: Option<Front>,
+    /// The side of the servers; a `frontend` has none.
+    pub back: Option<Back>,
+}
+
+/// The keyword that started a section.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub enum ProxyKind {
+    Listen,
+    Frontend,
+    Backend,
+}
+
+impl ProxyKind {
+    /// The keyword.
+    pub fn word(self) -> &'static str {
+        match self {
+            ProxyKind::Listen => "listen",
+            ProxyKind::Frontend => "frontend",
+            ProxyKind::Backend => "backend",
+        }
+    }
+}
+
+/// `mode`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub enum Mode {
+    #[default]
+    Tcp,
+    Http,
+}
+
+/// Socket options of a proxy's connections.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct TcpOptions {
+    /// `option tcpka` or `option clitcpka`: keep-alives towards clients.
+    pub client_keepalive: bool,
+    /// `clitcpka-cnt`.
+    pub client_keepalive_count: Option<u32>,
+    /// `clitcpka-idle`.
+    pub client_keepalive_idle: Option<Duration>,
+    /// `clitcpka-intvl`.
+    pub client_keepalive_interval: Option<Duration>,
+    /// `option tcpka` or `option srvtcpka`: towards servers.
+    pub server_keepalive: bool,
+    /// `srvtcpka-cnt`.
+    pub server_keepalive_count: Option<u32>,
+    /// `srvtcpka-idle`.
+    pub server_keepalive_idle: Option<Duration>,
+    /// `srvtcpka-intvl`.
+    pub server_keepalive_interval: Option<Duration>,
+    /// `option splice-auto`.
+    pub splice_auto: bool,
+    /// `option splice-request`.
+    pub splice_request: bool,
+    /// `option splice-response`.
+    pub splice_response: bool,
+    /// `no option splice-*` was said: splicing is not even tried where it would pay.
+    pub splice_forbidden: bool,
+    /// `option nolinger`.
+    pub nolinger: bool,
+    /// `option tcp-smart-accept`.
+    pub smart_accept: Option<bool>,
+    /// `option tcp-smart-connect`.
+    pub smart_connect: Option<bool>,
+    /// `option independent-streams`.
+    pub independent_streams: bool,
+    /// `option contstats`.
+    pub contstats: bool,
+    /// `option socket-stats`.
+    pub socket_stats: bool,
+}
+
+/// The side of the clients.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Front {
+    /// Listening addresses.
+    pub binds: Vec<Bind>,
+    /// `maxconn`; the process's when absent.
+    pub maxconn: Option<u32>,
+    /// `backlog`.
+    pub backlog: Option<u32>,
+    /// `rate-limit sessions`, a second.
+    pub rate_limit_sessions: Option<u32>,
+    /// `timeout client` and others.
+    pub timeouts: FrontTimeouts,
+    /// `tcp-request connection`: accept, reject, expect-proxy, silent-drop, set-src.., set-var.
+    pub connection_rules: Vec<TcpRule>,
+    /// `tcp-request session`.
+    pub session_rules: Vec<TcpRule>,
+    /// `tcp-request content` (in a `listen`, those of [`Back`] are empty and all stand here).
+    pub content_rules: Vec<TcpRule>,
+    /// `tcp-request inspect-delay`.
+    pub inspect_delay: Option<Duration>,
+    /// `use_backend` in order.
+    pub use_backend: Vec<UseBackend>,
+    /// `default_backend`; in a `listen` without one: its own servers.
+    pub default_backend: Option<String>,
+    /// Number of capture slots of the rules.
+    pub captures: usize,
+    /// `monitor-net`: clients of this network are closed at once, not logged.
+    pub monitor_net: Option<super::IpNet>,
+}
+
+/// Timeouts towards clients.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct FrontTimeouts {
+    /// `timeout client`.
+    pub client: Option<Duration>,
+    /// `timeout client-fin`.
+    pub client_fin: Option<Duration>,
+    /// `timeout http-request`.
+    pub http_request: Option<Duration>,
+    /// `timeout http-keep-alive`.
+    pub http_keep_alive: Option<Duration>,
+}
+
+/// The side of the servers.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Back {
+    /// Servers in order.
+    pub servers: Vec<Arc<Server>>,
+    /// `balance`.
+    pub balance: Balance,
+    /// `hash-type`.
+    pub hash: HashType,
+    /// `hash-balance-factor`: percent above average that a server may carry; 0: no bound.
+    pub hash_balance_factor: u32,
+    /// `fullconn`; a tenth of the frontends' maxconn that lead here when absent (already computed).
+    pub fullconn: u32,
+    /// `fullconn` stands in the file.
+    pub fullconn_set: bool,
+    /// `retries`, 3 by default.
+    pub retries: u32,
+    /// `option redispatch [n]`: 0 off; n > 0: at every n-th retry; n < 0: at the |n|-th from the last.
+    pub redispatch: i32,
+    /// `timeout connect` and others.
+    pub timeouts: BackTimeouts,
+    /// `option allbackups`.
+    pub allbackups: bool,
+    /// `option abortonclose`.
+    pub abortonclose: bool,
+    /// `option persist`.
+    pub persist: bool,
+    /// `option transparent` / `dispatch`: where to connect without servers.
+    pub dispatch: Option<Dispatch>,
+    /// `source` for all servers without one.
+    pub source: Option<SourceAddress>,
+    /// `tcp-request content` of a `backend`.
+    pub content_rules: Vec<TcpRule>,
+    /// `tcp-request inspect-delay` of a `backend`.
+    pub inspect_delay: Option<Duration>,
+    /// `tcp-response content`.
+    pub response_rules: Vec<TcpRule>,
+    /// `tcp-response inspect-delay`.
+    pub response_inspect_delay: Option<Duration>,
+    /// `use-server` in order.
+    pub use_server: Vec<UseServer>,
+    /// Health checks.
+    pub check: HealthCheck,
+    /// `load-server-state-from-file`.
+    pub load_server_state: LoadServerState,
+    /// `server-state-file-name`.
+    pub server_state_file: Option<String>,
+    /// `http-check disable-on-404`.
+    pub disable_on_404: bool,
+}
+
+/// Timeouts towards servers.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct BackTimeouts {
+    /// `timeout connect`.
+    pub connect: Option<Duration>,
+    /// `timeout server`.
+    pub server: Option<Duration>,
+    /// `timeout server-fin`.
+    pub server_fin: Option<Duration>,
+    /// `timeout tunnel`.
+    pub tunnel: Option<Duration>,
+    /// `timeout queue`; `timeout connect` when absent.
+    pub queue: Option<Duration>,
+    /// `timeout tarpit`.
+    pub tarpit: Option<Duration>,
+}
+
+/// Sessions without servers.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Dispatch {
+    /// `dispatch <addr>:<port>`.
+    To(super::ServerAddress),
+    /// `option transparent`: where the client wanted to go.
+    Transparent,
+}
+
+/// `load-server-state-from-file`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub enum LoadServerState {
+    #[default]
+    None,
+    Global,
+    Local,
+}
+
+/// `balance`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub enum Balance {
+    /// `roundrobin` (the default): smooth, weighted.
+    #[default]
+    RoundRobin,
+    /// `static-rr`.
+    StaticRr,
+    /// `leastconn`.
+    LeastConn,
+    /// `first`.
+    First,
+    /// `source`.
+    Source,
+    /// `random(draws)`, 2 by default.
+    Random(u32),
+    /// `hash <expr>`.
+    Hash(Box<Expr>),
+    /// `uri [whole] [len n] [depth n] [path-only]` (HTTP).
+    Uri(BalanceUri),
+    /// `url_param <name>` (HTTP).
+    UrlParam(String),
+    /// `hdr(<name>) [use_domain_only]` (HTTP).
+    Header(String, bool),
+    /// `rdp-cookie(<name>)`.
+    RdpCookie(String),
+}
+
+/// Options of `balance uri`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct BalanceUri {
+    /// `whole`: with the query.
+    pub whole: bool,
+    /// `path-only`.
+    pub path_only: bool,
+    /// `len`, 0: no bound.
+    pub len: u32,
+    /// `depth`, 0: no bound.
+    pub depth: u32,
+}
+
+/// `hash-type <method> [<function> [<modifier>]]`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct HashType {
+    /// `consistent` rather than `map-based`.
+    pub consistent: bool,
+    /// The function.
+    pub function: HashFunction,
+    /// `avalanche`.
+    pub avalanche: bool,
+}
