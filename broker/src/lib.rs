@@ -1,5 +1,7 @@
 //! The crate's front page; see its modules.
 
+pub mod core;
+
 use std::process::ExitCode;
 
 /// Entry point `command`, with the arguments behind the program's name.
