@@ -1,6 +1,10 @@
-//! The crate's front page; see its modules.
+//! Evenkeel's AMQP 0-9-1 broker.
+//!
+//! [`core`] is the engine, free of I/O. Around it: the core thread with its sockets, the store, the management
+//! interface and the command line.
 
 pub mod core;
+pub mod handle;
 
 use std::process::ExitCode;
 

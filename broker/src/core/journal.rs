@@ -1,0 +1,118 @@
+//! What the engine needs of a durable log: the seam between queues and the store.
+//!
+//! The engine appends records in order and learns later, by a rising durable position, that they are on disk. It never
+//! waits. [`Volatile`] is the journal of a node without a disk; the store is the other implementation.
+
+use super::message::Message;
+use super::metadata::Command;
+use serde::{Deserialize, Serialize};
+
+/// A place in the journal. Everything appended earlier has a smaller one; 0 is before everything.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Hash)]
+pub struct Position(pub u64);
+
+/// A queue's identity in the journal: unique for ever, never reused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct QueueKey(pub u64);
+
+/// Where one message's bytes are kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Stored {
+    pub segment: u32,
+    pub offset: u32,
+    pub length: u32,
+}
+
+/// A message's place in one queue: the queue's key and the sequence number there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Reference {
+    pub queue: QueueKey,
+    pub seq: u64,
+    /// When it expires, in milliseconds of wall time; 0 = never.
+    pub expires_ms: u64,
+}
+
+/// The stored bytes of one message cannot be read back.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Damaged(pub String);
+
+pub trait Journal: Send {
+    /// Appends one message for all the durable queues that it was routed to.
+    fn publish(&mut self, message: &Message, references: &[Reference]) -> (Position, Stored);
+    /// A message left its queue for good: acknowledged, expired, dropped, dead-lettered.
+    fn settle(&mut self, queue: QueueKey, seq: u64, stored: Stored);
+    /// A message came back to its queue unsettled, delivered `count` times so far.
+    fn returned(&mut self, queue: QueueKey, seq: u64, count: u32);
+    /// Everything ready in the queue up to and including `seq` left it.
+    fn purge(&mut self, queue: QueueKey, seqs: &[(u64, Stored)]);
+    /// The queue is deleted with all it has.
+    fn forget(&mut self, queue: QueueKey);
+    /// Appends a change of the durable metadata.
+    fn command(&mut self, command: &Command) -> Position;
+    /// Marks the records appended since the last call as one atomic unit (a transaction's commit).
+    fn begin_unit(&mut self);
+    fn end_unit(&mut self) -> Position;
+    /// Reads a message back that the engine let go of.
+    fn fetch(&mut self, stored: Stored) -> Result<Message, Damaged>;
+    /// Hands everything appended to the writer. Called once at the end of each turn of the loop.
+    fn flush(&mut self);
+    /// The position up to which everything is on disk.
+    fn durable(&self) -> Position;
+    /// The position of the last record appended.
+    fn appended(&self) -> Position;
+    /// Whether publishers of persistent messages should wait: too much is appended and not yet on disk.
+    fn is_congested(&self) -> bool;
+}
+
+/// A journal that keeps nothing: for a node without a data directory, and for tests.
+#[derive(Debug, Default)]
+pub struct Volatile;
+
+impl Journal for Volatile {
+    fn publish(&mut self, _message: &Message, _references: &[Reference]) -> (Position, Stored) {
+        (
+            Position(0),
+            Stored {
+                segment: 0,
+                offset: 0,
+                length: 0,
+            },
+        )
+    }
+
+    fn settle(&mut self, _queue: QueueKey, _seq: u64, _stored: Stored) {}
+
+    fn returned(&mut self, _queue: QueueKey, _seq: u64, _count: u32) {}
+
+    fn purge(&mut self, _queue: QueueKey, _seqs: &[(u64, Stored)]) {}
+
+    fn forget(&mut self, _queue: QueueKey) {}
+
+    fn command(&mut self, _command: &Command) -> Position {
+        Position(0)
+    }
+
+    fn begin_unit(&mut self) {}
+
+    fn end_unit(&mut self) -> Position {
+        Position(0)
+    }
+
+    fn fetch(&mut self, _stored: Stored) -> Result<Message, Damaged> {
+        Err(Damaged("this node keeps no messages on disk".to_owned()))
+    }
+
+    fn flush(&mut self) {}
+
+    fn durable(&self) -> Position {
+        Position(u64::MAX)
+    }
+
+    fn appended(&self) -> Position {
+        Position(0)
+    }
+
+    fn is_congested(&self) -> bool {
+        false
+    }
+}
