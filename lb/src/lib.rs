@@ -3,6 +3,7 @@
 //! `core` decides; everything beside it acts.
 
 pub mod core;
+pub mod stats;
 
 use std::process::ExitCode;
 

@@ -1,0 +1,8 @@
+//! Statistics: rows read from the running process, and the forms in which they are shown.
+
+pub mod column;
+pub mod encode;
+pub mod info;
+pub mod page;
+pub mod row;
+pub mod value;
