@@ -1,4 +1,101 @@
-//! placeholder, replaced by the language's first commit.
+//! The broker's configuration: `broker.toml`, and `rabbitmq.conf` where its
+//! keys mean something here.
 
-/// Codes of this language.
-pub static CODES: &[crate::code::Code] = &[];
+mod codes;
+mod model;
+mod rabbitmq_conf;
+mod reference;
+mod settings;
+mod toml_file;
+mod value;
+
+pub use codes::CODES;
+pub use model::{
+    ClientAuth, Compat, Config, DefaultUser, DiskLimit, Log, LoginFrom, MemoryLimit, Tls,
+    everywhere, loopback,
+};
+pub use reference::page as reference_page;
+pub use value::{parse_address, parse_duration, parse_size};
+
+use crate::diagnostic::{Diagnostic, Report};
+use crate::source::FileId;
+use settings::Draft;
+use std::path::Path;
+
+/// Reads a configuration file. The configuration is there when no finding is
+/// an error.
+pub fn load(path: &Path) -> (Option<Config>, Report) {
+    match std::fs::read_to_string(path) {
+        Ok(text) => parse(path, text),
+        Err(error) => {
+            let mut report = Report::default();
+            let message = format!("cannot read {}: {error}", path.display());
+            report.push(Diagnostic::general("E0001", message));
+            (None, report)
+        }
+    }
+}
+
+/// Reads a configuration that is in memory; `path` names it and tells its form.
+pub fn parse(path: &Path, text: String) -> (Option<Config>, Report) {
+    let mut report = Report::default();
+    let form = Form::of(path, &text);
+    let file = report.sources.add(path, text);
+    let mut draft = Draft::default();
+    match form {
+        Form::Toml => toml_file::read(&mut report, file, &mut draft),
+        Form::RabbitmqConf => rabbitmq_conf::read(&mut report, file, &mut draft),
+        Form::ErlangTerms => {
+            let span = report.sources.span(file, 0, 1);
+            let message = "this is a configuration in Erlang terms";
+            report.push(
+                Diagnostic::error("E3004", span, message)
+                    .label("a list begins here")
+                    .help("write its settings as `key = value` lines (rabbitmq.conf) or as broker.toml"),
+            );
+        }
+    }
+    let config = finish(&mut report, file, draft);
+    let config = config.filter(|_| !report.has_errors());
+    (config, report)
+}
+
+fn finish(report: &mut Report, file: FileId, draft: Draft) -> Option<Config> {
+    match draft.finish() {
+        Ok(config) => Some(config),
+        Err(missing) => {
+            let span = report.sources.span(file, 0, 0);
+            let message = format!("TLS is configured without {missing}");
+            report.push(Diagnostic::error("E3003", span, message));
+            None
+        }
+    }
+}
+
+enum Form {
+    Toml,
+    RabbitmqConf,
+    ErlangTerms,
+}
+
+impl Form {
+    fn of(path: &Path, text: &str) -> Form {
+        let lines = text.lines().map(str::trim);
+        let first = lines
+            .clone()
+            .find(|line| !line.is_empty() && !line.starts_with(['#', '%']))
+            .unwrap_or("");
+        let extension = path.extension().and_then(|e| e.to_str());
+        let erlang = first == "[" || first.starts_with("[{") || first == "[].";
+        match extension {
+            Some("toml") => Form::Toml,
+            _ if erlang => Form::ErlangTerms,
+            Some("conf") => Form::RabbitmqConf,
+            _ if first.starts_with('[') => Form::Toml,
+            _ => Form::RabbitmqConf,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
