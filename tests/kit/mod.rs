@@ -1,7 +1,7 @@
 //! What every test of the built binary needs: a sandbox of its own (network,
 //! mount and process namespaces), hosts on a bridge, daemons that end with the
 //! test, and waiting on conditions. Include it with `mod kit;`.
-#![allow(dead_code)]
+#![allow(dead_code, unused_imports)]
 
 pub mod daemon;
 pub mod lab;

@@ -1,0 +1,230 @@
+//! Virtual addresses and virtual routes.
+
+use super::lexer::Node;
+use super::model::{Broadcast, Place, RouteKind, VirtualAddress, VirtualRoute};
+use super::section;
+use crate::diagnostic::Diagnostic;
+use crate::keyword::{Args, Word, wrong};
+use std::net::IpAddr;
+
+const ADDRESS_FORM: &str =
+    "<address>[/<prefix>] [dev <if>] [brd <address>|+|-] [label <name>] [scope <scope>]";
+const ROUTE_FORM: &str = "[blackhole|unreachable|prohibit] <address>[/<prefix>]|default [via <address>] [dev <if>] \
+     [src <address>] [metric <n>] [table <n>] [scope <scope>] [onlink]";
+
+/// A line of `virtual_ipaddress`.
+pub fn address(node: &Node) -> Result<VirtualAddress, Diagnostic> {
+    let head = node.keyword();
+    let (address, prefix) = network(head)?;
+    let mut out = VirtualAddress {
+        place: Place(head.span),
+        address,
+        prefix,
+        dev: None,
+        broadcast: None,
+        label: None,
+        scope: 0,
+        home: false,
+        nodad: false,
+        noprefixroute: false,
+        deprecated: false,
+    };
+    let mut args = Args::new(&head.text, ADDRESS_FORM, head.span, &node.words[1..]);
+    while let Some(word) = args.take() {
+        match word.text.as_str() {
+            "dev" => out.dev = Some(args.expect("an interface")?.text.clone()),
+            "label" => out.label = Some(args.expect("a label")?.text.clone()),
+            "brd" | "broadcast" => out.broadcast = Some(broadcast(args.expect("an address")?)?),
+            "scope" => out.scope = scope(&mut args)?,
+            "home" => out.home = true,
+            "-nodad" | "nodad" => out.nodad = true,
+            "noprefixroute" => out.noprefixroute = true,
+            "deprecated" => out.deprecated = true,
+            "preferred_lft" => {
+                let word = args.expect("a lifetime")?;
+                out.deprecated = word.text == "0";
+            }
+            "mngtmpaddr" | "peer" | "track_group" | "use_vmac" | "no_track" => {
+                return Err(Diagnostic::error(
+                    "E0007",
+                    word.span,
+                    format!("`{}` of an address is not supported here yet", word.text),
+                ));
+            }
+            _ => return Err(unknown(word, ADDRESS_FORM)),
+        }
+    }
+    Ok(out)
+}
+
+/// A line of `virtual_routes`.
+pub fn route(node: &Node) -> Result<VirtualRoute, Diagnostic> {
+    let head = node.keyword();
+    let mut args = Args::new("route", ROUTE_FORM, head.span, &node.words);
+    let mut kind = RouteKind::Unicast;
+    let kinds = [
+        ("blackhole", RouteKind::Blackhole),
+        ("unreachable", RouteKind::Unreachable),
+        ("prohibit", RouteKind::Prohibit),
+    ];
+    for (word, value) in kinds {
+        if args.take_if(word).is_some() {
+            kind = value;
+        }
+    }
+    let _ = args.take_if("to");
+    let target = args.expect("a destination")?;
+    let zero = match target.text.as_str() {
+        "default" => Some(IpAddr::from([0, 0, 0, 0])),
+        "default6" => Some(IpAddr::from([0u16; 8])),
+        _ => None,
+    };
+    let (to, prefix) = match zero {
+        Some(zero) => (zero, 0),
+        None => network(target)?,
+    };
+    let mut out = VirtualRoute {
+        place: Place(head.span),
+        to,
+        prefix,
+        via: None,
+        dev: None,
+        src: None,
+        metric: None,
+        table: None,
+        scope: None,
+        onlink: false,
+        kind,
+    };
+    while let Some(word) = args.take() {
+        match word.text.as_str() {
+            "via" | "gw" => {
+                let _ = args.take_if("inet").or_else(|| args.take_if("inet6"));
+                out.via = Some(section::address(args.expect("an address")?)?);
+            }
+            "dev" | "oif" => out.dev = Some(args.expect("an interface")?.text.clone()),
+            "src" => out.src = Some(section::address(args.expect("an address")?)?),
+            "metric" | "preference" | "priority" => {
+                out.metric = Some(section::number(&mut args, 0, i64::from(u32::MAX))?);
+            }
+            "table" => out.table = Some(table(args.expect("a table")?)?),
+            "scope" => out.scope = Some(scope(&mut args)?),
+            "onlink" => out.onlink = true,
+            "proto" | "protocol" => {
+                args.expect("a protocol")?;
+            }
+            _ => return Err(unknown(word, ROUTE_FORM)),
+        }
+    }
+    if out.to.is_unspecified() && out.via.is_some_and(|via| via.is_ipv6()) {
+        out.to = IpAddr::from([0u16; 8]);
+    }
+    Ok(out)
+}
+
+fn unknown(word: &Word, form: &str) -> Diagnostic {
+    let text = format!("`{}` is not an option here", word.text);
+    let names = form
+        .split(['[', ']', ' ', '|'])
+        .filter(|w| w.chars().all(|c| c.is_ascii_lowercase()) && w.len() > 1);
+    let near = crate::suggest::nearest(&word.text, names);
+    Diagnostic::error("E0002", word.span, text)
+        .help(format!("the form is: {form}"))
+        .maybe_suggest(word.span, near)
+}
+
+/// `ADDRESS[/PREFIX]`; a whole address without a prefix.
+fn network(word: &Word) -> Result<(IpAddr, u8), Diagnostic> {
+    let (text, prefix) = match word.text.split_once('/') {
+        Some((text, prefix)) => (text, Some(prefix)),
+        None => (word.text.as_str(), None),
+    };
+    let address: IpAddr = text
+        .parse()
+        .map_err(|_| wrong(word, "an IP address with an optional prefix length"))?;
+    let most = if address.is_ipv4() { 32 } else { 128 };
+    let prefix = match prefix {
+        None => most,
+        Some(text) => text
+            .parse()
+            .ok()
+            .filter(|p| *p <= most)
+            .ok_or_else(|| wrong(word, &format!("an address with a prefix of 0 to {most}")))?,
+    };
+    Ok((address, prefix))
+}
+
+fn broadcast(word: &Word) -> Result<Broadcast, Diagnostic> {
+    match word.text.as_str() {
+        "+" => Ok(Broadcast::Plus),
+        "-" => Ok(Broadcast::Minus),
+        text => text
+            .parse()
+            .map(Broadcast::Address)
+            .map_err(|_| wrong(word, "an IPv4 address, + or -")),
+    }
+}
+
+fn scope(args: &mut Args<'_>) -> Result<u8, Diagnostic> {
+    let names = [
+        ("global", 0),
+        ("site", 200),
+        ("link", 253),
+        ("host", 254),
+        ("nowhere", 255),
+    ];
+    if let Some(value) = args.peek().and_then(|w| w.text.parse().ok()) {
+        args.take();
+        return Ok(value);
+    }
+    args.choose("a scope", &names)
+}
+
+fn table(word: &Word) -> Result<u32, Diagnostic> {
+    match word.text.as_str() {
+        "default" => Ok(253),
+        "main" => Ok(254),
+        "local" => Ok(255),
+        text => text
+            .parse()
+            .map_err(|_| wrong(word, "a routing table's number, main, local or default")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::diagnostic::Report;
+    use crate::vip::lexer;
+    use std::path::Path;
+
+    fn node(text: &str) -> Node {
+        let mut report = Report::default();
+        lexer::read_text(Path::new("x"), text, "", &mut report).remove(0)
+    }
+
+    #[test]
+    fn addresses_take_iproute_s_words() {
+        let a = address(&node("192.0.2.1/24 brd + dev eth1 label eth1:1 scope link")).unwrap();
+        assert_eq!(
+            (a.prefix, a.scope, a.broadcast),
+            (24, 253, Some(Broadcast::Plus))
+        );
+        assert_eq!(a.dev.as_deref(), Some("eth1"));
+        assert_eq!(address(&node("fe80::1")).unwrap().prefix, 128);
+        assert_eq!(address(&node("192.0.2.1/33")).unwrap_err().code, "E0005");
+        assert_eq!(
+            address(&node("192.0.2.1 dve eth0")).unwrap_err().code,
+            "E0002"
+        );
+    }
+
+    #[test]
+    fn routes_take_iproute_s_words() {
+        let r = route(&node("default via fe80::1 dev eth0 metric 5 table main")).unwrap();
+        assert!(r.to.is_ipv6() && r.prefix == 0);
+        assert_eq!((r.metric, r.table), (Some(5), Some(254)));
+        let r = route(&node("blackhole 10.0.0.0/8")).unwrap();
+        assert_eq!((r.kind, r.prefix), (RouteKind::Blackhole, 8));
+    }
+}

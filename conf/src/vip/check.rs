@@ -1,0 +1,446 @@
+//! Rules of the whole file: what an instance needs, what contradicts, and what
+//! names something that is not there.
+
+use super::Options;
+use super::instance::Draft;
+use super::model::{
+    Announce, Config, Family, InitialState, Instance, Place, Priority, Track, Version,
+    VirtualAddress, Vrid,
+};
+use super::section::{missing_name, replaced};
+use crate::diagnostic::Diagnostic;
+use crate::source::Span;
+use std::net::IpAddr;
+use std::time::Duration;
+
+/// Turns a draft into an instance; findings are pushed, `None` when it cannot be used.
+pub fn instance(
+    draft: Draft,
+    config: &Config,
+    options: &Options,
+    findings: &mut Vec<Diagnostic>,
+) -> Option<Instance> {
+    let name = draft.name.text.clone();
+    let family = family(&draft);
+    let (version, advert_int) = timing(&draft, config, family, options, findings);
+    let mut need = |what: &str| {
+        let text = format!("vrrp_instance `{name}` has no `{what}`");
+        findings.push(Diagnostic::error("E2001", draft.name.span, text));
+    };
+    if draft.interface.is_none() {
+        need("interface");
+    }
+    if draft.vrid.is_none() {
+        need("virtual_router_id");
+    }
+    if draft.addresses.is_empty() {
+        need("virtual_ipaddress");
+    }
+    contradictions(&draft, family, version, config, options, findings);
+    let addresses = same_family(draft.addresses.clone(), family, options, findings);
+    let preempt = draft.nopreempt.is_none() || initial(&draft) == InitialState::Master;
+    let group = match (&draft.group, family) {
+        (Some((group, _)), _) => *group,
+        (None, Family::V4) => IpAddr::V4(config.global.mcast_group4),
+        (None, Family::V6) => IpAddr::V6(config.global.mcast_group6),
+    };
+    let auth = draft.password().filter(|_| version == Version::V2);
+    let check = draft.check_unicast_src.or(config.global.check_unicast_src);
+    let global = &config.global;
+    Some(Instance {
+        state: initial(&draft),
+        place: Place(draft.name.span),
+        family,
+        version,
+        vrid: Vrid(draft.vrid?.0),
+        priority: Priority(draft.priority.map_or(100, |(p, _)| p as u8)),
+        advert_int,
+        down_timer_adverts: draft.down_timer_adverts,
+        preempt,
+        preempt_delay: draft.preempt_delay.map_or(Duration::ZERO, |(d, _)| d),
+        auth,
+        source: draft.source.map(|(a, _)| a),
+        peers: draft.peers,
+        unicast_ttl: draft.unicast_ttl,
+        check_unicast_src: check.unwrap_or(true),
+        group,
+        addresses,
+        excluded: draft.excluded,
+        routes: draft.routes,
+        promote_secondaries: false,
+        vmac: draft.vmac,
+        dont_track_primary: draft.dont_track_primary,
+        track_interfaces: draft.track_interfaces,
+        track_scripts: draft.track_scripts,
+        track_processes: draft.track_processes,
+        track_files: draft.track_files,
+        track_balancers: draft.track_balancers,
+        announce: announce(&draft.announce, &global.announce),
+        skip_check_adv_addr: draft
+            .skip_check_adv_addr
+            .unwrap_or(global.skip_check_adv_addr),
+        lower_prio_no_advert: draft
+            .lower_prio_no_advert
+            .unwrap_or(global.lower_prio_no_advert),
+        higher_prio_send_advert: draft
+            .higher_prio_send_advert
+            .unwrap_or(global.higher_prio_send_advert),
+        v3_checksum_as_v2: draft.v3_checksum_as_v2,
+        accept: true,
+        notify: draft.notify,
+        rx_buffer: draft.rx_buffer,
+        debug: draft.debug,
+        interface: draft.interface?.text,
+        name,
+    })
+}
+
+fn initial(draft: &Draft) -> InitialState {
+    draft.state.map_or(InitialState::Backup, |(s, _)| s)
+}
+
+fn announce(own: &super::instance::AnnounceDraft, global: &Announce) -> Announce {
+    Announce {
+        delay: own.delay.unwrap_or(global.delay),
+        repeat: own.repeat.unwrap_or(global.repeat),
+        refresh: own.refresh.or(global.refresh),
+        refresh_repeat: own.refresh_repeat.unwrap_or(global.refresh_repeat),
+        lower_prio_delay: own.lower_prio_delay.or(global.lower_prio_delay),
+        lower_prio_repeat: own.lower_prio_repeat.or(global.lower_prio_repeat),
+        ..global.clone()
+    }
+}
+
+fn family_of(address: IpAddr) -> Family {
+    if address.is_ipv4() {
+        Family::V4
+    } else {
+        Family::V6
+    }
+}
+
+fn family(draft: &Draft) -> Family {
+    if draft.native_ipv6.is_some() {
+        return Family::V6;
+    }
+    let first = draft.addresses.first().map(|a| a.address);
+    let other = draft.source.map(|(a, _)| a);
+    let peer = draft.peers.first().map(|p| p.address);
+    first.or(other).or(peer).map_or(Family::V4, family_of)
+}
+
+/// Version and interval as the instance will use them.
+fn timing(
+    draft: &Draft,
+    config: &Config,
+    family: Family,
+    options: &Options,
+    findings: &mut Vec<Diagnostic>,
+) -> (Version, Duration) {
+    let mut version = draft.version.map_or(config.global.version, |(v, _)| v);
+    if family == Family::V6 && version == Version::V2 {
+        if let Some((_, span)) = draft.version {
+            let text = "VRRPv2 has no IPv6".to_owned();
+            findings.push(replaced(options, span, text, "version 3"));
+        }
+        version = Version::V3;
+    }
+    let Some((mut interval, span)) = draft.advert else {
+        return (version, Duration::from_secs(1));
+    };
+    let fraction = interval.subsec_micros();
+    match version {
+        Version::V2 if fraction != 0 => {
+            let text = "VRRPv2 counts its interval in whole seconds".to_owned();
+            let rounded = interval.as_secs_f64().round().max(1.0) as u64;
+            let finding = replaced(options, span, text, &format!("advert_int {rounded}"));
+            findings.push(finding.help("`vrrp_version 3` or `version 3` allows fractions"));
+            interval = Duration::from_secs(rounded);
+        }
+        Version::V3 if interval > Duration::from_millis(40_950) => {
+            let text = "VRRPv3 carries at most 40.95 s".to_owned();
+            findings.push(replaced(options, span, text, "advert_int 40.95"));
+            interval = Duration::from_millis(40_950);
+        }
+        Version::V3 if fraction % 10_000 != 0 => {
+            let text = "VRRPv3 counts its interval in hundredths of a second".to_owned();
+            let rounded = (interval.as_secs_f64() * 100.0).round().max(1.0);
+            let instead = format!("advert_int {}", rounded / 100.0);
+            findings.push(replaced(options, span, text, &instead));
+            interval = Duration::from_millis(rounded as u64 * 10);
+        }
+        _ => {}
+    }
+    (version, interval)
+}
+
+fn contradictions(
+    draft: &Draft,
+    family: Family,
+    version: Version,
+    config: &Config,
+    options: &Options,
+    findings: &mut Vec<Diagnostic>,
+) {
+    if let (Some(span), Some((InitialState::Master, state))) = (draft.nopreempt, draft.state) {
+        let text = "nopreempt does not work with `state MASTER`".to_owned();
+        let mut finding = replaced(options, span, text, "preemption");
+        finding.code = "E2005";
+        findings.push(finding.also(state, "write `state BACKUP` on both hosts"));
+    }
+    if let (Some((_, span)), Some(nopreempt)) = (draft.preempt_delay, draft.nopreempt) {
+        let text = "preempt_delay means nothing together with nopreempt";
+        findings.push(Diagnostic::note("E2005", span, text).also(nopreempt, "set here"));
+    }
+    if let (Some((_, span)), Version::V3) = (&draft.auth, version) {
+        let text = "VRRPv3 has no authentication; the password is not sent";
+        findings.push(
+            Diagnostic::note("E2005", *span, text).help("hosts of a pair trust the pair channel"),
+        );
+    }
+    if let (Some((_, span)), None) = (draft.auth_type, &draft.auth) {
+        let text = "auth_type without auth_pass";
+        findings.push(Diagnostic::error("E2001", span, text).help("add `auth_pass <secret>`"));
+    }
+    if let (Some(span), None) = (draft.vmac_xmit_base, &draft.vmac) {
+        let text = "vmac_xmit_base means nothing without use_vmac";
+        findings.push(Diagnostic::note("E2005", span, text));
+    }
+    if let Some(vmac) = &draft.vmac
+        && !draft.peers.is_empty()
+        && !vmac.xmit_base
+    {
+        let text = "use_vmac with unicast_peer needs vmac_xmit_base";
+        findings.push(Diagnostic::error("E2005", draft.name.span, text));
+    }
+    let others = draft
+        .peers
+        .iter()
+        .map(|p| (p.address, p.place.0))
+        .chain(draft.source)
+        .chain(draft.group);
+    for (address, span) in others {
+        if family_of(address) != family {
+            let text = format!("{address} is of another family than the virtual addresses");
+            findings.push(Diagnostic::error("E2005", span, text));
+        }
+    }
+    if config.global.strict && !draft.peers.is_empty() {
+        let text = "vrrp_strict allows no unicast peers";
+        findings.push(Diagnostic::error("E2005", draft.peers[0].place.0, text));
+    }
+    high_skew(draft, findings);
+}
+
+/// Priorities near 100 cost a keepalived peer more than half a second at every
+/// planned stop; said once where it is written.
+fn high_skew(draft: &Draft, findings: &mut Vec<Diagnostic>) {
+    if let Some((priority, span)) = draft.priority
+        && priority < 200
+    {
+        let skew_ms = (256 - priority) * 1000 / 256;
+        let text = format!(
+            "priority {priority}: a keepalived backup waits {skew_ms} ms per second of interval \
+             after a planned stop"
+        );
+        let help = "with both priorities near 254 (254 and 250) it waits 0.02 s";
+        findings.push(Diagnostic::note("E2007", span, text).help(help));
+    }
+}
+
+fn same_family(
+    list: Vec<VirtualAddress>,
+    family: Family,
+    options: &Options,
+    findings: &mut Vec<Diagnostic>,
+) -> Vec<VirtualAddress> {
+    let (good, other): (Vec<_>, Vec<_>) = list
+        .into_iter()
+        .partition(|a| family_of(a.address) == family);
+    for address in other {
+        let text = format!("{} is of another family than the instance", address.address);
+        let finding = replaced(options, address.place.0, text, "the other addresses")
+            .help("addresses of the other family go into virtual_ipaddress_excluded");
+        findings.push(Diagnostic {
+            code: "E2005",
+            ..finding
+        });
+    }
+    good
+}
+
+/// References, duplicates and groups, after all blocks were read.
+pub fn whole(config: &mut Config, options: &Options, findings: &mut Vec<Diagnostic>) {
+    let known = Known {
+        scripts: names(config.scripts.iter().map(|s| &s.name)),
+        processes: names(config.processes.iter().map(|s| &s.name)),
+        files: names(config.files.iter().map(|s| &s.name)),
+        balancers: names(config.balancers.iter().map(|s| &s.name)),
+    };
+    for i in &mut config.instances {
+        known.check(
+            "vrrp_script",
+            &known.scripts,
+            &mut i.track_scripts,
+            options,
+            findings,
+        );
+        known.check(
+            "vrrp_track_process",
+            &known.processes,
+            &mut i.track_processes,
+            options,
+            findings,
+        );
+        known.check(
+            "vrrp_track_file",
+            &known.files,
+            &mut i.track_files,
+            options,
+            findings,
+        );
+        known.check(
+            "track_lb",
+            &known.balancers,
+            &mut i.track_balancers,
+            options,
+            findings,
+        );
+    }
+    for g in &mut config.groups {
+        known.check(
+            "vrrp_script",
+            &known.scripts,
+            &mut g.track_scripts,
+            options,
+            findings,
+        );
+        known.check(
+            "vrrp_track_process",
+            &known.processes,
+            &mut g.track_processes,
+            options,
+            findings,
+        );
+        known.check(
+            "vrrp_track_file",
+            &known.files,
+            &mut g.track_files,
+            options,
+            findings,
+        );
+        known.check(
+            "track_lb",
+            &known.balancers,
+            &mut g.track_balancers,
+            options,
+            findings,
+        );
+    }
+    groups(config, findings);
+    duplicates(config, findings);
+}
+
+struct Known {
+    scripts: Vec<String>,
+    processes: Vec<String>,
+    files: Vec<String>,
+    balancers: Vec<String>,
+}
+
+impl Known {
+    fn check(
+        &self,
+        kind: &str,
+        known: &[String],
+        tracks: &mut Vec<Track>,
+        options: &Options,
+        findings: &mut Vec<Diagnostic>,
+    ) {
+        tracks.retain(|track| {
+            if known.contains(&track.name) {
+                return true;
+            }
+            let names = known.iter().map(String::as_str);
+            let mut finding = missing_name(track.place.0, kind, &track.name, names)
+                .help("keepalived would drop the entry and track nothing");
+            if options.lenient {
+                finding.severity = crate::diagnostic::Severity::Warning;
+            }
+            findings.push(finding);
+            false
+        });
+    }
+}
+
+fn names<'a>(names: impl Iterator<Item = &'a String>) -> Vec<String> {
+    names.cloned().collect()
+}
+
+fn groups(config: &Config, findings: &mut Vec<Diagnostic>) {
+    let mut owner: Vec<(&str, &str)> = Vec::new();
+    for group in &config.groups {
+        if group.members.is_empty() {
+            let text = format!("vrrp_sync_group `{}` has no members", group.name);
+            findings.push(Diagnostic::error("E2001", group.place.0, text));
+        }
+        for member in &group.members {
+            let known = || config.instances.iter().map(|i| i.name.as_str());
+            if !known().any(|name| name == member) {
+                findings.push(missing_name(
+                    group.place.0,
+                    "vrrp_instance",
+                    member,
+                    known(),
+                ));
+            }
+            if let Some((_, other)) = owner.iter().find(|(m, _)| m == member) {
+                let text = format!("`{member}` is in the groups `{other}` and `{}`", group.name);
+                findings.push(Diagnostic::error("E2003", group.place.0, text));
+            }
+            owner.push((member, &group.name));
+        }
+    }
+}
+
+fn duplicates(config: &Config, findings: &mut Vec<Diagnostic>) {
+    let named = |kind: &'static str, list: Vec<(&str, Span)>, findings: &mut Vec<Diagnostic>| {
+        for (at, (name, span)) in list.iter().enumerate() {
+            if let Some((_, first)) = list[..at].iter().find(|(n, _)| n == name) {
+                let text = format!("two {kind} blocks are named `{name}`");
+                findings
+                    .push(Diagnostic::error("E2003", *span, text).also(*first, "the first one"));
+            }
+        }
+    };
+    let list = |i: &'_ Config| -> Vec<(String, Span)> {
+        i.instances
+            .iter()
+            .map(|i| (i.name.clone(), i.place.0))
+            .collect()
+    };
+    let instances = list(config);
+    let borrowed = instances.iter().map(|(n, s)| (n.as_str(), *s)).collect();
+    named("vrrp_instance", borrowed, findings);
+    let scripts = config
+        .scripts
+        .iter()
+        .map(|s| (s.name.as_str(), s.place.0))
+        .collect();
+    named("vrrp_script", scripts, findings);
+    for (at, i) in config.instances.iter().enumerate() {
+        let same = |o: &&Instance| {
+            (o.vrid, o.family, &o.interface) == (i.vrid, i.family, &i.interface)
+                && o.peers.is_empty() == i.peers.is_empty()
+        };
+        if let Some(other) = config.instances[..at].iter().find(same) {
+            let text = format!(
+                "`{}` and `{}` both use virtual_router_id {} on {}",
+                other.name, i.name, i.vrid.0, i.interface
+            );
+            findings.push(
+                Diagnostic::error("E2003", i.place.0, text).also(other.place.0, "the first one"),
+            );
+        }
+    }
+}

@@ -1,0 +1,504 @@
+//! `global_defs`.
+
+use super::model::{Global, NotifyFifo, ScriptUser, Version};
+use super::section::{self, Others, Section, Table};
+use crate::keyword::{Keyword, wrong};
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// Accepted without effect, and not there yet.
+pub static OTHERS: Others = Others {
+    passive: &[
+        "notification_email",
+        "notification_email_from",
+        "smtp_server",
+        "smtp_helo_name",
+        "smtp_connect_timeout",
+        "smtp_alert",
+        "smtp_alert_vrrp",
+        "smtp_alert_checker",
+        "email_faults",
+        "no_email_faults",
+        "checker_log_all_failures",
+        "default_interface",
+        "vrrp_iptables",
+        "vrrp_ipsets",
+        "nftables",
+        "nftables_priority",
+        "nftables_counters",
+        "nftables_ifindex",
+        "nftables_ipvs",
+        "disable_local_igmp",
+        "max_auto_priority",
+        "min_auto_priority_delay",
+        "vrrp_priority",
+        "checker_priority",
+        "bfd_priority",
+        "checker_no_swap",
+        "bfd_no_swap",
+        "vrrp_no_swap",
+        "checker_rt_priority",
+        "bfd_rt_priority",
+        "vrrp_rlimit_rttime",
+        "checker_rlimit_rttime",
+        "bfd_rlimit_rttime",
+        "vrrp_cpu_affinity",
+        "checker_cpu_affinity",
+        "bfd_cpu_affinity",
+        "snmp_socket",
+        "enable_snmp_keepalived",
+        "enable_snmp_vrrp",
+        "enable_snmp_checker",
+        "enable_snmp_rfc",
+        "enable_snmp_rfcv2",
+        "enable_snmp_rfcv3",
+        "enable_traps",
+        "enable_dbus",
+        "dbus_service_name",
+        "lvs_flush",
+        "lvs_flush_on_stop",
+        "lvs_flush_onstop",
+        "lvs_sync_daemon",
+        "lvs_timeouts",
+        "lvs_notify_fifo",
+        "lvs_notify_fifo_script",
+        "lvs_netlink_cmd_rcv_bufs",
+        "lvs_netlink_monitor_rcv_bufs",
+        "vrrp_netlink_cmd_rcv_bufs",
+        "vrrp_netlink_cmd_rcv_bufs_force",
+        "vrrp_netlink_monitor_rcv_bufs",
+        "vrrp_netlink_monitor_rcv_bufs_force",
+        "process_monitor_rcv_bufs",
+        "process_monitor_rcv_bufs_force",
+        "vrrp_rx_bufs_policy",
+        "vrrp_rx_bufs_multiplier",
+        "rs_init_notifies",
+        "no_checker_emails",
+        "process_names",
+        "process_name",
+        "vrrp_process_name",
+        "checker_process_name",
+        "bfd_process_name",
+        "log_unknown_vrids",
+        "random_seed",
+        "umask",
+        "tmp_config_directory",
+        "config_save_dir",
+        "data_use_instance",
+        "reload_check_config",
+        "reload_time_file",
+        "reload_repeat",
+        "reload_file",
+        "include_check",
+        "startup_script_timeout",
+        "shutdown_script_timeout",
+        "json_version",
+        "fifo_write_vrrp_states_on_reload",
+        "vrrp_garp_extra_if",
+        "vmac_prefix",
+        "vmac_addr_prefix",
+    ],
+    missing: &[
+        "vrrp_startup_delay",
+        "vrrp_down_timer_adverts",
+        "use_symlink_paths",
+    ],
+};
+
+type Here = Section<Global>;
+
+/// The keywords of `global_defs`.
+pub static TABLE: Table<Global> = &[
+    Keyword {
+        name: "router_id",
+        args: "<name>",
+        doc: "Name of this host in reports; the host name if not given.",
+        example: "router_id lb_a",
+        apply: |s, a| {
+            s.draft.router_id = Some(a.expect("a name")?.text.clone());
+            Ok(())
+        },
+    },
+    Keyword {
+        name: "lvs_id",
+        args: "<name>",
+        doc: "Old spelling of `router_id`.",
+        example: "lvs_id LVS_DEVEL",
+        apply: |s, a| {
+            s.draft.router_id = Some(a.expect("a name")?.text.clone());
+            Ok(())
+        },
+    },
+    Keyword {
+        name: "script_user",
+        args: "<user> [group]",
+        doc: "User that runs scripts which name none. Default: keepalived_script if there is such a user, else root.",
+        example: "script_user root",
+        apply: |s, a| {
+            s.draft.script_user = Some(ScriptUser {
+                user: a.expect("a user")?.text.clone(),
+                group: a.take().map(|w| w.text.clone()),
+            });
+            Ok(())
+        },
+    },
+    Keyword {
+        name: "enable_script_security",
+        args: "",
+        doc: "Refuses scripts run by root that somebody else could change; the message names the part of the path.",
+        example: "enable_script_security",
+        apply: |s, _| {
+            s.draft.script_security = true;
+            Ok(())
+        },
+    },
+    Keyword {
+        name: "vrrp_version",
+        args: "<2|3>",
+        doc: "Version of instances that name none; default 2. IPv6 instances are always 3.",
+        example: "vrrp_version 3",
+        apply: |s, a| {
+            s.draft.version = a.choose("a version", &[("2", Version::V2), ("3", Version::V3)])?;
+            Ok(())
+        },
+    },
+    Keyword {
+        name: "vrrp_garp_master_delay",
+        args: "<seconds>",
+        doc: "From the election to the second burst of announcements; 0 = none. Default 5.",
+        example: "vrrp_garp_master_delay 10",
+        apply: |s, a| {
+            s.draft.announce.delay = section::seconds(a, 0.0, 86_400.0)?;
+            Ok(())
+        },
+    },
+    Keyword {
+        name: "vrrp_garp_master_repeat",
+        args: "<count>",
+        doc: "Announcements in a burst, 1-1000; default 5.",
+        example: "vrrp_garp_master_repeat 1",
+        apply: |s, a| {
+            s.draft.announce.repeat = section::number(a, 1, 1000)?;
+            Ok(())
+        },
+    },
+    Keyword {
+        name: "vrrp_garp_master_refresh",
+        args: "<seconds>",
+        doc: "Between refreshing announcements while master; 0 = none. keepalived's default is none; here one packet per address and second, because that ends the outage after a partition.",
+        example: "vrrp_garp_master_refresh 60",
+        apply: |s, a| {
+            s.draft.announce.refresh = Some(section::seconds(a, 0.0, 86_400.0)?);
+            Ok(())
+        },
+    },
+    Keyword {
+        name: "vrrp_garp_master_refresh_repeat",
+        args: "<count>",
+        doc: "Announcements in a refresh, 1-100; default 1.",
+        example: "vrrp_garp_master_refresh_repeat 2",
+        apply: |s, a| {
+            s.draft.announce.refresh_repeat = section::number(a, 1, 100)?;
+            Ok(())
+        },
+    },
+    Keyword {
+        name: "vrrp_garp_lower_prio_delay",
+        args: "<seconds>",
+        doc: "Second burst after a lower-priority advert; default as vrrp_garp_master_delay.",
+        example: "vrrp_garp_lower_prio_delay 10",
+        apply: |s, a| {
+            s.draft.announce.lower_prio_delay = Some(section::seconds(a, 0.0, 86_400.0)?);
+            Ok(())
+        },
+    },
+    Keyword {
+        name: "vrrp_garp_lower_prio_repeat",
+        args: "<count>",
+        doc: "Announcements after a lower-priority advert, 0-1000.",
+        example: "vrrp_garp_lower_prio_repeat 1",
+        apply: |s, a| {
+            s.draft.announce.lower_prio_repeat = Some(section::number(a, 0, 1000)?);
+            Ok(())
+        },
+    },
+    Keyword {
+        name: "vrrp_garp_interval",
+        args: "<seconds>",
+        doc: "Pause between two gratuitous ARPs on one interface; default 0.",
+        example: "vrrp_garp_interval 0.001",
+        apply: |s, a| {
+            s.draft.announce.garp_interval = section::seconds(a, 0.0, 1000.0)?;
+            Ok(())
+        },
+    },
+    Keyword {
+        name: "vrrp_gna_interval",
+        args: "<seconds>",
+        doc: "Pause between two unsolicited neighbour advertisements on one interface; default 0.",
+        example: "vrrp_gna_interval 0.000001",
+        apply: |s, a| {
+            s.draft.announce.gna_interval = section::seconds(a, 0.0, 1000.0)?;
+            Ok(())
+        },
+    },
+    Keyword {
+        name: "vrrp_min_garp",
+        args: "[on|off]",
+        doc: "One announcement per address and no second burst.",
+        example: "vrrp_min_garp",
+        apply: |s, a| {
+            s.draft.announce.minimal = section::switch(a)?;
+            Ok(())
+        },
+    },
+    Keyword {
+        name: "vrrp_skip_check_adv_addr",
+        args: "[on|off]",
+        doc: "Does not compare the address list of every advert, only that of a new sender.",
+        example: "vrrp_skip_check_adv_addr",
+        apply: |s, a| {
+            s.draft.skip_check_adv_addr = section::switch(a)?;
+            Ok(())
+        },
+    },
+    Keyword {
+        name: "vrrp_check_unicast_src",
+        args: "[on|off]",
+        doc: "Obeys only the peers named in unicast_peer. keepalived's default is off; here it is on, and `off` turns it off.",
+        example: "vrrp_check_unicast_src",
+        apply: |s, a| {
+            s.draft.check_unicast_src = Some(section::switch(a)?);
+            Ok(())
+        },
+    },
+    Keyword {
+        name: "vrrp_lower_prio_no_advert",
+        args: "[on|off]",
+        doc: "A master does not answer a lower-priority advert with its own.",
+        example: "vrrp_lower_prio_no_advert",
+        apply: |s, a| {
+            s.draft.lower_prio_no_advert = section::switch(a)?;
+            Ok(())
+        },
+    },
+    Keyword {
+        name: "vrrp_higher_prio_send_advert",
+        args: "[on|off]",
+        doc: "A master that hears a better one sends one last advert before it yields, so that the winner announces itself again. keepalived's default is off, here it is on.",
+        example: "vrrp_higher_prio_send_advert",
+        apply: |s, a| {
+            s.draft.higher_prio_send_advert = section::switch(a)?;
+            Ok(())
+        },
+    },
+    Keyword {
+        name: "vrrp_strict",
+        args: "[on|off]",
+        doc: "Strict RFC mode: no unicast, no password, no address without an advert. keepalived then also drops traffic to the addresses; this daemon does not.",
+        example: "vrrp_strict",
+        apply: |s, a| {
+            s.draft.strict = section::switch(a)?;
+            Ok(())
+        },
+    },
+    Keyword {
+        name: "vrrp_mcast_group4",
+        args: "<address>",
+        doc: "Multicast group of IPv4 adverts; default 224.0.0.18.",
+        example: "vrrp_mcast_group4 224.0.0.18",
+        apply: |s, a| {
+            s.draft.mcast_group4 = a.parse("an IPv4 multicast address", |t| {
+                t.parse().ok().filter(std::net::Ipv4Addr::is_multicast)
+            })?;
+            Ok(())
+        },
+    },
+    Keyword {
+        name: "vrrp_mcast_group6",
+        args: "<address>",
+        doc: "Multicast group of IPv6 adverts; default ff02::12.",
+        example: "vrrp_mcast_group6 ff02::12",
+        apply: |s, a| {
+            s.draft.mcast_group6 = a.parse("an IPv6 multicast address", |t| {
+                t.parse().ok().filter(std::net::Ipv6Addr::is_multicast)
+            })?;
+            Ok(())
+        },
+    },
+    Keyword {
+        name: "notify_fifo",
+        args: "<path> [user [group]]",
+        doc: "Fifo that gets a line for every change of state; made if missing.",
+        example: "notify_fifo /run/vrrp.fifo",
+        apply: fifo,
+    },
+    Keyword {
+        name: "vrrp_notify_fifo",
+        args: "<path> [user [group]]",
+        doc: "As notify_fifo.",
+        example: "vrrp_notify_fifo /run/vrrp.fifo",
+        apply: fifo,
+    },
+    Keyword {
+        name: "notify_fifo_script",
+        args: "<command> [user [group]]",
+        doc: "Started with the fifo's path as its last argument; reads it.",
+        example: "notify_fifo_script /usr/local/bin/read_fifo.sh",
+        apply: fifo_script,
+    },
+    Keyword {
+        name: "vrrp_notify_fifo_script",
+        args: "<command> [user [group]]",
+        doc: "As notify_fifo_script.",
+        example: "vrrp_notify_fifo_script /usr/local/bin/read_fifo.sh",
+        apply: fifo_script,
+    },
+    Keyword {
+        name: "startup_script",
+        args: "<command> [user [group]]",
+        doc: "Run once before anything else starts; at most 10 s.",
+        example: "startup_script /usr/local/bin/before.sh",
+        apply: |s, a| {
+            s.draft.startup_script = Some(section::command(a)?);
+            Ok(())
+        },
+    },
+    Keyword {
+        name: "shutdown_script",
+        args: "<command> [user [group]]",
+        doc: "Run once after everything has stopped; at most 10 s.",
+        example: "shutdown_script /usr/local/bin/after.sh",
+        apply: |s, a| {
+            s.draft.shutdown_script = Some(section::command(a)?);
+            Ok(())
+        },
+    },
+    Keyword {
+        name: "dynamic_interfaces",
+        args: "[allow_if_changes]",
+        doc: "An interface may be missing at start; the instance is in FAULT until it comes.",
+        example: "dynamic_interfaces",
+        apply: |s, a| {
+            let _ = a.take_if("allow_if_changes");
+            s.draft.dynamic_interfaces = true;
+            Ok(())
+        },
+    },
+    Keyword {
+        name: "vrrp_rt_priority",
+        args: "<1-99>",
+        doc: "Runs the daemon's timers with this real-time priority (SCHED_RR).",
+        example: "vrrp_rt_priority 50",
+        apply: |s, a| {
+            s.draft.rt_priority = Some(section::number(a, 1, 99)?);
+            Ok(())
+        },
+    },
+    Keyword {
+        name: "address_lease",
+        args: "[on|off]",
+        doc: "Evenkeel's own. Addresses carry a lifetime that the daemon renews, so that they end by themselves when every process of it dies. Default on.",
+        example: "address_lease off",
+        apply: |s, a| {
+            s.draft.address_lease = section::switch(a)?;
+            Ok(())
+        },
+    },
+    Keyword {
+        name: "pair_channel",
+        args: "[on|off] [port <port>] [interval <seconds>]",
+        doc: "Evenkeel's own. The authenticated channel between two Evenkeel hosts: UDP port 8112, a heartbeat every 0.05 s. Default on; silent when the peer is keepalived.",
+        example: "pair_channel port 8112 interval 0.05",
+        apply: pair_channel,
+    },
+    Keyword {
+        name: "pair_key",
+        args: "<secret>",
+        doc: "Evenkeel's own. The secret of the pair channel; derived from the instances' passwords if not given.",
+        example: "pair_key \"correct horse battery staple\"",
+        apply: |s, a| {
+            s.draft.pair_channel.key = Some(a.expect("a secret")?.text.clone());
+            Ok(())
+        },
+    },
+    Keyword {
+        name: "pair_peer",
+        args: "<address> ...",
+        doc: "Evenkeel's own. Further addresses of the peer, such as one on a second network; also where the peer cannot be learnt from its adverts.",
+        example: "pair_peer 192.0.2.12 10.0.0.12",
+        apply: |s, a| {
+            let first = section::address(a.expect("an address")?)?;
+            s.draft.pair_channel.peers.push(first);
+            for word in a.rest() {
+                s.draft.pair_channel.peers.push(section::address(word)?);
+            }
+            Ok(())
+        },
+    },
+    Keyword {
+        name: "status_page",
+        args: "<address:port>|off",
+        doc: "Evenkeel's own. Where the status page with JSON and metrics listens; default 127.0.0.1:8110.",
+        example: "status_page 127.0.0.1:8110",
+        apply: |s, a| {
+            let word = a.expect("an address with a port, or off")?;
+            s.draft.status_page = match word.text.as_str() {
+                "off" => None,
+                text => Some(
+                    text.parse()
+                        .map_err(|_| wrong(word, "an address with a port, or `off`"))?,
+                ),
+            };
+            Ok(())
+        },
+    },
+];
+
+fn fifo(
+    s: &mut Here,
+    a: &mut crate::keyword::Args<'_>,
+) -> Result<(), crate::diagnostic::Diagnostic> {
+    let path = PathBuf::from(&a.expect("a path")?.text);
+    let _ = a.rest();
+    let script = s.draft.notify_fifo.take().and_then(|f| f.script);
+    s.draft.notify_fifo = Some(NotifyFifo { path, script });
+    Ok(())
+}
+
+fn fifo_script(
+    s: &mut Here,
+    a: &mut crate::keyword::Args<'_>,
+) -> Result<(), crate::diagnostic::Diagnostic> {
+    let script = Some(section::command(a)?);
+    match &mut s.draft.notify_fifo {
+        Some(fifo) => fifo.script = script,
+        None => {
+            let path = PathBuf::new();
+            s.draft.notify_fifo = Some(NotifyFifo { path, script });
+        }
+    }
+    Ok(())
+}
+
+fn pair_channel(
+    s: &mut Here,
+    a: &mut crate::keyword::Args<'_>,
+) -> Result<(), crate::diagnostic::Diagnostic> {
+    let channel = &mut s.draft.pair_channel;
+    channel.enabled = true;
+    while let Some(word) = a.peek() {
+        match word.text.as_str() {
+            "port" => {
+                a.take();
+                channel.port = section::number(a, 1, 65_535)?;
+            }
+            "interval" => {
+                a.take();
+                channel.interval = section::seconds(a, 0.01, 1.0)?.max(Duration::from_millis(10));
+            }
+            _ => channel.enabled = section::switch(a)?,
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,776 @@
+//! `vrrp_instance`: its keywords and the draft that they fill.
+
+use super::address;
+use super::group;
+use super::lexer::Node;
+use super::model::{
+    Auth, InitialState, Notify, Peer, Place, Track, Version, VirtualAddress, VirtualRoute, Vmac,
+};
+use super::section::{self, Others, Section, Table};
+use super::track;
+use crate::diagnostic::Diagnostic;
+use crate::keyword::{Args, Keyword, Word};
+use crate::source::Span;
+use std::net::IpAddr;
+use std::time::Duration;
+
+/// Accepted without effect, and not there yet.
+pub static OTHERS: Others = Others {
+    passive: &[
+        "smtp_alert",
+        "linkbeat_use_polling",
+        "lvs_sync_daemon_interface",
+        "vmac_addr",
+        "no_email_faults",
+        "track_src_ip",
+        "old_unicast_checksum",
+        "promote_secondaries",
+    ],
+    missing: &[
+        "use_ipvlan",
+        "use_vmac_addr",
+        "vrf",
+        "virtual_rules",
+        "track_bfd",
+        "unicast_fault_no_peer",
+        "no_virtual_ipaddress",
+        "no_accept",
+        "auth_hmac",
+        "thread_timer_expired",
+    ],
+};
+
+/// Announcement values that an instance writes itself.
+#[derive(Default)]
+pub struct AnnounceDraft {
+    pub delay: Option<Duration>,
+    pub repeat: Option<u32>,
+    pub refresh: Option<Duration>,
+    pub refresh_repeat: Option<u32>,
+    pub lower_prio_delay: Option<Duration>,
+    pub lower_prio_repeat: Option<u32>,
+}
+
+/// An instance while its keywords are applied; values with the place that set them.
+pub struct Draft {
+    pub name: Word,
+    pub state: Option<(InitialState, Span)>,
+    pub interface: Option<Word>,
+    pub vrid: Option<(u8, Span)>,
+    pub priority: Option<(i64, Span)>,
+    pub advert: Option<(Duration, Span)>,
+    pub down_timer_adverts: u8,
+    pub nopreempt: Option<Span>,
+    pub preempt_delay: Option<(Duration, Span)>,
+    pub version: Option<(Version, Span)>,
+    pub native_ipv6: Option<Span>,
+    pub auth_type: Option<(bool, Span)>,
+    pub auth: Option<(String, Span)>,
+    pub source: Option<(IpAddr, Span)>,
+    pub group: Option<(IpAddr, Span)>,
+    pub peers: Vec<Peer>,
+    pub unicast_ttl: Option<u8>,
+    pub check_unicast_src: Option<bool>,
+    pub addresses: Vec<VirtualAddress>,
+    pub excluded: Vec<VirtualAddress>,
+    pub routes: Vec<VirtualRoute>,
+    pub vmac: Option<Vmac>,
+    pub vmac_xmit_base: Option<Span>,
+    pub dont_track_primary: bool,
+    pub track_interfaces: Vec<Track>,
+    pub track_scripts: Vec<Track>,
+    pub track_processes: Vec<Track>,
+    pub track_files: Vec<Track>,
+    pub track_balancers: Vec<Track>,
+    pub announce: AnnounceDraft,
+    pub skip_check_adv_addr: Option<bool>,
+    pub lower_prio_no_advert: Option<bool>,
+    pub higher_prio_send_advert: Option<bool>,
+    pub v3_checksum_as_v2: bool,
+    pub notify: Notify,
+    pub rx_buffer: Option<u32>,
+    pub debug: u8,
+}
+
+impl Draft {
+    /// An instance of which only the name is known.
+    pub fn new(name: &Word) -> Draft {
+        Draft {
+            name: name.clone(),
+            state: None,
+            interface: None,
+            vrid: None,
+            priority: None,
+            advert: None,
+            down_timer_adverts: 3,
+            nopreempt: None,
+            preempt_delay: None,
+            version: None,
+            native_ipv6: None,
+            auth_type: None,
+            auth: None,
+            source: None,
+            group: None,
+            peers: Vec::new(),
+            unicast_ttl: None,
+            check_unicast_src: None,
+            addresses: Vec::new(),
+            excluded: Vec::new(),
+            routes: Vec::new(),
+            vmac: None,
+            vmac_xmit_base: None,
+            dont_track_primary: false,
+            track_interfaces: Vec::new(),
+            track_scripts: Vec::new(),
+            track_processes: Vec::new(),
+            track_files: Vec::new(),
+            track_balancers: Vec::new(),
+            announce: AnnounceDraft::default(),
+            skip_check_adv_addr: None,
+            lower_prio_no_advert: None,
+            higher_prio_send_advert: None,
+            v3_checksum_as_v2: false,
+            notify: Notify::default(),
+            rx_buffer: None,
+            debug: 0,
+        }
+    }
+
+    /// The password, if authentication was asked for.
+    pub fn password(&self) -> Option<Auth> {
+        self.auth.as_ref().map(|(p, _)| Auth::Pass(p.clone()))
+    }
+}
+
+type Here = Section<Draft>;
+type Done = Result<(), Diagnostic>;
+
+fn state(s: &mut Here, a: &mut Args<'_>) -> Done {
+    let word = a.expect("a state")?;
+    let state = match word.text.as_str() {
+        "MASTER" => InitialState::Master,
+        "BACKUP" => InitialState::Backup,
+        other => {
+            let text = format!("`{other}` is not a state; MASTER and BACKUP are");
+            if other == "SLAVE" {
+                s.findings.push(
+                    Diagnostic::note("E2008", word.span, text)
+                        .help("read as BACKUP, as keepalived does")
+                        .suggest(word.span, "BACKUP"),
+                );
+            } else {
+                let near = crate::suggest::nearest(other, ["MASTER", "BACKUP"]);
+                s.replaced(word.span, text, "BACKUP");
+                if let (Some(near), Some(last)) = (near, s.findings.pop()) {
+                    s.findings.push(last.suggest(word.span, near));
+                }
+            }
+            InitialState::Backup
+        }
+    };
+    s.draft.state = Some((state, word.span));
+    Ok(())
+}
+
+fn vrid(s: &mut Here, a: &mut Args<'_>) -> Done {
+    let span = a.peek().map_or(a.head(), |w| w.span);
+    s.draft.vrid = Some((section::number(a, 1, 255)?, span));
+    Ok(())
+}
+
+fn priority(s: &mut Here, a: &mut Args<'_>) -> Done {
+    let word = a.expect("a priority")?;
+    let value: i64 = word
+        .text
+        .parse()
+        .map_err(|_| crate::keyword::wrong(word, "a whole number"))?;
+    if (1..=255).contains(&value) {
+        s.draft.priority = Some((value, word.span));
+    } else {
+        let text = format!("priority {value} is out of range, 1 to 255 are possible");
+        s.replaced(word.span, text, "priority 100");
+    }
+    Ok(())
+}
+
+fn advert_int(s: &mut Here, a: &mut Args<'_>) -> Done {
+    let span = a.peek().map_or(a.head(), |w| w.span);
+    s.draft.advert = Some((section::seconds(a, 0.01, 255.0)?, span));
+    Ok(())
+}
+
+fn authentication(s: &mut Here, a: &mut Args<'_>) -> Done {
+    let nodes = s.block(a)?;
+    for Node { words, .. } in nodes {
+        let head = &words[0];
+        let mut args = Args::new(&head.text, "<value>", head.span, &words[1..]);
+        match head.text.as_str() {
+            "auth_type" => {
+                let pass =
+                    args.choose("a kind of authentication", &[("PASS", true), ("AH", false)])?;
+                if !pass {
+                    return Err(Diagnostic::error(
+                        "E0007",
+                        words[1].span,
+                        "auth_type AH is not supported; its RFC was withdrawn",
+                    )
+                    .help("write `auth_type PASS`, or rely on the pair channel"));
+                }
+                s.draft.auth_type = Some((pass, words[1].span));
+            }
+            "auth_pass" => {
+                let word = args.expect("a password")?;
+                let mut text = word.text.clone();
+                if text.len() > 8 {
+                    let message =
+                        format!("the password has {} bytes, VRRPv2 carries 8", text.len());
+                    s.replaced(word.span, message, "its first 8 bytes");
+                    let mut end = 8;
+                    while !text.is_char_boundary(end) {
+                        end -= 1;
+                    }
+                    text.truncate(end);
+                }
+                s.draft.auth = Some((text, word.span));
+            }
+            _ => {
+                return Err(crate::keyword::unknown(
+                    head,
+                    "authentication",
+                    ["auth_type", "auth_pass"],
+                ));
+            }
+        }
+        args.finish()?;
+    }
+    Ok(())
+}
+
+fn unicast_peer(s: &mut Here, a: &mut Args<'_>) -> Done {
+    for node in s.block(a)? {
+        let head = node.keyword();
+        let Ok(address) = section::address(head) else {
+            let text = format!("`{}` is not an IP address", head.text);
+            s.replaced(head.span, text, "the other peers");
+            continue;
+        };
+        let form = "[min_ttl <0-255>] [max_ttl <0-255>]";
+        let mut args = Args::new(&head.text, form, head.span, &node.words[1..]);
+        let mut peer = Peer {
+            address,
+            place: Place(head.span),
+            min_ttl: None,
+            max_ttl: None,
+        };
+        while args.peek().is_some() {
+            if args.take_if("min_ttl").is_some() {
+                peer.min_ttl = Some(section::number(&mut args, 0, 255)?);
+            } else if args.take_if("max_ttl").is_some() {
+                peer.max_ttl = Some(section::number(&mut args, 0, 255)?);
+            } else {
+                args.finish()?;
+            }
+        }
+        s.draft.peers.push(peer);
+    }
+    Ok(())
+}
+
+fn addresses(s: &mut Here, a: &Args<'_>) -> Result<Vec<VirtualAddress>, Diagnostic> {
+    let mut list = Vec::new();
+    for node in s.block(a)? {
+        match address::address(&node) {
+            Ok(address) => list.push(address),
+            Err(finding) if finding.code == "E0005" && s.options.lenient => {
+                let span = finding.primary.as_ref().map_or(a.head(), |p| p.span);
+                s.replaced(span, finding.message, "the other addresses");
+            }
+            Err(finding) => s.findings.push(finding),
+        }
+    }
+    Ok(list)
+}
+
+fn routes(s: &mut Here, a: &mut Args<'_>) -> Done {
+    for node in s.block(a)? {
+        match address::route(&node) {
+            Ok(route) => s.draft.routes.push(route),
+            Err(finding) => s.findings.push(finding),
+        }
+    }
+    Ok(())
+}
+
+fn notify(s: &mut Here, a: &mut Args<'_>) -> Done {
+    group::notify(&mut s.draft.notify, a)
+}
+
+fn source(s: &mut Here, a: &mut Args<'_>) -> Done {
+    let word = a.expect("an address")?;
+    s.draft.source = Some((section::address(word)?, word.span));
+    Ok(())
+}
+
+fn tracked(s: &mut Here, a: &mut Args<'_>) -> Done {
+    let nodes = s.block(a)?;
+    let list = track::list(s, nodes);
+    let target = match a.keyword() {
+        "track_interface" => &mut s.draft.track_interfaces,
+        "track_script" => &mut s.draft.track_scripts,
+        "track_process" => &mut s.draft.track_processes,
+        "track_file" => &mut s.draft.track_files,
+        _ => &mut s.draft.track_balancers,
+    };
+    target.extend(list);
+    Ok(())
+}
+
+/// The keywords of `vrrp_instance`.
+pub static TABLE: Table<Draft> = &[
+    Keyword {
+        name: "state",
+        args: "MASTER|BACKUP",
+        doc: "State at start. The election decides in any case; 255 with MASTER starts at once.",
+        example: "state BACKUP",
+        apply: state,
+    },
+    Keyword {
+        name: "interface",
+        args: "<interface>",
+        doc: "Where adverts are sent and heard, and where addresses go that name no `dev`.",
+        example: "interface eth0",
+        apply: |s, a| {
+            s.draft.interface = Some(a.expect("an interface")?.clone());
+            Ok(())
+        },
+    },
+    Keyword {
+        name: "virtual_router_id",
+        args: "<1-255>",
+        doc: "Number of the virtual router; the same on both hosts, unlike any other in the network.",
+        example: "virtual_router_id 51",
+        apply: vrid,
+    },
+    Keyword {
+        name: "priority",
+        args: "<1-255>",
+        doc: "The higher one is master; default 100. 255 says that this host owns the addresses.",
+        example: "priority 101",
+        apply: priority,
+    },
+    Keyword {
+        name: "advert_int",
+        args: "<seconds>",
+        doc: "Between adverts: whole seconds 1-255 in VRRPv2, 0.01-40.95 in VRRPv3; default 1.",
+        example: "advert_int 1",
+        apply: advert_int,
+    },
+    Keyword {
+        name: "down_timer_adverts",
+        args: "<1-100>",
+        doc: "Missed adverts before a backup takes over; default 3.",
+        example: "down_timer_adverts 3",
+        apply: |s, a| {
+            s.draft.down_timer_adverts = section::number(a, 1, 100)?;
+            Ok(())
+        },
+    },
+    Keyword {
+        name: "nopreempt",
+        args: "",
+        doc: "A better router that comes back leaves the master alone. Needs `state BACKUP`.",
+        example: "nopreempt",
+        apply: |s, a| {
+            s.draft.nopreempt = Some(a.head());
+            Ok(())
+        },
+    },
+    Keyword {
+        name: "preempt",
+        args: "",
+        doc: "The default; undoes nopreempt.",
+        example: "preempt",
+        apply: |s, _| {
+            s.draft.nopreempt = None;
+            Ok(())
+        },
+    },
+    Keyword {
+        name: "preempt_delay",
+        args: "<0-1000>",
+        doc: "Seconds after start or return before a better router takes over; default 0.",
+        example: "preempt_delay 300",
+        apply: |s, a| {
+            let span = a.head();
+            s.draft.preempt_delay = Some((section::seconds(a, 0.0, 1000.0)?, span));
+            Ok(())
+        },
+    },
+    Keyword {
+        name: "version",
+        args: "<2|3>",
+        doc: "VRRP version; default vrrp_version, and 3 for IPv6.",
+        example: "version 3",
+        apply: |s, a| {
+            let span = a.peek().map_or(a.head(), |w| w.span);
+            let version = a.choose("a version", &[("2", Version::V2), ("3", Version::V3)])?;
+            s.draft.version = Some((version, span));
+            Ok(())
+        },
+    },
+    Keyword {
+        name: "native_ipv6",
+        args: "",
+        doc: "An IPv6 instance; the addresses say it too.",
+        example: "native_ipv6",
+        apply: |s, a| {
+            s.draft.native_ipv6 = Some(a.head());
+            Ok(())
+        },
+    },
+    Keyword {
+        name: "authentication",
+        args: "{ auth_type PASS ... auth_pass <secret> }",
+        doc: "Password of VRRPv2, up to 8 bytes, sent in clear.",
+        example: "authentication { auth_pass 1111 }",
+        apply: authentication,
+    },
+    Keyword {
+        name: "mcast_src_ip",
+        args: "<address>",
+        doc: "Source address of multicast adverts; default the interface's primary.",
+        example: "mcast_src_ip 192.0.2.11",
+        apply: source,
+    },
+    Keyword {
+        name: "unicast_src_ip",
+        args: "<address>",
+        doc: "Source address of unicast adverts; default the interface's primary.",
+        example: "unicast_src_ip 192.0.2.11",
+        apply: source,
+    },
+    Keyword {
+        name: "mcast_dst_ip",
+        args: "<address>",
+        doc: "Multicast group of this instance's adverts.",
+        example: "mcast_dst_ip 224.0.0.18",
+        apply: |s, a| {
+            let word = a.expect("a multicast address")?;
+            let group = section::address(word)?;
+            if !group.is_multicast() {
+                return Err(crate::keyword::wrong(word, "a multicast address"));
+            }
+            s.draft.group = Some((group, word.span));
+            Ok(())
+        },
+    },
+    Keyword {
+        name: "unicast_peer",
+        args: "{ <address> [min_ttl <n>] [max_ttl <n>] ... }",
+        doc: "Sends adverts to these addresses and not to the group; obeys only them.",
+        example: "unicast_peer { 192.0.2.12 }",
+        apply: unicast_peer,
+    },
+    Keyword {
+        name: "unicast_ttl",
+        args: "<0-255>",
+        doc: "TTL of unicast adverts; default 255.",
+        example: "unicast_ttl 255",
+        apply: |s, a| {
+            s.draft.unicast_ttl = Some(section::number(a, 0, 255)?);
+            Ok(())
+        },
+    },
+    Keyword {
+        name: "check_unicast_src",
+        args: "[on|off]",
+        doc: "Obeys only the peers named; on by default here, `off` turns it off.",
+        example: "check_unicast_src",
+        apply: |s, a| {
+            s.draft.check_unicast_src = Some(section::switch(a)?);
+            Ok(())
+        },
+    },
+    Keyword {
+        name: "virtual_ipaddress",
+        args: "{ <address>[/<prefix>] [dev <if>] [brd <a>|+|-] [label <l>] [scope <s>] ... }",
+        doc: "The addresses that move; also listed in the adverts.",
+        example: "virtual_ipaddress { 192.0.2.100/24 dev eth0 label eth0:1 }",
+        apply: |s, a| {
+            let list = addresses(s, a)?;
+            s.draft.addresses.extend(list);
+            Ok(())
+        },
+    },
+    Keyword {
+        name: "virtual_ipaddress_excluded",
+        args: "{ <address>[/<prefix>] ... }",
+        doc: "Addresses that move but are not listed in the adverts; either family.",
+        example: "virtual_ipaddress_excluded { 2001:db8::101/64 }",
+        apply: |s, a| {
+            let list = addresses(s, a)?;
+            s.draft.excluded.extend(list);
+            Ok(())
+        },
+    },
+    Keyword {
+        name: "virtual_routes",
+        args: "{ <network>|default [via <a>] [dev <if>] [src <a>] [metric <n>] [table <n>] ... }",
+        doc: "Routes that are set while master.",
+        example: "virtual_routes { 198.51.100.0/24 via 192.0.2.1 }",
+        apply: routes,
+    },
+    Keyword {
+        name: "use_vmac",
+        args: "[<interface>]",
+        doc: "Puts the addresses on a macvlan with the virtual router's MAC; named vrrp.<id> if not given.",
+        example: "use_vmac vrrp.51",
+        apply: |s, a| {
+            let name = a.take().map(|w| w.text.clone());
+            let xmit_base = s.draft.vmac_xmit_base.is_some();
+            s.draft.vmac = Some(Vmac { name, xmit_base });
+            Ok(())
+        },
+    },
+    Keyword {
+        name: "vmac_xmit_base",
+        args: "",
+        doc: "With use_vmac: adverts leave by the interface itself.",
+        example: "vmac_xmit_base",
+        apply: |s, a| {
+            s.draft.vmac_xmit_base = Some(a.head());
+            if let Some(vmac) = &mut s.draft.vmac {
+                vmac.xmit_base = true;
+            }
+            Ok(())
+        },
+    },
+    Keyword {
+        name: "dont_track_primary",
+        args: "",
+        doc: "The state of `interface` itself does not count.",
+        example: "dont_track_primary",
+        apply: |s, _| {
+            s.draft.dont_track_primary = true;
+            Ok(())
+        },
+    },
+    Keyword {
+        name: "track_interface",
+        args: "{ <interface> [weight <n> [reverse]] ... }",
+        doc: "Further interfaces; without a weight the loss of one means FAULT.",
+        example: "track_interface { eth1 weight -20 }",
+        apply: tracked,
+    },
+    Keyword {
+        name: "track_script",
+        args: "{ <script> [weight <n> [reverse]] ... }",
+        doc: "Names of vrrp_script blocks.",
+        example: "track_script { chk }",
+        apply: tracked,
+    },
+    Keyword {
+        name: "track_process",
+        args: "{ <process> [weight <n> [reverse]] ... }",
+        doc: "Names of vrrp_track_process blocks.",
+        example: "track_process { px }",
+        apply: tracked,
+    },
+    Keyword {
+        name: "track_file",
+        args: "{ <file> [weight <n> [reverse]] ... }",
+        doc: "Names of vrrp_track_file blocks.",
+        example: "track_file { f }",
+        apply: tracked,
+    },
+    Keyword {
+        name: "track_lb",
+        args: "{ <name> [weight <n> [reverse]] ... }",
+        doc: "Evenkeel's own: names of track_lb blocks.",
+        example: "track_lb { proxy }",
+        apply: tracked,
+    },
+    Keyword {
+        name: "garp_master_delay",
+        args: "<seconds>",
+        doc: "As vrrp_garp_master_delay.",
+        example: "garp_master_delay 5",
+        apply: |s, a| {
+            s.draft.announce.delay = Some(section::seconds(a, 0.0, 86_400.0)?);
+            Ok(())
+        },
+    },
+    Keyword {
+        name: "garp_master_repeat",
+        args: "<count>",
+        doc: "As vrrp_garp_master_repeat.",
+        example: "garp_master_repeat 5",
+        apply: |s, a| {
+            s.draft.announce.repeat = Some(section::number(a, 1, 1000)?);
+            Ok(())
+        },
+    },
+    Keyword {
+        name: "garp_master_refresh",
+        args: "<seconds>",
+        doc: "As vrrp_garp_master_refresh.",
+        example: "garp_master_refresh 60",
+        apply: |s, a| {
+            s.draft.announce.refresh = Some(section::seconds(a, 0.0, 86_400.0)?);
+            Ok(())
+        },
+    },
+    Keyword {
+        name: "garp_master_refresh_repeat",
+        args: "<count>",
+        doc: "As vrrp_garp_master_refresh_repeat.",
+        example: "garp_master_refresh_repeat 1",
+        apply: |s, a| {
+            s.draft.announce.refresh_repeat = Some(section::number(a, 1, 100)?);
+            Ok(())
+        },
+    },
+    Keyword {
+        name: "garp_lower_prio_delay",
+        args: "<seconds>",
+        doc: "As vrrp_garp_lower_prio_delay.",
+        example: "garp_lower_prio_delay 10",
+        apply: |s, a| {
+            s.draft.announce.lower_prio_delay = Some(section::seconds(a, 0.0, 86_400.0)?);
+            Ok(())
+        },
+    },
+    Keyword {
+        name: "garp_lower_prio_repeat",
+        args: "<count>",
+        doc: "As vrrp_garp_lower_prio_repeat.",
+        example: "garp_lower_prio_repeat 1",
+        apply: |s, a| {
+            s.draft.announce.lower_prio_repeat = Some(section::number(a, 0, 1000)?);
+            Ok(())
+        },
+    },
+    Keyword {
+        name: "skip_check_adv_addr",
+        args: "[on|off]",
+        doc: "As vrrp_skip_check_adv_addr.",
+        example: "skip_check_adv_addr",
+        apply: |s, a| {
+            s.draft.skip_check_adv_addr = Some(section::switch(a)?);
+            Ok(())
+        },
+    },
+    Keyword {
+        name: "lower_prio_no_advert",
+        args: "[on|off]",
+        doc: "As vrrp_lower_prio_no_advert.",
+        example: "lower_prio_no_advert",
+        apply: |s, a| {
+            s.draft.lower_prio_no_advert = Some(section::switch(a)?);
+            Ok(())
+        },
+    },
+    Keyword {
+        name: "higher_prio_send_advert",
+        args: "[on|off]",
+        doc: "As vrrp_higher_prio_send_advert.",
+        example: "higher_prio_send_advert",
+        apply: |s, a| {
+            s.draft.higher_prio_send_advert = Some(section::switch(a)?);
+            Ok(())
+        },
+    },
+    Keyword {
+        name: "v3_checksum_as_v2",
+        args: "[on|off]",
+        doc: "IPv4 VRRPv3 checksums are sent without pseudo-header (RFC 9568); default with it, as keepalived. Both are accepted.",
+        example: "v3_checksum_as_v2",
+        apply: |s, a| {
+            s.draft.v3_checksum_as_v2 = section::switch(a)?;
+            Ok(())
+        },
+    },
+    Keyword {
+        name: "accept",
+        args: "",
+        doc: "Packets to the addresses are taken; the default, and what a proxy needs.",
+        example: "accept",
+        apply: |_, _| Ok(()),
+    },
+    Keyword {
+        name: "kernel_rx_buf_size",
+        args: "<bytes>",
+        doc: "Receive buffer of the advert socket.",
+        example: "kernel_rx_buf_size 65536",
+        apply: |s, a| {
+            s.draft.rx_buffer = Some(section::number(a, 1024, 1 << 30)?);
+            Ok(())
+        },
+    },
+    Keyword {
+        name: "debug",
+        args: "<0-4>",
+        doc: "Verbosity of this instance's log.",
+        example: "debug 1",
+        apply: |s, a| {
+            s.draft.debug = section::number(a, 0, 4)?;
+            Ok(())
+        },
+    },
+    Keyword {
+        name: "notify",
+        args: "<command> [user [group]]",
+        doc: "Run after every change, with INSTANCE, the name, the state and the priority behind its own arguments; strictly in order.",
+        example: "notify /usr/local/bin/notify.sh",
+        apply: notify,
+    },
+    Keyword {
+        name: "notify_master",
+        args: "<command> [user [group]]",
+        doc: "Run on becoming master.",
+        example: "notify_master \"/usr/local/bin/notify.sh master\"",
+        apply: notify,
+    },
+    Keyword {
+        name: "notify_backup",
+        args: "<command> [user [group]]",
+        doc: "Run on becoming backup.",
+        example: "notify_backup \"/usr/local/bin/notify.sh backup\"",
+        apply: notify,
+    },
+    Keyword {
+        name: "notify_fault",
+        args: "<command> [user [group]]",
+        doc: "Run on going to FAULT.",
+        example: "notify_fault \"/usr/local/bin/notify.sh fault\"",
+        apply: notify,
+    },
+    Keyword {
+        name: "notify_stop",
+        args: "<command> [user [group]]",
+        doc: "Run when the daemon stops.",
+        example: "notify_stop \"/usr/local/bin/notify.sh stop\"",
+        apply: notify,
+    },
+    Keyword {
+        name: "notify_deleted",
+        args: "[<command> [user [group]]]",
+        doc: "A reload that drops the instance says DELETED and not FAULT.",
+        example: "notify_deleted",
+        apply: notify,
+    },
+    Keyword {
+        name: "notify_master_rx_lower_pri",
+        args: "<command> [user [group]]",
+        doc: "Run when a master hears a lower-priority advert.",
+        example: "notify_master_rx_lower_pri /usr/local/bin/again.sh",
+        apply: notify,
+    },
+    Keyword {
+        name: "notify_priority_changes",
+        args: "[on|off]",
+        doc: "Also tells the fifo of priority changes.",
+        example: "notify_priority_changes on",
+        apply: notify,
+    },
+];

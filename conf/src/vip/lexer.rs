@@ -1,0 +1,580 @@
+//! Text to a tree of statements: comments, quotes, escapes, braces, `$NAME`
+//! definitions, `@id` lines and `include`.
+
+use crate::diagnostic::{Diagnostic, Report};
+use crate::keyword::Word;
+use crate::source::{FileId, Span};
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+
+/// Files that include each other, and definitions inside of definitions, may
+/// nest this deep.
+const MAX_DEPTH: usize = 16;
+/// Statements of one run, so that definitions cannot explode.
+const MAX_STATEMENTS: usize = 200_000;
+
+/// A statement: its words and, where one was opened, its block.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Node {
+    /// At least one word.
+    pub words: Vec<Word>,
+    /// The statements between its braces.
+    pub block: Option<Vec<Node>>,
+}
+
+impl Node {
+    /// The first word.
+    pub fn keyword(&self) -> &Word {
+        &self.words[0]
+    }
+}
+
+/// Reads `path` and what it includes into a tree; problems go to the report.
+pub fn read(path: &Path, config_id: &str, report: &mut Report) -> Vec<Node> {
+    let mut reader = Reader::new(config_id, report);
+    reader.file(path, None, 0);
+    reader.finish()
+}
+
+/// Reads a text as if it were the file `path`.
+pub fn read_text(path: &Path, text: &str, config_id: &str, report: &mut Report) -> Vec<Node> {
+    let mut reader = Reader::new(config_id, report);
+    let file = reader.report.sources.add(path, text);
+    reader.lines(file, path, 0);
+    reader.finish()
+}
+
+/// A character with the place that it came from.
+#[derive(Clone, Copy)]
+struct Char {
+    c: char,
+    start: u32,
+    end: u32,
+    /// Came from a reference that is not defined: never a brace or comment.
+    literal: bool,
+}
+
+struct Open {
+    nodes: Vec<Node>,
+    brace: Option<Span>,
+}
+
+struct Reader<'r> {
+    report: &'r mut Report,
+    config_id: String,
+    definitions: HashMap<String, Vec<String>>,
+    stack: Vec<Open>,
+    statements: usize,
+}
+
+impl<'r> Reader<'r> {
+    fn new(config_id: &str, report: &'r mut Report) -> Reader<'r> {
+        Reader {
+            report,
+            config_id: config_id.to_owned(),
+            definitions: HashMap::new(),
+            stack: vec![Open {
+                nodes: Vec::new(),
+                brace: None,
+            }],
+            statements: 0,
+        }
+    }
+
+    fn finish(mut self) -> Vec<Node> {
+        while self.stack.len() > 1 {
+            if let Some(brace) = self.stack.last().and_then(|open| open.brace) {
+                let text = "this `{` is never closed";
+                self.report
+                    .push(Diagnostic::error("E0008", brace, text).label("opened here"));
+            }
+            self.close();
+        }
+        self.stack.pop().map(|open| open.nodes).unwrap_or_default()
+    }
+
+    fn file(&mut self, path: &Path, from: Option<Span>, depth: usize) {
+        match std::fs::read_to_string(path) {
+            Ok(text) => {
+                let file = self.report.sources.add(path, text);
+                self.lines(file, path, depth);
+            }
+            Err(error) => {
+                let message = format!("cannot read {}: {error}", path.display());
+                self.report.push(match from {
+                    Some(span) => Diagnostic::error("E0001", span, message),
+                    None => Diagnostic::general("E0001", message),
+                });
+            }
+        }
+    }
+
+    fn lines(&mut self, file: FileId, path: &Path, depth: usize) {
+        let count = self.report.sources.file(file).line_count();
+        let mut line = 1;
+        while line <= count {
+            let start = self.report.sources.file(file).line_start(line);
+            let text = self.report.sources.file(file).line(line).to_owned();
+            line += 1;
+            if let Some((name, mut value)) = definition(&text) {
+                while value.last().is_some_and(|l| l.ends_with('\\')) && line <= count {
+                    strip_backslash(&mut value);
+                    value.push(self.report.sources.file(file).line(line).to_owned());
+                    line += 1;
+                }
+                self.definitions.insert(name, trim_value(value));
+                continue;
+            }
+            self.line(chars(&text, start), file, path, depth);
+        }
+    }
+
+    fn line(&mut self, line: Vec<Char>, file: FileId, path: &Path, depth: usize) {
+        if self.statements > MAX_STATEMENTS {
+            return;
+        }
+        if let Some((name, span)) = whole_reference(&line)
+            && let Some(lines) = self.definitions.get(&name).filter(|v| v.len() > 1).cloned()
+        {
+            return self.expand_lines(&lines, span, file, path, depth);
+        }
+        let line = self.expand(line, path, 0);
+        let Some(line) = self.conditional(line) else {
+            return;
+        };
+        let text: String = line.iter().map(|c| c.c).collect();
+        if let Some((name, value)) = definition(&text) {
+            self.definitions.insert(name, trim_value(value));
+            return;
+        }
+        self.tokens(&line, file, path, depth);
+    }
+
+    /// A definition of several lines, used alone on a line.
+    fn expand_lines(
+        &mut self,
+        lines: &[String],
+        at: (u32, u32),
+        file: FileId,
+        path: &Path,
+        depth: usize,
+    ) {
+        if depth >= MAX_DEPTH {
+            let span = self.report.sources.span(file, at.0 as usize, at.1 as usize);
+            let text = "definitions are nested too deeply";
+            self.report.push(Diagnostic::error("E0006", span, text));
+            return;
+        }
+        for line in lines {
+            let chars = line.chars().map(|c| Char {
+                c,
+                start: at.0,
+                end: at.1,
+                literal: false,
+            });
+            self.line(chars.collect(), file, path, depth + 1);
+        }
+    }
+
+    /// `@id rest` and `@^id rest`: the rest, or nothing when the id does not fit.
+    fn conditional(&self, mut line: Vec<Char>) -> Option<Vec<Char>> {
+        let first = line.iter().position(|c| !c.c.is_whitespace())?;
+        if line[first].c != '@' {
+            return Some(line);
+        }
+        let rest: Vec<Char> = line.split_off(first + 1);
+        let end = rest
+            .iter()
+            .position(|c| c.c.is_whitespace())
+            .unwrap_or(rest.len());
+        let word: String = rest[..end].iter().map(|c| c.c).collect();
+        let fits = match word.strip_prefix('^') {
+            Some(id) => id != self.config_id,
+            None => word == self.config_id,
+        };
+        fits.then(|| rest[end..].to_vec())
+    }
+
+    /// Replaces `$NAME` and `${NAME}` where they are defined.
+    fn expand(&self, line: Vec<Char>, path: &Path, depth: usize) -> Vec<Char> {
+        let mut out = Vec::with_capacity(line.len());
+        let mut at = 0;
+        while at < line.len() {
+            if line[at].c != '$' {
+                out.push(line[at]);
+                at += 1;
+                continue;
+            }
+            let Some((name, length)) = reference(&line[at..]) else {
+                out.push(line[at]);
+                at += 1;
+                continue;
+            };
+            let (start, end) = (line[at].start, line[at + length - 1].end);
+            match self.value(&name, path) {
+                Some(value) if depth < MAX_DEPTH => {
+                    let value = value.chars().map(|c| Char {
+                        c,
+                        start,
+                        end,
+                        literal: name == "_HASH" || name == "_BANG",
+                    });
+                    out.extend(self.expand(value.collect(), path, depth + 1));
+                }
+                _ => {
+                    let kept = line[at..at + length].iter();
+                    out.extend(kept.map(|&c| Char { literal: true, ..c }));
+                }
+            }
+            at += length;
+        }
+        out
+    }
+
+    fn value(&self, name: &str, path: &Path) -> Option<String> {
+        if let Some(lines) = self.definitions.get(name) {
+            return Some(lines.join(" "));
+        }
+        match name {
+            "_PWD" => Some(directory(path).display().to_string()),
+            "_INSTANCE" => Some(self.config_id.clone()),
+            "_HASH" => Some("#".to_owned()),
+            "_BANG" => Some("!".to_owned()),
+            _ => name
+                .strip_prefix("_ENV_")
+                .or_else(|| name.strip_prefix("_ENV "))
+                .and_then(|variable| std::env::var(variable.trim()).ok()),
+        }
+    }
+
+    fn tokens(&mut self, line: &[Char], file: FileId, path: &Path, depth: usize) {
+        let mut words: Vec<Word> = Vec::new();
+        let mut at = 0;
+        while at < line.len() {
+            let Char {
+                c,
+                start,
+                end,
+                literal,
+            } = line[at];
+            let here = Span { file, start, end };
+            match c {
+                _ if c.is_whitespace() => at += 1,
+                '#' | '!' if !literal => break,
+                '{' if !literal => {
+                    at += 1;
+                    self.open(std::mem::take(&mut words), here);
+                }
+                '}' if !literal => {
+                    at += 1;
+                    self.statement(std::mem::take(&mut words), path, depth);
+                    self.close_at(here);
+                }
+                _ => {
+                    let (word, next) = self.word(line, at, file);
+                    words.push(word);
+                    at = next;
+                }
+            }
+        }
+        self.statement(words, path, depth);
+    }
+
+    fn word(&mut self, line: &[Char], from: usize, file: FileId) -> (Word, usize) {
+        let mut text = String::new();
+        let mut quote: Option<(char, Span)> = None;
+        let mut at = from;
+        while at < line.len() {
+            let Char {
+                c,
+                start,
+                end,
+                literal,
+            } = line[at];
+            let here = Span { file, start, end };
+            match (c, &quote) {
+                ('\\', _) if at + 1 < line.len() => {
+                    let (escaped, used) = escape(&line[at + 1..]);
+                    text.extend(escaped);
+                    at += 1 + used;
+                    continue;
+                }
+                (_, Some((open, _))) if c == *open => quote = None,
+                (_, Some(_)) => text.push(c),
+                ('"' | '\'', None) => quote = Some((c, here)),
+                (_, None) if c.is_whitespace() => break,
+                ('{' | '}' | '#' | '!', None) if !literal => break,
+                (_, None) => text.push(c),
+            }
+            at += 1;
+        }
+        if let Some((_, open)) = quote {
+            let message = "this quote is not closed on its line";
+            self.report.push(Diagnostic::error("E0008", open, message));
+        }
+        let last = line[at.max(from + 1) - 1].end;
+        let span = Span {
+            file,
+            start: line[from].start,
+            end: last,
+        };
+        (Word { text, span }, at)
+    }
+
+    fn statement(&mut self, words: Vec<Word>, path: &Path, depth: usize) {
+        let Some(first) = words.first() else { return };
+        self.statements += 1;
+        if self.statements == MAX_STATEMENTS {
+            let text = "the file is too long";
+            let limit = format!("at most {MAX_STATEMENTS} statements, definitions counted as used");
+            self.report
+                .push(Diagnostic::error("E0006", first.span, text).help(limit));
+            return;
+        }
+        match first.text.as_str() {
+            "include" | "includer" | "includem" | "includew" | "includeb" | "includea" => {
+                self.include(&words, path, depth);
+            }
+            text if text.starts_with("~SEQ") || text.starts_with("~LST") => {
+                let message = "~SEQ and ~LST lines are not supported";
+                self.report.push(
+                    Diagnostic::error("E0007", first.span, message)
+                        .help("write the lines out, or use $NAME definitions"),
+                );
+            }
+            _ => self.push(Node { words, block: None }),
+        }
+    }
+
+    fn include(&mut self, words: &[Word], path: &Path, depth: usize) {
+        let at = words[0].span;
+        let Some(pattern) = words.get(1) else {
+            let text = "`include` needs a file name or pattern";
+            self.report.push(Diagnostic::error("E0003", at, text));
+            return;
+        };
+        if depth >= MAX_DEPTH {
+            let text = "files include each other too deeply";
+            self.report.push(Diagnostic::error("E0006", at, text));
+            return;
+        }
+        let full = directory(path).join(&pattern.text);
+        let mut files: Vec<PathBuf> = match glob::glob(&full.to_string_lossy()) {
+            Ok(paths) => paths.flatten().filter(|p| p.is_file()).collect(),
+            Err(error) => {
+                let text = format!("`{}` is not a pattern: {error}", pattern.text);
+                self.report
+                    .push(Diagnostic::error("E0005", pattern.span, text));
+                return;
+            }
+        };
+        files.sort();
+        if files.is_empty() {
+            let text = format!("no file matches {}", full.display());
+            self.report
+                .push(Diagnostic::error("E0001", pattern.span, text));
+        }
+        for file in files {
+            self.file(&file, Some(pattern.span), depth + 1);
+        }
+    }
+
+    fn push(&mut self, node: Node) {
+        if let Some(open) = self.stack.last_mut() {
+            open.nodes.push(node);
+        }
+    }
+
+    /// A brace opens the block of the words before it, or of the statement on
+    /// the line above when it stands alone.
+    fn open(&mut self, words: Vec<Word>, brace: Span) {
+        if self.stack.len() > MAX_DEPTH {
+            let text = "blocks are nested too deeply";
+            self.report.push(Diagnostic::error("E0006", brace, text));
+        }
+        let node = if words.is_empty() {
+            let previous = self.stack.last_mut().and_then(|open| open.nodes.pop());
+            match previous.filter(|node| node.block.is_none()) {
+                Some(node) => node,
+                None => {
+                    let text = "this `{` belongs to no keyword";
+                    self.report.push(Diagnostic::error("E0008", brace, text));
+                    Node {
+                        words: vec![Word {
+                            text: String::new(),
+                            span: brace,
+                        }],
+                        block: None,
+                    }
+                }
+            }
+        } else {
+            Node { words, block: None }
+        };
+        self.push(node);
+        self.stack.push(Open {
+            nodes: Vec::new(),
+            brace: Some(brace),
+        });
+    }
+
+    fn close_at(&mut self, brace: Span) {
+        if self.stack.len() > 1 {
+            return self.close();
+        }
+        let text = "this `}` closes nothing";
+        self.report
+            .push(Diagnostic::error("E0008", brace, text).label("one brace too many"));
+    }
+
+    fn close(&mut self) {
+        let Some(done) = self.stack.pop() else { return };
+        let owner = self.stack.last_mut().and_then(|open| open.nodes.last_mut());
+        if let Some(node) = owner {
+            node.block = Some(done.nodes);
+        }
+    }
+}
+
+fn chars(text: &str, start: u32) -> Vec<Char> {
+    let place = |(i, c): (usize, char)| Char {
+        c,
+        start: start + i as u32,
+        end: start + (i + c.len_utf8()) as u32,
+        literal: false,
+    };
+    text.char_indices().map(place).collect()
+}
+
+/// `$NAME=value` at the start of a line.
+fn definition(text: &str) -> Option<(String, Vec<String>)> {
+    let (name, value) = text.trim_start().strip_prefix('$')?.split_once('=')?;
+    let good = !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
+    good.then(|| (name.to_owned(), vec![value.trim().to_owned()]))
+}
+
+fn strip_backslash(value: &mut [String]) {
+    if let Some(last) = value.last_mut() {
+        last.pop();
+    }
+}
+
+fn trim_value(mut value: Vec<String>) -> Vec<String> {
+    if value.len() > 1 && value[0].trim().is_empty() {
+        value.remove(0);
+    }
+    value
+}
+
+/// The line is nothing but one reference: its name and place.
+fn whole_reference(line: &[Char]) -> Option<(String, (u32, u32))> {
+    let first = line.iter().position(|c| !c.c.is_whitespace())?;
+    let (name, length) = reference(&line[first..])?;
+    let rest = &line[first + length..];
+    let alone = rest.iter().all(|c| c.c.is_whitespace());
+    alone.then(|| (name, (line[first].start, line[first + length - 1].end)))
+}
+
+/// `$NAME` or `${NAME}` at the start: the name and its length in characters.
+fn reference(line: &[Char]) -> Option<(String, usize)> {
+    let is_name = |c: &Char| c.c.is_ascii_alphanumeric() || c.c == '_';
+    let rest = line.get(1..)?;
+    if rest.first()?.c == '{' {
+        let end = rest.iter().position(|c| c.c == '}')?;
+        let name: String = rest[1..end].iter().map(|c| c.c).collect();
+        return (!name.is_empty()).then_some((name, end + 2));
+    }
+    let length = rest.iter().take_while(|c| is_name(c)).count();
+    let name: String = rest[..length].iter().map(|c| c.c).collect();
+    (length > 0).then_some((name, length + 1))
+}
+
+/// What follows a backslash: the character meant and how many were used.
+fn escape(rest: &[Char]) -> (Option<char>, usize) {
+    let c = rest[0].c;
+    let digits = |radix: u32, from: usize, most: usize| {
+        let used = rest[from..]
+            .iter()
+            .take(most)
+            .take_while(|d| d.c.is_digit(radix))
+            .count();
+        let text: String = rest[from..from + used].iter().map(|d| d.c).collect();
+        (
+            u32::from_str_radix(&text, radix)
+                .ok()
+                .and_then(char::from_u32),
+            from + used,
+        )
+    };
+    match c {
+        'a' => (Some('\x07'), 1),
+        'b' => (Some('\x08'), 1),
+        'E' => (Some('\x1b'), 1),
+        'f' => (Some('\x0c'), 1),
+        'n' => (Some('\n'), 1),
+        'r' => (Some('\r'), 1),
+        't' => (Some('\t'), 1),
+        'v' => (Some('\x0b'), 1),
+        '0'..='7' => digits(8, 0, 3),
+        'x' if rest.get(1).is_some_and(|d| d.c.is_ascii_hexdigit()) => digits(16, 1, 6),
+        other => (Some(other), 1),
+    }
+}
+
+fn directory(path: &Path) -> PathBuf {
+    let parent = path.parent().filter(|p| !p.as_os_str().is_empty());
+    parent.unwrap_or(Path::new(".")).to_path_buf()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tree(text: &str) -> (String, Report) {
+        let mut report = Report::default();
+        let nodes = read_text(Path::new("k.conf"), text, "main", &mut report);
+        (nodes.iter().map(show).collect::<Vec<_>>().join(" "), report)
+    }
+
+    fn show(node: &Node) -> String {
+        let words: Vec<_> = node.words.iter().map(|w| w.text.as_str()).collect();
+        let words = words.join("|");
+        match &node.block {
+            Some(block) => {
+                let inner: Vec<_> = block.iter().map(show).collect();
+                format!("{words}({})", inner.join(" "))
+            }
+            None => words,
+        }
+    }
+
+    #[test]
+    fn braces_may_stand_anywhere() {
+        let (text, report) = tree("a x{ b 1\n c { d } }\ne\n{\n f\n}\n");
+        assert_eq!(text, "a|x(b|1 c(d)) e(f)");
+        assert!(report.diagnostics.is_empty());
+    }
+
+    #[test]
+    fn comments_quotes_and_escapes_are_keepalived_s() {
+        let (text, _) =
+            tree("script \"a b 'c d'\" x ! no\nabcd\" efg h jkl \"mnop # no\nx \\\"y\n");
+        assert_eq!(text, "script|a b 'c d'|x abcd efg h jkl mnop x|\"y");
+    }
+
+    #[test]
+    fn definitions_conditions_and_several_lines_expand() {
+        let text = "@main $P=240\n@other $P=1\n$INST= \\\n  inst ${P} { \\\n  y $P \\\n }\n$INST\nz ${NOT} $(cat x)\n";
+        assert_eq!(tree(text).0, "inst|240(y|240) z|${NOT}|$(cat|x)");
+    }
+
+    #[test]
+    fn unbalanced_braces_and_quotes_are_shown_where_they_are() {
+        let (_, report) = tree("a {\n b \"c\n}\n}\nd {\n");
+        let codes: Vec<_> = report.diagnostics.iter().map(|d| d.code).collect();
+        assert_eq!(codes, ["E0008", "E0008", "E0008"]);
+        assert!(report.human(false).contains("k.conf:2:4"));
+        assert!(report.human(false).contains("k.conf:4:1"));
+        assert!(report.human(false).contains("k.conf:5:3"));
+    }
+}

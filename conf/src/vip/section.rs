@@ -1,0 +1,272 @@
+//! What the keyword tables of every section share: the draft under
+//! construction, the block at hand, findings, and values in keepalived's forms.
+
+use super::Options;
+use super::lexer::Node;
+use super::model::{Command, Place, ScriptUser, Weight};
+use crate::diagnostic::Diagnostic;
+use crate::keyword::{self, Args, Keyword, Word};
+use crate::source::Span;
+use crate::suggest;
+use std::net::IpAddr;
+use std::time::Duration;
+
+/// A section while its keywords are applied.
+pub struct Section<T> {
+    /// What is being built.
+    pub draft: T,
+    /// How to read.
+    pub options: Options,
+    /// Findings so far.
+    pub findings: Vec<Diagnostic>,
+    block: Option<Vec<Node>>,
+}
+
+/// A table of one section.
+pub type Table<T> = &'static [Keyword<Section<T>>];
+
+/// Keywords of keepalived that a section accepts without effect (E2008) or
+/// refuses because they are not there yet (E0007).
+pub struct Others {
+    /// Accepted with a note; they may have a block.
+    pub passive: &'static [&'static str],
+    /// Refused by name.
+    pub missing: &'static [&'static str],
+}
+
+impl<T> Section<T> {
+    /// A section around an empty draft.
+    pub fn new(draft: T, options: &Options) -> Section<T> {
+        Section {
+            draft,
+            options: options.clone(),
+            findings: Vec::new(),
+            block: None,
+        }
+    }
+
+    /// The block of the keyword at hand; an error when it has none.
+    pub fn block(&mut self, args: &Args<'_>) -> Result<Vec<Node>, Diagnostic> {
+        self.block.take().ok_or_else(|| {
+            let text = format!("`{}` needs a block", args.keyword());
+            Diagnostic::error("E0003", args.end(), text).label("`{` is missing here")
+        })
+    }
+
+    /// A value that keepalived would replace in silence: an error, or a warning
+    /// under `--lenient`, when the caller goes on with keepalived's value.
+    pub fn replaced(&mut self, span: Span, message: String, instead: &str) {
+        let finding = replaced(&self.options, span, message, instead);
+        self.findings.push(finding);
+    }
+
+    /// Applies the keywords of `nodes`.
+    pub fn walk(&mut self, table: Table<T>, others: &Others, place: &str, nodes: Vec<Node>) {
+        for node in nodes {
+            let Node { words, block } = node;
+            let Some((row, count)) = keyword::lookup(table, &words) else {
+                let finding = unknown(&words[0], place, table, others);
+                self.findings.push(finding);
+                continue;
+            };
+            let had_block = block.as_ref().map(|_| words[0].span);
+            self.block = block;
+            let head = words[0].span.to(words[count - 1].span);
+            let mut args = Args::new(row.name, row.args, head, &words[count..]);
+            let result = (row.apply)(self, &mut args).and_then(|()| args.finish());
+            if let Err(finding) = result {
+                self.findings.push(finding);
+            } else if let (Some(span), Some(_)) = (had_block, self.block.take()) {
+                let text = format!("`{}` takes no block", row.name);
+                self.findings.push(Diagnostic::error("E0004", span, text));
+            }
+            self.block = None;
+        }
+    }
+}
+
+/// The finding for a value that keepalived replaces in silence.
+pub fn replaced(options: &Options, span: Span, message: String, instead: &str) -> Diagnostic {
+    let help = format!("keepalived would run with {instead}");
+    if options.lenient {
+        return Diagnostic::warning("E2002", span, message).help(format!("{help}; so does this"));
+    }
+    Diagnostic::error("E2002", span, message)
+        .help(format!("{help}, without a word in its exit status"))
+        .help("`--lenient` does the same and warns")
+}
+
+fn unknown<T>(word: &Word, place: &str, table: Table<T>, others: &Others) -> Diagnostic {
+    let name = word.text.as_str();
+    if others.passive.contains(&name) {
+        return Diagnostic::note("E2008", word.span, format!("`{name}` has no effect here"));
+    }
+    if others.missing.contains(&name) {
+        return Diagnostic::error(
+            "E0007",
+            word.span,
+            format!("`{name}` is keepalived's, but not supported here yet"),
+        );
+    }
+    let known = table
+        .iter()
+        .map(|row| row.name)
+        .chain(others.passive.iter().copied());
+    keyword::unknown(word, place, known)
+}
+
+/// `on|off|true|false|yes|no`; nothing means on.
+pub fn switch(args: &mut Args<'_>) -> Result<bool, Diagnostic> {
+    if args.peek().is_none() {
+        return Ok(true);
+    }
+    args.choose(
+        "a switch",
+        &[
+            ("on", true),
+            ("off", false),
+            ("true", true),
+            ("false", false),
+            ("yes", true),
+            ("no", false),
+        ],
+    )
+}
+
+/// A whole number in a range.
+pub fn number<N>(args: &mut Args<'_>, low: i64, high: i64) -> Result<N, Diagnostic>
+where
+    N: TryFrom<i64>,
+{
+    let word = args.expect("a number")?;
+    let value: i64 = word
+        .text
+        .parse()
+        .map_err(|_| keyword::wrong(word, "a whole number"))?;
+    in_range(word, value, low, high)
+}
+
+/// The value as the type wanted, if it lies in the range.
+pub fn in_range<N: TryFrom<i64>>(
+    word: &Word,
+    value: i64,
+    low: i64,
+    high: i64,
+) -> Result<N, Diagnostic> {
+    let good = (low..=high).contains(&value);
+    let converted = N::try_from(value).ok().filter(|_| good);
+    converted.ok_or_else(|| {
+        Diagnostic::error("E0006", word.span, format!("{value} is out of range"))
+            .label(format!("expected {low} to {high}"))
+    })
+}
+
+/// Seconds with a fraction, as keepalived's timers; resolution 1 us.
+pub fn seconds(args: &mut Args<'_>, low: f64, high: f64) -> Result<Duration, Diagnostic> {
+    let word = args.expect("a time in seconds")?;
+    let value = word
+        .text
+        .parse::<f64>()
+        .ok()
+        .filter(|v| v.is_finite())
+        .ok_or_else(|| keyword::wrong(word, "a time in seconds, such as 1 or 0.5"))?;
+    if !(low..=high).contains(&value) {
+        return Err(
+            Diagnostic::error("E0006", word.span, format!("{value} s is out of range"))
+                .label(format!("expected {low} to {high} seconds")),
+        );
+    }
+    Ok(Duration::from_micros((value * 1e6).round() as u64))
+}
+
+/// An IP address; a prefix length behind it is dropped.
+pub fn address(word: &Word) -> Result<IpAddr, Diagnostic> {
+    let text = word.text.split('/').next().unwrap_or_default();
+    text.parse()
+        .map_err(|_| keyword::wrong(word, "an IP address"))
+}
+
+/// `weight N [reverse|noreverse]` behind the word `weight`; -253 to 253.
+pub fn weight(args: &mut Args<'_>) -> Result<Weight, Diagnostic> {
+    let value = number(args, -254, 254)?;
+    let reverse = args.take_if("reverse").is_some();
+    if !reverse && args.take_if("noreverse").is_none() {
+        let _ = args.take_if("no_reverse");
+    }
+    Ok(Weight { value, reverse })
+}
+
+/// A script with its user: `"COMMAND LINE" [user [group]]`.
+pub fn command(args: &mut Args<'_>) -> Result<Command, Diagnostic> {
+    let word = args.expect("a command")?;
+    let user = args.take().map(|user| ScriptUser {
+        user: user.text.clone(),
+        group: args.take().map(|g| g.text.clone()),
+    });
+    command_of(word, user)
+}
+
+/// A command line in one word.
+pub fn command_of(word: &Word, user: Option<ScriptUser>) -> Result<Command, Diagnostic> {
+    let words = split(&word.text);
+    if words.is_empty() {
+        return Err(keyword::wrong(word, "a command"));
+    }
+    Ok(Command {
+        place: Place(word.span),
+        words,
+        line: word.text.clone(),
+        user,
+    })
+}
+
+/// Splits a command line at spaces outside of quotes.
+fn split(line: &str) -> Vec<String> {
+    let mut words = Vec::new();
+    let mut current: Option<String> = None;
+    let mut quote = None;
+    for c in line.chars() {
+        match quote {
+            Some(q) if c == q => quote = None,
+            Some(_) => current.get_or_insert_default().push(c),
+            None if c == '\'' || c == '"' => {
+                quote = Some(c);
+                current.get_or_insert_default();
+            }
+            None if c.is_whitespace() => words.extend(current.take()),
+            None => current.get_or_insert_default().push(c),
+        }
+    }
+    words.extend(current);
+    words
+}
+
+/// Finds a thing by name or says what is near.
+pub fn missing_name<'n>(
+    word_span: Span,
+    kind: &str,
+    name: &str,
+    known: impl Iterator<Item = &'n str>,
+) -> Diagnostic {
+    let near = suggest::nearest(name, known);
+    Diagnostic::error("E2004", word_span, format!("there is no {kind} `{name}`"))
+        .label(match near {
+            Some(near) => format!("did you mean `{near}`?"),
+            None => "not defined".to_owned(),
+        })
+        .maybe_suggest(word_span, near)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn command_lines_split_like_keepalived_s() {
+        assert_eq!(
+            split("/bin/a  -x 'b c' \"d e\"f"),
+            ["/bin/a", "-x", "b c", "d ef"]
+        );
+        assert_eq!(split("  "), Vec::<String>::new());
+    }
+}

@@ -1,0 +1,232 @@
+use super::*;
+use crate::diagnostic::Severity;
+use std::path::PathBuf;
+use std::time::Duration;
+
+fn strict(text: &str) -> (Option<Config>, Report) {
+    load_str("k.conf", text, &Options::default())
+}
+
+fn codes(report: &Report, severity: Severity) -> Vec<&'static str> {
+    let of = report.diagnostics.iter().filter(|d| d.severity == severity);
+    of.map(|d| d.code).collect()
+}
+
+fn instance_with(lines: &str) -> String {
+    format!(
+        "vrrp_instance V {{\n interface eth0\n virtual_router_id 51\n {lines}\n \
+         virtual_ipaddress {{ 192.0.2.100/24 }}\n}}\n"
+    )
+}
+
+#[test]
+fn every_keyword_has_a_doc_and_an_example_that_parses() {
+    for chapter in reference::chapters() {
+        for row in &chapter.rows {
+            assert!(row.doc.len() > 10, "{}", row.name);
+            let text = match chapter.block {
+                "global_defs" => format!("global_defs {{\n{}\n}}\n", row.example),
+                block => format!("{block} X {{\n{}\n}}\n", row.example),
+            };
+            let (_, report) = strict(&text);
+            let line = report
+                .diagnostics
+                .iter()
+                .filter(|d| d.severity == Severity::Error && !["E2001", "E2004"].contains(&d.code))
+                .collect::<Vec<_>>();
+            assert!(line.is_empty(), "{}: {line:?}", row.example);
+        }
+    }
+}
+
+#[test]
+fn the_field_s_configurations_load_with_at_most_notes() {
+    let examples = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("examples");
+    for name in [
+        "keepalived-a.conf",
+        "keepalived-b.conf",
+        "keepalived-oddities.conf",
+    ] {
+        let (config, report) = load(&examples.join(name), &Options::default());
+        assert_eq!(
+            codes(&report, Severity::Error).len(),
+            0,
+            "{}",
+            report.human(false)
+        );
+        assert_eq!(
+            codes(&report, Severity::Warning).len(),
+            0,
+            "{}",
+            report.human(false)
+        );
+        let config = config.expect("no error");
+        assert!(!config.instances.is_empty());
+        for finding in &report.diagnostics {
+            assert!(finding.primary.is_some(), "{finding:?}");
+        }
+    }
+}
+
+#[test]
+fn the_tutorials_file_means_what_it_says() {
+    let examples = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("examples");
+    let (config, _) = load(&examples.join("keepalived-a.conf"), &Options::default());
+    let config = config.expect("no error");
+    let i = &config.instances[0];
+    assert_eq!(
+        (i.vrid.0, i.priority.0, i.interface.as_str()),
+        (51, 101, "eth0")
+    );
+    assert_eq!(i.advert_int, Duration::from_secs(1));
+    assert_eq!(i.auth, Some(model::Auth::Pass("1111".to_owned())));
+    assert_eq!(i.addresses[0].label.as_deref(), Some("eth0:1"));
+    assert_eq!(
+        config.scripts[0].command.words,
+        ["/usr/bin/killall", "-0", "haproxy"]
+    );
+    assert_eq!(config.scripts[0].weight.value, -20);
+    assert_eq!(i.track_scripts[0].name, "chk_haproxy");
+}
+
+#[test]
+fn what_keepalived_replaces_in_silence_is_an_error_and_lenient_a_warning() {
+    let cases = [
+        ("priority 300", "E2002"),
+        ("advert_int 0.5", "E2002"),
+        (
+            "authentication {\n auth_type PASS\n auth_pass 123456789\n }",
+            "E2002",
+        ),
+        ("state MASTER\n nopreempt", "E2005"),
+        ("track_script { nothing }", "E2004"),
+        ("state MATER", "E2002"),
+    ];
+    for (lines, code) in cases {
+        let (config, report) = strict(&instance_with(lines));
+        assert_eq!(codes(&report, Severity::Error), [code], "{lines}");
+        assert!(config.is_none());
+        let lenient = Options {
+            lenient: true,
+            ..Options::default()
+        };
+        let (config, report) = load_str("k.conf", &instance_with(lines), &lenient);
+        assert_eq!(codes(&report, Severity::Warning), [code], "{lines}");
+        assert!(config.is_some(), "{lines}");
+    }
+}
+
+#[test]
+fn every_error_of_a_file_is_reported_with_its_place() {
+    let text = "vrrp_instance V {\n  interfce eth0\n  virtual_router_id 300\n  priority x\n}\n";
+    let (_, report) = strict(text);
+    let shown = report.human(false);
+    for place in [
+        "k.conf:2:3",
+        "k.conf:3:21",
+        "k.conf:4:12",
+        "did you mean `interface`?",
+    ] {
+        assert!(shown.contains(place), "{place} in:\n{shown}");
+    }
+}
+
+#[test]
+fn lvs_gives_one_error_or_is_skipped() {
+    let text = "virtual_server 10.0.0.1 80 {\n real_server 10.0.0.2 80 { weight 1 }\n}\n\
+                virtual_server 10.0.0.1 81 {\n}\n";
+    assert_eq!(codes(&strict(text).1, Severity::Error), ["E2006"]);
+    let options = Options {
+        skip_lvs: true,
+        ..Options::default()
+    };
+    let (config, report) = load_str("k.conf", text, &options);
+    assert!(report.diagnostics.is_empty());
+    assert!(config.expect("no error").skipped_lvs);
+}
+
+#[test]
+fn two_of_a_kind_show_both_places() {
+    let text = format!("{0}{0}", instance_with("priority 254"));
+    let (_, report) = strict(&text);
+    let two = report.diagnostics.iter().filter(|d| d.code == "E2003");
+    assert!(two.clone().count() == 2 && two.clone().all(|d| d.secondary.len() == 1));
+}
+
+#[test]
+fn a_pair_s_disagreements_are_found() {
+    let load = |lines: &str| strict(&instance_with(lines)).0.expect("no error");
+    let a = load("priority 254");
+    assert_eq!(pair::compare(&a, &load("priority 250")), []);
+    let finding = |lines: &str| pair::compare(&a, &load(lines));
+    assert!(
+        finding("priority 254")[0]
+            .message
+            .contains("both have priority")
+    );
+    assert!(
+        finding("priority 250\n advert_int 2")
+            .iter()
+            .any(|f| f.fatal)
+    );
+    assert!(
+        finding("priority 250\n authentication { auth_pass x }")
+            .iter()
+            .any(|f| f.fatal)
+    );
+    assert!(
+        finding("priority 100")
+            .iter()
+            .any(|f| f.message.contains("high skew"))
+    );
+}
+
+#[test]
+fn any_bytes_give_findings_inside_the_file_and_no_panic() {
+    let base = include_str!("../../examples/keepalived-oddities.conf");
+    let mut rng = 1u64;
+    let mut next = |bound: usize| {
+        rng = rng
+            .wrapping_mul(6364136223846793005)
+            .wrapping_add(1442695040888963407);
+        (rng >> 33) as usize % bound.max(1)
+    };
+    for _ in 0..2000 {
+        let mut bytes = base.as_bytes().to_vec();
+        for _ in 0..next(8) + 1 {
+            if bytes.is_empty() {
+                break;
+            }
+            let at = next(bytes.len());
+            match next(3) {
+                0 => bytes[at] = b"{}\"'$\\#!\n \t~@"[next(13)],
+                1 => drop(bytes.remove(at)),
+                _ => bytes.truncate(at.max(1)),
+            }
+        }
+        let text = String::from_utf8_lossy(&bytes);
+        let (_, report) = strict(&text);
+        for finding in &report.diagnostics {
+            for label in finding.primary.iter().chain(&finding.secondary) {
+                assert!(label.span.start <= label.span.end);
+                assert!(label.span.end as usize <= text.len(), "{finding:?}");
+            }
+        }
+        let _ = report.human(false);
+        let _ = report.json();
+    }
+}
+
+#[test]
+fn the_reference_page_is_up_to_date() {
+    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../docs/reference-vip.md");
+    let page = reference::page();
+    if std::env::var_os("EVENKEEL_BLESS").is_some() {
+        std::fs::write(&path, &page).expect("docs/ can be written");
+    }
+    let written = std::fs::read_to_string(&path).unwrap_or_default();
+    assert!(
+        written == page,
+        "run: EVENKEEL_BLESS=1 cargo test -p evenkeel-conf"
+    );
+}
