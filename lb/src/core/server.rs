@@ -1,0 +1,313 @@
+//! What a server is to the balancer: operational state, administrative state
+//! and weight, and how they change. Not here: who checks it, who is told.
+
+use std::time::Duration;
+
+/// Operational state; the numbers are those of `show servers state`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Operation {
+    /// Down, or in maintenance.
+    Stopped = 0,
+    /// Up, its weight still growing (`slowstart`).
+    Starting = 1,
+    /// Up.
+    Running = 2,
+    /// Finishes its sessions and wants no new ones (NOLB).
+    Stopping = 3,
+}
+
+/// Administrative flags; the bits are those of `show servers state`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Admin(pub u8);
+
+impl Admin {
+    /// Maintenance asked for by an operator.
+    pub const FORCED_MAINT: Admin = Admin(0x01);
+    /// Maintenance of the server that this one tracks.
+    pub const INHERITED_MAINT: Admin = Admin(0x02);
+    /// Maintenance by the configuration (`disabled`).
+    pub const CONFIG_MAINT: Admin = Admin(0x04);
+    /// Drain asked for by an operator.
+    pub const FORCED_DRAIN: Admin = Admin(0x08);
+    /// Drain of the server that this one tracks.
+    pub const INHERITED_DRAIN: Admin = Admin(0x10);
+    /// Maintenance because the name has no address.
+    pub const UNRESOLVED: Admin = Admin(0x20);
+
+    const MAINT: u8 = 0x01 | 0x02 | 0x04 | 0x20;
+    const DRAIN: u8 = 0x08 | 0x10;
+
+    /// Any kind of maintenance.
+    pub fn in_maintenance(self) -> bool {
+        self.0 & Self::MAINT != 0
+    }
+
+    /// Any kind of drain.
+    pub fn in_drain(self) -> bool {
+        self.0 & Self::DRAIN != 0
+    }
+
+    /// All bits of `flag` are set.
+    pub fn has(self, flag: Admin) -> bool {
+        self.0 & flag.0 == flag.0
+    }
+
+    fn with(self, flag: Admin) -> Admin {
+        Admin(self.0 | flag.0)
+    }
+
+    fn without(self, flag: Admin) -> Admin {
+        Admin(self.0 & !flag.0)
+    }
+}
+
+/// What may happen to a server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Change {
+    /// Checks (or the tracked server) say that it works.
+    Up,
+    /// It works, but wants no new sessions.
+    Stopping,
+    /// It does not work.
+    Down,
+    /// An administrative flag is set.
+    Set(Admin),
+    /// Administrative flags are taken back.
+    Clear(Admin),
+    /// The user's weight, 0..=256.
+    Weight(u32),
+    /// Time went on: the weight of a starting server grows.
+    Tick,
+}
+
+/// Scale between the user's weight and the effective one.
+pub const WEIGHT_SCALE: u32 = 16;
+
+/// State and weight of one server.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Status {
+    /// Operational state.
+    pub operation: Operation,
+    /// Administrative state.
+    pub admin: Admin,
+    /// The user's weight.
+    pub weight: u32,
+    /// Weight of the configuration.
+    pub initial_weight: u32,
+    /// `slowstart`.
+    pub slowstart: Option<Duration>,
+    /// Process clock of the last change between up and down, in milliseconds.
+    pub changed_ms: u64,
+    /// Time spent down before `changed_ms`.
+    pub down_ms: u64,
+}
+
+/// A change that was one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Transition {
+    /// Before.
+    pub from: (Operation, Admin),
+    /// After.
+    pub to: (Operation, Admin),
+}
+
+impl Transition {
+    /// It was usable before and is not after.
+    pub fn went_down(&self) -> bool {
+        self.from.0 != Operation::Stopped && self.to.0 == Operation::Stopped
+    }
+
+    /// It was not running before and is after.
+    pub fn came_up(&self) -> bool {
+        self.from.0 == Operation::Stopped && self.to.0 != Operation::Stopped
+    }
+}
+
+impl Status {
+    /// A running server of this weight.
+    pub fn new(weight: u32, slowstart: Option<Duration>, now_ms: u64) -> Status {
+        Status {
+            operation: Operation::Running,
+            admin: Admin::default(),
+            weight,
+            initial_weight: weight,
+            slowstart,
+            changed_ms: now_ms,
+            down_ms: 0,
+        }
+    }
+
+    /// Applies a change at `now_ms`. `healthy` says whether its checks let it
+    /// run: it decides what it is after maintenance. Nothing when nothing changed.
+    pub fn apply(&mut self, now_ms: u64, change: Change, healthy: bool) -> Option<Transition> {
+        let from = (self.operation, self.admin);
+        match change {
+            Change::Up if self.admin.in_maintenance() => {}
+            Change::Up => match self.operation {
+                Operation::Stopped => self.start(now_ms),
+                Operation::Stopping => self.operation = Operation::Running,
+                Operation::Starting | Operation::Running => {}
+            },
+            Change::Stopping => match self.operation {
+                Operation::Starting | Operation::Running => self.operation = Operation::Stopping,
+                Operation::Stopped | Operation::Stopping => {}
+            },
+            Change::Down => self.stop(now_ms),
+            Change::Set(flag) => {
+                self.admin = self.admin.with(flag);
+                if self.admin.in_maintenance() {
+                    self.stop(now_ms);
+                }
+            }
+            Change::Clear(flag) => {
+                let rested = self.admin.in_maintenance();
+                self.admin = self.admin.without(flag);
+                if rested && !self.admin.in_maintenance() && healthy {
+                    self.start(now_ms);
+                }
+            }
+            Change::Weight(weight) => self.weight = weight.min(256),
+            Change::Tick => self.grow(now_ms),
+        }
+        let to = (self.operation, self.admin);
+        (from != to).then_some(Transition { from, to })
+    }
+
+    fn start(&mut self, now_ms: u64) {
+        if self.operation == Operation::Stopped {
+            self.down_ms += now_ms.saturating_sub(self.changed_ms);
+        }
+        self.changed_ms = now_ms;
+        self.operation = match self.slowstart {
+            Some(_) => Operation::Starting,
+            None => Operation::Running,
+        };
+    }
+
+    fn stop(&mut self, now_ms: u64) {
+        if self.operation != Operation::Stopped {
+            self.operation = Operation::Stopped;
+            self.changed_ms = now_ms;
+        }
+    }
+
+    fn grow(&mut self, now_ms: u64) {
+        if self.operation == Operation::Starting && self.grown(now_ms) >= 100 {
+            self.operation = Operation::Running;
+        }
+    }
+
+    /// How much of its weight a starting server has, in percent; 100 for others.
+    pub fn grown(&self, now_ms: u64) -> u32 {
+        let (Operation::Starting, Some(slowstart)) = (self.operation, self.slowstart) else {
+            return 100;
+        };
+        let total = slowstart.as_millis().max(1) as u64;
+        let elapsed = now_ms.saturating_sub(self.changed_ms);
+        (elapsed * 100 / total).clamp(1, 100) as u32
+    }
+
+    /// New sessions may be sent to it by balancing.
+    pub fn usable(&self) -> bool {
+        matches!(self.operation, Operation::Starting | Operation::Running)
+            && !self.admin.in_maintenance()
+            && !self.admin.in_drain()
+    }
+
+    /// Weight for balancing, in sixteenths; 0: gets no new sessions.
+    pub fn effective_weight(&self, now_ms: u64) -> u32 {
+        if !self.usable() {
+            return 0;
+        }
+        let full = self.weight * WEIGHT_SCALE;
+        match self.grown(now_ms) {
+            100 => full,
+            percent => (full * percent).div_ceil(100),
+        }
+    }
+
+    /// Time spent down up to now, in milliseconds.
+    pub fn downtime_ms(&self, now_ms: u64) -> u64 {
+        match self.operation {
+            Operation::Stopped => self.down_ms + now_ms.saturating_sub(self.changed_ms),
+            _ => self.down_ms,
+        }
+    }
+
+    /// Takes over from the same server of the generation before.
+    pub fn carry_over(&mut self, old: &Status) {
+        let file_says_maint = self.admin.has(Admin::CONFIG_MAINT);
+        let weight_changed = self.initial_weight != old.initial_weight;
+        let weight = if weight_changed { self.weight } else { old.weight };
+        let (initial_weight, slowstart) = (self.initial_weight, self.slowstart);
+        *self = old.clone();
+        (self.weight, self.initial_weight, self.slowstart) = (weight, initial_weight, slowstart);
+        if file_says_maint {
+            self.admin = self.admin.with(Admin::CONFIG_MAINT);
+            self.operation = Operation::Stopped;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn running() -> Status {
+        Status::new(10, None, 1000)
+    }
+
+    #[test]
+    fn a_server_in_maintenance_ignores_its_checks_until_it_is_released() {
+        let mut status = running();
+        let entered = status.apply(2000, Change::Set(Admin::FORCED_MAINT), true);
+        assert!(entered.is_some_and(|t| t.went_down()));
+        assert_eq!(status.apply(3000, Change::Up, true), None);
+        let left = status.apply(5000, Change::Clear(Admin::FORCED_MAINT), true);
+        assert!(left.is_some_and(|t| t.came_up()));
+        assert_eq!(status.down_ms, 3000);
+    }
+
+    #[test]
+    fn a_server_leaves_maintenance_stopped_when_its_checks_fail() {
+        let mut status = running();
+        status.apply(2000, Change::Set(Admin::FORCED_MAINT), true);
+        status.apply(3000, Change::Clear(Admin::FORCED_MAINT), false);
+        assert_eq!(status.operation, Operation::Stopped);
+    }
+
+    #[test]
+    fn a_draining_server_stays_up_without_weight() {
+        let mut status = running();
+        status.apply(2000, Change::Set(Admin::FORCED_DRAIN), true);
+        assert_eq!(status.operation, Operation::Running);
+        assert_eq!(status.effective_weight(2000), 0);
+        status.apply(2000, Change::Clear(Admin::FORCED_DRAIN), true);
+        assert_eq!(status.effective_weight(2000), 160);
+    }
+
+    #[test]
+    fn a_starting_server_gains_weight_until_it_runs() {
+        let mut status = Status::new(100, Some(Duration::from_secs(10)), 0);
+        status.apply(0, Change::Down, false);
+        status.apply(1000, Change::Up, true);
+        assert_eq!(status.operation, Operation::Starting);
+        assert_eq!(status.effective_weight(6000), 800);
+        status.apply(11_000, Change::Tick, true);
+        assert_eq!(status.operation, Operation::Running);
+        assert_eq!(status.effective_weight(11_000), 1600);
+    }
+
+    #[test]
+    fn a_reload_keeps_a_weight_set_at_run_time_unless_the_file_changed_it() {
+        let mut old = running();
+        old.apply(0, Change::Weight(77), true);
+        let mut same = running();
+        same.carry_over(&old);
+        assert_eq!(same.weight, 77);
+        let mut changed = Status::new(20, None, 0);
+        changed.carry_over(&old);
+        assert_eq!(changed.weight, 20);
+    }
+}
