@@ -4,6 +4,10 @@
 
 pub mod core;
 pub mod stats;
+pub mod counters;
+pub mod listener;
+pub mod state;
+pub mod sys;
 
 use std::process::ExitCode;
 

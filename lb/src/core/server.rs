@@ -250,9 +250,50 @@ impl Status {
     }
 }
 
+/// What a server's limit of slots depends on besides its configuration.
+#[derive(Clone, Copy, Debug)]
+pub struct Load {
+    /// Sessions of the backend.
+    pub sessions: u32,
+    /// The backend's `fullconn`.
+    pub full: u32,
+    /// How far the server has started, in percent.
+    pub grown: u32,
+}
+
+/// Slots that a server may have taken: `maxconn`, or between `minconn` and
+/// `maxconn` in proportion to the backend's load; less while it starts.
+pub fn slot_limit(maxconn: u32, minconn: u32, load: Load) -> u32 {
+    let dynamic = minconn > 0 && minconn < maxconn && load.sessions < load.full;
+    let limit = match dynamic {
+        true => {
+            let share = u64::from(load.sessions) * u64::from(maxconn) / u64::from(load.full);
+            minconn.max(share as u32)
+        }
+        false => maxconn,
+    };
+    match load.grown {
+        100 => limit,
+        grown => (limit * grown / 100).max(1),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_limit_follows_the_load_between_minconn_and_maxconn() {
+        let at = |sessions| Load {
+            sessions,
+            full: 1000,
+            grown: 100,
+        };
+        assert_eq!(slot_limit(100, 10, at(0)), 10);
+        assert_eq!(slot_limit(100, 10, at(500)), 50);
+        assert_eq!(slot_limit(100, 10, at(1000)), 100);
+        assert_eq!(slot_limit(100, 0, at(1)), 100);
+    }
 
     fn running() -> Status {
         Status::new(10, None, 1000)

@@ -1,0 +1,321 @@
+//! Sockets bound to one address.
+
+use crate::state::Peer;
+use crate::sys;
+use conf::lb::model::{Account, Bind, BindAddress, Host, UnixAccess};
+use socket2::{Domain, Protocol, SockAddr, Socket, Type};
+use std::fmt;
+use std::io;
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::os::fd::{AsFd, BorrowedFd};
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// What identifies a listening socket over a reload.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Key {
+    Inet(SocketAddr),
+    Unix(PathBuf),
+    Abstract(String),
+    Fd(i32),
+}
+
+impl fmt::Display for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Key::Inet(address) => write!(f, "{address}"),
+            Key::Unix(path) => write!(f, "unix@{}", path.display()),
+            Key::Abstract(name) => write!(f, "abns@{name}"),
+            Key::Fd(number) => write!(f, "fd@{number}"),
+        }
+    }
+}
+
+/// A socket could not be bound.
+#[derive(Debug)]
+pub struct BindError {
+    /// The frontend.
+    pub frontend: String,
+    /// The address.
+    pub address: String,
+    /// What was tried.
+    pub attempt: &'static str,
+    /// Why it failed.
+    pub error: io::Error,
+}
+
+impl BindError {
+    pub(super) fn of(mut self, frontend: &str) -> BindError {
+        frontend.clone_into(&mut self.frontend);
+        self
+    }
+}
+
+impl fmt::Display for BindError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let BindError {
+            frontend,
+            address,
+            attempt,
+            error,
+        } = self;
+        write!(f, "frontend `{frontend}`: cannot {attempt} {address}: {error}")
+    }
+}
+
+impl std::error::Error for BindError {}
+
+/// The sockets of one address: one for each data thread, or one for all.
+pub struct Bound {
+    key: Key,
+    options: Bind,
+    sockets: Vec<Socket>,
+    local: Peer,
+    path: Option<PathBuf>,
+}
+
+/// The addresses of a bind: one for each port of a range.
+pub(super) fn keys(bind: &Bind) -> Vec<Key> {
+    match &bind.address {
+        BindAddress::Tcp { host, first, last } => {
+            let ip = match host {
+                Host::Ip(ip) => *ip,
+                // Names are resolved before anything is bound; this one has no address.
+                Host::Name(..) => IpAddr::V6(Ipv6Addr::UNSPECIFIED),
+            };
+            (*first..=*last)
+                .map(|port| Key::Inet(SocketAddr::new(ip, port)))
+                .collect()
+        }
+        BindAddress::Unix(path) => vec![Key::Unix(path.clone())],
+        BindAddress::Abstract(name) => vec![Key::Abstract(name.clone())],
+        BindAddress::Fd(number) => vec![Key::Fd(*number)],
+    }
+}
+
+impl Bound {
+    /// Binds and listens.
+    pub(super) fn open(
+        key: Key,
+        bind: &Bind,
+        section_backlog: Option<u32>,
+        threads: usize,
+    ) -> Result<Bound, BindError> {
+        let backlog = bind.backlog.or(section_backlog);
+        let backlog = backlog.map_or(4096, |b| b.min(i32::MAX as u32) as i32);
+        let fail = |attempt, error| BindError {
+            frontend: String::new(),
+            address: key.to_string(),
+            attempt,
+            error,
+        };
+        let mut path = None;
+        let mut sockets = Vec::new();
+        match &key {
+            Key::Inet(address) => {
+                let mut address = *address;
+                for _ in 0..threads {
+                    let socket = inet(address, bind, threads > 1, backlog)
+                        .map_err(|e| fail("listen on", e))?;
+                    if let Some(real) = socket.local_addr().ok().and_then(|a| a.as_socket()) {
+                        // Port 0: the other threads must join the port that was given.
+                        address.set_port(real.port());
+                    }
+                    sockets.push(socket);
+                }
+            }
+            Key::Unix(at) => {
+                sockets.push(unix(at, &bind.unix, backlog).map_err(|e| fail("listen on", e))?);
+                path = Some(at.clone());
+            }
+            Key::Abstract(name) => {
+                sockets.push(abstract_name(name, backlog).map_err(|e| fail("listen on", e))?);
+            }
+            Key::Fd(number) => {
+                sockets.push(inherited(*number).map_err(|e| fail("adopt", e))?);
+            }
+        }
+        let local = sockets[0].local_addr().ok();
+        let local = local.map_or(Peer::None, |a| peer(&a));
+        Ok(Bound {
+            key,
+            options: bind.clone(),
+            sockets,
+            local,
+            path,
+        })
+    }
+
+    /// These sockets are what `bind` at `key` asks for.
+    pub(super) fn serves(&self, key: &Key, bind: &Bind) -> bool {
+        let socket_options = |b: &Bind| {
+            (
+                b.interface.clone(),
+                b.transparent,
+                b.v6only,
+                b.mss,
+                b.namespace.clone(),
+            )
+        };
+        self.key == *key && socket_options(&self.options) == socket_options(bind)
+    }
+
+    /// The socket for this data thread.
+    pub fn socket(&self, thread: usize) -> &Socket {
+        &self.sockets[thread % self.sockets.len()]
+    }
+
+    /// Its descriptor.
+    pub fn fd(&self, thread: usize) -> BorrowedFd<'_> {
+        self.socket(thread).as_fd()
+    }
+
+    /// The threads share one socket.
+    pub fn is_shared(&self) -> bool {
+        self.sockets.len() == 1
+    }
+
+    /// The address that it listens on.
+    pub fn local(&self) -> &Peer {
+        &self.local
+    }
+
+    /// The address as written in messages.
+    pub fn name(&self) -> String {
+        match (&self.key, self.local.inet()) {
+            (Key::Inet(_), Some(address)) => address.to_string(),
+            (key, _) => key.to_string(),
+        }
+    }
+}
+
+impl Drop for Bound {
+    fn drop(&mut self) {
+        if let Some(path) = &self.path {
+            // Gone already, or unreachable after chroot: nothing to do.
+            let _ = std::fs::remove_file(path);
+        }
+    }
+}
+
+fn inet(address: SocketAddr, bind: &Bind, share_port: bool, backlog: i32) -> io::Result<Socket> {
+    let kind = Type::STREAM.nonblocking().cloexec();
+    let socket = Socket::new(Domain::for_address(address), kind, Some(Protocol::TCP))?;
+    socket.set_reuse_address(true)?;
+    if share_port {
+        socket.set_reuse_port(true)?;
+    }
+    if address.is_ipv6() {
+        if let Some(only) = bind.v6only {
+            socket.set_only_v6(only)?;
+        }
+    }
+    if let Some(interface) = &bind.interface {
+        socket.bind_device(Some(interface.as_bytes()))?;
+    }
+    if bind.transparent {
+        match address {
+            SocketAddr::V4(_) => socket.set_ip_transparent_v4(true)?,
+            SocketAddr::V6(_) => socket.set_freebind_v6(true)?,
+        }
+    }
+    if let Some(mss) = bind.mss.filter(|m| *m > 0) {
+        socket.set_tcp_mss(mss as u32)?;
+    }
+    if let Some(timeout) = bind.tcp_user_timeout {
+        socket.set_tcp_user_timeout(Some(timeout))?;
+    }
+    if bind.defer_accept {
+        sys::set_defer_accept(&socket, 60)?;
+    }
+    if bind.fast_open {
+        sys::set_fast_open(&socket, backlog)?;
+    }
+    // Inherited by accepted sockets.
+    socket.set_tcp_nodelay(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(backlog)?;
+    Ok(socket)
+}
+
+fn unix(path: &Path, access: &UnixAccess, backlog: i32) -> io::Result<Socket> {
+    let socket = Socket::new(
+        Domain::UNIX,
+        Type::STREAM.nonblocking().cloexec(),
+        None,
+    )?;
+    // Bound beside its place and moved there when it is ready: a client never
+    // sees the path without a listener or with the wrong rights.
+    let fresh = path.with_extension(format!("{}.tmp", std::process::id()));
+    let _ = std::fs::remove_file(&fresh);
+    socket.bind(&SockAddr::unix(&fresh)?)?;
+    let prepare = || {
+        if let Some(mode) = access.mode {
+            std::fs::set_permissions(&fresh, std::fs::Permissions::from_mode(mode))?;
+        }
+        if access.user.is_some() || access.group.is_some() {
+            let user = access.user.as_ref().map(user_id).transpose()?;
+            let group = access.group.as_ref().map(group_id).transpose()?;
+            std::os::unix::fs::chown(&fresh, user, group)?;
+        }
+        socket.listen(backlog)?;
+        std::fs::rename(&fresh, path)
+    };
+    prepare().inspect_err(|_| {
+        let _ = std::fs::remove_file(&fresh);
+    })?;
+    Ok(socket)
+}
+
+fn user_id(account: &Account) -> io::Result<u32> {
+    match account {
+        Account::Id(id) => Ok(*id),
+        Account::Name(name) => nix::unistd::User::from_name(name)?
+            .map(|u| u.uid.as_raw())
+            .ok_or_else(|| io::Error::other(format!("no user `{name}`"))),
+    }
+}
+
+fn group_id(account: &Account) -> io::Result<u32> {
+    match account {
+        Account::Id(id) => Ok(*id),
+        Account::Name(name) => nix::unistd::Group::from_name(name)?
+            .map(|g| g.gid.as_raw())
+            .ok_or_else(|| io::Error::other(format!("no group `{name}`"))),
+    }
+}
+
+fn abstract_name(name: &str, backlog: i32) -> io::Result<Socket> {
+    use std::os::linux::net::SocketAddrExt;
+    let address = std::os::unix::net::SocketAddr::from_abstract_name(name)?;
+    let listener = std::os::unix::net::UnixListener::bind_addr(&address)?;
+    listener.set_nonblocking(true)?;
+    let socket = Socket::from(std::os::fd::OwnedFd::from(listener));
+    socket.listen(backlog)?;
+    Ok(socket)
+}
+
+fn inherited(number: i32) -> io::Result<Socket> {
+    let socket = Socket::from(sys::adopt(number)?);
+    if !socket.is_listener()? {
+        return Err(io::Error::other("it is not a listening socket"));
+    }
+    socket.set_nonblocking(true)?;
+    if socket.local_addr()?.as_socket().is_some() {
+        socket.set_tcp_nodelay(true)?;
+    }
+    Ok(socket)
+}
+
+/// A socket address as a [`Peer`].
+pub fn peer(address: &SockAddr) -> Peer {
+    match address.as_socket() {
+        Some(address) => Peer::Inet(address),
+        None if address.is_unix() => Peer::Unix(0),
+        None => Peer::None,
+    }
+}
+
+/// How long `accept` rests when the process has no descriptor left.
+pub const REST: Duration = Duration::from_millis(100);

@@ -1,0 +1,201 @@
+//! What the running balancer is: shared by the data threads, the checks, the
+//! runtime CLI, the statistics and the reload.
+//!
+//! A [`Generation`] is one configuration at work: its proxies and servers do
+//! not change, but point to live parts ([`FrontLive`], [`BackLive`],
+//! [`ServerLive`]) that the next generation takes over by name. So sessions
+//! keep the rules that they began under, while counters, states and limits
+//! are those of the subject, whatever generation counts in them.
+//!
+//! Change a server only through [`Runtime::change`]: it also moves waiting
+//! sessions, ends those that must end, passes the change on to servers that
+//! track this one, and tells [`Hooks::on_change`].
+
+mod change;
+mod generation;
+mod mailbox;
+mod proxy;
+mod record;
+mod server;
+mod slot;
+
+pub use change::StateChange;
+pub use generation::Generation;
+pub use mailbox::{Kill, Mailbox, Message, SessionId, SessionView, Victims};
+pub use proxy::{BackLive, FrontLive, ListenerLive, Proxy};
+pub use record::{Cause, End, HandedOver, Peer, Phase, SessionRecord, Timers};
+pub use server::{Endpoint, Server, ServerLive};
+pub use crate::listener::Admission;
+pub use slot::{Answer, Slot, Ticket, Waiter};
+
+use crate::counters::{Clock, Counters, Gauge, Rate};
+use arc_swap::ArcSwap;
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, OnceLock};
+use std::time::SystemTime;
+
+/// The process: everything that outlives a reload.
+pub struct Runtime {
+    /// Milliseconds since the start; all `*_ms` of the state are read from it.
+    pub clock: Clock,
+    /// When the process started.
+    pub started: SystemTime,
+    /// Sums over the whole process.
+    pub process: ProcessLive,
+    /// What the data path calls at its edges.
+    pub hooks: Hooks,
+    threads: Vec<Arc<Mailbox>>,
+    generation: ArcSwap<Generation>,
+    serial: AtomicU64,
+}
+
+/// What the data path and [`Runtime::change`] call; each is set at most once,
+/// before the data threads start.
+#[derive(Default)]
+pub struct Hooks {
+    /// A session's line: at its end, and at its start where the frontend asks for that.
+    /// Runs on the data thread: must not block.
+    pub log: OnceLock<Box<dyn Fn(&SessionRecord) + Send + Sync>>,
+    /// A server or backend changed its state.
+    pub on_change: OnceLock<Box<dyn Fn(&StateChange) + Send + Sync>>,
+    /// A connection was accepted on a frontend that speaks HTTP.
+    pub http: OnceLock<Box<dyn Fn(HandedOver) + Send + Sync>>,
+    /// A session saw this server fail (`true`) or work: for `observe`.
+    pub observed: OnceLock<Box<dyn Fn(&Arc<Server>, bool) + Send + Sync>>,
+    /// Something an operator should know (accept paused, ...), once per occasion.
+    pub warn: OnceLock<Box<dyn Fn(&str) + Send + Sync>>,
+}
+
+/// Sums and limits of the process.
+#[derive(Debug)]
+pub struct ProcessLive {
+    /// Connections from clients.
+    pub connections: Gauge,
+    /// `maxconn` of the process; changeable at run time.
+    pub maxconn: AtomicU32,
+    /// Connections a second; its limit is `maxconnrate` (0: none).
+    pub connection_rate: Rate,
+    /// See `connection_rate`.
+    pub max_connection_rate: AtomicU32,
+    /// Sessions a second; its limit is `maxsessrate` (0: none).
+    pub session_rate: Rate,
+    /// See `session_rate`.
+    pub max_session_rate: AtomicU32,
+    /// Connections, sessions, requests and bytes of everything.
+    pub counters: Counters,
+    /// Pipes held for splicing.
+    pub pipes: Gauge,
+    /// Listeners stopped accepting: a limit or the descriptors ran out.
+    pub accept_paused: AtomicBool,
+    /// The process ends softly: listeners are closed, sessions go on.
+    pub stopping: AtomicBool,
+}
+
+impl Runtime {
+    /// A runtime for these data threads (their mailboxes in the order of their
+    /// numbers), without proxies. Tests may give none.
+    pub fn new(threads: Vec<Arc<Mailbox>>) -> Arc<Runtime> {
+        let count = threads.len();
+        Arc::new(Runtime {
+            clock: Clock::new(),
+            started: SystemTime::now(),
+            process: ProcessLive {
+                connections: Gauge::default(),
+                maxconn: AtomicU32::new(u32::MAX),
+                connection_rate: Rate::default(),
+                max_connection_rate: AtomicU32::new(0),
+                session_rate: Rate::default(),
+                max_session_rate: AtomicU32::new(0),
+                counters: Counters::new(count),
+                pipes: Gauge::default(),
+                accept_paused: AtomicBool::new(false),
+                stopping: AtomicBool::new(false),
+            },
+            hooks: Hooks::default(),
+            threads,
+            generation: ArcSwap::from_pointee(Generation::default()),
+            serial: AtomicU64::new(1),
+        })
+    }
+
+    /// The generation that new sessions belong to.
+    pub fn generation(&self) -> Arc<Generation> {
+        self.generation.load_full()
+    }
+
+    /// Makes `generation` the one for new sessions. The data threads are told
+    /// by whoever also changed the listeners: see `worker::DataPath::apply`.
+    pub fn install(&self, generation: Arc<Generation>) {
+        let global = &generation.conf.global;
+        let process = &self.process;
+        process
+            .max_connection_rate
+            .store(global.maxconnrate, Relaxed);
+        process.max_session_rate.store(global.maxsessrate, Relaxed);
+        if let Some(maxconn) = global.maxconn {
+            process.maxconn.store(maxconn, Relaxed);
+        }
+        self.generation.store(generation);
+    }
+
+    /// Milliseconds of the process clock.
+    pub fn now_ms(&self) -> u64 {
+        self.clock.now_ms()
+    }
+
+    /// The data threads' mailboxes, by thread number.
+    pub fn threads(&self) -> &[Arc<Mailbox>] {
+        &self.threads
+    }
+
+    /// A number that no other call got.
+    pub fn next_serial(&self) -> u64 {
+        self.serial.fetch_add(1, Relaxed)
+    }
+
+    /// Gives every data thread a message.
+    pub fn tell_all(&self, message: impl Fn() -> Message) {
+        for thread in &self.threads {
+            thread.post(message());
+        }
+    }
+
+    /// Ends sessions; they are logged with `kill.cause`.
+    pub fn kill(&self, kill: &Kill) {
+        match kill.victims {
+            Victims::One(id) => {
+                if let Some(thread) = self.threads.get(id.thread().0 as usize) {
+                    thread.post(Message::Kill(kill.clone()));
+                }
+            }
+            Victims::OfServer(_) | Victims::OfBackups(_) | Victims::OfFrontend(_) => {
+                self.tell_all(|| Message::Kill(kill.clone()));
+            }
+        }
+    }
+
+    /// Asks every data thread for its sessions that `wanted` accepts; `answer`
+    /// is called once per thread, from that thread. Gives the number of threads.
+    pub fn sessions(
+        &self,
+        answer: impl Fn(Vec<SessionView>) + Send + Sync + Clone + 'static,
+    ) -> usize {
+        self.tell_all(|| Message::Sessions(Box::new(answer.clone())));
+        self.threads.len()
+    }
+
+    /// Tells an operator, through [`Hooks::warn`].
+    pub fn warn(&self, text: &str) {
+        if let Some(warn) = self.hooks.warn.get() {
+            warn(text);
+        }
+    }
+
+    /// Lets paused listeners try again, if any is paused.
+    pub fn resume_accept(&self) {
+        let paused = &self.process.accept_paused;
+        if paused.load(Relaxed) && paused.swap(false, Relaxed) {
+            self.tell_all(|| Message::ResumeAccept);
+        }
+    }
+}

@@ -1,0 +1,227 @@
+//! What a session leaves behind: everything that its log line may say.
+
+use super::{Proxy, Server};
+use conf::lb::model::Level;
+use std::fmt;
+use std::net::{IpAddr, SocketAddr};
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+/// Who ended a session: the first letter of the termination state.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Cause {
+    /// `-`: nobody before its end.
+    #[default]
+    Normal,
+    /// `C`: the client aborted.
+    Client,
+    /// `S`: the server aborted or refused.
+    Server,
+    /// `P`: a rule or limit here refused.
+    Proxy,
+    /// `L`: answered here.
+    Local,
+    /// `R`: a resource of this machine ran out.
+    Resource,
+    /// `I`: a fault of this program.
+    Internal,
+    /// `D`: the server went down and its sessions were ended.
+    Down,
+    /// `U`: a server came back and sessions of backup servers were ended.
+    Up,
+    /// `K`: an operator ended it.
+    Killed,
+    /// `c`: the client was silent for too long.
+    ClientTimeout,
+    /// `s`: the server was silent for too long.
+    ServerTimeout,
+}
+
+/// What a session was doing when it ended: the second letter.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Phase {
+    /// `-`: it was over.
+    #[default]
+    Done,
+    /// `R`: waiting for a request.
+    Request,
+    /// `Q`: waiting in a queue.
+    Queue,
+    /// `C`: connecting.
+    Connect,
+    /// `H`: waiting for the answer's headers.
+    Headers,
+    /// `D`: passing data.
+    Data,
+    /// `L`: passing the last data to the client.
+    Last,
+    /// `T`: held in a tarpit.
+    Tarpit,
+}
+
+/// Termination state: the two letters of a TCP log line.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct End {
+    /// First letter.
+    pub cause: Cause,
+    /// Second letter.
+    pub phase: Phase,
+}
+
+impl End {
+    /// The two letters.
+    pub fn letters(self) -> [char; 2] {
+        let first = match self.cause {
+            Cause::Normal => '-',
+            Cause::Client => 'C',
+            Cause::Server => 'S',
+            Cause::Proxy => 'P',
+            Cause::Local => 'L',
+            Cause::Resource => 'R',
+            Cause::Internal => 'I',
+            Cause::Down => 'D',
+            Cause::Up => 'U',
+            Cause::Killed => 'K',
+            Cause::ClientTimeout => 'c',
+            Cause::ServerTimeout => 's',
+        };
+        let second = match self.phase {
+            Phase::Done => '-',
+            Phase::Request => 'R',
+            Phase::Queue => 'Q',
+            Phase::Connect => 'C',
+            Phase::Headers => 'H',
+            Phase::Data => 'D',
+            Phase::Last => 'L',
+            Phase::Tarpit => 'T',
+        };
+        [first, second]
+    }
+}
+
+impl fmt::Display for End {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let [first, second] = self.letters();
+        write!(f, "{first}{second}")
+    }
+}
+
+/// One end of a connection.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Peer {
+    /// Not known or not connected.
+    #[default]
+    None,
+    /// A TCP address.
+    Inet(SocketAddr),
+    /// A unix socket (with the listener's number, as HAProxy prints it).
+    Unix(u32),
+}
+
+impl Peer {
+    /// The address, if it is one of IP.
+    pub fn ip(&self) -> Option<IpAddr> {
+        self.inet().map(|a| a.ip().to_canonical())
+    }
+
+    /// The port, if there is one.
+    pub fn port(&self) -> Option<u16> {
+        self.inet().map(|a| a.port())
+    }
+
+    /// Address and port, if it is one of IP.
+    pub fn inet(&self) -> Option<SocketAddr> {
+        match self {
+            Peer::Inet(address) => Some(*address),
+            Peer::None | Peer::Unix(_) => None,
+        }
+    }
+}
+
+/// Durations of a session's phases in milliseconds; `None`: not reached.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Timers {
+    /// `%Th`: PROXY header and other handshakes.
+    pub handshake_ms: u32,
+    /// `%Tw`: in queues.
+    pub queue_ms: Option<u32>,
+    /// `%Tc`: connecting, waits between tries included.
+    pub connect_ms: Option<u32>,
+    /// `%Tt`: from accept to the end.
+    pub total_ms: u32,
+}
+
+/// Everything that a session's log line may say.
+#[derive(Clone)]
+pub struct SessionRecord {
+    /// Unique in the process.
+    pub id: u64,
+    /// The line is for the session's start (`logasap`, or without a log format:
+    /// `Connect from`); another may follow at its end.
+    pub at_start: bool,
+    /// Where it came in.
+    pub frontend: Arc<Proxy>,
+    /// Index of the bind line's address in the frontend.
+    pub listener: u16,
+    /// Where it was routed; the frontend itself when it was not.
+    pub backend: Arc<Proxy>,
+    /// The server that was chosen last.
+    pub server: Option<Arc<Server>>,
+    /// The client.
+    pub client: Peer,
+    /// What the client connected to.
+    pub local: Peer,
+    /// Our address towards the server.
+    pub outgoing: Peer,
+    /// The server's address.
+    pub remote: Peer,
+    /// When it was accepted.
+    pub accepted: SystemTime,
+    /// How long its phases took.
+    pub timers: Timers,
+    /// Bytes from the client.
+    pub bytes_in: u64,
+    /// Bytes to the client.
+    pub bytes_out: u64,
+    /// Termination state.
+    pub end: End,
+    /// Connections of the process, the frontend, the backend and the server at
+    /// this moment, this one included.
+    pub connections: [u32; 4],
+    /// Tries after the first.
+    pub retries: u32,
+    /// The last try was at another server.
+    pub redispatched: bool,
+    /// Sessions served before this one in the server's queue.
+    pub server_queue: u32,
+    /// Sessions served before this one in the backend's queue.
+    pub backend_queue: u32,
+    /// `set-log-level`: `Some(None)` is `silent`.
+    pub level: Option<Option<Level>>,
+    /// `tcp-request content capture`, by slot.
+    pub captures: Vec<Option<Vec<u8>>>,
+    /// Variables of the session, by full name (`txn.x`).
+    pub variables: Vec<(String, Vec<u8>)>,
+}
+
+/// A connection accepted on a frontend that speaks HTTP; its counters of
+/// connections go down again when this is dropped.
+pub struct HandedOver {
+    /// The connected socket, not blocking.
+    pub socket: OwnedFd,
+    /// The frontend.
+    pub frontend: Arc<Proxy>,
+    /// Index of the bind line's address in the frontend.
+    pub listener: u16,
+    /// The client (from a PROXY header if there was one).
+    pub client: Peer,
+    /// What the client connected to.
+    pub local: Peer,
+    /// When it was accepted.
+    pub accepted: SystemTime,
+    /// Process clock of that.
+    pub accepted_ms: u64,
+    /// Keeps it counted.
+    pub admission: super::Admission,
+}

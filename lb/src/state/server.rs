@@ -1,0 +1,310 @@
+//! Servers: one generation's view and the live part behind it.
+
+use super::slot::WaitingRoom;
+use super::{BackLive, Proxy, Runtime};
+use crate::core::health::{Health, InitState};
+use crate::core::server::{Admin, Load, Operation, Status, slot_limit};
+use crate::counters::{Counters, Gauge, Rate, Times};
+use arc_swap::ArcSwap;
+use conf::lb::model::{self, Host, ServerAddress, ServerPort};
+use std::net::{IpAddr, SocketAddr};
+use std::ops::Deref;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, MutexGuard, Weak};
+
+/// A server of one generation; reaches its live part by deref.
+pub struct Server {
+    /// Its configuration.
+    pub conf: Arc<model::Server>,
+    /// The live part, shared with the same server of other generations.
+    pub live: Arc<ServerLive>,
+    proxy: Weak<Proxy>,
+    trackers: Mutex<Vec<Weak<Server>>>,
+}
+
+/// Live part of a server; survives reloads.
+pub struct ServerLive {
+    /// Counters since the start or the last clear.
+    pub counters: Counters,
+    /// Sessions now.
+    pub sessions: Gauge,
+    /// Sessions a second.
+    pub session_rate: Rate,
+    /// Times of its sessions.
+    pub times: Times,
+    /// Sessions that wait for this server.
+    pub queue: WaitingRoom,
+    /// Slots taken: sessions that connect to it or are connected.
+    pub served: AtomicU32,
+    /// Limit of `served`, 0: none; changeable at run time.
+    pub maxconn: AtomicU32,
+    /// Lower limit with `fullconn`, 0: none.
+    pub minconn: AtomicU32,
+    /// Its health check.
+    pub health: Mutex<Health>,
+    /// Its agent check.
+    pub agent: Mutex<Health>,
+    /// Errors in a row seen by sessions (`observe`).
+    pub errors_in_row: AtomicU32,
+    /// Process clock of the last session, 0: never.
+    pub last_session_ms: AtomicU64,
+    /// The backend that it belongs to.
+    pub backend: Arc<BackLive>,
+    status: Mutex<Status>,
+    weight: AtomicU32,
+    grown: AtomicU32,
+    endpoint: ArcSwap<Endpoint>,
+}
+
+impl Deref for Server {
+    type Target = ServerLive;
+
+    fn deref(&self) -> &ServerLive {
+        &self.live
+    }
+}
+
+/// Where a server is at the moment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Endpoint {
+    /// An address and port.
+    Inet(SocketAddr),
+    /// An address, and the port that the client connected to plus this.
+    Mapped(IpAddr, i32),
+    /// A socket in the file system.
+    Unix(PathBuf),
+    /// A socket of the abstract name space.
+    Abstract(String),
+    /// The name has no address.
+    Unresolved,
+}
+
+impl Endpoint {
+    /// What the configuration says.
+    pub fn configured(address: &ServerAddress) -> Endpoint {
+        match address {
+            ServerAddress::Unix(path) => Endpoint::Unix(path.clone()),
+            ServerAddress::Abstract(name) => Endpoint::Abstract(name.clone()),
+            ServerAddress::Tcp { host, port, .. } => match (host, port) {
+                (Host::Name(..), _) => Endpoint::Unresolved,
+                (Host::Ip(ip), ServerPort::Fixed(port)) => {
+                    Endpoint::Inet(SocketAddr::new(*ip, *port))
+                }
+                (Host::Ip(ip), ServerPort::Mapped(offset)) => Endpoint::Mapped(*ip, *offset),
+            },
+        }
+    }
+
+    /// The address for a client that connected to `client_port`.
+    pub fn inet(&self, client_port: u16) -> Option<SocketAddr> {
+        match self {
+            Endpoint::Inet(address) => Some(*address),
+            Endpoint::Mapped(ip, offset) => {
+                let port = (i32::from(client_port) + offset) as u16;
+                Some(SocketAddr::new(*ip, port))
+            }
+            Endpoint::Unix(_) | Endpoint::Abstract(_) | Endpoint::Unresolved => None,
+        }
+    }
+}
+
+impl Server {
+    pub(super) fn build(
+        runtime: &Runtime,
+        conf: Arc<model::Server>,
+        proxy: Weak<Proxy>,
+        backend: &Arc<BackLive>,
+        old: Option<&Arc<Server>>,
+    ) -> Arc<Server> {
+        let live = match old {
+            Some(old) => {
+                old.hand_over(&conf, runtime.now_ms());
+                old.live.clone()
+            }
+            None => ServerLive::new(runtime, &conf, backend.clone()),
+        };
+        Arc::new(Server {
+            conf,
+            live,
+            proxy,
+            trackers: Mutex::default(),
+        })
+    }
+
+    /// The live part follows what the new configuration changed.
+    fn hand_over(&self, new: &model::Server, now_ms: u64) {
+        let live = &self.live;
+        if new.address != self.conf.address {
+            live.set_endpoint(Endpoint::configured(&new.address));
+        }
+        if new.maxconn != self.conf.maxconn {
+            live.maxconn.store(new.maxconn.unwrap_or(0), Relaxed);
+        }
+        live.minconn.store(new.minconn.unwrap_or(0), Relaxed);
+        if new.check != self.conf.check {
+            let mut fresh = fresh_health(new);
+            let mut health = lock(&live.health);
+            fresh.carry_over(&health);
+            *health = fresh;
+        }
+        let mut status = live.status();
+        let mut fresh = fresh_status(new, now_ms);
+        fresh.carry_over(&status);
+        *status = fresh;
+        live.mirror(&status, now_ms);
+    }
+
+    /// Its name.
+    pub fn name(&self) -> &str {
+        &self.conf.name
+    }
+
+    /// The proxy that it belongs to; gone when its generation is.
+    pub fn proxy(&self) -> Option<Arc<Proxy>> {
+        self.proxy.upgrade()
+    }
+
+    pub(super) fn tracked_by(&self, tracker: &Arc<Server>) {
+        lock(&self.trackers).push(Arc::downgrade(tracker));
+    }
+
+    /// Servers that follow this one's state (`track`).
+    pub fn trackers(&self) -> Vec<Arc<Server>> {
+        lock(&self.trackers)
+            .iter()
+            .filter_map(Weak::upgrade)
+            .collect()
+    }
+
+    /// The same server, whatever generation it was reached through.
+    pub fn is(&self, other: &Server) -> bool {
+        Arc::ptr_eq(&self.live, &other.live)
+    }
+}
+
+impl ServerLive {
+    fn new(runtime: &Runtime, conf: &model::Server, backend: Arc<BackLive>) -> Arc<ServerLive> {
+        let now_ms = runtime.now_ms();
+        let status = fresh_status(conf, now_ms);
+        let agent = match conf.check.agent.is_some() {
+            true => Health::agent(1, 1),
+            false => Health::unchecked(),
+        };
+        let live = ServerLive {
+            counters: Counters::new(runtime.threads().len()),
+            sessions: Gauge::default(),
+            session_rate: Rate::default(),
+            times: Times::default(),
+            queue: WaitingRoom::default(),
+            served: AtomicU32::new(0),
+            maxconn: AtomicU32::new(conf.maxconn.unwrap_or(0)),
+            minconn: AtomicU32::new(conf.minconn.unwrap_or(0)),
+            health: Mutex::new(fresh_health(conf)),
+            agent: Mutex::new(agent),
+            errors_in_row: AtomicU32::new(0),
+            last_session_ms: AtomicU64::new(0),
+            backend,
+            weight: AtomicU32::new(0),
+            grown: AtomicU32::new(100),
+            endpoint: ArcSwap::from_pointee(Endpoint::configured(&conf.address)),
+            status: Mutex::new(status.clone()),
+        };
+        live.mirror(&status, now_ms);
+        Arc::new(live)
+    }
+
+    /// State and weight; change them through [`Runtime::change`].
+    pub fn status(&self) -> MutexGuard<'_, Status> {
+        lock(&self.status)
+    }
+
+    /// Effective weight in sixteenths; 0: gets no new sessions.
+    pub fn weight(&self) -> u32 {
+        self.weight.load(Relaxed)
+    }
+
+    /// Usable and of some weight.
+    pub fn is_usable(&self) -> bool {
+        self.weight() > 0
+    }
+
+    /// Where it is now.
+    pub fn endpoint(&self) -> Arc<Endpoint> {
+        self.endpoint.load_full()
+    }
+
+    /// Gives it another address (CLI, resolver).
+    pub fn set_endpoint(&self, endpoint: Endpoint) {
+        self.endpoint.store(Arc::new(endpoint));
+    }
+
+    /// Its checks let it run (or there are none).
+    pub fn is_healthy(&self) -> bool {
+        let settled = |health: &Mutex<Health>| {
+            let health = lock(health);
+            !health.configured || !health.enabled || health.is_up()
+        };
+        settled(&self.health) && settled(&self.agent)
+    }
+
+    /// Slots that it may have taken right now; `None`: no limit.
+    pub fn slot_limit(&self) -> Option<u32> {
+        let maxconn = self.maxconn.load(Relaxed);
+        if maxconn == 0 {
+            return None;
+        }
+        let load = Load {
+            sessions: self.backend.sessions.get(),
+            full: self.backend.fullconn.load(Relaxed),
+            grown: self.grown.load(Relaxed),
+        };
+        Some(slot_limit(maxconn, self.minconn.load(Relaxed), load))
+    }
+
+    pub(super) fn mirror(&self, status: &Status, now_ms: u64) {
+        self.weight.store(status.effective_weight(now_ms), Relaxed);
+        self.grown.store(status.grown(now_ms), Relaxed);
+        self.backend.epoch.fetch_add(1, Relaxed);
+    }
+}
+
+fn fresh_status(conf: &model::Server, now_ms: u64) -> Status {
+    let mut status = Status::new(conf.weight, conf.slowstart, now_ms);
+    if conf.disabled {
+        status.admin = Admin::CONFIG_MAINT;
+        status.operation = Operation::Stopped;
+    }
+    if Endpoint::configured(&conf.address) == Endpoint::Unresolved {
+        status.admin = Admin(status.admin.0 | Admin::UNRESOLVED.0);
+        status.operation = Operation::Stopped;
+    }
+    if conf.check.enabled
+        && matches!(
+            conf.check.init_state,
+            model::InitState::Down | model::InitState::FullyDown
+        )
+    {
+        status.operation = Operation::Stopped;
+    }
+    status
+}
+
+fn fresh_health(conf: &model::Server) -> Health {
+    if !conf.check.enabled {
+        return Health::unchecked();
+    }
+    let start = match conf.check.init_state {
+        model::InitState::Up => InitState::Up,
+        model::InitState::FullyUp => InitState::FullyUp,
+        model::InitState::Down => InitState::Down,
+        model::InitState::FullyDown => InitState::FullyDown,
+    };
+    let mut health = Health::new(conf.check.rise, conf.check.fall, start);
+    health.paused = conf.disabled;
+    health
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(|e| e.into_inner())
+}
