@@ -3,10 +3,10 @@
 //! `core` decides; everything beside it acts.
 
 pub mod core;
-pub mod stats;
 pub mod counters;
 pub mod listener;
 pub mod state;
+pub mod stats;
 pub mod sys;
 
 use std::process::ExitCode;

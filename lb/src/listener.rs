@@ -118,7 +118,11 @@ pub enum Full {
 
 impl Admission {
     /// Counts a new connection if every limit allows it.
-    pub fn ask(runtime: &Arc<Runtime>, listener: &Arc<Listener>, now_ms: u64) -> Result<Admission, Full> {
+    pub fn ask(
+        runtime: &Arc<Runtime>,
+        listener: &Arc<Listener>,
+        now_ms: u64,
+    ) -> Result<Admission, Full> {
         let process = &runtime.process;
         let Some(front) = listener.front() else {
             return Err(Full::Connections);

@@ -19,13 +19,13 @@ mod record;
 mod server;
 mod slot;
 
+pub use crate::listener::Admission;
 pub use change::StateChange;
 pub use generation::Generation;
 pub use mailbox::{Kill, Mailbox, Message, SessionId, SessionView, Victims};
 pub use proxy::{BackLive, FrontLive, ListenerLive, Proxy};
 pub use record::{Cause, End, HandedOver, Peer, Phase, SessionRecord, Timers};
 pub use server::{Endpoint, Server, ServerLive};
-pub use crate::listener::Admission;
 pub use slot::{Answer, Slot, Ticket, Waiter};
 
 use crate::counters::{Clock, Counters, Gauge, Rate};

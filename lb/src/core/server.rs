@@ -239,7 +239,11 @@ impl Status {
     pub fn carry_over(&mut self, old: &Status) {
         let file_says_maint = self.admin.has(Admin::CONFIG_MAINT);
         let weight_changed = self.initial_weight != old.initial_weight;
-        let weight = if weight_changed { self.weight } else { old.weight };
+        let weight = if weight_changed {
+            self.weight
+        } else {
+            old.weight
+        };
         let (initial_weight, slowstart) = (self.initial_weight, self.slowstart);
         *self = old.clone();
         (self.weight, self.initial_weight, self.slowstart) = (weight, initial_weight, slowstart);

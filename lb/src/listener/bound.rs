@@ -10,7 +10,6 @@ use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 /// What identifies a listening socket over a reload.
 #[derive(Clone, Debug, PartialEq)]
@@ -60,7 +59,10 @@ impl fmt::Display for BindError {
             attempt,
             error,
         } = self;
-        write!(f, "frontend `{frontend}`: cannot {attempt} {address}: {error}")
+        write!(
+            f,
+            "frontend `{frontend}`: cannot {attempt} {address}: {error}"
+        )
     }
 }
 
@@ -240,11 +242,7 @@ fn inet(address: SocketAddr, bind: &Bind, share_port: bool, backlog: i32) -> io:
 }
 
 fn unix(path: &Path, access: &UnixAccess, backlog: i32) -> io::Result<Socket> {
-    let socket = Socket::new(
-        Domain::UNIX,
-        Type::STREAM.nonblocking().cloexec(),
-        None,
-    )?;
+    let socket = Socket::new(Domain::UNIX, Type::STREAM.nonblocking().cloexec(), None)?;
     // Bound beside its place and moved there when it is ready: a client never
     // sees the path without a listener or with the wrong rights.
     let fresh = path.with_extension(format!("{}.tmp", std::process::id()));
@@ -316,6 +314,3 @@ pub fn peer(address: &SockAddr) -> Peer {
         None => Peer::None,
     }
 }
-
-/// How long `accept` rests when the process has no descriptor left.
-pub const REST: Duration = Duration::from_millis(100);

@@ -169,7 +169,10 @@ impl Slot {
 fn reserve(server: &Server) -> bool {
     let limit = server.slot_limit().unwrap_or(u32::MAX);
     let one_more = |served: u32| (served < limit).then_some(served + 1);
-    server.served.fetch_update(Relaxed, Relaxed, one_more).is_ok()
+    server
+        .served
+        .fetch_update(Relaxed, Relaxed, one_more)
+        .is_ok()
 }
 
 impl Drop for Slot {
