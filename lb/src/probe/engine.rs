@@ -1,0 +1,308 @@
+//! The timetable of all checks, and the thread that keeps it.
+
+use super::attempt::{Attempt, Outcome};
+use super::dialogue::{Dialogue, Finding};
+use super::plan::Plan;
+use super::verdict::{Teller, conclude};
+use crate::core::health::{first_check_after, spread};
+use crate::state::{Generation, Runtime, Server};
+use mio::{Events, Poll, Token, Waker};
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+use std::io;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+/// Token of wake-ups; checks have their index.
+const WAKE: Token = Token(usize::MAX);
+
+/// Events taken at a time.
+const EVENT_CAPACITY: usize = 1024;
+
+/// Longest sleep, so that a clock that jumps does no lasting harm.
+const LONGEST_SLEEP: Duration = Duration::from_secs(60);
+
+/// Intervals up to this do not count for the spread of the first checks.
+const SPREAD_THRESHOLD: Duration = Duration::from_secs(1);
+
+enum Command {
+    Plans(Arc<Generation>),
+    Sooner(Arc<Server>),
+    Stop,
+}
+
+/// Handle of the thread that checks.
+pub struct Prober {
+    commands: Mutex<Vec<Command>>,
+    waker: Waker,
+}
+
+impl Prober {
+    fn tell(&self, command: Command) {
+        self.commands.lock().unwrap_or_else(|e| e.into_inner()).push(command);
+        // a full eventfd is a wake-up that is still pending
+        let _ = self.waker.wake();
+    }
+
+    /// Checks the servers of this generation from now on; servers known
+    /// already keep their place in the timetable.
+    pub fn follow(&self, generation: Arc<Generation>) {
+        self.tell(Command::Plans(generation));
+    }
+
+    /// Checks this server after `fastinter`, if that is sooner than planned.
+    pub fn sooner(&self, server: Arc<Server>) {
+        self.tell(Command::Sooner(server));
+    }
+
+    /// Ends the thread.
+    pub fn stop(&self) {
+        self.tell(Command::Stop);
+    }
+}
+
+/// Starts the thread; it has nothing to check until [`Prober::follow`].
+///
+/// # Errors
+/// The system gives no poller or no thread.
+pub fn start(runtime: Arc<Runtime>, tell: Teller) -> io::Result<(Arc<Prober>, JoinHandle<()>)> {
+    let poll = Poll::new()?;
+    let prober = Arc::new(Prober {
+        commands: Mutex::default(),
+        waker: Waker::new(poll.registry(), WAKE)?,
+    });
+    let engine = Engine {
+        poll,
+        prober: prober.clone(),
+        runtime,
+        tell,
+        checks: Vec::new(),
+        due: BinaryHeap::new(),
+        random: Random::seeded(),
+        node: String::new(),
+        spread_percent: 0,
+    };
+    let thread = std::thread::Builder::new().name("checks".into()).spawn(move || engine.run())?;
+    Ok((prober, thread))
+}
+
+/// One server's check and its place in the timetable.
+struct Check {
+    plan: Plan,
+    attempt: Option<Attempt>,
+    /// When it is due or, while under way, too late.
+    at: Instant,
+}
+
+struct Engine {
+    poll: Poll,
+    prober: Arc<Prober>,
+    runtime: Arc<Runtime>,
+    tell: Teller,
+    checks: Vec<Check>,
+    /// Times and indexes; an entry that no longer equals its check's `at` is stale.
+    due: BinaryHeap<Reverse<(Instant, usize)>>,
+    random: Random,
+    node: String,
+    spread_percent: u32,
+}
+
+impl Engine {
+    fn run(mut self) {
+        let mut events = Events::with_capacity(EVENT_CAPACITY);
+        loop {
+            if !self.take_commands() {
+                return;
+            }
+            self.run_due();
+            let sleep = self.next_due().map_or(LONGEST_SLEEP, |at| {
+                // rounded up: waking a little early would only mean another turn
+                at.saturating_duration_since(Instant::now()) + Duration::from_micros(900)
+            });
+            match self.poll.poll(&mut events, Some(sleep.min(LONGEST_SLEEP))) {
+                Ok(()) => {}
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                Err(error) => {
+                    self.runtime.warn(&format!("health checks: cannot wait for events: {error}"));
+                    return;
+                }
+            }
+            let now = Instant::now();
+            for event in &events {
+                let Token(index) = event.token();
+                self.ready(index, now);
+            }
+        }
+    }
+
+    fn take_commands(&mut self) -> bool {
+        let commands = std::mem::take(
+            &mut *self.prober.commands.lock().unwrap_or_else(|e| e.into_inner()),
+        );
+        for command in commands {
+            match command {
+                Command::Plans(generation) => self.follow(&generation),
+                Command::Sooner(server) => self.sooner(&server),
+                Command::Stop => return false,
+            }
+        }
+        true
+    }
+
+    /// Replaces the timetable by that of a generation.
+    fn follow(&mut self, generation: &Generation) {
+        let global = &generation.conf.global;
+        self.spread_percent = global.spread_checks;
+        self.node = global.node.clone().unwrap_or_else(host_name);
+        let plans: Vec<Plan> =
+            generation.servers().filter_map(|(backend, server)| Plan::of(backend, server)).collect();
+        let smallest = plans
+            .iter()
+            .map(|plan| plan.interval())
+            .filter(|interval| *interval > SPREAD_THRESHOLD)
+            .min()
+            .unwrap_or_default();
+        let now = Instant::now();
+        let mut old = std::mem::take(&mut self.checks);
+        for check in &mut old {
+            // a check under way belongs to the configuration before
+            if check.attempt.take().is_some() {
+                check.plan.health().running = false;
+                check.at = now;
+            }
+        }
+        let count = plans.len();
+        self.due.clear();
+        for (position, plan) in plans.into_iter().enumerate() {
+            let known = old.iter().find(|check| check.plan.server.is(&plan.server));
+            let wait = || {
+                let own = plan.interval();
+                first_check_after(position, count, smallest, own, global.max_spread_checks)
+            };
+            let at = match known {
+                Some(check) => check.at.min(now + plan.interval()),
+                None => now + wait(),
+            };
+            self.due.push(Reverse((at, position)));
+            self.checks.push(Check { plan, attempt: None, at });
+        }
+    }
+
+    fn sooner(&mut self, server: &Server) {
+        let Some(index) = self.checks.iter().position(|check| check.plan.server.is(server)) else {
+            return;
+        };
+        let check = &self.checks[index];
+        let Some(fast) = check.plan.intervals.fast else { return };
+        let at = Instant::now() + fast;
+        if check.attempt.is_none() && at < check.at {
+            self.plan(index, at);
+        }
+    }
+
+    fn plan(&mut self, index: usize, at: Instant) {
+        self.checks[index].at = at;
+        self.due.push(Reverse((at, index)));
+    }
+
+    fn next_due(&mut self) -> Option<Instant> {
+        while let Some(Reverse((at, index))) = self.due.peek().copied() {
+            if self.checks.get(index).is_some_and(|check| check.at == at) {
+                return Some(at);
+            }
+            self.due.pop();
+        }
+        None
+    }
+
+    fn run_due(&mut self) {
+        let now = Instant::now();
+        while self.next_due().is_some_and(|at| at <= now) {
+            let Some(Reverse((_, index))) = self.due.pop() else { return };
+            match self.checks[index].attempt.take() {
+                Some(attempt) => {
+                    let finding = attempt.timed_out();
+                    self.over(index, attempt, finding, now);
+                }
+                None => self.begin(index, now),
+            }
+        }
+    }
+
+    fn begin(&mut self, index: usize, now: Instant) {
+        let plan = self.checks[index].plan.clone();
+        let route = (!plan.rests()).then(|| plan.route()).flatten();
+        let kind = plan.back().map(|back| &back.check.kind);
+        let (Some(route), Some(kind)) = (route, kind) else {
+            return self.rest(index, now);
+        };
+        let facts = plan.facts(&self.node, &route.target);
+        let Some(dialogue) = Dialogue::new(kind, &facts) else {
+            return self.rest(index, now);
+        };
+        plan.health().running = true;
+        let registry = self.poll.registry();
+        let (attempt, outcome) = Attempt::start(dialogue, route, registry, Token(index), now);
+        self.go_on(index, attempt, outcome, now);
+    }
+
+    fn rest(&mut self, index: usize, now: Instant) {
+        let interval = self.checks[index].plan.interval();
+        self.plan(index, now + interval);
+    }
+
+    fn ready(&mut self, index: usize, now: Instant) {
+        let Some(check) = self.checks.get_mut(index) else { return };
+        let Some(mut attempt) = check.attempt.take() else { return };
+        let outcome = attempt.ready(self.poll.registry(), Token(index), now);
+        self.go_on(index, attempt, outcome, now);
+    }
+
+    fn go_on(&mut self, index: usize, attempt: Attempt, outcome: Outcome, now: Instant) {
+        match outcome {
+            Outcome::Over(finding) => self.over(index, attempt, finding, now),
+            Outcome::Waits => {
+                let deadline = attempt.deadline();
+                self.checks[index].attempt = Some(attempt);
+                if self.checks[index].at != deadline {
+                    self.plan(index, deadline);
+                }
+            }
+        }
+    }
+
+    fn over(&mut self, index: usize, attempt: Attempt, finding: Finding, now: Instant) {
+        let took = now.max(Instant::now()).saturating_duration_since(attempt.started());
+        drop(attempt);
+        let plan = &self.checks[index].plan;
+        conclude(&self.runtime, &self.tell, plan, finding, took);
+        let interval = spread(plan.interval(), self.spread_percent, self.random.next());
+        self.plan(index, now + interval);
+    }
+}
+
+/// A small generator for jitter; nothing depends on its quality.
+struct Random(u64);
+
+impl Random {
+    fn seeded() -> Random {
+        static SEED: AtomicU64 = AtomicU64::new(0x9E37_79B9_7F4A_7C15);
+        let seed = SEED.fetch_add(0x9E37_79B9_7F4A_7C15, Ordering::Relaxed);
+        Random((seed ^ u64::from(std::process::id())) | 1)
+    }
+
+    /// A number in 0..1.
+    fn next(&mut self) -> f64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        (self.0 >> 11) as f64 / (1u64 << 53) as f64
+    }
+}
+
+fn host_name() -> String {
+    nix::unistd::gethostname().map_or_else(|_| String::new(), |name| name.to_string_lossy().into_owned())
+}
+

@@ -1,0 +1,169 @@
+//! What to check, where and how often: from the configuration and the state.
+
+use super::attempt::{Route, Target};
+use super::dialogue::Facts;
+use crate::core::health::{Health, Intervals};
+use crate::core::server::{Admin, Operation};
+use crate::state::{Endpoint, Proxy, Server};
+use conf::lb::model::{Back, BindAddress, Host};
+use std::net::{IpAddr, SocketAddr};
+use std::sync::{Arc, MutexGuard};
+use std::time::Duration;
+
+/// A health check of one server.
+#[derive(Clone)]
+pub struct Plan {
+    /// The backend.
+    pub backend: Arc<Proxy>,
+    /// The server.
+    pub server: Arc<Server>,
+    /// Its intervals.
+    pub intervals: Intervals,
+}
+
+impl Plan {
+    /// The check of this server, if it has one.
+    pub fn of(backend: &Arc<Proxy>, server: &Arc<Server>) -> Option<Plan> {
+        let settings = &server.conf.check;
+        if !settings.enabled {
+            return None;
+        }
+        let intervals = Intervals {
+            inter: settings.inter.max(Duration::from_millis(1)),
+            fast: settings.fastinter,
+            down: settings.downinter,
+        };
+        Some(Plan { backend: backend.clone(), server: server.clone(), intervals })
+    }
+
+    /// The backend's side of the configuration.
+    pub fn back(&self) -> Option<&Back> {
+        self.backend.conf.back.as_ref()
+    }
+
+    /// The check's counter.
+    pub fn health(&self) -> MutexGuard<'_, Health> {
+        self.server.health.lock().unwrap_or_else(|e| e.into_inner())
+    }
+
+    /// Whether checks rest: switched off at run time, or the server is in
+    /// maintenance.
+    pub fn rests(&self) -> bool {
+        let maintenance = self.server.status().admin.in_maintenance();
+        let health = self.health();
+        !health.enabled || maintenance
+    }
+
+    /// The interval that holds now.
+    pub fn interval(&self) -> Duration {
+        let stopped = self.server.status().operation == Operation::Stopped;
+        self.intervals.current(&self.health(), stopped)
+    }
+
+    /// Where and how to connect; nothing while the server has no address.
+    pub fn route(&self) -> Option<Route> {
+        let settings = &self.server.conf.check;
+        let check_timeout = self.back()?.check.timeout;
+        let connect = self.back()?.timeouts.connect;
+        let connect_timeout = match (check_timeout, connect) {
+            (Some(_), Some(connect)) => connect.min(self.intervals.inter),
+            _ => self.intervals.inter,
+        };
+        let source = self.server.conf.source.as_ref().or(self.back()?.source.as_ref());
+        let source = source.and_then(|source| match source.host {
+            Host::Ip(ip) if !ip.is_unspecified() => Some(ip),
+            Host::Ip(_) | Host::Name(..) => None,
+        });
+        Some(Route {
+            target: self.target()?,
+            source,
+            send_proxy: settings.send_proxy,
+            connect_timeout,
+            answer_timeout: check_timeout,
+        })
+    }
+
+    fn target(&self) -> Option<Target> {
+        let settings = &self.server.conf.check;
+        let own = match &settings.addr {
+            Some(Host::Ip(ip)) => Some(*ip),
+            Some(Host::Name(..)) | None => None,
+        };
+        match &*self.server.endpoint() {
+            Endpoint::Unix(path) => Some(Target::Unix(path.clone())),
+            Endpoint::Abstract(name) => Some(Target::Abstract(name.clone())),
+            Endpoint::Inet(address) => {
+                let ip = own.unwrap_or(address.ip());
+                Some(inet(ip, settings.port.unwrap_or(address.port())))
+            }
+            Endpoint::Mapped(ip, offset) => {
+                let port = settings.port.or_else(|| self.mapped_port(*offset))?;
+                Some(inet(own.unwrap_or(*ip), port))
+            }
+            Endpoint::Unresolved => Some(inet(own?, settings.port?)),
+        }
+    }
+
+    /// The port for a server without one: that of the proxy's first address.
+    fn mapped_port(&self, offset: i32) -> Option<u16> {
+        let bind = self.backend.conf.front.as_ref()?.binds.first()?;
+        match bind.address {
+            BindAddress::Tcp { first, .. } => u16::try_from(i32::from(first) + offset).ok(),
+            BindAddress::Unix(_) | BindAddress::Abstract(_) | BindAddress::Fd(_) => None,
+        }
+    }
+
+    /// What scripts may mention.
+    pub fn facts(&self, node: &str, target: &Target) -> Facts {
+        let (address, port) = match target {
+            Target::Inet(address) => (address.ip().to_string(), address.port()),
+            Target::Unix(path) => (path.display().to_string(), 0),
+            Target::Abstract(name) => (name.clone(), 0),
+        };
+        let backend = self.backend.name().to_owned();
+        let server = self.server.name().to_owned();
+        let back = self.backend.back.as_ref();
+        let usable = back.map_or(0, |b| b.active.load(std::sync::atomic::Ordering::Relaxed));
+        let state = format!(
+            "{}; address={address}; port={port}; name={backend}/{server}; node={node}; \
+             weight={}/{}; scur={}/{}; qcur={}",
+            self.state_words(),
+            self.server.weight() / crate::core::server::WEIGHT_SCALE,
+            usable,
+            self.server.sessions.get(),
+            back.map_or(0, |b| b.sessions.get()),
+            self.server.queue.len(),
+        );
+        Facts {
+            backend,
+            server,
+            address,
+            port,
+            node: node.to_owned(),
+            disable_on_404: self.back().is_some_and(|back| back.disable_on_404),
+            state,
+        }
+    }
+
+    fn state_words(&self) -> String {
+        let status = self.server.status().clone();
+        if status.admin.in_maintenance() || status.admin.has(Admin::UNRESOLVED) {
+            return "MAINT".to_owned();
+        }
+        if status.operation == Operation::Stopping {
+            return "NOLB".to_owned();
+        }
+        let health = self.health();
+        let (have, of) = health.fraction();
+        match (health.is_up(), health.is_settled()) {
+            (true, true) => "UP".to_owned(),
+            (true, false) => format!("UP {have}/{of}"),
+            (false, true) => "DOWN".to_owned(),
+            (false, false) => format!("DOWN {have}/{of}"),
+        }
+    }
+}
+
+fn inet(ip: IpAddr, port: u16) -> Target {
+    Target::Inet(SocketAddr::new(ip, port))
+}
