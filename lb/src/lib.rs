@@ -5,6 +5,8 @@
 pub mod core;
 pub mod counters;
 pub mod listener;
+pub mod options;
+pub mod probe;
 pub mod state;
 pub mod stats;
 pub mod sys;

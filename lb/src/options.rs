@@ -160,7 +160,18 @@ impl Options {
 }
 
 static VALUED: &[&str] = &[
-    "-f", "-cc", "-S", "-p", "-C", "-L", "-n", "-N", "-m", "-x", "--run-dir", "--format",
+    "-f",
+    "-cc",
+    "-S",
+    "-p",
+    "-C",
+    "-L",
+    "-n",
+    "-N",
+    "-m",
+    "-x",
+    "--run-dir",
+    "--format",
 ];
 
 fn takes_value(arg: &str) -> bool {
@@ -198,7 +209,9 @@ fn json_wanted(value: &str) -> Result<bool, String> {
     match value {
         "json" => Ok(true),
         "text" => Ok(false),
-        _ => Err(format!("option '--format' takes 'text' or 'json', not '{value}'")),
+        _ => Err(format!(
+            "option '--format' takes 'text' or 'json', not '{value}'"
+        )),
     }
 }
 

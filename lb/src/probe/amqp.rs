@@ -6,7 +6,9 @@
 //! `connection.blocked`), and close as the protocol asks, so that the broker's
 //! log stays clean.
 
-use super::amqp_wire::{Frame, Method, Reader, method_frame, publish_nowhere, short, table_of_client};
+use super::amqp_wire::{
+    Frame, Method, Reader, method_frame, publish_nowhere, short, table_of_client,
+};
 use super::dialogue::{Event, Finding, Step};
 use crate::core::health::CheckStatus;
 use conf::lb::model::AmqpCheck;
@@ -47,7 +49,13 @@ pub struct Amqp {
 impl Amqp {
     /// A check that has not started.
     pub fn new(settings: AmqpCheck) -> Amqp {
-        Amqp { settings, stage: Stage::Header, input: Vec::new(), peer: String::new(), finding: None }
+        Amqp {
+            settings,
+            stage: Stage::Header,
+            input: Vec::new(),
+            peer: String::new(),
+            finding: None,
+        }
     }
 
     /// Takes an event.
@@ -71,21 +79,26 @@ impl Amqp {
     fn receive(&mut self, closed: bool) -> Step {
         loop {
             if self.stage == Stage::Start && self.input.first() == Some(&b'A') {
-                return self.other_version();
+                return self.other_version(closed);
             }
-            match Frame::parse(&self.input) {
+            let input = std::mem::take(&mut self.input);
+            let used = match Frame::parse(&input) {
                 Err(()) => return self.garbage(),
-                Ok(None) if self.input.len() > LIMIT => return self.garbage(),
+                Ok(None) if input.len() > LIMIT => return self.garbage(),
                 Ok(None) if closed => return self.closed(),
-                Ok(None) => return Step::Receive,
-                Ok(Some((frame, used))) => {
-                    let step = self.frame(&frame);
-                    self.input.drain(..used);
-                    if let Some(step) = step {
+                Ok(None) => {
+                    self.input = input;
+                    return Step::Receive;
+                }
+                Ok(Some((frame, used))) => match self.frame(&frame) {
+                    Some(step) => {
+                        self.input = input[used..].to_vec();
                         return step;
                     }
-                }
-            }
+                    None => used,
+                },
+            };
+            self.input = input[used..].to_vec();
         }
     }
 
@@ -97,7 +110,9 @@ impl Amqp {
             (_, (10, 50)) => Some(self.peer_closes(&method)),
             (_, (10, 60)) => Some(self.blocked(&method)),
             (Stage::Start, (10, 10)) => Some(self.started(&method)),
-            (Stage::Tune, (10, 20)) => Some(self.fail(CheckStatus::L7Response, 0, "secure challenge")),
+            (Stage::Tune, (10, 20)) => {
+                Some(self.fail(CheckStatus::L7Response, 0, "secure challenge"))
+            }
             (Stage::Tune, (10, 30)) => Some(self.tuned(&method)),
             (Stage::Open, (10, 41)) => {
                 self.stage = Stage::ChannelOpen;
@@ -117,7 +132,9 @@ impl Amqp {
     fn started(&mut self, method: &Method<'_>) -> Step {
         let mut reader = Reader::new(method.arguments);
         let version = (reader.u8(), reader.u8());
-        let Some(properties) = reader.table() else { return self.garbage() };
+        let Some(properties) = reader.table() else {
+            return self.garbage();
+        };
         let mechanisms = reader.long_string().unwrap_or_default();
         if version != (Some(0), Some(9)) {
             return self.fail(CheckStatus::L7Response, 0, "not AMQP 0-9-1");
@@ -130,7 +147,10 @@ impl Amqp {
             return self.fail(CheckStatus::L7Status, 0, "no PLAIN authentication");
         }
         self.stage = Stage::Tune;
-        Step::Send(start_ok(&user, self.settings.password.as_deref().unwrap_or_default()))
+        Step::Send(start_ok(
+            &user,
+            self.settings.password.as_deref().unwrap_or_default(),
+        ))
     }
 
     fn tuned(&mut self, method: &Method<'_>) -> Step {
@@ -171,8 +191,14 @@ impl Amqp {
     /// A broker in a resource alarm: keeps its sessions, gets no new ones. It
     /// reads nothing from a blocked publisher, so no goodbye would be heard.
     fn blocked(&mut self, method: &Method<'_>) -> Step {
-        let reason = Reader::new(method.arguments).short_string().unwrap_or_default();
-        let text = format!("blocked: {}, {}", String::from_utf8_lossy(reason), self.peer);
+        let reason = Reader::new(method.arguments)
+            .short_string()
+            .unwrap_or_default();
+        let text = format!(
+            "blocked: {}, {}",
+            String::from_utf8_lossy(reason),
+            self.peer
+        );
         Step::Done(Finding::new(CheckStatus::L7OkConditional, 0, text))
     }
 
@@ -189,12 +215,16 @@ impl Amqp {
         Step::Send(method_frame(0, (10, 51), &[]))
     }
 
-    fn other_version(&mut self) -> Step {
+    fn other_version(&mut self, closed: bool) -> Step {
         match self.input.get(4..8) {
             Some(version) => {
-                let text = format!("peer offers AMQP {}.{}.{}", version[1], version[2], version[3]);
+                let text = format!(
+                    "peer offers AMQP {}.{}.{}",
+                    version[1], version[2], version[3]
+                );
                 self.fail(CheckStatus::L7Response, 0, &text)
             }
+            None if closed => self.garbage(),
             None => Step::Receive,
         }
     }
@@ -210,7 +240,11 @@ impl Amqp {
         // RabbitMQ before 3.2 and some others refuse a log-in by closing
         match self.stage {
             Stage::Tune => self.fail(CheckStatus::L7Status, 403, "closed after the log-in"),
-            stage => self.fail(CheckStatus::L7Response, 0, &format!("closed while waiting for {}", wait(stage))),
+            stage => self.fail(
+                CheckStatus::L7Response,
+                0,
+                &format!("closed while waiting for {}", wait(stage)),
+            ),
         }
     }
 
@@ -222,7 +256,11 @@ impl Amqp {
     pub fn timed_out(&self) -> Finding {
         match &self.finding {
             Some(finding) => finding.clone(),
-            None => Finding::new(CheckStatus::L7Timeout, 0, format!("no {}", wait(self.stage))),
+            None => Finding::new(
+                CheckStatus::L7Timeout,
+                0,
+                format!("no {}", wait(self.stage)),
+            ),
         }
     }
 }
@@ -240,7 +278,12 @@ fn wait(stage: Stage) -> &'static str {
 }
 
 fn describe(properties: &[(String, String)]) -> String {
-    let get = |name: &str| properties.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str());
+    let get = |name: &str| {
+        properties
+            .iter()
+            .find(|(key, _)| key == name)
+            .map(|(_, value)| value.as_str())
+    };
     let mut text = get("product").unwrap_or("AMQP broker").to_owned();
     if let Some(version) = get("version") {
         text.push(' ');

@@ -37,15 +37,25 @@ impl<'a> Frame<'a> {
         if bytes.first().is_some_and(|kind| !matches!(kind, 1..=3 | 8)) {
             return Err(());
         }
-        let Some(header) = bytes.get(..7) else { return Ok(None) };
+        let Some(header) = bytes.get(..7) else {
+            return Ok(None);
+        };
         let size = u32::from_be_bytes([header[3], header[4], header[5], header[6]]) as usize;
         if size > FRAME_LIMIT {
             return Err(());
         }
-        let Some(payload) = bytes.get(7..7 + size) else { return Ok(None) };
+        let Some(payload) = bytes.get(7..7 + size) else {
+            return Ok(None);
+        };
         match bytes.get(7 + size) {
             None => Ok(None),
-            Some(&FRAME_END) => Ok(Some((Frame { kind: header[0], payload }, size + 8))),
+            Some(&FRAME_END) => Ok(Some((
+                Frame {
+                    kind: header[0],
+                    payload,
+                },
+                size + 8,
+            ))),
             Some(_) => Err(()),
         }
     }
@@ -57,7 +67,10 @@ impl<'a> Frame<'a> {
         }
         let mut reader = Reader::new(self.payload);
         let id = (reader.u16()?, reader.u16()?);
-        Some(Method { id, arguments: reader.rest })
+        Some(Method {
+            id,
+            arguments: reader.rest,
+        })
     }
 }
 
@@ -91,7 +104,8 @@ impl<'a> Reader<'a> {
 
     /// A long.
     pub fn u32(&mut self) -> Option<u32> {
-        self.take(4).map(|b| u32::from_be_bytes([b[0], b[1], b[2], b[3]]))
+        self.take(4)
+            .map(|b| u32::from_be_bytes([b[0], b[1], b[2], b[3]]))
     }
 
     /// A short string.

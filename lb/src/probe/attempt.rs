@@ -169,10 +169,14 @@ impl Attempt {
     }
 
     fn wait(&mut self, registry: &Registry, token: Token) -> Outcome {
-        let Some(socket) = &self.socket else { return Outcome::Waits };
+        let Some(socket) = &self.socket else {
+            return Outcome::Waits;
+        };
         if !self.registered {
             let interest = Interest::READABLE | Interest::WRITABLE;
-            if let Err(error) = registry.register(&mut SourceFd(&socket.as_raw_fd()), token, interest) {
+            if let Err(error) =
+                registry.register(&mut SourceFd(&socket.as_raw_fd()), token, interest)
+            {
                 return Outcome::Over(self.socket_failed(&error));
             }
             self.registered = true;
@@ -212,19 +216,31 @@ impl Attempt {
         let socket = self.socket.as_ref()?;
         let local = socket.local_addr().ok()?.as_socket();
         let remote = socket.peer_addr().ok()?.as_socket();
-        Some(match (local, remote) {
-            (Some(local), Some(remote)) => {
-                let family = if local.is_ipv4() { "TCP4" } else { "TCP6" };
-                let (lip, rip) = (local.ip(), remote.ip());
-                format!("PROXY {family} {lip} {rip} {} {}\r\n", local.port(), remote.port())
+        Some(
+            match (local, remote) {
+                (Some(local), Some(remote)) => {
+                    let family = if local.is_ipv4() { "TCP4" } else { "TCP6" };
+                    let (lip, rip) = (local.ip(), remote.ip());
+                    format!(
+                        "PROXY {family} {lip} {rip} {} {}\r\n",
+                        local.port(),
+                        remote.port()
+                    )
+                }
+                _ => "PROXY UNKNOWN\r\n".to_owned(),
             }
-            _ => "PROXY UNKNOWN\r\n".to_owned(),
-        }
-        .into_bytes())
+            .into_bytes(),
+        )
     }
 
     /// Does what the dialogue asks for until it has to wait.
-    fn perform(&mut self, mut step: Step, registry: &Registry, token: Token, now: Instant) -> Outcome {
+    fn perform(
+        &mut self,
+        mut step: Step,
+        registry: &Registry,
+        token: Token,
+        now: Instant,
+    ) -> Outcome {
         loop {
             step = match step {
                 Step::Connect(connect) => return self.connect(&connect, registry, token, now),
@@ -257,7 +273,9 @@ impl Attempt {
     /// The socket is ready for something.
     pub fn ready(&mut self, registry: &Registry, token: Token, now: Instant) -> Outcome {
         if !self.connected {
-            let Some(socket) = &self.socket else { return Outcome::Waits };
+            let Some(socket) = &self.socket else {
+                return Outcome::Waits;
+            };
             match socket.take_error() {
                 Ok(None) if socket.peer_addr().is_ok() => {
                     return self.established(&CheckConnect::default(), registry, token, now);
@@ -280,7 +298,9 @@ impl Attempt {
 
     fn flush(&mut self) -> io::Result<bool> {
         while !self.outgoing.is_empty() {
-            let Some(socket) = &mut self.socket else { return Ok(true) };
+            let Some(socket) = &mut self.socket else {
+                return Ok(true);
+            };
             match socket.write(&self.outgoing) {
                 Ok(count) => drop(self.outgoing.drain(..count)),
                 Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(false),
@@ -295,7 +315,9 @@ impl Attempt {
     fn receive(&mut self) -> io::Result<Option<Step>> {
         let mut buffer = [0; READ_SIZE];
         for _ in 0..READ_ROUNDS {
-            let Some(socket) = &mut self.socket else { return Ok(None) };
+            let Some(socket) = &mut self.socket else {
+                return Ok(None);
+            };
             let (bytes, closed) = match socket.read(&mut buffer) {
                 Ok(0) => (&[][..], true),
                 Ok(count) => (&buffer[..count], false),

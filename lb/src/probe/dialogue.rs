@@ -46,7 +46,11 @@ pub struct Finding {
 impl Finding {
     /// A finding with a text.
     pub fn new(status: CheckStatus, code: u32, text: impl Into<String>) -> Finding {
-        Finding { status, code, text: text.into() }
+        Finding {
+            status,
+            code,
+            text: text.into(),
+        }
     }
 
     /// A finding that its status says completely.

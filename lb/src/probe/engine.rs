@@ -41,7 +41,10 @@ pub struct Prober {
 
 impl Prober {
     fn tell(&self, command: Command) {
-        self.commands.lock().unwrap_or_else(|e| e.into_inner()).push(command);
+        self.commands
+            .lock()
+            .unwrap_or_else(|e| e.into_inner())
+            .push(command);
         // a full eventfd is a wake-up that is still pending
         let _ = self.waker.wake();
     }
@@ -84,7 +87,9 @@ pub fn start(runtime: Arc<Runtime>, tell: Teller) -> io::Result<(Arc<Prober>, Jo
         node: String::new(),
         spread_percent: 0,
     };
-    let thread = std::thread::Builder::new().name("checks".into()).spawn(move || engine.run())?;
+    let thread = std::thread::Builder::new()
+        .name("checks".into())
+        .spawn(move || engine.run())?;
     Ok((prober, thread))
 }
 
@@ -125,7 +130,8 @@ impl Engine {
                 Ok(()) => {}
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
                 Err(error) => {
-                    self.runtime.warn(&format!("health checks: cannot wait for events: {error}"));
+                    self.runtime
+                        .warn(&format!("health checks: cannot wait for events: {error}"));
                     return;
                 }
             }
@@ -139,7 +145,11 @@ impl Engine {
 
     fn take_commands(&mut self) -> bool {
         let commands = std::mem::take(
-            &mut *self.prober.commands.lock().unwrap_or_else(|e| e.into_inner()),
+            &mut *self
+                .prober
+                .commands
+                .lock()
+                .unwrap_or_else(|e| e.into_inner()),
         );
         for command in commands {
             match command {
@@ -156,8 +166,10 @@ impl Engine {
         let global = &generation.conf.global;
         self.spread_percent = global.spread_checks;
         self.node = global.node.clone().unwrap_or_else(host_name);
-        let plans: Vec<Plan> =
-            generation.servers().filter_map(|(backend, server)| Plan::of(backend, server)).collect();
+        let plans: Vec<Plan> = generation
+            .servers()
+            .filter_map(|(backend, server)| Plan::of(backend, server))
+            .collect();
         let smallest = plans
             .iter()
             .map(|plan| plan.interval())
@@ -186,16 +198,26 @@ impl Engine {
                 None => now + wait(),
             };
             self.due.push(Reverse((at, position)));
-            self.checks.push(Check { plan, attempt: None, at });
+            self.checks.push(Check {
+                plan,
+                attempt: None,
+                at,
+            });
         }
     }
 
     fn sooner(&mut self, server: &Server) {
-        let Some(index) = self.checks.iter().position(|check| check.plan.server.is(server)) else {
+        let Some(index) = self
+            .checks
+            .iter()
+            .position(|check| check.plan.server.is(server))
+        else {
             return;
         };
         let check = &self.checks[index];
-        let Some(fast) = check.plan.intervals.fast else { return };
+        let Some(fast) = check.plan.intervals.fast else {
+            return;
+        };
         let at = Instant::now() + fast;
         if check.attempt.is_none() && at < check.at {
             self.plan(index, at);
@@ -220,7 +242,9 @@ impl Engine {
     fn run_due(&mut self) {
         let now = Instant::now();
         while self.next_due().is_some_and(|at| at <= now) {
-            let Some(Reverse((_, index))) = self.due.pop() else { return };
+            let Some(Reverse((_, index))) = self.due.pop() else {
+                return;
+            };
             match self.checks[index].attempt.take() {
                 Some(attempt) => {
                     let finding = attempt.timed_out();
@@ -254,8 +278,12 @@ impl Engine {
     }
 
     fn ready(&mut self, index: usize, now: Instant) {
-        let Some(check) = self.checks.get_mut(index) else { return };
-        let Some(mut attempt) = check.attempt.take() else { return };
+        let Some(check) = self.checks.get_mut(index) else {
+            return;
+        };
+        let Some(mut attempt) = check.attempt.take() else {
+            return;
+        };
         let outcome = attempt.ready(self.poll.registry(), Token(index), now);
         self.go_on(index, attempt, outcome, now);
     }
@@ -274,7 +302,9 @@ impl Engine {
     }
 
     fn over(&mut self, index: usize, attempt: Attempt, finding: Finding, now: Instant) {
-        let took = now.max(Instant::now()).saturating_duration_since(attempt.started());
+        let took = now
+            .max(Instant::now())
+            .saturating_duration_since(attempt.started());
         drop(attempt);
         let plan = &self.checks[index].plan;
         conclude(&self.runtime, &self.tell, plan, finding, took);
@@ -303,6 +333,8 @@ impl Random {
 }
 
 fn host_name() -> String {
-    nix::unistd::gethostname().map_or_else(|_| String::new(), |name| name.to_string_lossy().into_owned())
+    nix::unistd::gethostname().map_or_else(
+        |_| String::new(),
+        |name| name.to_string_lossy().into_owned(),
+    )
 }
-

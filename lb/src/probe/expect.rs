@@ -42,12 +42,14 @@ pub fn matches(pattern: &ExpectPattern, input: &[u8], scope: &Scope) -> bool {
 /// A rule on an HTTP answer (`http-check expect`).
 pub fn answer_matches(pattern: &ExpectPattern, answer: &Answer<'_>, scope: &Scope) -> Match {
     match pattern {
-        ExpectPattern::Status(ranges) => {
-            ranges.iter().any(|&(low, high)| (low..=high).contains(&answer.status)).into()
-        }
-        ExpectPattern::StatusRegex(regex) => {
-            regex.compiled.is_match(answer.status.to_string().as_bytes()).into()
-        }
+        ExpectPattern::Status(ranges) => ranges
+            .iter()
+            .any(|&(low, high)| (low..=high).contains(&answer.status))
+            .into(),
+        ExpectPattern::StatusRegex(regex) => regex
+            .compiled
+            .is_match(answer.status.to_string().as_bytes())
+            .into(),
         ExpectPattern::Header(rule) => header_matches(rule, answer, scope).into(),
         _ => match &answer.body {
             None => Match::More,
@@ -59,10 +61,13 @@ pub fn answer_matches(pattern: &ExpectPattern, answer: &Answer<'_>, scope: &Scop
 
 fn header_matches(rule: &ExpectHeader, answer: &Answer<'_>, scope: &Scope) -> bool {
     let name = scope.render(&rule.name.1).to_ascii_lowercase();
-    let named = answer.headers.iter().filter(|(key, _)| {
-        text_matches(&rule.name.0, &name, key.to_ascii_lowercase().as_bytes())
-    });
-    let Some((how, wanted)) = &rule.value else { return named.count() > 0 };
+    let named = answer
+        .headers
+        .iter()
+        .filter(|(key, _)| text_matches(&rule.name.0, &name, key.to_ascii_lowercase().as_bytes()));
+    let Some((how, wanted)) = &rule.value else {
+        return named.count() > 0;
+    };
     let wanted = scope.render(wanted);
     let mut named = named;
     named.any(|(_, value)| match rule.full {

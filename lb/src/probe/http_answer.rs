@@ -43,7 +43,12 @@ impl<'a> Answer<'a> {
         };
         let headers: Vec<_> = response.headers.iter().map(|h| (h.name, h.value)).collect();
         let body = body(status, &headers, &input[head..], last);
-        Progress::Head(Answer { status, reason, headers, body })
+        Progress::Head(Answer {
+            status,
+            reason,
+            headers,
+            body,
+        })
     }
 }
 
@@ -52,7 +57,9 @@ fn body(status: u16, headers: &[(&str, &[u8])], bytes: &[u8], last: bool) -> Opt
         return Some(Vec::new());
     }
     let get = |name: &str| {
-        let found = headers.iter().find(|(key, _)| key.eq_ignore_ascii_case(name));
+        let found = headers
+            .iter()
+            .find(|(key, _)| key.eq_ignore_ascii_case(name));
         found.and_then(|(_, value)| std::str::from_utf8(value).ok())
     };
     if get("transfer-encoding").is_some_and(|v| v.to_ascii_lowercase().contains("chunked")) {
@@ -69,11 +76,16 @@ fn body(status: u16, headers: &[(&str, &[u8])], bytes: &[u8], last: bool) -> Opt
 fn dechunk(mut bytes: &[u8]) -> (Vec<u8>, bool) {
     let mut out = Vec::new();
     while let Ok(httparse::Status::Complete((start, size))) = httparse::parse_chunk_size(bytes) {
-        let Ok(size) = usize::try_from(size) else { break };
+        let Ok(size) = usize::try_from(size) else {
+            break;
+        };
         if size == 0 {
             return (out, true);
         }
-        let Some(chunk) = start.checked_add(size).and_then(|end| bytes.get(start..end)) else {
+        let Some(chunk) = start
+            .checked_add(size)
+            .and_then(|end| bytes.get(start..end))
+        else {
             out.extend_from_slice(&bytes[start..]);
             return (out, false);
         };

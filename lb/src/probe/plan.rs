@@ -33,7 +33,11 @@ impl Plan {
             fast: settings.fastinter,
             down: settings.downinter,
         };
-        Some(Plan { backend: backend.clone(), server: server.clone(), intervals })
+        Some(Plan {
+            backend: backend.clone(),
+            server: server.clone(),
+            intervals,
+        })
     }
 
     /// The backend's side of the configuration.
@@ -69,7 +73,12 @@ impl Plan {
             (Some(_), Some(connect)) => connect.min(self.intervals.inter),
             _ => self.intervals.inter,
         };
-        let source = self.server.conf.source.as_ref().or(self.back()?.source.as_ref());
+        let source = self
+            .server
+            .conf
+            .source
+            .as_ref()
+            .or(self.back()?.source.as_ref());
         let source = source.and_then(|source| match source.host {
             Host::Ip(ip) if !ip.is_unspecified() => Some(ip),
             Host::Ip(_) | Host::Name(..) => None,

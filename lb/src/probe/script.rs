@@ -80,8 +80,9 @@ impl Script {
                     return connect.clone();
                 }
                 CheckAction::Send(_) | CheckAction::HttpSend(_) | CheckAction::Expect(_) => break,
-                CheckAction::SetVar(..) | CheckAction::SetVarFormat(..) | CheckAction::UnsetVar(_) => {
-                }
+                CheckAction::SetVar(..)
+                | CheckAction::SetVarFormat(..)
+                | CheckAction::UnsetVar(_) => {}
             }
         }
         self.comment = None;
@@ -104,7 +105,8 @@ impl Script {
             Event::Sent => self.proceed(),
             Event::Received(bytes, closed) => {
                 let room = INPUT_LIMIT - self.input.len();
-                self.input.extend_from_slice(&bytes[..bytes.len().min(room)]);
+                self.input
+                    .extend_from_slice(&bytes[..bytes.len().min(room)]);
                 self.closed |= closed;
                 self.evaluate()
             }
@@ -116,7 +118,9 @@ impl Script {
         loop {
             let next = self.current.map_or(0, |index| index + 1);
             let steps = Arc::clone(&self.steps);
-            let Some(step) = steps.get(next) else { return Step::Done(self.passed()) };
+            let Some(step) = steps.get(next) else {
+                return Step::Done(self.passed());
+            };
             self.current = Some(next);
             match &step.action {
                 CheckAction::Comment(_) => self.comment = Some(next),
@@ -170,7 +174,11 @@ impl Script {
             let text = || format!("TCPCHK got an empty response at step {}", self.number());
             return last.then(|| Err(self.failed(rule, CheckStatus::L7Response, text())));
         }
-        if !last && rule.min_recv.is_some_and(|min| self.input.len() < min as usize) {
+        if !last
+            && rule
+                .min_recv
+                .is_some_and(|min| self.input.len() < min as usize)
+        {
             return None;
         }
         self.scope.payload.clone_from(&self.input);
@@ -181,7 +189,11 @@ impl Script {
         Some(match found != rule.negated {
             true => Ok(()),
             false => {
-                let how = if rule.negated { "matched unwanted" } else { "did not match" };
+                let how = if rule.negated {
+                    "matched unwanted"
+                } else {
+                    "did not match"
+                };
                 let what = expect::mismatch_words(&rule.pattern);
                 let text = format!("TCPCHK {how} {what} at step {}", self.number());
                 Err(self.failed(rule, CheckStatus::L7Response, text))
@@ -212,14 +224,22 @@ impl Script {
 
     fn http_failed(&self, rule: &CheckExpect, answer: &Answer<'_>, found: Match) -> Finding {
         let (status, text) = match (&rule.pattern, found) {
-            (ExpectPattern::Status(_) | ExpectPattern::StatusRegex(_) | ExpectPattern::Header(_), _) => {
-                (CheckStatus::L7Status, answer.reason.to_owned())
-            }
-            (_, Match::NoBody) => {
-                (CheckStatus::L7Response, "HTTP content check could not find a response body".to_owned())
-            }
-            (_, Match::Yes) => (CheckStatus::L7Response, "HTTP check matched unwanted content".to_owned()),
-            (_, _) => (CheckStatus::L7Response, "HTTP content check did not match".to_owned()),
+            (
+                ExpectPattern::Status(_) | ExpectPattern::StatusRegex(_) | ExpectPattern::Header(_),
+                _,
+            ) => (CheckStatus::L7Status, answer.reason.to_owned()),
+            (_, Match::NoBody) => (
+                CheckStatus::L7Response,
+                "HTTP content check could not find a response body".to_owned(),
+            ),
+            (_, Match::Yes) => (
+                CheckStatus::L7Response,
+                "HTTP check matched unwanted content".to_owned(),
+            ),
+            (_, _) => (
+                CheckStatus::L7Response,
+                "HTTP content check did not match".to_owned(),
+            ),
         };
         let mut finding = self.failed_with(rule, status, text, "");
         finding.code = u32::from(answer.status);
@@ -227,15 +247,25 @@ impl Script {
     }
 
     fn failed(&self, rule: &CheckExpect, status: CheckStatus, text: String) -> Finding {
-        let comment = self.comment_text().map_or(String::new(), |c| format!(" comment: {c}"));
+        let comment = self
+            .comment_text()
+            .map_or(String::new(), |c| format!(" comment: {c}"));
         let quoted = match self.input.is_empty() {
-            true => self.comment_text().map_or(String::new(), |c| format!(" comment: '{c}'")),
+            true => self
+                .comment_text()
+                .map_or(String::new(), |c| format!(" comment: '{c}'")),
             false => comment,
         };
         self.failed_with(rule, status, text, &quoted)
     }
 
-    fn failed_with(&self, rule: &CheckExpect, status: CheckStatus, text: String, tail: &str) -> Finding {
+    fn failed_with(
+        &self,
+        rule: &CheckExpect,
+        status: CheckStatus,
+        text: String,
+        tail: &str,
+    ) -> Finding {
         let status = rule.error_status.map_or(status, expect::status);
         match &rule.on_error {
             Some(format) if !self.input.is_empty() => {
@@ -247,7 +277,10 @@ impl Script {
     }
 
     fn code(&self, rule: &CheckExpect) -> u32 {
-        let value = rule.status_code.as_deref().and_then(|expr| self.scope.value(expr));
+        let value = rule
+            .status_code
+            .as_deref()
+            .and_then(|expr| self.scope.value(expr));
         value.and_then(|text| text.trim().parse().ok()).unwrap_or(0)
     }
 
@@ -279,9 +312,9 @@ impl Script {
     pub fn timed_out(&self) -> Finding {
         let rule = self.current.map(|index| &self.steps[index].action);
         let status = match rule {
-            Some(CheckAction::Expect(rule)) => {
-                rule.timeout_status.map_or(CheckStatus::L7Timeout, expect::status)
-            }
+            Some(CheckAction::Expect(rule)) => rule
+                .timeout_status
+                .map_or(CheckStatus::L7Timeout, expect::status),
             _ => CheckStatus::L7Timeout,
         };
         Finding::new(status, 0, self.position())
@@ -293,11 +326,15 @@ impl Script {
     }
 
     fn comment_text(&self) -> Option<&str> {
-        let own = self.current.and_then(|index| self.steps[index].comment.as_deref());
-        own.or_else(|| match self.comment.map(|index| &self.steps[index].action) {
-            Some(CheckAction::Comment(text)) => Some(text.as_str()),
-            _ => None,
-        })
+        let own = self
+            .current
+            .and_then(|index| self.steps[index].comment.as_deref());
+        own.or_else(
+            || match self.comment.map(|index| &self.steps[index].action) {
+                Some(CheckAction::Comment(text)) => Some(text.as_str()),
+                _ => None,
+            },
+        )
     }
 
     /// ` at step 2 of tcp-check (send) comment: 'hello'`.
@@ -310,13 +347,18 @@ impl Script {
         };
         let mut text = format!(" at step {} of tcp-check", index + 1);
         match &self.steps[index].action {
-            CheckAction::Connect(CheckConnect { port: Some(port), .. }) => {
+            CheckAction::Connect(CheckConnect {
+                port: Some(port), ..
+            }) => {
                 text.push_str(&format!(" (connect port {port})"));
             }
             CheckAction::Connect(_) => text.push_str(" (connect)"),
             CheckAction::Send(_) | CheckAction::HttpSend(_) => text.push_str(" (send)"),
             CheckAction::Expect(rule) => {
-                text.push_str(&format!(" (expect {})", expect::position_words(&rule.pattern)));
+                text.push_str(&format!(
+                    " (expect {})",
+                    expect::position_words(&rule.pattern)
+                ));
             }
             CheckAction::Comment(_)
             | CheckAction::SetVar(..)
@@ -367,8 +409,15 @@ fn request_bytes(request: &HttpSend, scope: &Scope) -> Vec<u8> {
     if request.send_state {
         line("x-haproxy-server-state", scope.facts.state.as_bytes());
     }
-    let body = request.body.as_ref().map(|body| scope.render(body)).unwrap_or_default();
-    let bodiless = matches!(request.method.as_str(), "GET" | "HEAD" | "OPTIONS" | "DELETE");
+    let body = request
+        .body
+        .as_ref()
+        .map(|body| scope.render(body))
+        .unwrap_or_default();
+    let bodiless = matches!(
+        request.method.as_str(),
+        "GET" | "HEAD" | "OPTIONS" | "DELETE"
+    );
     if !body.is_empty() || !bodiless {
         line("content-length", body.len().to_string().as_bytes());
     }

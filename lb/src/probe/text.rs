@@ -22,7 +22,10 @@ pub struct Scope {
 impl Scope {
     /// A scope without variables.
     pub fn new(facts: &Facts) -> Scope {
-        Scope { facts: facts.clone(), ..Scope::default() }
+        Scope {
+            facts: facts.clone(),
+            ..Scope::default()
+        }
     }
 
     /// `set-var`.
@@ -71,7 +74,9 @@ impl Scope {
             Tag::ServerIp => self.facts.address.clone(),
             Tag::ServerPort => self.facts.port.to_string(),
             Tag::Pid => std::process::id().to_string(),
-            Tag::Status => self.status.map_or(String::new(), |status| status.to_string()),
+            Tag::Status => self
+                .status
+                .map_or(String::new(), |status| status.to_string()),
             _ => String::new(),
         }
     }
@@ -93,7 +98,11 @@ impl Scope {
             Fetch::Status => self.status?.to_string(),
             Fetch::CheckPayload(offset, length) => {
                 let rest = self.payload.get(*offset..)?;
-                let taken = if *length == 0 { rest } else { rest.get(..*length)? };
+                let taken = if *length == 0 {
+                    rest
+                } else {
+                    rest.get(..*length)?
+                };
                 String::from_utf8_lossy(taken).into_owned()
             }
             _ => return None,

@@ -81,7 +81,11 @@ fn check_line(plan: &Plan, outcome: &Outcome, reason: &str, line: &str) -> Strin
     };
     format!(
         "Health check for {}server {}/{} {conditionally}{verb}{reason}, {line}.",
-        if plan.server.conf.backup { "backup " } else { "" },
+        if plan.server.conf.backup {
+            "backup "
+        } else {
+            ""
+        },
         plan.backend.name(),
         plan.server.name(),
     )
