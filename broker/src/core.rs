@@ -4,6 +4,7 @@
 //! [`Effect`]s come out.
 
 pub mod access;
+pub mod definitions;
 pub mod exchange;
 pub mod field;
 pub mod journal;
