@@ -127,8 +127,9 @@ impl Entry<'_> {
         match self.map.get(key) {
             None | Some(Value::Null) => Ok(Map::new()),
             Some(Value::Object(map)) => Ok(map.clone()),
-            Some(Value::Array(items)) => pairs(items)
-                .ok_or_else(|| self.malformed(format!("\"{key}\" is not an object"))),
+            Some(Value::Array(items)) => {
+                pairs(items).ok_or_else(|| self.malformed(format!("\"{key}\" is not an object")))
+            }
             Some(_) => Err(self.malformed(format!("\"{key}\" is not an object"))),
         }
     }
