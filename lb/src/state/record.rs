@@ -203,6 +203,37 @@ pub struct SessionRecord {
     pub captures: Vec<Option<Vec<u8>>>,
     /// Variables of the session, by full name (`txn.x`).
     pub variables: Vec<(String, Vec<u8>)>,
+    /// What only HTTP has.
+    pub http: Option<Box<HttpRecord>>,
+}
+
+/// What the line of an HTTP request says besides a session's.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HttpRecord {
+    /// Request line as received, without the line's end; empty: not parsable.
+    pub request_line: Vec<u8>,
+    /// Status of the answer; nothing when there was none.
+    pub status: Option<u16>,
+    /// When the request's first byte came.
+    pub requested: SystemTime,
+    /// `%Ti`: idle before the request.
+    pub idle_ms: u32,
+    /// `%TR`: receiving the request.
+    pub request_ms: Option<u32>,
+    /// `%Tr`: from the connection to the answer's head.
+    pub response_ms: Option<u32>,
+    /// `%Ta`: from the request's first byte to the answer's last.
+    pub active_ms: u32,
+    /// Third and fourth letter of `%tsc`: cookies.
+    pub cookie_letters: [char; 2],
+    /// `%CC`: captured request cookie.
+    pub request_cookie: Option<Vec<u8>>,
+    /// `%CS`: captured response cookie.
+    pub response_cookie: Option<Vec<u8>>,
+    /// `%hr`: captured request headers by slot.
+    pub request_headers: Vec<Option<Vec<u8>>>,
+    /// `%hs`: captured response headers by slot.
+    pub response_headers: Vec<Option<Vec<u8>>>,
 }
 
 /// A connection accepted on a frontend that speaks HTTP; its counters of
