@@ -1,0 +1,386 @@
+//! Commands that change one server: `set server`, `set weight`, `enable`, `disable`.
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+
+use conf::lb::model::AdminLevel;
+
+use super::Control;
+use super::command::{Answer, Call, Command, Severity};
+use crate::core::health::Health;
+use crate::core::server::{Admin, Change};
+use crate::state::{Cause, Endpoint, Kill, Proxy, Server, Victims};
+
+/// The commands of this file.
+pub static COMMANDS: &[Command] = &[
+    Command::new(&["disable", "agent"], "<bk>/<srv>", AdminLevel::Admin, "stop agent checks of a server", |call| {
+        with_server(call, |_, _, server| {
+            lock(&server.agent).enabled = false;
+            Answer::Done
+        })
+    }),
+    Command::new(&["disable", "health"], "<bk>/<srv>", AdminLevel::Admin, "stop health checks of a server", |call| {
+        with_server(call, |_, _, server| {
+            lock(&server.health).enabled = false;
+            Answer::Done
+        })
+    }),
+    Command::new(&["disable", "server"], "<bk>/<srv>", AdminLevel::Admin, "put a server into maintenance (as 'set server <bk>/<srv> state maint')", |call| {
+        with_server(call, |call, _, server| set_state(call.control, server, State::Maint))
+    }),
+    Command::new(&["enable", "agent"], "<bk>/<srv>", AdminLevel::Admin, "run agent checks of a server again", |call| {
+        with_server(call, |_, _, server| enable_agent(server))
+    }),
+    Command::new(&["enable", "health"], "<bk>/<srv>", AdminLevel::Admin, "run health checks of a server again", |call| {
+        with_server(call, |_, _, server| enable_health(server))
+    }),
+    Command::new(&["enable", "server"], "<bk>/<srv>", AdminLevel::Admin, "end a server's maintenance (as 'set server <bk>/<srv> state ready')", |call| {
+        with_server(call, |call, _, server| {
+            call.control.change(server, Change::Clear(MAINT), "");
+            Answer::Done
+        })
+    }),
+    Command::new(&["get", "weight"], "<bk>/<srv>", AdminLevel::User, "a server's weight and the one of the file", |call| {
+        with_server(call, |_, _, server| {
+            let status = server.status();
+            Answer::Text(format!("{} (initial {})\n", status.weight, status.initial_weight))
+        })
+    }),
+    Command::new(&["set", "server"], "<bk>/<srv> <what> <value>", AdminLevel::Admin, "change a server's state, weight, address, health, agent or check port", set_server),
+    Command::new(&["set", "weight"], "<bk>/<srv> <weight>[%]", AdminLevel::Admin, "change a server's weight", |call| {
+        with_server(call, |call, _, server| set_weight(call.control, server, call.argument(1)))
+    }),
+    Command::new(&["shutdown", "sessions", "server"], "<bk>/<srv>", AdminLevel::Admin, "end the sessions of a server", |call| {
+        with_server(call, |call, _, server| {
+            kill_sessions(call.control, server);
+            Answer::Done
+        })
+    }),
+];
+
+/// The kinds of maintenance that an operator ends.
+const MAINT: Admin = Admin(Admin::FORCED_MAINT.0 | Admin::CONFIG_MAINT.0);
+
+fn lock(health: &std::sync::Mutex<Health>) -> std::sync::MutexGuard<'_, Health> {
+    health.lock().unwrap_or_else(|e| e.into_inner())
+}
+
+/// Runs `then` with the server that the first argument names.
+pub fn with_server(
+    call: &mut Call<'_>,
+    then: fn(&mut Call<'_>, &Arc<Proxy>, &Arc<Server>) -> Answer,
+) -> Answer {
+    match find(call.control, call.argument(0)) {
+        Ok((proxy, server)) => then(call, &proxy, &server),
+        Err(text) => Answer::error(text),
+    }
+}
+
+/// The server named `backend/server`; either may be `#<number>`.
+pub fn find(control: &Control, name: &str) -> Result<(Arc<Proxy>, Arc<Server>), &'static str> {
+    let (backend, server) = name
+        .split_once('/')
+        .filter(|(_, server)| !server.is_empty())
+        .ok_or("Require 'backend/server'.")?;
+    let generation = control.runtime.generation();
+    let proxy = match backend.starts_with('#') {
+        true => generation.proxy(backend),
+        false => generation.backend(backend),
+    }
+    .ok_or("No such backend.")?;
+    let server = proxy.server(server).ok_or("No such server.")?;
+    Ok((proxy.clone(), server.clone()))
+}
+
+/// States that an operator sets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum State {
+    Ready,
+    Drain,
+    Maint,
+}
+
+/// Sets a server's administrative state.
+pub fn set_state(control: &Control, server: &Arc<Server>, state: State) -> Answer {
+    match state {
+        State::Ready => {
+            control.change(server, Change::Clear(MAINT), "");
+            control.change(server, Change::Clear(Admin::FORCED_DRAIN), "");
+        }
+        State::Drain => {
+            control.change(server, Change::Clear(MAINT), "");
+            control.change(server, Change::Set(Admin::FORCED_DRAIN), "");
+        }
+        State::Maint => {
+            control.change(server, Change::Set(Admin::FORCED_MAINT), "");
+        }
+    }
+    Answer::Done
+}
+
+/// What an operator says about a server's health.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Forced {
+    Up,
+    Stopping,
+    Down,
+}
+
+/// Overrides what health checks found; the next checks go on from there.
+pub fn force_health(control: &Control, server: &Arc<Server>, forced: Forced) -> Answer {
+    if server.conf.track.is_some() {
+        return Answer::error("cannot change health on a tracking server.");
+    }
+    let change = {
+        let mut health = lock(&server.health);
+        match forced {
+            Forced::Up => {
+                health.force_up();
+                Change::Up
+            }
+            Forced::Stopping => {
+                health.force_up();
+                Change::Stopping
+            }
+            Forced::Down => {
+                health.force_down();
+                Change::Down
+            }
+        }
+    };
+    control.change(server, change, "changed from CLI");
+    Answer::Done
+}
+
+/// Overrides what the agent said.
+pub fn force_agent(control: &Control, server: &Arc<Server>, up: bool) -> Answer {
+    let mut agent = lock(&server.agent);
+    if !agent.configured || !agent.enabled {
+        return Answer::error("agent checks are not enabled on this server.");
+    }
+    let change = if up {
+        agent.force_up();
+        Change::Up
+    } else {
+        agent.force_down();
+        Change::Down
+    };
+    drop(agent);
+    control.change(server, change, "changed from CLI");
+    Answer::Done
+}
+
+/// Lets health checks run again.
+pub fn enable_health(server: &Server) -> Answer {
+    let mut health = lock(&server.health);
+    if !health.configured {
+        return Answer::error("Health check was not configured on this server, cannot enable.");
+    }
+    health.enabled = true;
+    Answer::Done
+}
+
+/// Lets agent checks run again.
+pub fn enable_agent(server: &Server) -> Answer {
+    let mut agent = lock(&server.agent);
+    if !agent.configured {
+        return Answer::error("Agent was not configured on this server, cannot enable.");
+    }
+    agent.enabled = true;
+    Answer::Done
+}
+
+/// Ends a server's sessions; their lines say `K`.
+pub fn kill_sessions(control: &Control, server: &Server) {
+    control.kill(Kill {
+        victims: Victims::OfServer(server.live.clone()),
+        cause: Cause::Killed,
+    });
+}
+
+fn set_weight(control: &Control, server: &Arc<Server>, text: &str) -> Answer {
+    let (number, percent) = match text.strip_suffix('%') {
+        Some(number) => (number, true),
+        None => (text, false),
+    };
+    if text.is_empty() {
+        return Answer::error("Require <weight> or <weight%>.");
+    }
+    let weight = match number.parse::<i64>() {
+        Ok(weight) => weight,
+        Err(_) if number.starts_with(|c: char| c.is_ascii_digit() || c == '-') => {
+            return Answer::error("Trailing garbage in weight string");
+        }
+        Err(_) => return Answer::error("Empty weight string empty or preceded by garbage"),
+    };
+    let initial = i64::from(server.status().initial_weight);
+    let weight = if percent {
+        if weight < 0 {
+            return Answer::error("Relative weight must be positive.");
+        }
+        weight.saturating_mul(initial).div_euclid(100).min(256)
+    } else if (0..=256).contains(&weight) {
+        weight
+    } else {
+        return Answer::error("Absolute weight can only be between 0 and 256 inclusive.");
+    };
+    control.change(server, Change::Weight(weight as u32), "");
+    Answer::Done
+}
+
+const USAGE: &str = "usage: set server <backend>/<server> addr | agent | agent-addr | agent-port | \
+    agent-send | check-addr | check-port | fqdn | health | ssl | state | weight";
+
+fn set_server(call: &mut Call<'_>) -> Answer {
+    with_server(call, |call, _, server| {
+        let control = call.control.clone();
+        let value = call.argument(2);
+        match call.argument(1) {
+            "state" => match value {
+                "ready" => set_state(&control, server, State::Ready),
+                "drain" => set_state(&control, server, State::Drain),
+                "maint" => set_state(&control, server, State::Maint),
+                _ => Answer::error("'set server <srv> state' expects 'ready', 'drain' and 'maint'."),
+            },
+            "weight" => set_weight(&control, server, value),
+            "health" => match value {
+                "up" => force_health(&control, server, Forced::Up),
+                "stopping" => force_health(&control, server, Forced::Stopping),
+                "down" => force_health(&control, server, Forced::Down),
+                _ => Answer::error(
+                    "'set server <srv> health' expects 'up', 'stopping', or 'down'.",
+                ),
+            },
+            "agent" => agent_word(&control, server, value),
+            "addr" => set_address(server, call.arguments),
+            "check-port" => check_port(&control, server, value),
+            "check-addr" => check_address(&control, server, call.arguments),
+            "agent-addr" | "agent-port" => agent_target(&control, server, call.argument(1), value),
+            "agent-send" => Answer::error("agent checks are not enabled on this server."),
+            "fqdn" => Answer::error(
+                "set server <b>/<s> fqdn failed because no resolution is configured.",
+            ),
+            "ssl" => Answer::error(
+                "'set server <srv> ssl' cannot be set.  default-server should define ssl settings",
+            ),
+            _ => Answer::error(USAGE),
+        }
+    })
+}
+
+fn agent_word(control: &Control, server: &Arc<Server>, value: &str) -> Answer {
+    if !lock(&server.agent).configured {
+        return Answer::error("agent checks are not enabled on this server.");
+    }
+    match value {
+        "up" => force_agent(control, server, true),
+        "down" => force_agent(control, server, false),
+        _ => Answer::error("'set server <srv> agent' expects 'up' or 'down'."),
+    }
+}
+
+fn set_address(server: &Server, arguments: &[String]) -> Answer {
+    let word = |index: usize| arguments.get(index).map_or("", String::as_str);
+    let (address, port_word) = (word(2), word(3));
+    if address.is_empty() {
+        return Answer::error("set server <b>/<s> addr requires an address and optionally a port.");
+    }
+    let Ok(ip) = address.parse::<IpAddr>() else {
+        return Answer::error(format!("Invalid addr '{address}' by 'stats socket command'"));
+    };
+    let before = server.endpoint();
+    let (old_ip, old_port) = match &*before {
+        Endpoint::Inet(old) => (Some(old.ip()), Some(old.port())),
+        Endpoint::Mapped(old, _) => (Some(*old), None),
+        Endpoint::Unix(_) | Endpoint::Abstract(_) => {
+            return Answer::error("the server's address is not one of IP and cannot be changed");
+        }
+        Endpoint::Unresolved => (None, configured_port(server)),
+    };
+    let mut said = if old_ip == Some(ip) {
+        "no need to change the addr".to_owned()
+    } else {
+        let old = old_ip.map_or_else(|| "(none)".to_owned(), |old| old.to_string());
+        format!("IP changed from '{old}' to '{ip}'")
+    };
+    let port = match port_word {
+        "" => None,
+        "port" => match word(4).parse::<u16>() {
+            Ok(port) => Some(port),
+            Err(_) => {
+                let text = format!(
+                    "{said}, problem converting port '{}' to an int by 'stats socket command'",
+                    word(4)
+                );
+                return Answer::Say(Severity::Warning, text);
+            }
+        },
+        _ => return Answer::error("set server <b>/<s> addr expects 'port' after the address."),
+    };
+    match (port, old_port) {
+        (None, _) => {}
+        (Some(port), Some(old)) if port == old => said.push_str(", no need to change the port"),
+        (Some(port), Some(old)) => {
+            said.push_str(&format!(", port changed from '{old}' to '{port}'"));
+        }
+        (Some(port), None) => said.push_str(&format!(", port changed to '{port}'")),
+    }
+    let endpoint = match (port.or(old_port), &*before) {
+        (None, Endpoint::Mapped(_, offset)) => Endpoint::Mapped(ip, *offset),
+        (port, _) => Endpoint::Inet(SocketAddr::new(ip, port.unwrap_or(0))),
+    };
+    if endpoint != *before {
+        server.set_endpoint(endpoint);
+    }
+    said.push_str(" by 'stats socket command'");
+    Answer::Say(Severity::Warning, said)
+}
+
+fn configured_port(server: &Server) -> Option<u16> {
+    use conf::lb::model::{ServerAddress, ServerPort};
+    match &server.conf.address {
+        ServerAddress::Tcp {
+            port: ServerPort::Fixed(port),
+            ..
+        } => Some(*port),
+        _ => None,
+    }
+}
+
+fn check_port(control: &Control, server: &Arc<Server>, value: &str) -> Answer {
+    if !lock(&server.health).configured {
+        return Answer::error("health checks are not enabled on this server");
+    }
+    match value.parse::<u16>() {
+        Ok(port) => control.check_target(server, None, Some(port)),
+        Err(_) if value.parse::<i64>().is_ok() => Answer::error("provided port is not valid"),
+        Err(_) => Answer::error("provided port is not an integer"),
+    }
+}
+
+fn check_address(control: &Control, server: &Arc<Server>, arguments: &[String]) -> Answer {
+    if !lock(&server.health).configured {
+        return Answer::error("health checks are not enabled on this server");
+    }
+    let word = |index: usize| arguments.get(index).map_or("", String::as_str);
+    let Ok(ip) = word(2).parse::<IpAddr>() else {
+        return Answer::error("Invalid addr format");
+    };
+    match (word(3), word(4).parse::<u16>()) {
+        ("", _) => control.check_target(server, Some(ip), None),
+        ("port", Ok(port)) => control.check_target(server, Some(ip), Some(port)),
+        _ => Answer::error("provided port is not an integer"),
+    }
+}
+
+fn agent_target(control: &Control, server: &Arc<Server>, what: &str, value: &str) -> Answer {
+    if !lock(&server.agent).configured {
+        return Answer::error("agent checks are not enabled on this server");
+    }
+    match (what, value.parse::<IpAddr>(), value.parse::<u16>()) {
+        ("agent-addr", Ok(ip), _) => control.agent_target(server, Some(ip), None),
+        ("agent-addr", Err(_), _) => Answer::error("incorrect addr address given for agent"),
+        (_, _, Ok(port)) => control.agent_target(server, None, Some(port)),
+        (_, _, Err(_)) => Answer::error("provided port is not an integer"),
+    }
+}

@@ -1,0 +1,124 @@
+//! `show servers state` and `show servers conn`.
+
+use std::fmt::Write as _;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+
+use conf::lb::model::{AdminLevel, Host, ServerAddress};
+
+use super::address;
+use super::command::{Answer, Call, Command};
+use crate::state::{Proxy, Runtime, Server};
+
+/// The commands of this file.
+pub static COMMANDS: &[Command] = &[
+    Command::new(&["show", "servers", "conn"], "[<backend>]", AdminLevel::User, "connections of servers, of all backends or one", conn),
+    Command::new(&["show", "servers", "state"], "[<backend>]", AdminLevel::User, "states of servers, as a state file keeps them", state),
+];
+
+const STATE_FIELDS: &str = "be_id be_name srv_id srv_name srv_addr srv_op_state srv_admin_state \
+    srv_uweight srv_iweight srv_time_since_last_change srv_check_status srv_check_result \
+    srv_check_health srv_check_state srv_agent_state bk_f_forced_id srv_f_forced_id srv_fqdn \
+    srv_port srvrecord srv_use_ssl srv_check_port srv_check_addr srv_agent_addr srv_agent_port";
+
+fn selected(call: &Call<'_>) -> Result<Vec<Arc<Proxy>>, Answer> {
+    let generation = call.control.runtime.generation();
+    match call.argument(0) {
+        "" => Ok(generation.proxies.clone()),
+        name => match generation.backend(name) {
+            Some(proxy) => Ok(vec![proxy.clone()]),
+            None => Err(Answer::error("Can't find backend.")),
+        },
+    }
+}
+
+fn state(call: &mut Call<'_>) -> Answer {
+    match selected(call) {
+        Ok(proxies) => Answer::Text(state_text(&call.control.runtime, &proxies)),
+        Err(refused) => refused,
+    }
+}
+
+/// The states of these proxies' servers, in the form of a state file.
+pub fn state_text(runtime: &Runtime, proxies: &[Arc<Proxy>]) -> String {
+    let mut out = format!("1\n# {STATE_FIELDS}\n");
+    for proxy in proxies {
+        for server in &proxy.servers {
+            state_line(runtime, proxy, server, &mut out);
+        }
+    }
+    out
+}
+
+fn state_line(runtime: &Runtime, proxy: &Proxy, server: &Arc<Server>, out: &mut String) {
+    let status = server.status().clone();
+    let health = server.health.lock().unwrap_or_else(|e| e.into_inner()).clone();
+    let agent = server.agent.lock().unwrap_or_else(|e| e.into_inner()).clone();
+    let (address, port) = address::parts(&server.endpoint());
+    let fqdn = match &server.conf.address {
+        ServerAddress::Tcp {
+            fqdn: Some(name), ..
+        } => name.as_str(),
+        _ => "-",
+    };
+    let check = &server.conf.check;
+    let host = |host: &Option<Host>| match host {
+        Some(Host::Ip(ip)) => ip.to_string(),
+        Some(Host::Name(name, _)) => name.clone(),
+        None => "-".to_owned(),
+    };
+    let _ = writeln!(
+        out,
+        "{} {} {} {} {address} {} {} {} {} {} {} {} {} {} {} {} {} {fqdn} {port} - 0 {} {} {} {}",
+        proxy.conf.id,
+        proxy.name(),
+        server.conf.id,
+        server.name(),
+        status.operation as u8,
+        status.admin.0,
+        status.weight,
+        status.initial_weight,
+        runtime.now_ms().saturating_sub(status.changed_ms) / 1000,
+        health.status().number(),
+        health.status().result() as u8,
+        health.value(),
+        if health.configured { health.state_bits() } else { 0 },
+        if agent.configured { agent.state_bits() } else { 0 },
+        u8::from(proxy.conf.id_forced),
+        u8::from(server.conf.id_forced),
+        check.port.unwrap_or(0),
+        host(&check.addr),
+        host(&check.agent.as_ref().and_then(|agent| agent.addr.clone())),
+        check.agent.as_ref().map_or(0, |agent| agent.port),
+    );
+}
+
+fn conn(call: &mut Call<'_>) -> Answer {
+    let proxies = match selected(call) {
+        Ok(proxies) => proxies,
+        Err(refused) => return refused,
+    };
+    let threads = call.control.runtime.threads().len();
+    let mut out = format!(
+        "# bkname/svname bkid/svid addr port - purge_delay used_cur used_max need_est unsafe_nb \
+         safe_nb idle_lim idle_cur idle_per_thr[{threads}]\n"
+    );
+    for proxy in &proxies {
+        for server in &proxy.servers {
+            let (address, port) = address::parts(&server.endpoint());
+            let _ = writeln!(
+                out,
+                "{}/{} {}/{} {address} {port} - 5000 {} {} {} 0 0 -1 0{}",
+                proxy.name(),
+                server.name(),
+                proxy.conf.id,
+                server.conf.id,
+                server.served.load(Relaxed),
+                server.sessions.max(),
+                server.sessions.max(),
+                " 0".repeat(threads)
+            );
+        }
+    }
+    Answer::Text(out)
+}
