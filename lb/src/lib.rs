@@ -2,6 +2,7 @@
 //!
 //! `core` decides; everything beside it acts.
 
+pub mod admin;
 pub mod core;
 pub mod counters;
 pub mod listener;

@@ -25,7 +25,7 @@ pub use generation::Generation;
 pub use mailbox::{Kill, Mailbox, Message, SessionId, SessionView, Victims};
 pub use proxy::{BackLive, FrontLive, ListenerLive, Proxy};
 pub use record::{Cause, End, HandedOver, HttpRecord, Peer, Phase, SessionRecord, Timers};
-pub use server::{Endpoint, Server, ServerLive};
+pub use server::{CheckAt, Endpoint, Server, ServerLive};
 pub use slot::{Answer, Slot, Ticket, Waiter};
 
 use crate::counters::{Clock, Counters, Gauge, Rate};

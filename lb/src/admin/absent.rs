@@ -6,7 +6,8 @@ use super::command::Command;
 const ACL: &str = "ACLs and maps are not loaded from files that could change at run time";
 const TLS: &str = "TLS is not terminated here, so there are no certificates or keys";
 const TABLES: &str = "stick tables are not there yet";
-const SERVERS: &str = "servers are added and removed in the configuration file; 'reload' keeps all sessions";
+const SERVERS: &str =
+    "servers are added and removed in the configuration file; 'reload' keeps all sessions";
 const COOKIES: &str = "cookie persistence is not there";
 const PEERS: &str = "peers are not there";
 const CACHE: &str = "there is no HTTP cache";

@@ -59,9 +59,7 @@ pub fn unknown(words: &[String], level: AdminLevel) -> Answer {
         out.push_str("Unknown command. Please enter one of the following commands only:\n");
         list(&allowed(level).collect::<Vec<_>>(), &mut out);
     } else {
-        out.push_str(
-            "Unknown command, but maybe one of the following ones is a better match:\n",
-        );
+        out.push_str("Unknown command, but maybe one of the following ones is a better match:\n");
         list(&near, &mut out);
         list(&COMMANDS.iter().collect::<Vec<_>>(), &mut out);
     }
@@ -69,9 +67,7 @@ pub fn unknown(words: &[String], level: AdminLevel) -> Answer {
 }
 
 fn allowed(level: AdminLevel) -> impl Iterator<Item = &'static Command> {
-    table().filter(move |command| {
-        matches!(command.run, Run::Here(_)) && command.level <= level
-    })
+    table().filter(move |command| matches!(command.run, Run::Here(_)) && command.level <= level)
 }
 
 fn list(commands: &[&Command], out: &mut String) {
@@ -184,7 +180,10 @@ mod tests {
 
     #[test]
     fn half_a_command_finds_what_goes_on() {
-        assert_eq!(near("show servers"), ["show servers conn", "show servers state"]);
+        assert_eq!(
+            near("show servers"),
+            ["show servers conn", "show servers state"]
+        );
     }
 
     #[test]

@@ -13,26 +13,110 @@ use crate::state::{Cause, Kill, Proxy, Victims};
 
 /// The commands of this file.
 pub static COMMANDS: &[Command] = &[
-    Command::new(&["clear", "counters"], "[all]", AdminLevel::Operator, "forget maxima, or with 'all' all counters", clear),
-    Command::new(&["disable", "frontend"], "<frontend>", AdminLevel::Admin, "accept nothing on a frontend until it is enabled", disable_frontend),
-    Command::new(&["enable", "frontend"], "<frontend>", AdminLevel::Admin, "accept on a disabled frontend again", enable_frontend),
-    Command::new(&["operator"], "", AdminLevel::Operator, "lower this connection's level to operator", |call| {
-        call.session.level = AdminLevel::Operator;
-        Answer::Done
-    }),
-    Command::new(&["reload"], "", AdminLevel::Admin, "read the configuration again and use it; sessions go on", reload),
-    Command::new(&["set", "maxconn", "frontend"], "<frontend> <value>", AdminLevel::Admin, "change a frontend's maxconn", maxconn_frontend),
-    Command::new(&["set", "maxconn", "global"], "<value>", AdminLevel::Admin, "change the process's maxconn", maxconn_global),
-    Command::new(&["set", "maxconn", "server"], "<bk>/<srv> <value>", AdminLevel::Admin, "change a server's maxconn", maxconn_server),
-    Command::new(&["set", "rate-limit"], "<setting> global <value>", AdminLevel::Admin, "change the limit of connections or sessions per second", rate_limit),
-    Command::new(&["set", "severity-output"], "none|number|string", AdminLevel::User, "mark messages with their severity", severity_output),
-    Command::new(&["set", "timeout", "cli"], "<delay>", AdminLevel::User, "change this connection's time-out", |call| set_timeout(call, 0)),
-    Command::new(&["shutdown", "frontend"], "<frontend>", AdminLevel::Admin, "close a frontend's listeners for good", shutdown_frontend),
-    Command::new(&["shutdown", "session"], "<id>", AdminLevel::Admin, "end a session (see 'show sess')", shutdown_session),
-    Command::new(&["user"], "", AdminLevel::User, "lower this connection's level to user", |call| {
-        call.session.level = AdminLevel::User;
-        Answer::Done
-    }),
+    Command::new(
+        &["clear", "counters"],
+        "[all]",
+        AdminLevel::Operator,
+        "forget maxima, or with 'all' all counters",
+        clear,
+    ),
+    Command::new(
+        &["disable", "frontend"],
+        "<frontend>",
+        AdminLevel::Admin,
+        "accept nothing on a frontend until it is enabled",
+        disable_frontend,
+    ),
+    Command::new(
+        &["enable", "frontend"],
+        "<frontend>",
+        AdminLevel::Admin,
+        "accept on a disabled frontend again",
+        enable_frontend,
+    ),
+    Command::new(
+        &["operator"],
+        "",
+        AdminLevel::Operator,
+        "lower this connection's level to operator",
+        |call| {
+            call.session.level = AdminLevel::Operator;
+            Answer::Done
+        },
+    ),
+    Command::new(
+        &["reload"],
+        "",
+        AdminLevel::Admin,
+        "read the configuration again and use it; sessions go on",
+        reload,
+    ),
+    Command::new(
+        &["set", "maxconn", "frontend"],
+        "<frontend> <value>",
+        AdminLevel::Admin,
+        "change a frontend's maxconn",
+        maxconn_frontend,
+    ),
+    Command::new(
+        &["set", "maxconn", "global"],
+        "<value>",
+        AdminLevel::Admin,
+        "change the process's maxconn",
+        maxconn_global,
+    ),
+    Command::new(
+        &["set", "maxconn", "server"],
+        "<bk>/<srv> <value>",
+        AdminLevel::Admin,
+        "change a server's maxconn",
+        maxconn_server,
+    ),
+    Command::new(
+        &["set", "rate-limit"],
+        "<setting> global <value>",
+        AdminLevel::Admin,
+        "change the limit of connections or sessions per second",
+        rate_limit,
+    ),
+    Command::new(
+        &["set", "severity-output"],
+        "none|number|string",
+        AdminLevel::User,
+        "mark messages with their severity",
+        severity_output,
+    ),
+    Command::new(
+        &["set", "timeout"],
+        "cli <delay>",
+        AdminLevel::User,
+        "change this connection's time-out",
+        set_timeout,
+    ),
+    Command::new(
+        &["shutdown", "frontend"],
+        "<frontend>",
+        AdminLevel::Admin,
+        "close a frontend's listeners for good",
+        shutdown_frontend,
+    ),
+    Command::new(
+        &["shutdown", "session"],
+        "<id>",
+        AdminLevel::Admin,
+        "end a session (see 'show sess')",
+        shutdown_session,
+    ),
+    Command::new(
+        &["user"],
+        "",
+        AdminLevel::User,
+        "lower this connection's level to user",
+        |call| {
+            call.session.level = AdminLevel::User;
+            Answer::Done
+        },
+    ),
 ];
 
 fn clear(call: &mut Call<'_>) -> Answer {
@@ -75,7 +159,9 @@ fn disable_frontend(call: &mut Call<'_>) -> Answer {
     if front.paused.swap(true, Relaxed) {
         return Answer::error("All sockets are already disabled.");
     }
-    call.control.runtime.warn(&format!("Paused frontend {}.", proxy.name()));
+    call.control
+        .runtime
+        .warn(&format!("Paused frontend {}.", proxy.name()));
     Answer::Done
 }
 
@@ -238,8 +324,11 @@ fn severity_output(call: &mut Call<'_>) -> Answer {
     Answer::Done
 }
 
-fn set_timeout(call: &mut Call<'_>, index: usize) -> Answer {
-    match call.argument(index) {
+fn set_timeout(call: &mut Call<'_>) -> Answer {
+    if call.argument(0) != "cli" {
+        return Answer::error("'set timeout' only supports 'cli'.");
+    }
+    match call.argument(1) {
         "" => Answer::error("Expects an integer value."),
         word => match delay(word) {
             Some(delay) => {
@@ -253,7 +342,9 @@ fn set_timeout(call: &mut Call<'_>, index: usize) -> Answer {
 
 /// A time with a unit, seconds without; at most 24 days, as a 32-bit clock of milliseconds holds.
 fn delay(word: &str) -> Option<Duration> {
-    let digits = word.find(|c: char| !c.is_ascii_digit()).unwrap_or(word.len());
+    let digits = word
+        .find(|c: char| !c.is_ascii_digit())
+        .unwrap_or(word.len());
     let number: u64 = word[..digits].parse().ok()?;
     let ms = match &word[digits..] {
         "us" => number / 1000,
@@ -264,7 +355,9 @@ fn delay(word: &str) -> Option<Duration> {
         "d" => number.checked_mul(86_400_000)?,
         _ => return None,
     };
-    (1..=i32::MAX as u64).contains(&ms).then(|| Duration::from_millis(ms))
+    (1..=i32::MAX as u64)
+        .contains(&ms)
+        .then(|| Duration::from_millis(ms))
 }
 
 #[cfg(test)]

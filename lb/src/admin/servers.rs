@@ -13,49 +13,112 @@ use crate::state::{Cause, Endpoint, Kill, Proxy, Server, Victims};
 
 /// The commands of this file.
 pub static COMMANDS: &[Command] = &[
-    Command::new(&["disable", "agent"], "<bk>/<srv>", AdminLevel::Admin, "stop agent checks of a server", |call| {
-        with_server(call, |_, _, server| {
-            lock(&server.agent).enabled = false;
-            Answer::Done
-        })
-    }),
-    Command::new(&["disable", "health"], "<bk>/<srv>", AdminLevel::Admin, "stop health checks of a server", |call| {
-        with_server(call, |_, _, server| {
-            lock(&server.health).enabled = false;
-            Answer::Done
-        })
-    }),
-    Command::new(&["disable", "server"], "<bk>/<srv>", AdminLevel::Admin, "put a server into maintenance (as 'set server <bk>/<srv> state maint')", |call| {
-        with_server(call, |call, _, server| set_state(call.control, server, State::Maint))
-    }),
-    Command::new(&["enable", "agent"], "<bk>/<srv>", AdminLevel::Admin, "run agent checks of a server again", |call| {
-        with_server(call, |_, _, server| enable_agent(server))
-    }),
-    Command::new(&["enable", "health"], "<bk>/<srv>", AdminLevel::Admin, "run health checks of a server again", |call| {
-        with_server(call, |_, _, server| enable_health(server))
-    }),
-    Command::new(&["enable", "server"], "<bk>/<srv>", AdminLevel::Admin, "end a server's maintenance (as 'set server <bk>/<srv> state ready')", |call| {
-        with_server(call, |call, _, server| {
-            call.control.change(server, Change::Clear(MAINT), "");
-            Answer::Done
-        })
-    }),
-    Command::new(&["get", "weight"], "<bk>/<srv>", AdminLevel::User, "a server's weight and the one of the file", |call| {
-        with_server(call, |_, _, server| {
-            let status = server.status();
-            Answer::Text(format!("{} (initial {})\n", status.weight, status.initial_weight))
-        })
-    }),
-    Command::new(&["set", "server"], "<bk>/<srv> <what> <value>", AdminLevel::Admin, "change a server's state, weight, address, health, agent or check port", set_server),
-    Command::new(&["set", "weight"], "<bk>/<srv> <weight>[%]", AdminLevel::Admin, "change a server's weight", |call| {
-        with_server(call, |call, _, server| set_weight(call.control, server, call.argument(1)))
-    }),
-    Command::new(&["shutdown", "sessions", "server"], "<bk>/<srv>", AdminLevel::Admin, "end the sessions of a server", |call| {
-        with_server(call, |call, _, server| {
-            kill_sessions(call.control, server);
-            Answer::Done
-        })
-    }),
+    Command::new(
+        &["disable", "agent"],
+        "<bk>/<srv>",
+        AdminLevel::Admin,
+        "stop agent checks of a server",
+        |call| {
+            with_server(call, |_, _, server| {
+                lock(&server.agent).enabled = false;
+                Answer::Done
+            })
+        },
+    ),
+    Command::new(
+        &["disable", "health"],
+        "<bk>/<srv>",
+        AdminLevel::Admin,
+        "stop health checks of a server",
+        |call| {
+            with_server(call, |_, _, server| {
+                lock(&server.health).enabled = false;
+                Answer::Done
+            })
+        },
+    ),
+    Command::new(
+        &["disable", "server"],
+        "<bk>/<srv>",
+        AdminLevel::Admin,
+        "put a server into maintenance (as 'set server <bk>/<srv> state maint')",
+        |call| {
+            with_server(call, |call, _, server| {
+                set_state(call.control, server, State::Maint)
+            })
+        },
+    ),
+    Command::new(
+        &["enable", "agent"],
+        "<bk>/<srv>",
+        AdminLevel::Admin,
+        "run agent checks of a server again",
+        |call| with_server(call, |_, _, server| enable_agent(server)),
+    ),
+    Command::new(
+        &["enable", "health"],
+        "<bk>/<srv>",
+        AdminLevel::Admin,
+        "run health checks of a server again",
+        |call| with_server(call, |_, _, server| enable_health(server)),
+    ),
+    Command::new(
+        &["enable", "server"],
+        "<bk>/<srv>",
+        AdminLevel::Admin,
+        "end a server's maintenance (as 'set server <bk>/<srv> state ready')",
+        |call| {
+            with_server(call, |call, _, server| {
+                call.control.change(server, Change::Clear(MAINT), "");
+                Answer::Done
+            })
+        },
+    ),
+    Command::new(
+        &["get", "weight"],
+        "<bk>/<srv>",
+        AdminLevel::User,
+        "a server's weight and the one of the file",
+        |call| {
+            with_server(call, |_, _, server| {
+                let status = server.status();
+                Answer::Text(format!(
+                    "{} (initial {})\n",
+                    status.weight, status.initial_weight
+                ))
+            })
+        },
+    ),
+    Command::new(
+        &["set", "server"],
+        "<bk>/<srv> <what> <value>",
+        AdminLevel::Admin,
+        "change a server's state, weight, address, health, agent or check port",
+        set_server,
+    ),
+    Command::new(
+        &["set", "weight"],
+        "<bk>/<srv> <weight>[%]",
+        AdminLevel::Admin,
+        "change a server's weight",
+        |call| {
+            with_server(call, |call, _, server| {
+                set_weight(call.control, server, call.argument(1))
+            })
+        },
+    ),
+    Command::new(
+        &["shutdown", "sessions", "server"],
+        "<bk>/<srv>",
+        AdminLevel::Admin,
+        "end the sessions of a server",
+        |call| {
+            with_server(call, |call, _, server| {
+                kill_sessions(call.control, server);
+                Answer::Done
+            })
+        },
+    ),
 ];
 
 /// The kinds of maintenance that an operator ends.
@@ -240,16 +303,18 @@ fn set_server(call: &mut Call<'_>) -> Answer {
                 "ready" => set_state(&control, server, State::Ready),
                 "drain" => set_state(&control, server, State::Drain),
                 "maint" => set_state(&control, server, State::Maint),
-                _ => Answer::error("'set server <srv> state' expects 'ready', 'drain' and 'maint'."),
+                _ => {
+                    Answer::error("'set server <srv> state' expects 'ready', 'drain' and 'maint'.")
+                }
             },
             "weight" => set_weight(&control, server, value),
             "health" => match value {
                 "up" => force_health(&control, server, Forced::Up),
                 "stopping" => force_health(&control, server, Forced::Stopping),
                 "down" => force_health(&control, server, Forced::Down),
-                _ => Answer::error(
-                    "'set server <srv> health' expects 'up', 'stopping', or 'down'.",
-                ),
+                _ => {
+                    Answer::error("'set server <srv> health' expects 'up', 'stopping', or 'down'.")
+                }
             },
             "agent" => agent_word(&control, server, value),
             "addr" => set_address(server, call.arguments),
@@ -257,9 +322,9 @@ fn set_server(call: &mut Call<'_>) -> Answer {
             "check-addr" => check_address(&control, server, call.arguments),
             "agent-addr" | "agent-port" => agent_target(&control, server, call.argument(1), value),
             "agent-send" => Answer::error("agent checks are not enabled on this server."),
-            "fqdn" => Answer::error(
-                "set server <b>/<s> fqdn failed because no resolution is configured.",
-            ),
+            "fqdn" => {
+                Answer::error("set server <b>/<s> fqdn failed because no resolution is configured.")
+            }
             "ssl" => Answer::error(
                 "'set server <srv> ssl' cannot be set.  default-server should define ssl settings",
             ),
@@ -286,7 +351,9 @@ fn set_address(server: &Server, arguments: &[String]) -> Answer {
         return Answer::error("set server <b>/<s> addr requires an address and optionally a port.");
     }
     let Ok(ip) = address.parse::<IpAddr>() else {
-        return Answer::error(format!("Invalid addr '{address}' by 'stats socket command'"));
+        return Answer::error(format!(
+            "Invalid addr '{address}' by 'stats socket command'"
+        ));
     };
     let before = server.endpoint();
     let (old_ip, old_port) = match &*before {

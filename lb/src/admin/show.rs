@@ -14,29 +14,111 @@ use crate::stats::read::{self, Wanted};
 
 /// The commands of this file.
 pub static COMMANDS: &[Command] = &[
-    Command::new(&["show", "activity"], "", AdminLevel::User, "what each data thread has done", activity),
-    Command::new(&["show", "backend"], "", AdminLevel::User, "list the backends", backend),
-    Command::new(&["show", "cli", "level"], "", AdminLevel::User, "the level of this connection", |call| {
-        Answer::Text(format!("{}\n", level_word(call.session.level)))
-    }),
-    Command::new(&["show", "cli", "sockets"], "", AdminLevel::User, "list the sockets of the CLI", cli_sockets),
-    Command::new(&["show", "env"], "[<name>]", AdminLevel::Operator, "environment variables, all or one", env),
-    Command::new(&["show", "errors"], "[<proxy>] [request|response]", AdminLevel::Operator, "the last invalid request and answer of each proxy", errors),
-    Command::new(&["show", "events"], "[<sink>] [-w] [-n]", AdminLevel::User, "state changes and other events; -w waits for more, -n only new ones", events),
-    Command::new(&["show", "fd"], "", AdminLevel::Operator, "open file descriptors in short", fds),
-    Command::new(&["show", "info"], "[desc|json|typed]*", AdminLevel::User, "facts about the process", show_info),
-    Command::new(&["show", "pools"], "", AdminLevel::User, "memory in short", pools),
-    Command::new(&["show", "schema", "json"], "", AdminLevel::User, "the schema of the JSON outputs", |_| {
-        Answer::Text(format!("{}\n", encode::json_schema()))
-    }),
-    Command::new(&["show", "startup-logs"], "", AdminLevel::Operator, "what was said while the process started", |call| {
-        Answer::Text(call.control.startup_log())
-    }),
-    Command::new(&["show", "stat"], "[{<iid>|<proxy>} <type> <sid>] [desc|json|no-maint|typed|up]*", AdminLevel::User, "counters of each proxy and server", stat),
-    Command::new(&["show", "threads"], "", AdminLevel::User, "the data threads and their load", threads),
-    Command::new(&["show", "version"], "", AdminLevel::User, "the version that runs", |_| {
-        Answer::Text(format!("{VERSION}\n"))
-    }),
+    Command::new(
+        &["show", "activity"],
+        "",
+        AdminLevel::User,
+        "what each data thread has done",
+        activity,
+    ),
+    Command::new(
+        &["show", "backend"],
+        "",
+        AdminLevel::User,
+        "list the backends",
+        backend,
+    ),
+    Command::new(
+        &["show", "cli", "level"],
+        "",
+        AdminLevel::User,
+        "the level of this connection",
+        |call| Answer::Text(format!("{}\n", level_word(call.session.level))),
+    ),
+    Command::new(
+        &["show", "cli", "sockets"],
+        "",
+        AdminLevel::User,
+        "list the sockets of the CLI",
+        cli_sockets,
+    ),
+    Command::new(
+        &["show", "env"],
+        "[<name>]",
+        AdminLevel::Operator,
+        "environment variables, all or one",
+        env,
+    ),
+    Command::new(
+        &["show", "errors"],
+        "[<proxy>] [request|response]",
+        AdminLevel::Operator,
+        "the last invalid request and answer of each proxy",
+        errors,
+    ),
+    Command::new(
+        &["show", "events"],
+        "[<sink>] [-w] [-n]",
+        AdminLevel::User,
+        "state changes and other events; -w waits for more, -n only new ones",
+        events,
+    ),
+    Command::new(
+        &["show", "fd"],
+        "",
+        AdminLevel::Operator,
+        "open file descriptors in short",
+        fds,
+    ),
+    Command::new(
+        &["show", "info"],
+        "[desc|json|typed]*",
+        AdminLevel::User,
+        "facts about the process",
+        show_info,
+    ),
+    Command::new(
+        &["show", "pools"],
+        "",
+        AdminLevel::User,
+        "memory in short",
+        pools,
+    ),
+    Command::new(
+        &["show", "schema", "json"],
+        "",
+        AdminLevel::User,
+        "the schema of the JSON outputs",
+        |_| Answer::Text(format!("{}\n", encode::json_schema())),
+    ),
+    Command::new(
+        &["show", "startup-logs"],
+        "",
+        AdminLevel::Operator,
+        "what was said while the process started",
+        |call| Answer::Text(call.control.startup_log()),
+    ),
+    Command::new(
+        &["show", "stat"],
+        "[{<iid>|<proxy>} <type> <sid>] [desc|json|no-maint|typed|up]*",
+        AdminLevel::User,
+        "counters of each proxy and server",
+        stat,
+    ),
+    Command::new(
+        &["show", "threads"],
+        "",
+        AdminLevel::User,
+        "the data threads and their load",
+        threads,
+    ),
+    Command::new(
+        &["show", "version"],
+        "",
+        AdminLevel::User,
+        "the version that runs",
+        |_| Answer::Text(format!("{VERSION}\n")),
+    ),
 ];
 
 /// A level's name.
@@ -92,7 +174,12 @@ fn stat(call: &mut Call<'_>) -> Answer {
             _ => {}
         }
     }
-    Answer::Pieces(Box::new(stat_pieces(call.control.clone(), wanted, format, desc)))
+    Answer::Pieces(Box::new(stat_pieces(
+        call.control.clone(),
+        wanted,
+        format,
+        desc,
+    )))
 }
 
 /// The proxy's number; the inner option is empty for "any".
@@ -264,9 +351,21 @@ fn activity(call: &mut Call<'_>) -> Answer {
         let each: Vec<_> = values.iter().map(u64::to_string).collect();
         let _ = writeln!(out, "{name}: {sum} [ {} ]", each.join(" "));
     };
-    line("loops", threads.iter().map(|t| t.loops.load(Relaxed)).collect());
-    line("sessions", threads.iter().map(|t| u64::from(t.load.load(Relaxed))).collect());
-    line("busy_us", threads.iter().map(|t| t.busy_us.load(Relaxed)).collect());
+    line(
+        "loops",
+        threads.iter().map(|t| t.loops.load(Relaxed)).collect(),
+    );
+    line(
+        "sessions",
+        threads
+            .iter()
+            .map(|t| u64::from(t.load.load(Relaxed)))
+            .collect(),
+    );
+    line(
+        "busy_us",
+        threads.iter().map(|t| t.busy_us.load(Relaxed)).collect(),
+    );
     Answer::Text(out)
 }
 

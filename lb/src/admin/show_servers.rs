@@ -12,8 +12,20 @@ use crate::state::{Proxy, Runtime, Server};
 
 /// The commands of this file.
 pub static COMMANDS: &[Command] = &[
-    Command::new(&["show", "servers", "conn"], "[<backend>]", AdminLevel::User, "connections of servers, of all backends or one", conn),
-    Command::new(&["show", "servers", "state"], "[<backend>]", AdminLevel::User, "states of servers, as a state file keeps them", state),
+    Command::new(
+        &["show", "servers", "conn"],
+        "[<backend>]",
+        AdminLevel::User,
+        "connections of servers, of all backends or one",
+        conn,
+    ),
+    Command::new(
+        &["show", "servers", "state"],
+        "[<backend>]",
+        AdminLevel::User,
+        "states of servers, as a state file keeps them",
+        state,
+    ),
 ];
 
 const STATE_FIELDS: &str = "be_id be_name srv_id srv_name srv_addr srv_op_state srv_admin_state \
@@ -52,8 +64,16 @@ pub fn state_text(runtime: &Runtime, proxies: &[Arc<Proxy>]) -> String {
 
 fn state_line(runtime: &Runtime, proxy: &Proxy, server: &Arc<Server>, out: &mut String) {
     let status = server.status().clone();
-    let health = server.health.lock().unwrap_or_else(|e| e.into_inner()).clone();
-    let agent = server.agent.lock().unwrap_or_else(|e| e.into_inner()).clone();
+    let health = server
+        .health
+        .lock()
+        .unwrap_or_else(|e| e.into_inner())
+        .clone();
+    let agent = server
+        .agent
+        .lock()
+        .unwrap_or_else(|e| e.into_inner())
+        .clone();
     let (address, port) = address::parts(&server.endpoint());
     let fqdn = match &server.conf.address {
         ServerAddress::Tcp {
@@ -82,8 +102,16 @@ fn state_line(runtime: &Runtime, proxy: &Proxy, server: &Arc<Server>, out: &mut 
         health.status().number(),
         health.status().result() as u8,
         health.value(),
-        if health.configured { health.state_bits() } else { 0 },
-        if agent.configured { agent.state_bits() } else { 0 },
+        if health.configured {
+            health.state_bits()
+        } else {
+            0
+        },
+        if agent.configured {
+            agent.state_bits()
+        } else {
+            0
+        },
         u8::from(proxy.conf.id_forced),
         u8::from(server.conf.id_forced),
         check.port.unwrap_or(0),

@@ -73,7 +73,10 @@ fn expires(ms: Option<u64>) -> String {
 /// One session in a line.
 pub fn short(view: &SessionView) -> String {
     let backend = view.backend.as_ref().map_or("<NONE>", |proxy| proxy.name());
-    let server = view.server.as_ref().map_or("<none>", |server| server.name());
+    let server = view
+        .server
+        .as_ref()
+        .map_or("<none>", |server| server.name());
     let whole = |ms: u64| time::span(ms / 1000 * 1000);
     let expires = expires(view.expires_ms);
     format!(

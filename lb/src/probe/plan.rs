@@ -94,22 +94,24 @@ impl Plan {
 
     fn target(&self) -> Option<Target> {
         let settings = &self.server.conf.check;
-        let own = match &settings.addr {
+        let set = self.server.check_at.load_full().unwrap_or_default();
+        let own = set.ip.or(match &settings.addr {
             Some(Host::Ip(ip)) => Some(*ip),
             Some(Host::Name(..)) | None => None,
-        };
+        });
+        let own_port = set.port.or(settings.port);
         match &*self.server.endpoint() {
             Endpoint::Unix(path) => Some(Target::Unix(path.clone())),
             Endpoint::Abstract(name) => Some(Target::Abstract(name.clone())),
             Endpoint::Inet(address) => {
                 let ip = own.unwrap_or(address.ip());
-                Some(inet(ip, settings.port.unwrap_or(address.port())))
+                Some(inet(ip, own_port.unwrap_or(address.port())))
             }
             Endpoint::Mapped(ip, offset) => {
-                let port = settings.port.or_else(|| self.mapped_port(*offset))?;
+                let port = own_port.or_else(|| self.mapped_port(*offset))?;
                 Some(inet(own.unwrap_or(*ip), port))
             }
-            Endpoint::Unresolved => Some(inet(own?, settings.port?)),
+            Endpoint::Unresolved => Some(inet(own?, own_port?)),
         }
     }
 

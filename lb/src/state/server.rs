@@ -5,7 +5,7 @@ use super::{BackLive, Proxy, Runtime};
 use crate::core::health::{Health, InitState};
 use crate::core::server::{Admin, Load, Operation, Status, slot_limit};
 use crate::counters::{Counters, Gauge, Rate, Times};
-use arc_swap::ArcSwap;
+use arc_swap::{ArcSwap, ArcSwapOption};
 use conf::lb::model::{self, Host, ServerAddress, ServerPort};
 use std::net::{IpAddr, SocketAddr};
 use std::ops::Deref;
@@ -49,6 +49,8 @@ pub struct ServerLive {
     pub errors_in_row: AtomicU32,
     /// Process clock of the last session, 0: never.
     pub last_session_ms: AtomicU64,
+    /// Where its checks go instead, as set at run time.
+    pub check_at: ArcSwapOption<CheckAt>,
     /// The backend that it belongs to.
     pub backend: Arc<BackLive>,
     status: Mutex<Status>,
@@ -63,6 +65,19 @@ impl Deref for Server {
     fn deref(&self) -> &ServerLive {
         &self.live
     }
+}
+
+/// Where checks go when an operator said so at run time; what is absent is as configured.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct CheckAt {
+    /// Address of health checks.
+    pub ip: Option<IpAddr>,
+    /// Port of health checks.
+    pub port: Option<u16>,
+    /// Address of agent checks.
+    pub agent_ip: Option<IpAddr>,
+    /// Port of agent checks.
+    pub agent_port: Option<u16>,
 }
 
 /// Where a server is at the moment.
@@ -204,6 +219,7 @@ impl ServerLive {
             agent: Mutex::new(agent),
             errors_in_row: AtomicU32::new(0),
             last_session_ms: AtomicU64::new(0),
+            check_at: ArcSwapOption::empty(),
             backend,
             weight: AtomicU32::new(0),
             grown: AtomicU32::new(100),

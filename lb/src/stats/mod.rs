@@ -4,5 +4,6 @@ pub mod column;
 pub mod encode;
 pub mod info;
 pub mod page;
+pub mod read;
 pub mod row;
 pub mod value;

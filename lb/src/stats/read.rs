@@ -116,12 +116,7 @@ pub fn places(source: Source<'_>, proxy: &Proxy, wanted: &Wanted) -> Vec<Place> 
 }
 
 /// Reads a row; nothing when it is of those to leave out.
-pub fn row(
-    source: Source<'_>,
-    proxy: &Arc<Proxy>,
-    place: Place,
-    wanted: &Wanted,
-) -> Option<Row> {
+pub fn row(source: Source<'_>, proxy: &Arc<Proxy>, place: Place, wanted: &Wanted) -> Option<Row> {
     let runtime = source.runtime;
     let row = match place {
         Place::Frontend => frontend(runtime, proxy, proxy.front.as_ref()?),
@@ -131,8 +126,8 @@ pub fn row(
         Place::Server(index) => server(runtime, proxy, proxy.servers.get(index)?, wanted.legends),
         Place::Backend => backend(runtime, proxy, proxy.back.as_ref()?, wanted),
     };
-    let hidden = (wanted.hide_down && row.is_down())
-        || (wanted.hide_maintenance && row.is_maintenance());
+    let hidden =
+        (wanted.hide_down && row.is_down()) || (wanted.hide_maintenance && row.is_maintenance());
     (!hidden).then_some(row)
 }
 
@@ -287,12 +282,26 @@ pub fn server(runtime: &Runtime, proxy: &Proxy, server: &Arc<Server>, legends: b
     let now_ms = runtime.now_ms();
     let totals = server.counters.totals();
     let status = server.status().clone();
-    let own = server.health.lock().unwrap_or_else(|e| e.into_inner()).clone();
-    let agent = server.agent.lock().unwrap_or_else(|e| e.into_inner()).clone();
+    let own = server
+        .health
+        .lock()
+        .unwrap_or_else(|e| e.into_inner())
+        .clone();
+    let agent = server
+        .agent
+        .lock()
+        .unwrap_or_else(|e| e.into_inner())
+        .clone();
     let leader = tracked(runtime, server);
     let followed = leader.as_ref().map_or_else(
         || own.clone(),
-        |leader| leader.health.lock().unwrap_or_else(|e| e.into_inner()).clone(),
+        |leader| {
+            leader
+                .health
+                .lock()
+                .unwrap_or_else(|e| e.into_inner())
+                .clone()
+        },
     );
     let (shown, colour) = state(server, &status, &followed, &agent);
     let is_backup = server.conf.backup;
@@ -375,7 +384,9 @@ fn check(health: &Health) -> Check {
         status: format!("{running}{}", health.status().name()),
         description: health.status().description().to_owned(),
         code: health.code().filter(|code| *code > 0),
-        duration_ms: health.duration().map(|duration| duration.as_millis() as u64),
+        duration_ms: health
+            .duration()
+            .map(|duration| duration.as_millis() as u64),
         output: health.description().to_owned(),
         rise: health.rise(),
         fall: health.fall(),
@@ -443,7 +454,10 @@ fn differs(server: &Server, status: &Status) -> Vec<String> {
     }
     let file = Endpoint::configured(&server.conf.address);
     if *server.endpoint() != file && file != Endpoint::Unresolved {
-        differs.push(format!("address {}", crate::admin::address::endpoint(&file)));
+        differs.push(format!(
+            "address {}",
+            crate::admin::address::endpoint(&file)
+        ));
     }
     if status.admin.has(Admin::FORCED_MAINT) && !server.conf.disabled
         || status.admin.has(Admin::FORCED_DRAIN)

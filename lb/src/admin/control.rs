@@ -1,0 +1,312 @@
+//! What the CLI and the statistics page read and act on.
+
+use std::net::IpAddr;
+use std::sync::atomic::Ordering::Relaxed;
+use std::sync::{Arc, Mutex, OnceLock};
+
+use arc_swap::ArcSwap;
+use conf::lb::model::AdminLevel;
+
+use super::capture::Captures;
+use super::command::Answer;
+use super::events::Events;
+use super::sample::Samples;
+use crate::core::server::Change;
+use crate::listener::Listener;
+use crate::state::{CheckAt, Kill, Proxy, Runtime, Server, SessionView};
+use crate::stats::info::Info;
+use crate::stats::row::Rate;
+
+type ReloadCall = Box<dyn Fn() -> Result<String, String> + Send + Sync>;
+type StopFrontend = Box<dyn Fn(&Arc<Proxy>) + Send + Sync>;
+type HttpSessions = Box<dyn Fn() -> Vec<SessionView> + Send + Sync>;
+type HttpKill = Box<dyn Fn(&Kill) + Send + Sync>;
+
+/// The process as the CLI and the page see it: state, and what only others can do, as calls that
+/// whoever starts the process sets.
+pub struct Control {
+    pub runtime: Arc<Runtime>,
+    /// State changes and warnings, for `show events` and the page's timeline.
+    pub events: Events,
+    /// The last invalid request and answer of each proxy.
+    pub captures: Captures,
+    /// What a sample per second knows: rates, idle time, history.
+    pub samples: Samples,
+    /// Reads the configuration again and uses it; gives what to tell the operator.
+    pub reload: OnceLock<ReloadCall>,
+    /// Closes a frontend's listeners for good.
+    pub stop_frontend: OnceLock<StopFrontend>,
+    /// Sessions of frontends that speak HTTP, which no data thread holds.
+    pub http_sessions: OnceLock<HttpSessions>,
+    /// Ends sessions of frontends that speak HTTP.
+    pub http_kill: OnceLock<HttpKill>,
+    listeners: ArcSwap<Vec<Arc<Listener>>>,
+    startup_log: Mutex<String>,
+    cli_sockets: Mutex<Vec<(String, AdminLevel)>>,
+    hard_maxconn: OnceLock<u32>,
+}
+
+/// The most that is kept of what was said at start.
+const STARTUP_LOG_MAX: usize = 64 * 1024;
+
+impl Control {
+    pub fn new(runtime: Arc<Runtime>) -> Arc<Self> {
+        Arc::new(Self {
+            runtime,
+            events: Events::default(),
+            captures: Captures::default(),
+            samples: Samples::default(),
+            reload: OnceLock::new(),
+            stop_frontend: OnceLock::new(),
+            http_sessions: OnceLock::new(),
+            http_kill: OnceLock::new(),
+            listeners: ArcSwap::default(),
+            startup_log: Mutex::default(),
+            cli_sockets: Mutex::default(),
+            hard_maxconn: OnceLock::new(),
+        })
+    }
+
+    /// The listeners of the present generation.
+    pub fn listeners(&self) -> Arc<Vec<Arc<Listener>>> {
+        self.listeners.load_full()
+    }
+
+    /// Tells which listeners there are, at start and after each reload.
+    pub fn set_listeners(&self, listeners: Arc<Vec<Arc<Listener>>>) {
+        self.listeners.store(listeners);
+    }
+
+    /// What was said while the process started.
+    pub fn startup_log(&self) -> String {
+        lock(&self.startup_log).clone()
+    }
+
+    /// Keeps a line for `show startup-logs`; beyond a bound, lines are dropped.
+    pub fn say_at_start(&self, line: &str) {
+        let mut log = lock(&self.startup_log);
+        if log.len() + line.len() < STARTUP_LOG_MAX {
+            log.push_str(line.trim_end());
+            log.push('\n');
+        }
+    }
+
+    /// The CLI's sockets with their levels.
+    pub fn cli_sockets(&self) -> Vec<(String, AdminLevel)> {
+        lock(&self.cli_sockets).clone()
+    }
+
+    pub(super) fn add_cli_socket(&self, address: String, level: AdminLevel) {
+        lock(&self.cli_sockets).push((address, level));
+    }
+
+    /// The highest maxconn that the process's limits allow; what `set maxconn global` may set.
+    pub fn hard_maxconn(&self) -> u32 {
+        *self
+            .hard_maxconn
+            .get_or_init(|| self.runtime.process.maxconn.load(Relaxed))
+    }
+
+    /// Sets the process's maxconn.
+    pub fn set_maxconn(&self, value: u32) {
+        self.hard_maxconn();
+        self.runtime.process.maxconn.store(value, Relaxed);
+        self.resume_accept();
+    }
+
+    /// Lets listeners look again at what held them back.
+    pub fn resume_accept(&self) {
+        self.runtime.process.accept_paused.store(true, Relaxed);
+        self.runtime.resume_accept();
+    }
+
+    /// Changes a server's state or weight, with everything that follows from it.
+    pub fn change(&self, server: &Arc<Server>, change: Change, reason: &str) -> bool {
+        self.runtime.change(server, change, reason)
+    }
+
+    /// Gives waiting sessions the slots that a server has now.
+    pub fn serve_waiting(&self, server: &Arc<Server>) {
+        // a slot taken and given back is what serves the queue
+        drop(crate::state::Slot::take(server.clone()));
+    }
+
+    /// Ends sessions, of data threads and of HTTP frontends.
+    pub fn kill(&self, kill: Kill) {
+        self.runtime.kill(&kill);
+        if let Some(http_kill) = self.http_kill.get() {
+            http_kill(&kill);
+        }
+    }
+
+    /// Sessions of HTTP frontends.
+    pub fn http_sessions(&self) -> Vec<SessionView> {
+        self.http_sessions
+            .get()
+            .map_or_else(Vec::new, |call| call())
+    }
+
+    /// Reads the configuration again.
+    pub fn reload(&self) -> Result<String, String> {
+        match self.reload.get() {
+            Some(reload) => reload(),
+            None => Err("this process cannot reload".to_owned()),
+        }
+    }
+
+    /// Closes a frontend's listeners for good.
+    pub fn shutdown_frontend(&self, proxy: &Arc<Proxy>) {
+        if let Some(front) = &proxy.front {
+            front.stopped.store(true, Relaxed);
+        }
+        if let Some(stop) = self.stop_frontend.get() {
+            stop(proxy);
+        }
+    }
+
+    /// Where a server's health checks go from now on.
+    pub fn check_target(&self, server: &Server, ip: Option<IpAddr>, port: Option<u16>) -> Answer {
+        let old = server.check_at.load_full().unwrap_or_default();
+        server.check_at.store(Some(Arc::new(CheckAt {
+            ip: ip.or(old.ip),
+            port: port.or(old.port),
+            ..*old
+        })));
+        Answer::Done
+    }
+
+    /// Where a server's agent checks go from now on.
+    pub fn agent_target(&self, server: &Server, ip: Option<IpAddr>, port: Option<u16>) -> Answer {
+        let old = server.check_at.load_full().unwrap_or_default();
+        server.check_at.store(Some(Arc::new(CheckAt {
+            agent_ip: ip.or(old.agent_ip),
+            agent_port: port.or(old.agent_port),
+            ..*old
+        })));
+        Answer::Done
+    }
+
+    /// `clear counters`: maxima, or everything.
+    pub fn clear_counters(&self, all: bool) {
+        let process = &self.runtime.process;
+        process.connections.clear_max();
+        process.connection_rate.clear_max();
+        process.session_rate.clear_max();
+        if all {
+            process.counters.clear();
+        }
+        for proxy in &self.runtime.generation().proxies {
+            clear_proxy(proxy, all);
+        }
+        for listener in self.listeners().iter() {
+            listener.live.connections.clear_max();
+            if all {
+                listener.live.counters.clear();
+            }
+        }
+    }
+
+    /// Facts about the process.
+    pub fn info(&self) -> Info {
+        let runtime = &self.runtime;
+        let process = &runtime.process;
+        let now_ms = runtime.now_ms();
+        let generation = runtime.generation();
+        let global = &generation.conf.global;
+        let totals = process.counters.totals();
+        let listeners = self.listeners().len() as u32;
+        let started = runtime
+            .started
+            .duration_since(std::time::UNIX_EPOCH)
+            .unwrap_or_default();
+        let rate = |rate: &crate::counters::Rate, limit: u32| Rate {
+            cur: rate.per_second(now_ms),
+            max: rate.max(),
+            limit,
+        };
+        let connections = process.connections.get();
+        let checks = generation
+            .servers()
+            .filter(|(_, server)| server.conf.check.enabled)
+            .count() as u32;
+        Info {
+            threads: runtime.threads().len() as u32,
+            pid: std::process::id(),
+            uptime_s: runtime.started.elapsed().unwrap_or_default().as_secs() as u32,
+            start_time_s: started.as_secs() as u32,
+            memory_limit_mb: 0,
+            memory_used: self.samples.memory(),
+            file_limit: super::sample::file_limit(),
+            max_sockets: super::sample::file_limit(),
+            max_connections: process.maxconn.load(Relaxed),
+            hard_max_connections: self.hard_maxconn(),
+            connections,
+            connections_total: totals.connections,
+            requests_total: totals.requests.max(totals.sessions),
+            max_pipes: global.maxpipes.unwrap_or(0),
+            pipes_used: process.pipes.get(),
+            pipes_free: 0,
+            connection_rate: rate(
+                &process.connection_rate,
+                process.max_connection_rate.load(Relaxed),
+            ),
+            session_rate: rate(
+                &process.session_rate,
+                process.max_session_rate.load(Relaxed),
+            ),
+            tasks: connections + checks + listeners,
+            run_queue: 0,
+            idle_percent: self.samples.idle_percent(),
+            node: global.node.clone(),
+            description: global.description.clone(),
+            stopping: process.stopping.load(Relaxed),
+            jobs: connections + listeners,
+            listeners,
+            dropped_logs: 0,
+            bytes_out: totals.bytes_out,
+            bytes_spliced: 0,
+            bytes_out_rate: self.samples.bytes_out_rate(),
+            show_legends: false,
+        }
+    }
+}
+
+fn clear_proxy(proxy: &Proxy, all: bool) {
+    if let Some(front) = &proxy.front {
+        front.connections.clear_max();
+        front.session_rate.clear_max();
+        front.connection_rate.clear_max();
+        front.request_rate.clear_max();
+        if all {
+            front.counters.clear();
+        }
+    }
+    if let Some(back) = &proxy.back {
+        back.sessions.clear_max();
+        back.session_rate.clear_max();
+        back.queue.clear_max();
+        clear_times(&back.times);
+        if all {
+            back.counters.clear();
+        }
+    }
+    for server in &proxy.servers {
+        server.sessions.clear_max();
+        server.session_rate.clear_max();
+        server.queue.clear_max();
+        clear_times(&server.times);
+        if all {
+            server.counters.clear();
+        }
+    }
+}
+
+fn clear_times(times: &crate::counters::Times) {
+    for average in [&times.queue, &times.connect, &times.response, &times.total] {
+        average.clear_max();
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(|e| e.into_inner())
+}

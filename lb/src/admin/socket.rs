@@ -1,0 +1,293 @@
+//! The CLI's sockets: bound before the process gives up its rights, served by the control thread.
+
+use std::io;
+use std::net::TcpListener;
+use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::net::UnixListener;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use conf::lb::model::{
+    Account, AdminLevel, Bind, BindAddress, Host, SeverityOutput, StatsSockets, UnixAccess,
+};
+use tokio::sync::Semaphore;
+
+use super::command::Session;
+use super::{Control, address, connection};
+
+/// Where the socket is that exists even when the configuration names none.
+pub const RUN_DIR: &str = "/run/evenkeel";
+/// Time-out of a connection unless `stats timeout` says otherwise.
+const TIMEOUT: Duration = Duration::from_secs(10);
+/// Connections at once unless `stats maxconn` says otherwise.
+const MAXCONN: u32 = 10;
+
+/// A bound socket of the CLI.
+pub struct Socket {
+    listener: Listener,
+    address: String,
+    level: AdminLevel,
+    severity: SeverityOutput,
+}
+
+enum Listener {
+    Unix(UnixListener),
+    Tcp(TcpListener),
+}
+
+/// A socket that could not be bound.
+#[derive(Debug)]
+pub struct SocketError {
+    /// The address as written.
+    pub address: String,
+    pub error: io::Error,
+}
+
+impl std::fmt::Display for SocketError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "stats socket [{}]: {}", self.address, self.error)
+    }
+}
+
+impl std::error::Error for SocketError {}
+
+/// The default socket's path for a process.
+pub fn default_path(run_dir: &Path, pid: u32) -> PathBuf {
+    run_dir.join(format!("lb-{pid}.sock"))
+}
+
+/// Binds what the configuration names.
+pub fn bind(sockets: &StatsSockets) -> Result<Vec<Socket>, SocketError> {
+    let mut bound = Vec::new();
+    for socket in &sockets.sockets {
+        bound.extend(bind_one(&socket.bind, socket.level)?);
+    }
+    Ok(bound)
+}
+
+/// Binds the socket that exists in any case: mode 0600, level admin. Removes what dead processes
+/// left in the directory.
+pub fn bind_default(run_dir: &Path, pid: u32) -> Result<Socket, SocketError> {
+    let path = default_path(run_dir, pid);
+    let failed = |error| SocketError {
+        address: format!("unix@{}", path.display()),
+        error,
+    };
+    std::fs::create_dir_all(run_dir).map_err(failed)?;
+    remove_dead(run_dir);
+    let access = UnixAccess {
+        mode: Some(0o600),
+        ..UnixAccess::default()
+    };
+    let listener = bind_unix(&path, &access).map_err(failed)?;
+    Ok(Socket {
+        listener: Listener::Unix(listener),
+        address: format!("unix@{}", path.display()),
+        level: AdminLevel::Admin,
+        severity: SeverityOutput::None,
+    })
+}
+
+/// Sockets in the directory that somebody listens on.
+pub fn alive(run_dir: &Path) -> Vec<PathBuf> {
+    let (mut alive, _) = sort_out(run_dir);
+    alive.sort();
+    alive
+}
+
+fn remove_dead(run_dir: &Path) {
+    for path in sort_out(run_dir).1 {
+        // another process may have removed it first
+        let _ = std::fs::remove_file(path);
+    }
+}
+
+fn sort_out(run_dir: &Path) -> (Vec<PathBuf>, Vec<PathBuf>) {
+    let Ok(entries) = std::fs::read_dir(run_dir) else {
+        return (Vec::new(), Vec::new());
+    };
+    entries
+        .flatten()
+        .map(|entry| entry.path())
+        .filter(|path| {
+            let name = path.file_name().and_then(|name| name.to_str());
+            name.is_some_and(|name| name.starts_with("lb-") && name.ends_with(".sock"))
+        })
+        .partition(|path| std::os::unix::net::UnixStream::connect(path).is_ok())
+}
+
+fn bind_one(bind: &Bind, level: AdminLevel) -> Result<Vec<Socket>, SocketError> {
+    let address = address::bind(&bind.address);
+    let socket = |listener, address: &str| Socket {
+        listener,
+        address: address.to_owned(),
+        level,
+        severity: bind.severity_output,
+    };
+    let failed = |error| SocketError {
+        address: address.clone(),
+        error,
+    };
+    match &bind.address {
+        BindAddress::Unix(path) => {
+            let listener = bind_unix(path, &bind.unix).map_err(failed)?;
+            Ok(vec![socket(Listener::Unix(listener), &address)])
+        }
+        BindAddress::Abstract(name) => {
+            use std::os::linux::net::SocketAddrExt as _;
+            let listener = std::os::unix::net::SocketAddr::from_abstract_name(name)
+                .and_then(|name| UnixListener::bind_addr(&name))
+                .map_err(failed)?;
+            Ok(vec![socket(Listener::Unix(listener), &address)])
+        }
+        BindAddress::Tcp {
+            host: Host::Ip(ip),
+            first,
+            last,
+        } => (*first..=*last)
+            .map(|port| {
+                let listener = TcpListener::bind((*ip, port)).map_err(failed)?;
+                Ok(socket(
+                    Listener::Tcp(listener),
+                    &format!("ipv4@{ip}:{port}"),
+                ))
+            })
+            .collect(),
+        BindAddress::Tcp {
+            host: Host::Name(name, _),
+            ..
+        } => Err(failed(io::Error::other(format!(
+            "the name {name} was not resolved"
+        )))),
+        BindAddress::Fd(number) => {
+            let listener = inherited(*number).map_err(failed)?;
+            Ok(vec![socket(listener, &address)])
+        }
+    }
+}
+
+/// A socket that listens already and was inherited under this number.
+fn inherited(number: i32) -> io::Result<Listener> {
+    let socket = socket2::Socket::from(crate::sys::adopt(number)?);
+    if socket.local_addr()?.is_unix() {
+        Ok(Listener::Unix(std::os::fd::OwnedFd::from(socket).into()))
+    } else {
+        Ok(Listener::Tcp(socket.into()))
+    }
+}
+
+/// Binds under a temporary name and renames it, so that the path always answers and never shows
+/// a socket whose access is not yet set.
+fn bind_unix(path: &Path, access: &UnixAccess) -> io::Result<UnixListener> {
+    let mut temporary = path.as_os_str().to_owned();
+    temporary.push(format!(".{}.tmp", std::process::id()));
+    let temporary = PathBuf::from(temporary);
+    let _ = std::fs::remove_file(&temporary);
+    let listener = UnixListener::bind(&temporary)?;
+    let finish = || {
+        if let Some(mode) = access.mode {
+            std::fs::set_permissions(&temporary, std::fs::Permissions::from_mode(mode))?;
+        }
+        let uid = access.user.as_ref().map(user_id).transpose()?;
+        let gid = access.group.as_ref().map(group_id).transpose()?;
+        if uid.is_some() || gid.is_some() {
+            std::os::unix::fs::chown(&temporary, uid, gid)?;
+        }
+        std::fs::rename(&temporary, path)
+    };
+    finish().inspect_err(|_| {
+        let _ = std::fs::remove_file(&temporary);
+    })?;
+    Ok(listener)
+}
+
+fn user_id(account: &Account) -> io::Result<u32> {
+    match account {
+        Account::Id(id) => Ok(*id),
+        Account::Name(name) => nix::unistd::User::from_name(name)?
+            .map(|user| user.uid.as_raw())
+            .ok_or_else(|| io::Error::other(format!("no user {name}"))),
+    }
+}
+
+fn group_id(account: &Account) -> io::Result<u32> {
+    match account {
+        Account::Id(id) => Ok(*id),
+        Account::Name(name) => nix::unistd::Group::from_name(name)?
+            .map(|group| group.gid.as_raw())
+            .ok_or_else(|| io::Error::other(format!("no group {name}"))),
+    }
+}
+
+/// Serves the sockets for as long as the process lives, and takes a sample every second.
+pub fn serve(
+    handle: &tokio::runtime::Handle,
+    control: &Arc<Control>,
+    sockets: Vec<Socket>,
+    settings: &StatsSockets,
+) -> io::Result<()> {
+    let slots = settings.maxconn.unwrap_or(MAXCONN).max(1) as usize;
+    let slots = Arc::new(Semaphore::new(slots));
+    let patience = settings.timeout.unwrap_or(TIMEOUT);
+    let _inside = handle.enter();
+    for socket in sockets {
+        control.add_cli_socket(socket.address.clone(), socket.level);
+        let session = Session {
+            level: socket.level,
+            prompt: false,
+            timeout: patience,
+            severity: socket.severity,
+        };
+        let (control, slots) = (control.clone(), slots.clone());
+        match socket.listener {
+            Listener::Unix(listener) => {
+                listener.set_nonblocking(true)?;
+                let listener = tokio::net::UnixListener::from_std(listener)?;
+                handle.spawn(accept(control, session, slots, async move || {
+                    listener.accept().await.map(|(stream, _)| stream)
+                }));
+            }
+            Listener::Tcp(listener) => {
+                listener.set_nonblocking(true)?;
+                let listener = tokio::net::TcpListener::from_std(listener)?;
+                handle.spawn(accept(control, session, slots, async move || {
+                    listener.accept().await.map(|(stream, _)| stream)
+                }));
+            }
+        }
+    }
+    let control = control.clone();
+    handle.spawn(async move {
+        let mut ticks = tokio::time::interval(Duration::from_secs(1));
+        ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            ticks.tick().await;
+            control.samples.take(&control);
+        }
+    });
+    Ok(())
+}
+
+async fn accept<S, A>(control: Arc<Control>, session: Session, slots: Arc<Semaphore>, next: A)
+where
+    S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send + 'static,
+    A: AsyncFn() -> io::Result<S>,
+{
+    loop {
+        let Ok(slot) = slots.clone().acquire_owned().await else {
+            return;
+        };
+        match next().await {
+            Ok(stream) => {
+                let (control, session) = (control.clone(), session.clone());
+                tokio::spawn(async move {
+                    connection::serve(control, session, stream).await;
+                    drop(slot);
+                });
+            }
+            // out of descriptors or memory: a moment later there may be some
+            Err(_) => tokio::time::sleep(Duration::from_millis(100)).await,
+        }
+    }
+}
