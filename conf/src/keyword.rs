@@ -138,6 +138,11 @@ impl<'a> Args<'a> {
             .help(form.trim_end().to_owned()))
     }
 
+    /// How many words were taken.
+    pub fn taken(&self) -> usize {
+        self.next
+    }
+
     /// The place behind the last word.
     pub fn end(&self) -> Span {
         let last = self.words.last().map_or(self.head, |w| w.span);

@@ -1,11 +1,34 @@
 //! The balancer's language: haproxy.cfg as HAProxy reads it.
+//!
+//! [`load`] reads files into [`Config`] and a report. One keyword is one row
+//! of a table ([`proxy`], [`global`], [`userlist`]); [`post`] holds the rules
+//! about the whole.
 
+pub mod address;
+mod branch;
+pub mod call;
 pub mod codes;
+pub mod draft;
+pub mod env;
+mod finish;
+pub mod format;
+pub mod global;
+pub mod known;
+mod load;
 pub mod model;
+mod post;
+pub mod predicate;
+pub mod proxy;
+pub mod sample;
+pub mod userlist;
+pub mod value;
+pub mod words;
 
 pub use codes::CODES;
+pub use env::Env;
+pub use load::{load, load_str};
 pub use model::*;
 
-/// What `version_atleast()` compares with and statistics show: HAProxy 2.6's
-/// language plus what is documented as newer.
+/// What `version_atleast()` compares with and statistics show: the version of
+/// HAProxy whose language this is.
 pub const VERSION: &str = "2.6.12";

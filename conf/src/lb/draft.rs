@@ -1,0 +1,241 @@
+//! Sections in the making: what the keyword tables write into.
+
+use super::env::Env;
+use super::model::{
+    Back, Front, LogTarget, Mode, Place, Proxy, ProxyKind, Server, ServerAddress, ServerPort,
+};
+use super::proxy::server;
+use crate::diagnostic::Diagnostic;
+use crate::source::Span;
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
+/// `no option x`, `default option x` or just `option x`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Negation {
+    /// Plain.
+    #[default]
+    Plain,
+    /// With `no`.
+    No,
+    /// With `default`.
+    Default,
+}
+
+/// What a section may know of the lines before it.
+#[derive(Debug, Default)]
+pub struct Surroundings {
+    /// Variables.
+    pub env: Env,
+    /// Targets of `global` so far, for `log global`.
+    pub global_logs: Vec<LogTarget>,
+}
+
+/// A name that must exist in the end.
+#[derive(Clone, Debug)]
+pub struct Reference {
+    /// What it should name.
+    pub to: Referred,
+    /// The name as written.
+    pub name: String,
+    /// Where.
+    pub span: Span,
+    /// The keyword that refers, for the message.
+    pub by: &'static str,
+}
+
+/// What a [`Reference`] should name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Referred {
+    /// A backend of the same mode that sessions go to.
+    Backend,
+    /// A backend that is only looked at.
+    AnyBackend,
+    /// A frontend that is only looked at.
+    AnyFrontend,
+    /// `[backend/]server`.
+    Server,
+    /// A server of the same section.
+    OwnServer,
+    /// A server to track: it must be checked itself.
+    Tracked,
+    /// A userlist.
+    Userlist,
+}
+
+/// A `defaults`, `listen`, `frontend` or `backend` section in the making. Both
+/// sides are always there; [`Draft::finish`] drops the one that does not apply.
+#[derive(Clone, Debug)]
+pub struct Draft {
+    /// The result so far.
+    pub proxy: Proxy,
+    /// `None` in `defaults`.
+    pub kind: Option<ProxyKind>,
+    /// What `default-server` says so far.
+    pub default_server: Server,
+    /// And its `proxy-v2-options`.
+    pub default_proxy_v2_options: super::model::SendProxy,
+    /// Prefix of the current line.
+    pub negation: Negation,
+    /// Keywords of this section that may stand once, and where they stood.
+    pub seen: BTreeMap<&'static str, Span>,
+    /// Names to look up in the end.
+    pub references: Vec<Reference>,
+    /// `no option splice-*`, `option httpchk` and others leave marks here for the final checks.
+    pub marks: Marks,
+    /// Findings of the current line besides the one that `apply` returns.
+    pub diagnostics: Vec<Diagnostic>,
+    /// What was read before.
+    pub around: Rc<Surroundings>,
+    /// Name of the `defaults` section that this one starts from; empty: anonymous or none.
+    pub from: String,
+}
+
+/// Places that the final checks want to point at.
+#[derive(Clone, Debug, Default)]
+pub struct Marks {
+    /// `option httplog` and others that need `mode http`: keyword and place.
+    pub http_only: Vec<(&'static str, Span)>,
+    /// The `balance` line.
+    pub balance: Option<Span>,
+    /// The `retries` line.
+    pub retries: Option<Span>,
+    /// The `timeout client` line.
+    pub timeout_client: Option<Span>,
+    /// The `default_backend` name.
+    pub default_backend: Option<Span>,
+    /// The first rule that looks at contents which arrive later.
+    pub needs_inspection: Option<Span>,
+    /// `mode` stands in the section itself.
+    pub mode: Option<Span>,
+    /// `option external-check` stands here.
+    pub external_check: Option<Span>,
+    /// `tcp-check` rules without `option tcp-check` yet.
+    pub tcp_rules: Vec<super::model::CheckStep>,
+    /// `http-check` rules.
+    pub http_rules: Vec<super::model::CheckStep>,
+    /// The kind of check was chosen by `option tcp-check`.
+    pub tcp_check: bool,
+    /// The request of `option httpchk`.
+    pub httpchk: Option<super::model::HttpSend>,
+    /// `external-check command`.
+    pub external_command: Option<std::path::PathBuf>,
+    /// `external-check path`.
+    pub external_path: Option<String>,
+    /// `http-check send-state`.
+    pub send_state: bool,
+}
+
+impl Draft {
+    /// An empty section.
+    pub fn new(kind: Option<ProxyKind>, name: &str, place: Span) -> Draft {
+        Draft {
+            proxy: Proxy {
+                name: name.to_owned(),
+                kind: kind.unwrap_or(ProxyKind::Listen),
+                id: 0,
+                id_forced: false,
+                place: Place(place),
+                mode: Mode::Tcp,
+                disabled: false,
+                description: None,
+                acls: Vec::new(),
+                logging: Default::default(),
+                http: Default::default(),
+                stats: None,
+                tcp: Default::default(),
+                front: Some(Front::default()),
+                back: Some(Back {
+                    retries: 3,
+                    ..Back::default()
+                }),
+            },
+            kind,
+            default_server: server::blank(),
+            default_proxy_v2_options: Default::default(),
+            negation: Negation::Plain,
+            seen: BTreeMap::new(),
+            references: Vec::new(),
+            marks: Marks::default(),
+            diagnostics: Vec::new(),
+            around: Rc::default(),
+            from: String::new(),
+        }
+    }
+
+    /// A section that starts from these defaults.
+    pub fn from_defaults(&self, kind: Option<ProxyKind>, name: &str, place: Span) -> Draft {
+        let mut draft = self.clone();
+        draft.kind = kind;
+        draft.from = self.proxy.name.clone();
+        draft.proxy.name = name.to_owned();
+        draft.proxy.kind = kind.unwrap_or(ProxyKind::Listen);
+        draft.proxy.place = Place(place);
+        draft.proxy.id = 0;
+        draft.proxy.description = None;
+        draft.seen.clear();
+        draft.marks.mode = None;
+        draft
+    }
+
+    /// The side of the clients.
+    pub fn front(&mut self) -> &mut Front {
+        self.proxy.front.get_or_insert_default()
+    }
+
+    /// The side of the servers.
+    pub fn back(&mut self) -> &mut Back {
+        self.proxy.back.get_or_insert_default()
+    }
+
+    /// Whether the section has a side of clients (so has `defaults`).
+    pub fn has_front(&self) -> bool {
+        self.kind != Some(ProxyKind::Backend)
+    }
+
+    /// Whether the section has a side of servers (so has `defaults`).
+    pub fn has_back(&self) -> bool {
+        self.kind != Some(ProxyKind::Frontend)
+    }
+
+    /// The keyword that started the section.
+    pub fn word(&self) -> &'static str {
+        self.kind.map_or("defaults", ProxyKind::word)
+    }
+
+    /// Sets a switch as the line's prefix says.
+    pub fn switch(&self, slot: &mut bool) {
+        *slot = self.negation == Negation::Plain;
+    }
+
+    /// Remembers where a keyword stood; a second time in one section is a
+    /// note with both places, since the later one wins silently.
+    pub fn once(&mut self, keyword: &'static str, span: Span) {
+        if let Some(first) = self.seen.insert(keyword, span) {
+            self.diagnostics.push(
+                Diagnostic::note(
+                    "E1101",
+                    span,
+                    format!("`{keyword}` is set twice in this section"),
+                )
+                .label("this one counts")
+                .also(first, "this one has no effect"),
+            );
+        }
+    }
+
+    /// Records a name that must exist in the end.
+    pub fn refer(&mut self, to: Referred, by: &'static str, name: &str, span: Span) {
+        let name = name.to_owned();
+        self.references.push(Reference { to, name, span, by });
+    }
+}
+
+/// An address that no server line replaced yet.
+pub fn no_address() -> ServerAddress {
+    ServerAddress::Tcp {
+        host: super::model::Host::Ip(std::net::Ipv4Addr::UNSPECIFIED.into()),
+        fqdn: None,
+        port: ServerPort::Mapped(0),
+    }
+}

@@ -1,0 +1,147 @@
+//! From sections in the making to the configuration: numbers, names, limits.
+
+use super::draft::Draft;
+use super::load::Loader;
+use super::model::{Config, Front, Proxy, ProxyKind, Server, SessionFormat};
+use super::post;
+use crate::diagnostic::Report;
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+/// Number of the first proxy; 1 was the CLI's.
+const FIRST_PROXY: u32 = 2;
+
+pub(super) fn finish(mut loader: Loader) -> (Option<Config>, Report) {
+    number_proxies(&mut loader.proxies);
+    for draft in &mut loader.proxies {
+        settle(draft);
+    }
+    set_fullconn(&mut loader.proxies);
+    post::check(
+        &loader.global,
+        &loader.proxies,
+        &loader.userlists,
+        &mut loader.report,
+    );
+    if loader.report.has_errors() {
+        return (None, loader.report);
+    }
+    let config = Config {
+        global: loader.global.global,
+        proxies: loader.proxies.into_iter().map(proxy).collect(),
+        userlists: loader.userlists.into_iter().map(Arc::new).collect(),
+    };
+    (Some(config), loader.report)
+}
+
+/// Gives numbers to proxies and servers that have none.
+fn number_proxies(proxies: &mut [Draft]) {
+    let taken: BTreeSet<u32> = proxies
+        .iter()
+        .filter(|d| d.proxy.id_forced)
+        .map(|d| d.proxy.id)
+        .collect();
+    let mut next = FIRST_PROXY;
+    for draft in proxies {
+        if !draft.proxy.id_forced {
+            while taken.contains(&next) {
+                next += 1;
+            }
+            draft.proxy.id = next;
+            next += 1;
+        }
+        number_servers(&mut draft.back().servers);
+    }
+}
+
+fn number_servers(servers: &mut [Arc<Server>]) {
+    let taken: BTreeSet<u32> = servers
+        .iter()
+        .filter(|s| s.id_forced)
+        .map(|s| s.id)
+        .collect();
+    let mut next = 1;
+    for server in servers.iter_mut().filter(|s| !s.id_forced) {
+        while taken.contains(&next) {
+            next += 1;
+        }
+        Arc::make_mut(server).id = next;
+        next += 1;
+    }
+}
+
+/// What follows from several lines of one section.
+fn settle(draft: &mut Draft) {
+    let own = draft.proxy.name.clone();
+    if let Some(stats) = &mut draft.proxy.stats {
+        for name in stats.scope.iter_mut().filter(|name| *name == ".") {
+            own.clone_into(name);
+        }
+    }
+    // the lines of a TCP proxy cannot be of the HTTP form
+    let http = matches!(
+        draft.proxy.logging.format,
+        SessionFormat::Http | SessionFormat::HttpClf
+    );
+    if http && draft.proxy.mode == super::model::Mode::Tcp {
+        draft.proxy.logging.format = SessionFormat::Tcp;
+    }
+    for server in &mut draft.back().servers {
+        let server = Arc::make_mut(server);
+        if let Some(track) = &mut server.track
+            && track.backend.is_empty()
+        {
+            track.backend.clone_from(&own);
+        }
+    }
+}
+
+/// `fullconn`: a tenth, rounded up, of what all frontends that may lead to a
+/// backend admit.
+fn set_fullconn(proxies: &mut [Draft]) {
+    let sums: Vec<u32> = proxies
+        .iter()
+        .map(|target| {
+            let leads = |d: &&Draft| leads_to(d, &target.proxy.name);
+            let limit = |d: &Draft| d.proxy.front.as_ref().and_then(|f| f.maxconn).unwrap_or(0);
+            proxies.iter().filter(leads).map(limit).sum()
+        })
+        .collect();
+    for (draft, sum) in proxies.iter_mut().zip(sums) {
+        if !draft.back().fullconn_set {
+            draft.back().fullconn = u32::max(1, sum.div_ceil(10));
+        }
+    }
+}
+
+fn leads_to(draft: &Draft, backend: &str) -> bool {
+    let Some(front) = draft.proxy.front.as_ref().filter(|_| draft.has_front()) else {
+        return false;
+    };
+    let own = draft.kind == Some(ProxyKind::Listen) && draft.proxy.name == backend;
+    own || names(front).any(|name| name == backend)
+}
+
+fn names(front: &Front) -> impl Iterator<Item = &str> {
+    let rules = front
+        .use_backend
+        .iter()
+        .filter_map(|rule| match &rule.backend {
+            super::model::BackendName::Fixed(name) => Some(name.as_str()),
+            super::model::BackendName::Format(_) => None,
+        });
+    rules.chain(front.default_backend.as_deref())
+}
+
+/// Drops the side that the section does not have.
+fn proxy(draft: Draft) -> Arc<Proxy> {
+    let (has_front, has_back) = (draft.has_front(), draft.has_back());
+    let mut proxy = draft.proxy;
+    if !has_front {
+        proxy.front = None;
+    }
+    if !has_back {
+        proxy.back = None;
+    }
+    Arc::new(proxy)
+}

@@ -1,0 +1,294 @@
+//! `log-format` strings: text, `%tag`s with `%{flags}`, `%[expression]`s.
+
+use super::draft::Draft;
+use super::model::{Format, FormatFlags, FormatPart, Tag};
+use super::sample::{self, When};
+use crate::diagnostic::Diagnostic;
+use crate::keyword::Word;
+use crate::suggest;
+
+/// Every tag with its letters and what it shows.
+pub static TAGS: &[(&str, Tag, &str)] = &[
+    ("o", Tag::Nothing, "nothing; carries flags for what follows"),
+    ("B", Tag::BytesRead, "bytes from server to client"),
+    ("U", Tag::BytesUploaded, "bytes from client to server"),
+    ("CC", Tag::RequestCookie, "captured request cookie"),
+    ("CS", Tag::ResponseCookie, "captured response cookie"),
+    ("H", Tag::Hostname, "name of this host"),
+    ("HM", Tag::HttpMethod, "HTTP method"),
+    (
+        "HP",
+        Tag::HttpPath,
+        "HTTP path with the query left out when the request has a scheme",
+    ),
+    ("HPO", Tag::HttpPathOnly, "HTTP path without query"),
+    ("HQ", Tag::HttpQuery, "HTTP query with its question mark"),
+    ("HU", Tag::HttpUri, "HTTP URI"),
+    ("HV", Tag::HttpVersion, "HTTP version"),
+    ("ID", Tag::UniqueId, "unique id"),
+    ("ST", Tag::Status, "HTTP status"),
+    ("T", Tag::DateGmt, "date and time of the accept, GMT"),
+    (
+        "Tl",
+        Tag::DateLocal,
+        "date and time of the accept, local with zone",
+    ),
+    ("Ts", Tag::Timestamp, "accept, seconds since 1970"),
+    (
+        "t",
+        Tag::Date,
+        "date and time of the accept, local, with milliseconds",
+    ),
+    (
+        "tr",
+        Tag::RequestDate,
+        "date and time of the request, with milliseconds",
+    ),
+    (
+        "trg",
+        Tag::RequestDateGmt,
+        "date and time of the request, GMT",
+    ),
+    (
+        "trl",
+        Tag::RequestDateLocal,
+        "date and time of the request, local with zone",
+    ),
+    ("ms", Tag::Millis, "milliseconds of the accept"),
+    (
+        "Ta",
+        Tag::ActiveTime,
+        "time from the request's first byte to the answer's last, ms",
+    ),
+    ("Tc", Tag::ConnectTime, "time to connect, ms"),
+    ("Td", Tag::DataTime, "time of data transfer, ms"),
+    (
+        "Th",
+        Tag::HandshakeTime,
+        "time of handshakes (PROXY header), ms",
+    ),
+    ("Ti", Tag::IdleTime, "idle time ahead of the request, ms"),
+    ("Tq", Tag::QueryTime, "Th + Ti + TR"),
+    ("TR", Tag::RequestTime, "time to receive the request, ms"),
+    (
+        "Tr",
+        Tag::ResponseTime,
+        "time until the answer's headers, ms",
+    ),
+    ("Tt", Tag::TotalTime, "time from accept to end, ms"),
+    ("Tu", Tag::UserTime, "time as the user saw it, ms"),
+    ("Tw", Tag::WaitTime, "time in queues, ms"),
+    ("ac", Tag::ActiveConns, "sessions of the process"),
+    ("fc", Tag::FrontendConns, "sessions of the frontend"),
+    ("bc", Tag::BackendConns, "sessions of the backend"),
+    ("sc", Tag::ServerConns, "sessions of the server"),
+    ("rc", Tag::Retries, "retries, with + when redispatched"),
+    ("sq", Tag::ServerQueue, "place in the server's queue"),
+    ("bq", Tag::BackendQueue, "place in the backend's queue"),
+    ("lc", Tag::LogCounter, "number of the line of this frontend"),
+    ("rt", Tag::RequestCounter, "number of the session"),
+    ("b", Tag::Backend, "backend"),
+    ("s", Tag::Server, "server"),
+    ("f", Tag::Frontend, "frontend"),
+    ("ft", Tag::FrontendTransport, "frontend, with ~ over TLS"),
+    ("pid", Tag::Pid, "process id"),
+    ("ci", Tag::ClientIp, "client's address"),
+    ("cp", Tag::ClientPort, "client's port"),
+    (
+        "fi",
+        Tag::FrontendIp,
+        "address that the client connected to",
+    ),
+    ("fp", Tag::FrontendPort, "port that the client connected to"),
+    ("bi", Tag::BackendIp, "own address towards the server"),
+    ("bp", Tag::BackendPort, "own port towards the server"),
+    ("si", Tag::ServerIp, "server's address"),
+    ("sp", Tag::ServerPort, "server's port"),
+    ("hr", Tag::RequestHeaders, "captured request headers"),
+    (
+        "hrl",
+        Tag::RequestHeadersList,
+        "captured request headers as a list",
+    ),
+    ("hs", Tag::ResponseHeaders, "captured response headers"),
+    (
+        "hsl",
+        Tag::ResponseHeadersList,
+        "captured response headers as a list",
+    ),
+    ("r", Tag::RequestLine, "HTTP request line"),
+    ("sslc", Tag::SslCipher, "TLS cipher, - without"),
+    ("sslv", Tag::SslVersion, "TLS version, - without"),
+    ("ts", Tag::TermState, "termination state"),
+    (
+        "tsc",
+        Tag::TermStateCookie,
+        "termination state with cookie letters",
+    ),
+];
+
+/// Parses a format.
+pub fn parse(d: &mut Draft, word: &Word) -> Result<Format, Diagnostic> {
+    let mut parser = Parser {
+        d,
+        word,
+        rest: &word.text,
+        parts: Vec::new(),
+        text: String::new(),
+        defaults: FormatFlags::default(),
+    };
+    parser.run()?;
+    Ok(Format {
+        parts: parser.parts,
+        text: word.text.clone(),
+    })
+}
+
+/// A format that is this text and nothing else.
+pub fn fixed(text: &str) -> Format {
+    Format {
+        parts: vec![FormatPart::Text(text.to_owned())],
+        text: text.to_owned(),
+    }
+}
+
+struct Parser<'a, 'd> {
+    d: &'d mut Draft,
+    word: &'a Word,
+    rest: &'a str,
+    parts: Vec<FormatPart>,
+    text: String,
+    defaults: FormatFlags,
+}
+
+impl Parser<'_, '_> {
+    fn run(&mut self) -> Result<(), Diagnostic> {
+        while let Some(c) = self.rest.chars().next() {
+            match c {
+                '%' => self.percent()?,
+                ' ' => {
+                    self.flush();
+                    self.rest = self.rest.trim_start_matches(' ');
+                    self.parts.push(FormatPart::Space);
+                }
+                _ => {
+                    self.text.push(c);
+                    self.rest = &self.rest[c.len_utf8()..];
+                }
+            }
+        }
+        self.flush();
+        Ok(())
+    }
+
+    fn flush(&mut self) {
+        if !self.text.is_empty() {
+            self.parts
+                .push(FormatPart::Text(std::mem::take(&mut self.text)));
+        }
+    }
+
+    fn error(&self, message: String) -> Diagnostic {
+        Diagnostic::error("E1007", self.word.span, message)
+    }
+
+    fn percent(&mut self) -> Result<(), Diagnostic> {
+        self.rest = &self.rest[1..];
+        if let Some(rest) = self.rest.strip_prefix('%') {
+            self.text.push('%');
+            self.rest = rest;
+            return Ok(());
+        }
+        self.flush();
+        let flags = self.flags()?;
+        if self.rest.starts_with('[') {
+            return self.expression(flags);
+        }
+        self.tag(flags)
+    }
+
+    /// `{+Q,-X}`: flags of one tag, or of all that follow when the tag is `o`.
+    fn flags(&mut self) -> Result<FormatFlags, Diagnostic> {
+        let mut flags = self.defaults;
+        let Some(rest) = self.rest.strip_prefix('{') else {
+            return Ok(flags);
+        };
+        let Some((list, rest)) = rest.split_once('}') else {
+            return Err(self.error("`%{` is never closed".to_owned()));
+        };
+        for flag in list.split(',').filter(|f| !f.is_empty()) {
+            let on = !flag.starts_with('-');
+            match flag.trim_start_matches(['+', '-']) {
+                "Q" => flags.quote = on,
+                "X" => flags.hex = on,
+                "E" => flags.escape = on,
+                "M" => flags.mandatory = on,
+                _ => {
+                    return Err(self
+                        .error(format!("`{flag}` is not a flag of a format"))
+                        .help("flags are Q (quotes), X (hexadecimal), E (escapes), with + or -"));
+                }
+            }
+        }
+        self.rest = rest;
+        Ok(flags)
+    }
+
+    fn expression(&mut self, flags: FormatFlags) -> Result<(), Diagnostic> {
+        let inner = &self.rest[1..];
+        let end =
+            closing_bracket(inner).ok_or_else(|| self.error("`%[` is never closed".to_owned()))?;
+        let word = Word {
+            text: inner[..end].trim().to_owned(),
+            span: self.word.span,
+        };
+        let expr = sample::parse_text(self.d, &word, When::Log)?;
+        self.parts.push(FormatPart::Expr(Box::new(expr), flags));
+        self.rest = &inner[end + 1..];
+        Ok(())
+    }
+
+    fn tag(&mut self, flags: FormatFlags) -> Result<(), Diagnostic> {
+        let letters = self
+            .rest
+            .find(|c: char| !c.is_ascii_alphanumeric())
+            .unwrap_or(self.rest.len());
+        let name = &self.rest[..letters];
+        let Some((_, tag, _)) = TAGS.iter().find(|(text, ..)| *text == name) else {
+            let near = suggest::nearest(name, TAGS.iter().map(|(text, ..)| *text));
+            let error = self.error(format!("no such format tag: `%{name}`"));
+            return Err(match near {
+                Some(near) => error.help(format!("did you mean `%{near}`?")),
+                None => error.help("write `%%` for a percent sign"),
+            });
+        };
+        if *tag == Tag::Nothing {
+            self.defaults = flags;
+        } else {
+            self.parts.push(FormatPart::Tag(*tag, flags));
+        }
+        self.rest = &self.rest[letters..];
+        Ok(())
+    }
+}
+
+/// The bracket that closes an expression: not one inside parentheses or quotes.
+fn closing_bracket(text: &str) -> Option<usize> {
+    let mut depth = 0usize;
+    let mut quote = None;
+    let mut escaped = false;
+    for (at, c) in text.char_indices() {
+        match (c, quote) {
+            _ if escaped => escaped = false,
+            ('\\', _) => escaped = true,
+            ('"' | '\'', None) if depth > 0 => quote = Some(c),
+            (c, Some(open)) if c == open => quote = None,
+            (_, Some(_)) => {}
+            ('(', None) => depth += 1,
+            (')', None) => depth = depth.saturating_sub(1),
+            (']', None) if depth == 0 => return Some(at),
+            _ => {}
+        }
+    }
+    None
+}

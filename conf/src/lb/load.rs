@@ -1,0 +1,636 @@
+//! Files in, configuration and report out.
+
+use super::draft::{Draft, Negation, Surroundings};
+use super::env::Env;
+use super::global::{self, GlobalDraft};
+use super::known;
+use super::model::{Config, ProxyKind, Userlist};
+use super::proxy::{self, Side};
+use super::words::{LinePlace, split};
+use super::{finish, userlist};
+use crate::diagnostic::{Diagnostic, Report};
+use crate::keyword::{self, Args, Keyword, Word};
+use crate::source::{FileId, Span};
+use crate::suggest;
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+
+/// Most files of one run.
+const MAX_FILES: usize = 4096;
+
+/// What the section keywords are.
+const SECTIONS: &[&str] = &[
+    "global", "defaults", "listen", "frontend", "backend", "userlist",
+];
+
+/// Loads files and directories (their `*.cfg` in lexical order) as one
+/// configuration. Without errors in the report there is a configuration.
+pub fn load(paths: &[PathBuf], env: Env) -> (Option<Config>, Report) {
+    let mut loader = Loader::new(env);
+    for path in paths {
+        loader.path(path);
+    }
+    loader.finish()
+}
+
+/// Loads a text, for tests.
+pub fn load_str(text: &str) -> (Option<Config>, Report) {
+    let mut loader = Loader::new(Env::empty());
+    let file = loader.report.sources.add("test.cfg", text);
+    loader.file(file);
+    loader.finish()
+}
+
+/// The section that lines belong to.
+enum Section {
+    None,
+    Global,
+    Proxy(Box<Draft>),
+    Userlist(Box<Userlist>),
+    /// A section that is refused as a whole; its lines say nothing more.
+    Skipped,
+}
+
+pub(super) struct Loader {
+    pub(super) report: Report,
+    pub(super) global: GlobalDraft,
+    pub(super) branches: super::branch::Branches,
+    section: Section,
+    section_word: String,
+    /// The latest `defaults`, and all named ones.
+    defaults: Option<Box<Draft>>,
+    named_defaults: Vec<Box<Draft>>,
+    pub(super) proxies: Vec<Draft>,
+    pub(super) userlists: Vec<Userlist>,
+}
+
+impl Loader {
+    fn new(env: Env) -> Loader {
+        let mut global = GlobalDraft {
+            env,
+            ..GlobalDraft::default()
+        };
+        global.global.strict_limits = true;
+        Loader {
+            report: Report::default(),
+            global,
+            branches: Default::default(),
+            section: Section::None,
+            section_word: String::new(),
+            defaults: None,
+            named_defaults: Vec::new(),
+            proxies: Vec::new(),
+            userlists: Vec::new(),
+        }
+    }
+
+    fn path(&mut self, path: &Path) {
+        let unreadable = |error: std::io::Error| {
+            let text = format!("cannot read `{}`: {error}", path.display());
+            Diagnostic::general("E0001", text)
+        };
+        if path.is_dir() {
+            match directory(path) {
+                Ok(files) => files.iter().for_each(|file| self.path(file)),
+                Err(e) => self.report.push(unreadable(e)),
+            }
+            return;
+        }
+        match std::fs::read(path) {
+            Ok(bytes) if self.report.sources.files().count() < MAX_FILES => {
+                let text = text_of(bytes);
+                let file = self.report.sources.add(path, text);
+                self.file(file);
+            }
+            Ok(_) => self.report.push(Diagnostic::general(
+                "E0001",
+                format!("more than {MAX_FILES} files"),
+            )),
+            Err(e) => self.report.push(unreadable(e)),
+        }
+    }
+
+    fn file(&mut self, file: FileId) {
+        let source = self.report.sources.file(file).clone();
+        let path = source.path().to_string_lossy().into_owned();
+        let mut start = 0;
+        for (index, line) in source.text().split_inclusive('\n').enumerate() {
+            let place = LinePlace {
+                file,
+                start,
+                number: index as u32 + 1,
+                path: &path,
+                section: &self.section_word.clone(),
+            };
+            self.line(line, place);
+            start += line.len() as u32;
+        }
+        if !source.text().is_empty() && !source.text().ends_with('\n') {
+            self.no_line_feed(file, start);
+        }
+        self.end_section();
+        self.section = Section::None;
+        self.branches.end_of_file(file, start, &mut self.report);
+    }
+
+    fn no_line_feed(&mut self, file: FileId, end: u32) {
+        let span = Span {
+            file,
+            start: end,
+            end,
+        };
+        self.report.push(
+            Diagnostic::error("E1009", span, "missing LF on last line")
+                .label("the file might have been truncated here")
+                .help("end the last line with a line feed"),
+        );
+    }
+
+    fn line(&mut self, line: &str, place: LinePlace<'_>) {
+        let words = match split(line, place, &self.global.env) {
+            Ok(words) => words,
+            Err(e) => {
+                if self.branches.active() {
+                    self.report.push(e);
+                }
+                return;
+            }
+        };
+        let Some(first) = words.first() else {
+            return;
+        };
+        if first.text.starts_with('.') {
+            let env = &self.global.env;
+            self.branches.line(&words, env, &mut self.report);
+            return;
+        }
+        if !self.branches.active() || first.text.starts_with('[') {
+            return;
+        }
+        self.words(&words);
+    }
+
+    fn words(&mut self, words: &[Word]) {
+        let words = self.up_to_empty(words);
+        let Some(first) = words.first() else {
+            return;
+        };
+        let text = first.text.as_str();
+        if SECTIONS.contains(&text) {
+            self.open(text, words);
+        } else if known::SECTIONS.contains(&text) {
+            self.end_section();
+            self.report
+                .push(known::not_yet(first.span, &format!("section `{text}`")));
+            self.section = Section::Skipped;
+        } else if let Some(section) = self.mistyped_header(words) {
+            let error = keyword::unknown(first, self.place_name().as_str(), [section]);
+            self.report.push(error.help(format!(
+                "the lines that follow are read as those of a `{section}` section"
+            )));
+            self.open(section, words);
+        } else {
+            self.keyword(words);
+        }
+    }
+
+    /// An empty word ends the line, as the language has it.
+    fn up_to_empty<'w>(&mut self, words: &'w [Word]) -> &'w [Word] {
+        let Some(at) = words.iter().position(|w| w.text.is_empty()) else {
+            return words;
+        };
+        let span = words[at].span;
+        self.report.push(
+            Diagnostic::note(
+                "E1105",
+                span,
+                format!("argument number {at} is empty and ends the line"),
+            )
+            .label("nothing behind this is read")
+            .help("an unset variable is the usual cause: write \"${NAME-default}\""),
+        );
+        &words[..at]
+    }
+
+    /// A line that no keyword of the section takes and whose first word is
+    /// nearly a section's.
+    fn mistyped_header(&self, words: &[Word]) -> Option<&'static str> {
+        let first = words.first()?;
+        let known: Vec<&str> = self.names();
+        if known.contains(&first.text.as_str()) || words.len() > 4 {
+            return None;
+        }
+        let section = suggest::nearest(&first.text, SECTIONS.iter().copied())?;
+        let distance = |name: &str| strsim::damerau_levenshtein(name, &first.text);
+        let nearer = known.iter().any(|name| distance(name) < distance(section));
+        let at_start = self.report.sources.position(first.span).column == 1;
+        let takes_name = !matches!(section, "global" | "defaults");
+        let named = !takes_name || words.len() >= 2;
+        (!nearer && named && (at_start || matches!(self.section, Section::None))).then_some(section)
+    }
+
+    /// First words of all keywords of the current section.
+    fn names(&self) -> Vec<&'static str> {
+        let first = |name: &'static str| name.split(' ').next().unwrap_or(name);
+        match &self.section {
+            Section::None | Section::Skipped => Vec::new(),
+            Section::Userlist(_) => vec!["user", "group"],
+            Section::Global => global::TABLES
+                .iter()
+                .flat_map(|(_, rows)| rows.iter().map(|row| first(row.name)))
+                .chain(known::GLOBAL.iter().copied())
+                .collect(),
+            Section::Proxy(_) => proxy::TABLES
+                .iter()
+                .flat_map(|(_, _, rows)| rows.iter().map(|row| first(row.name)))
+                .chain(known::PROXY.iter().map(|name| first(name)))
+                .chain(["no", "default"])
+                .collect(),
+        }
+    }
+
+    fn place_name(&self) -> String {
+        match &self.section {
+            Section::None => "the file ahead of any section".to_owned(),
+            _ => format!("a `{}` section", self.section_word),
+        }
+    }
+
+    fn open(&mut self, section: &str, words: &[Word]) {
+        self.end_section();
+        self.section_word = section.to_owned();
+        let header = words[0].span.to(words[words.len() - 1].span);
+        match section {
+            "global" => {
+                self.extra(words, 1, "global");
+                self.section = Section::Global;
+            }
+            "defaults" => self.open_defaults(words, header),
+            "userlist" => {
+                self.section = match self.name_of(words, "userlist") {
+                    Some(name) => Section::Userlist(Box::new(Userlist {
+                        name,
+                        place: super::model::Place(header),
+                        ..Userlist::default()
+                    })),
+                    None => Section::Skipped,
+                };
+            }
+            "frontend" => self.open_proxy(ProxyKind::Frontend, words, header),
+            "backend" => self.open_proxy(ProxyKind::Backend, words, header),
+            _ => self.open_proxy(ProxyKind::Listen, words, header),
+        }
+    }
+
+    fn extra(&mut self, words: &[Word], from: usize, section: &str) {
+        if let Some(word) = words.get(from) {
+            self.report.push(
+                Diagnostic::error(
+                    "E0004",
+                    word.span,
+                    format!("`{section}` takes no more than this"),
+                )
+                .label(format!("`{}` is too much", word.text)),
+            );
+        }
+    }
+
+    fn name_of(&mut self, words: &[Word], section: &str) -> Option<String> {
+        let Some(word) = words.get(1) else {
+            self.report.push(
+                Diagnostic::error(
+                    "E0003",
+                    words[0].span.after(),
+                    format!("`{section}` needs a name"),
+                )
+                .label("a name is missing here"),
+            );
+            return None;
+        };
+        if let Err(e) = proxy::server::bad_character(word) {
+            self.report.push(e);
+        }
+        Some(word.text.clone())
+    }
+
+    /// `from <defaults>` behind a section's name.
+    fn base(&mut self, words: &[Word], at: usize, section: &str) -> Option<Box<Draft>> {
+        if words.get(at).is_none_or(|w| w.text != "from") {
+            self.extra(words, at, section);
+            return self.defaults.clone();
+        }
+        self.extra(words, at + 2, section);
+        let Some(name) = words.get(at + 1) else {
+            self.report.push(
+                Diagnostic::error("E0003", words[at].span.after(), "`from` needs a name")
+                    .label("the name of a `defaults` section is missing here"),
+            );
+            return None;
+        };
+        let found = self
+            .named_defaults
+            .iter()
+            .rev()
+            .find(|d| d.proxy.name == name.text);
+        if let Some(found) = found {
+            return Some(found.clone());
+        }
+        let names: Vec<_> = self.named_defaults.iter().map(|d| &d.proxy.name).collect();
+        let near = suggest::nearest(&name.text, names.iter().map(|n| n.as_str()));
+        let error = Diagnostic::error(
+            "E1010",
+            name.span,
+            format!("there is no `defaults` section named `{}`", name.text),
+        )
+        .label(match near {
+            Some(near) => format!("did you mean `{near}`?"),
+            None => "not defined ahead of this line".to_owned(),
+        })
+        .maybe_suggest(name.span, near);
+        self.report.push(error);
+        None
+    }
+
+    fn around(&self) -> Rc<Surroundings> {
+        Rc::new(Surroundings {
+            env: self.global.env.clone(),
+            global_logs: self.global.global.logs.clone(),
+        })
+    }
+
+    fn open_defaults(&mut self, words: &[Word], header: Span) {
+        let (name, at) = match words.get(1) {
+            Some(word) if word.text != "from" => (word.text.clone(), 2),
+            _ => (String::new(), 1),
+        };
+        if let Some(word) = words.get(1).filter(|_| !name.is_empty()) {
+            if let Err(e) = proxy::server::bad_character(word) {
+                self.report.push(e);
+            }
+        }
+        let has_from = words.get(at).is_some_and(|w| w.text == "from");
+        let base = if has_from {
+            self.base(words, at, "defaults")
+        } else {
+            self.extra(words, at, "defaults");
+            None
+        };
+        let mut draft = match base {
+            Some(base) => base.from_defaults(None, &name, header),
+            None => Draft::new(None, &name, header),
+        };
+        draft.around = self.around();
+        self.section = Section::Proxy(Box::new(draft));
+    }
+
+    fn open_proxy(&mut self, kind: ProxyKind, words: &[Word], header: Span) {
+        let Some(name) = self.name_of(words, kind.word()) else {
+            self.section = Section::Skipped;
+            return;
+        };
+        let base = self.base(words, 2, kind.word());
+        let mut draft = match base {
+            Some(base) => base.from_defaults(Some(kind), &name, header),
+            None => Draft::new(Some(kind), &name, header),
+        };
+        draft.around = self.around();
+        self.section = Section::Proxy(Box::new(draft));
+    }
+
+    fn end_section(&mut self) {
+        match std::mem::replace(&mut self.section, Section::None) {
+            Section::Proxy(draft) if draft.kind.is_none() => {
+                if !draft.proxy.name.is_empty() {
+                    self.named_defaults.push(draft.clone());
+                }
+                self.defaults = Some(draft);
+            }
+            Section::Proxy(draft) => self.proxies.push(*draft),
+            Section::Userlist(list) => self.userlists.push(*list),
+            Section::None | Section::Global | Section::Skipped => {}
+        }
+    }
+
+    fn keyword(&mut self, words: &[Word]) {
+        let (negation, words) = match words {
+            [first, rest @ ..] if first.text == "no" && !rest.is_empty() => (Negation::No, rest),
+            [first, rest @ ..] if first.text == "default" && !rest.is_empty() => {
+                (Negation::Default, rest)
+            }
+            _ => (Negation::Plain, words),
+        };
+        let place = self.place_name();
+        match &mut self.section {
+            Section::Skipped => {}
+            Section::None => {
+                let names = SECTIONS.iter().copied();
+                let error = keyword::unknown(&words[0], &place, names);
+                self.report
+                    .push(error.help(format!("sections are: `{}`", SECTIONS.join("`, `"))));
+            }
+            Section::Userlist(list) => {
+                if let Err(e) = userlist::line(list, words) {
+                    self.report.push(e);
+                }
+            }
+            Section::Global => {
+                self.global.negation = negation;
+                self.global_line(words, &place);
+            }
+            Section::Proxy(draft) => {
+                draft.negation = negation;
+                draft.around = Rc::new(Surroundings {
+                    env: self.global.env.clone(),
+                    global_logs: self.global.global.logs.clone(),
+                });
+                proxy_line(draft, words, &place, &mut self.report);
+            }
+        }
+    }
+
+    fn global_line(&mut self, words: &[Word], place: &str) {
+        let tables = global::TABLES.iter().map(|(_, rows)| *rows);
+        let Some((row, count)) = find(tables.clone(), words) else {
+            let names = tables.flat_map(|rows| rows.iter().map(|row| row.name));
+            let error = unknown_line(words, place, names, known::GLOBAL);
+            self.report.push(error);
+            return;
+        };
+        if self.global.negation != Negation::Plain
+            && !matches!(row.name, "log" | "strict-limits" | "numa-cpu-mapping")
+        {
+            self.report.push(no_negation(words));
+            return;
+        }
+        let head = words[0].span.to(words[count - 1].span);
+        let mut args = Args::new(row.name, row.args, head, &words[count..]);
+        let result = (row.apply)(&mut self.global, &mut args);
+        self.report.diagnostics.append(&mut self.global.diagnostics);
+        if let Err(e) = result {
+            self.report.push(e);
+        }
+    }
+
+    fn finish(self) -> (Option<Config>, Report) {
+        finish::finish(self)
+    }
+}
+
+fn no_negation(words: &[Word]) -> Diagnostic {
+    Diagnostic::error(
+        "E1004",
+        words[0].span,
+        format!("`{}` cannot be negated", words[0].text),
+    )
+    .label("`no` and `default` go with `option` and few others")
+}
+
+/// The row with the longest name that the line starts with, of all tables.
+fn find<'t, C>(
+    tables: impl Iterator<Item = &'t [Keyword<C>]>,
+    words: &[Word],
+) -> Option<(&'t Keyword<C>, usize)> {
+    tables
+        .filter_map(|rows| keyword::lookup(rows, words))
+        .max_by_key(|&(_, count)| count)
+}
+
+/// The error for a line that no row takes. Where the first word is known (as
+/// in `option tcplogg`), the second is the wrong one.
+fn unknown_line<'n>(
+    words: &[Word],
+    place: &str,
+    names: impl Iterator<Item = &'n str> + Clone,
+    not_yet: &'n [&'n str],
+) -> Diagnostic {
+    let starts = |name: &str| {
+        let mut parts = name.split(' ').zip(words);
+        parts.all(|(part, word)| part == word.text) && name.split(' ').count() <= words.len()
+    };
+    if let Some(name) = not_yet.iter().find(|name| starts(name)) {
+        let count = name.split(' ').count();
+        let span = words[0].span.to(words[count - 1].span);
+        return known::not_yet(span, &format!("`{name}`"));
+    }
+    let first = words[0].text.as_str();
+    let seconds: Vec<&str> = names
+        .clone()
+        .chain(not_yet.iter().copied())
+        .filter_map(|name| name.split_once(' '))
+        .filter(|(start, _)| *start == first)
+        .map(|(_, second)| second.split(' ').next().unwrap_or(second))
+        .collect();
+    if seconds.is_empty() {
+        let firsts: Vec<&str> = names.map(|n| n.split(' ').next().unwrap_or(n)).collect();
+        return keyword::unknown(&words[0], place, firsts.iter().copied());
+    }
+    let Some(second) = words.get(1) else {
+        return Diagnostic::error(
+            "E0003",
+            words[0].span.after(),
+            format!("`{first}` needs more"),
+        )
+        .label("a word is missing here")
+        .help(format!("it goes on with one of: {}", seconds.join(", ")));
+    };
+    let near = suggest::nearest(&second.text, seconds.iter().copied());
+    Diagnostic::error(
+        "E0002",
+        second.span,
+        format!("unknown keyword `{first} {}` in {place}", second.text),
+    )
+    .label(match near {
+        Some(name) => format!("did you mean `{name}`?"),
+        None => format!("not something that `{first}` goes on with"),
+    })
+    .maybe_suggest(second.span, near)
+}
+
+fn proxy_line(draft: &mut Draft, words: &[Word], place: &str, report: &mut Report) {
+    let tables = proxy::TABLES.iter().map(|(_, _, rows)| *rows);
+    let Some((row, count)) = find(tables.clone(), words) else {
+        let names: Vec<_> = tables
+            .flat_map(|rows| rows.iter().map(|r| r.name))
+            .collect();
+        report.push(unknown_line(
+            words,
+            place,
+            names.iter().copied(),
+            known::PROXY,
+        ));
+        return;
+    };
+    let head = words[0].span.to(words[count - 1].span);
+    if draft.negation != Negation::Plain
+        && !row.name.starts_with("option ")
+        && !matches!(row.name, "log" | "hash-balance-factor")
+    {
+        report.push(no_negation(words));
+        return;
+    }
+    let side = proxy::TABLES
+        .iter()
+        .find(|(_, _, rows)| rows.iter().any(|r| std::ptr::eq(r, row)))
+        .map_or(Side::Both, |(side, _, _)| *side);
+    let missing = match side {
+        Side::Front if !draft.has_front() => Some("frontend"),
+        Side::Back if !draft.has_back() => Some("backend"),
+        _ => None,
+    };
+    if let Some(capability) = missing {
+        report.push(wrong_side(draft, row.name, head, capability));
+        return;
+    }
+    let mut args = Args::new(row.name, row.args, head, &words[count..]);
+    let result = (row.apply)(draft, &mut args);
+    report.diagnostics.append(&mut draft.diagnostics);
+    if let Err(e) = result {
+        report.push(e);
+    }
+}
+
+fn wrong_side(draft: &Draft, name: &str, head: Span, capability: &str) -> Diagnostic {
+    let (word, section) = (draft.word(), &draft.proxy.name);
+    let fatal = matches!(name, "server");
+    let text = if fatal {
+        format!("`{name}` not allowed because {word} `{section}` has no {capability} capability")
+    } else {
+        format!("`{name}` ignored because {word} `{section}` has no {capability} capability")
+    };
+    let found = if fatal {
+        Diagnostic::error("E1011", head, text)
+    } else {
+        Diagnostic::warning("E1011", head, text)
+    };
+    found.label(format!("belongs into a {capability} or listen section"))
+}
+
+/// The `*.cfg` files of a directory in lexical order; hidden ones are left out.
+fn directory(path: &Path) -> std::io::Result<Vec<PathBuf>> {
+    let mut files = Vec::new();
+    for entry in std::fs::read_dir(path)? {
+        let file = entry?.path();
+        let name = file.file_name().unwrap_or_default().to_string_lossy();
+        let wanted = name.ends_with(".cfg") && !name.starts_with('.') && file.is_file();
+        if wanted {
+            files.push(file);
+        }
+    }
+    files.sort();
+    Ok(files)
+}
+
+/// A file's bytes as text: what is not UTF-8 becomes one character a byte.
+pub(crate) fn text_of(bytes: Vec<u8>) -> String {
+    match String::from_utf8(bytes) {
+        Ok(text) => text,
+        Err(error) => {
+            let mut text = String::new();
+            for chunk in error.as_bytes().utf8_chunks() {
+                text.push_str(chunk.valid());
+                text.extend(chunk.invalid().iter().map(|b| super::value::raw_byte(*b)));
+            }
+            text
+        }
+    }
+}

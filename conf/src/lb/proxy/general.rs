@@ -1,0 +1,334 @@
+//! What a proxy is, and its limits.
+
+use crate::diagnostic::Diagnostic;
+use crate::keyword::{Args, Keyword};
+use crate::lb::address::network;
+use crate::lb::draft::{Draft, Referred};
+use crate::lb::model::{LoadServerState, Mode, ServerPort};
+use crate::lb::value::{self, Unit};
+use std::time::Duration;
+
+type Applied = Result<(), Diagnostic>;
+
+fn mode(d: &mut Draft, a: &mut Args<'_>) -> Applied {
+    if let Some(word) = a.peek().filter(|w| w.text == "health") {
+        return Err(Diagnostic::error(
+            "E0005",
+            word.span,
+            "`mode health` is gone from the language",
+        )
+        .help("answer probes with `monitor-uri` in `mode http`"));
+    }
+    let span = a.peek().map_or(a.head(), |w| w.span);
+    d.proxy.mode = a.choose("a mode", &[("tcp", Mode::Tcp), ("http", Mode::Http)])?;
+    d.marks.mode = Some(span);
+    a.finish()
+}
+
+fn id(d: &mut Draft, a: &mut Args<'_>) -> Applied {
+    if d.kind.is_none() {
+        return Err(not_in_defaults(a));
+    }
+    d.proxy.id = value::take_number(a, "a proxy's id", 1, i64::from(i32::MAX))? as u32;
+    d.proxy.id_forced = true;
+    a.finish()
+}
+
+fn description(d: &mut Draft, a: &mut Args<'_>) -> Applied {
+    if d.kind.is_none() {
+        return Err(not_in_defaults(a));
+    }
+    a.peek()
+        .map(|_| ())
+        .map_or_else(|| a.expect("a text").map(|_| ()), Ok)?;
+    let words: Vec<_> = a.rest().iter().map(|w| w.text.as_str()).collect();
+    d.proxy.description = Some(words.join(" "));
+    Ok(())
+}
+
+/// The error for a keyword that must not stand in `defaults`.
+pub fn not_in_defaults(a: &Args<'_>) -> Diagnostic {
+    Diagnostic::error(
+        "E1005",
+        a.head(),
+        format!("`{}` not allowed in a `defaults` section", a.keyword()),
+    )
+    .label("belongs into a frontend, backend or listen section")
+}
+
+/// Takes a time of `*tcpka-*` keywords, whose bare numbers count seconds.
+fn seconds(a: &mut Args<'_>) -> Result<Duration, Diagnostic> {
+    let time = value::take_time(a, "a time", Unit::Seconds)?;
+    a.finish()?;
+    Ok(time)
+}
+
+/// Of both sides.
+pub static BOTH: &[Keyword<Draft>] = &[
+    Keyword {
+        name: "mode",
+        args: "{ tcp | http }",
+        doc: "What flows: bytes, or HTTP/1.1 requests. Default `tcp`.",
+        example: "mode tcp",
+        apply: mode,
+    },
+    Keyword {
+        name: "id",
+        args: "<number>",
+        doc: "The proxy's number in statistics; given in order from 2 when absent.",
+        example: "id 100",
+        apply: id,
+    },
+    Keyword {
+        name: "description",
+        args: "<text>",
+        doc: "A remark, shown on the statistics page with `stats show-desc`.",
+        example: "description \"message cluster\"",
+        apply: description,
+    },
+    Keyword {
+        name: "disabled",
+        args: "",
+        doc: "The section is read and checked but not started.",
+        example: "disabled",
+        apply: |d, a| {
+            d.proxy.disabled = true;
+            a.finish()
+        },
+    },
+    Keyword {
+        name: "enabled",
+        args: "",
+        doc: "Undoes a `disabled` of `defaults`.",
+        example: "enabled",
+        apply: |d, a| {
+            d.proxy.disabled = false;
+            a.finish()
+        },
+    },
+];
+
+fn monitor_net(d: &mut Draft, a: &mut Args<'_>) -> Applied {
+    d.front().monitor_net = Some(a.parse("an address or a network", network)?);
+    a.finish()
+}
+
+/// Of the side of the clients.
+pub static FRONT: &[Keyword<Draft>] = &[
+    Keyword {
+        name: "maxconn",
+        args: "<connections>",
+        doc: "Most concurrent connections; further ones wait in the kernel's backlog. 0: the \
+              process's limit.",
+        example: "maxconn 2000",
+        apply: |d, a| {
+            let count = value::take_u32(a, "a number of connections")?;
+            a.finish()?;
+            d.once("maxconn", a.head());
+            d.front().maxconn = (count > 0).then_some(count);
+            Ok(())
+        },
+    },
+    Keyword {
+        name: "backlog",
+        args: "<connections>",
+        doc: "Size of the kernel's queue of connections not yet accepted; `maxconn` when absent.",
+        example: "backlog 1024",
+        apply: |d, a| {
+            d.front().backlog = Some(value::take_u32(a, "a number of connections")?);
+            a.finish()
+        },
+    },
+    Keyword {
+        name: "rate-limit sessions",
+        args: "<rate>",
+        doc: "Most new sessions a second; further ones wait in the kernel's backlog.",
+        example: "rate-limit sessions 100",
+        apply: |d, a| {
+            let rate = value::take_u32(a, "a number of sessions a second")?;
+            d.front().rate_limit_sessions = (rate > 0).then_some(rate);
+            a.finish()
+        },
+    },
+    Keyword {
+        name: "default_backend",
+        args: "<backend>",
+        doc: "Where sessions go that no `use_backend` rule took.",
+        example: "default_backend amqp",
+        apply: |d, a| {
+            let word = a.expect("a backend's name")?;
+            a.finish()?;
+            d.once("default_backend", a.head());
+            d.marks.default_backend = Some(word.span);
+            d.front().default_backend = Some(word.text.clone());
+            d.references.retain(|r| r.by != "default_backend");
+            d.refer(Referred::Backend, "default_backend", &word.text, word.span);
+            Ok(())
+        },
+    },
+    Keyword {
+        name: "clitcpka-cnt",
+        args: "<count>",
+        doc: "Unanswered keep-alives after which a client is dead.",
+        example: "clitcpka-cnt 3",
+        apply: |d, a| {
+            d.proxy.tcp.client_keepalive_count = Some(value::take_u32(a, "a number of probes")?);
+            a.finish()
+        },
+    },
+    Keyword {
+        name: "clitcpka-idle",
+        args: "<time>",
+        doc: "Silence before the first keep-alive to a client; a bare number counts seconds.",
+        example: "clitcpka-idle 60s",
+        apply: |d, a| {
+            d.proxy.tcp.client_keepalive_idle = Some(seconds(a)?);
+            Ok(())
+        },
+    },
+    Keyword {
+        name: "clitcpka-intvl",
+        args: "<time>",
+        doc: "Time between keep-alives to a client; a bare number counts seconds.",
+        example: "clitcpka-intvl 10s",
+        apply: |d, a| {
+            d.proxy.tcp.client_keepalive_interval = Some(seconds(a)?);
+            Ok(())
+        },
+    },
+    Keyword {
+        name: "monitor-net",
+        args: "<network>",
+        doc: "Connections from this network are accepted and closed at once, without a line, a \
+              counter or a server: for probes that only connect.",
+        example: "monitor-net 192.0.2.0/24",
+        apply: monitor_net,
+    },
+];
+
+fn dispatch(d: &mut Draft, a: &mut Args<'_>) -> Applied {
+    if d.kind.is_none() {
+        return Err(not_in_defaults(a));
+    }
+    let word = a.expect("an address and port")?;
+    let address = super::server::address(word, &d.around.env)?;
+    if let crate::lb::model::ServerAddress::Tcp {
+        port: ServerPort::Mapped(_),
+        ..
+    } = address
+    {
+        return Err(Diagnostic::error("E1001", word.span, "a port is missing")
+            .label("expected address:port"));
+    }
+    d.back().dispatch = Some(crate::lb::model::Dispatch::To(address));
+    a.finish()
+}
+
+/// Of the side of the servers.
+pub static BACK: &[Keyword<Draft>] = &[
+    Keyword {
+        name: "retries",
+        args: "<count>",
+        doc: "How many times a failed connection to a server is tried again. Default 3. One \
+              second passes between tries on one server.",
+        example: "retries 3",
+        apply: |d, a| {
+            d.back().retries = value::take_u32(a, "a number of tries")?;
+            d.marks.retries = Some(a.head());
+            a.finish()
+        },
+    },
+    Keyword {
+        name: "fullconn",
+        args: "<connections>",
+        doc: "Load of the backend at which servers with `minconn` reach their `maxconn`. When \
+              absent a tenth of the `maxconn` of all frontends that lead here.",
+        example: "fullconn 1000",
+        apply: |d, a| {
+            let count = value::take_u32(a, "a number of connections")?;
+            d.back().fullconn = count;
+            d.back().fullconn_set = count > 0;
+            a.finish()
+        },
+    },
+    Keyword {
+        name: "source",
+        args: "<address>[:<port>[-<port>]] [usesrc <whose>] [interface <name>]",
+        doc: "Own address towards servers. `usesrc` uses the client's and needs TPROXY.",
+        example: "source 192.0.2.10",
+        apply: |d, a| {
+            let source = super::server_options::source(a, &d.around.env.clone())?;
+            a.finish()?;
+            d.back().source = source;
+            Ok(())
+        },
+    },
+    Keyword {
+        name: "dispatch",
+        args: "<address>:<port>",
+        doc: "Where all sessions go in a section without servers.",
+        example: "dispatch 192.0.2.1:5672",
+        apply: dispatch,
+    },
+    Keyword {
+        name: "srvtcpka-cnt",
+        args: "<count>",
+        doc: "Unanswered keep-alives after which a server's connection is dead.",
+        example: "srvtcpka-cnt 3",
+        apply: |d, a| {
+            d.proxy.tcp.server_keepalive_count = Some(value::take_u32(a, "a number of probes")?);
+            a.finish()
+        },
+    },
+    Keyword {
+        name: "srvtcpka-idle",
+        args: "<time>",
+        doc: "Silence before the first keep-alive to a server; a bare number counts seconds.",
+        example: "srvtcpka-idle 60s",
+        apply: |d, a| {
+            d.proxy.tcp.server_keepalive_idle = Some(seconds(a)?);
+            Ok(())
+        },
+    },
+    Keyword {
+        name: "srvtcpka-intvl",
+        args: "<time>",
+        doc: "Time between keep-alives to a server; a bare number counts seconds.",
+        example: "srvtcpka-intvl 10s",
+        apply: |d, a| {
+            d.proxy.tcp.server_keepalive_interval = Some(seconds(a)?);
+            Ok(())
+        },
+    },
+    Keyword {
+        name: "load-server-state-from-file",
+        args: "{ global | local | none }",
+        doc: "Which state file server states are taken from at start.",
+        example: "load-server-state-from-file none",
+        apply: |d, a| {
+            d.back().load_server_state = a.choose(
+                "a kind of state file",
+                &[
+                    ("global", LoadServerState::Global),
+                    ("local", LoadServerState::Local),
+                    ("none", LoadServerState::None),
+                ],
+            )?;
+            a.finish()
+        },
+    },
+    Keyword {
+        name: "server-state-file-name",
+        args: "[use-backend-name | <file>]",
+        doc: "This backend's own state file, for `load-server-state-from-file local`.",
+        example: "server-state-file-name amqp.state",
+        apply: |d, a| {
+            let name = match a.take() {
+                Some(word) if word.text != "use-backend-name" => word.text.clone(),
+                _ => d.proxy.name.clone(),
+            };
+            d.back().server_state_file = Some(name);
+            a.finish()
+        },
+    },
+];

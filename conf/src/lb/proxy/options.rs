@@ -1,0 +1,360 @@
+//! `option <name>`, switched off by `no option <name>`.
+
+use crate::diagnostic::Diagnostic;
+use crate::keyword::{Args, Keyword};
+use crate::lb::address::network;
+use crate::lb::draft::{Draft, Negation};
+use crate::lb::model::{ConnectionMode, ForwardFor, Proxy, SessionFormat};
+use crate::lb::value;
+
+type Applied = Result<(), Diagnostic>;
+
+/// A plain switch.
+fn switch(d: &mut Draft, a: &mut Args<'_>, slot: fn(&mut Proxy) -> &mut bool) -> Applied {
+    a.finish()?;
+    let on = d.negation == Negation::Plain;
+    *slot(&mut d.proxy) = on;
+    Ok(())
+}
+
+fn keep_alive_mode(d: &mut Draft, a: &mut Args<'_>, mode: ConnectionMode) -> Applied {
+    a.finish()?;
+    let slot = &mut d.proxy.http.connection;
+    match d.negation {
+        Negation::Plain => *slot = mode,
+        Negation::No | Negation::Default if *slot == mode => *slot = ConnectionMode::KeepAlive,
+        Negation::No | Negation::Default => {}
+    }
+    Ok(())
+}
+
+fn httplog(d: &mut Draft, a: &mut Args<'_>) -> Applied {
+    let clf = a.take_if("clf").is_some();
+    a.finish()?;
+    d.marks.http_only.push(("option httplog", a.head()));
+    let format = if clf {
+        SessionFormat::HttpClf
+    } else {
+        SessionFormat::Http
+    };
+    set_format(d, a, format)
+}
+
+fn set_format(d: &mut Draft, a: &Args<'_>, format: SessionFormat) -> Applied {
+    if d.negation != Negation::Plain {
+        return Err(no_negation(a));
+    }
+    if matches!(d.proxy.logging.format, SessionFormat::Custom(_)) {
+        if let Some(first) = d.seen.get("log-format") {
+            d.diagnostics.push(
+                Diagnostic::warning(
+                    "E1103",
+                    a.head(),
+                    format!(
+                        "`{}` overrides the `log-format` of this section",
+                        a.keyword()
+                    ),
+                )
+                .also(*first, "this one has no effect"),
+            );
+        }
+    }
+    d.proxy.logging.format = format;
+    Ok(())
+}
+
+fn no_negation(a: &Args<'_>) -> Diagnostic {
+    Diagnostic::error(
+        "E1004",
+        a.head(),
+        format!("`{}` cannot be negated", a.keyword()),
+    )
+    .label("`no` and `default` have no meaning here")
+}
+
+fn forwardfor(d: &mut Draft, a: &mut Args<'_>) -> Applied {
+    let mut value = ForwardFor {
+        except: None,
+        header: "X-Forwarded-For".to_owned(),
+        if_none: false,
+    };
+    loop {
+        if a.take_if("except").is_some() {
+            value.except = Some(a.parse("an address or a network", network)?);
+        } else if a.take_if("header").is_some() {
+            value.header = a.expect("a header's name")?.text.clone();
+        } else if a.take_if("if-none").is_some() {
+            value.if_none = true;
+        } else {
+            break;
+        }
+    }
+    a.finish()?;
+    d.proxy.http.forwardfor = (d.negation == Negation::Plain).then_some(value);
+    Ok(())
+}
+
+fn redispatch(d: &mut Draft, a: &mut Args<'_>) -> Applied {
+    let every = match a.peek() {
+        Some(_) => value::take_number(a, "an interval", -1000, 1000)? as i32,
+        None => -1,
+    };
+    a.finish()?;
+    d.back().redispatch = if d.negation == Negation::Plain {
+        every
+    } else {
+        0
+    };
+    Ok(())
+}
+
+/// Of both sides.
+pub static BOTH: &[Keyword<Draft>] = &[
+    Keyword {
+        name: "option tcplog",
+        args: "",
+        doc: "Session lines in the TCP format: times, bytes, termination state, counters, queues.",
+        example: "option tcplog",
+        apply: |d, a| {
+            a.finish()?;
+            set_format(d, a, SessionFormat::Tcp)
+        },
+    },
+    Keyword {
+        name: "option httplog",
+        args: "[clf]",
+        doc: "Session lines in the HTTP format, or in the common log format of web servers.",
+        example: "option httplog",
+        apply: httplog,
+    },
+    Keyword {
+        name: "option tcpka",
+        args: "",
+        doc: "TCP keep-alives on both sides, at the system's pace unless `clitcpka-*` and \
+              `srvtcpka-*` say otherwise.",
+        example: "option tcpka",
+        apply: |d, a| {
+            switch(d, a, |p| &mut p.tcp.client_keepalive)?;
+            switch(d, a, |p| &mut p.tcp.server_keepalive)
+        },
+    },
+    Keyword {
+        name: "option splice-auto",
+        args: "",
+        doc: "Lets the kernel move data between both sockets where it pays.",
+        example: "option splice-auto",
+        apply: |d, a| {
+            d.proxy.tcp.splice_forbidden = d.negation == Negation::No;
+            switch(d, a, |p| &mut p.tcp.splice_auto)
+        },
+    },
+    Keyword {
+        name: "option splice-request",
+        args: "",
+        doc: "The kernel moves what clients send.",
+        example: "option splice-request",
+        apply: |d, a| switch(d, a, |p| &mut p.tcp.splice_request),
+    },
+    Keyword {
+        name: "option splice-response",
+        args: "",
+        doc: "The kernel moves what servers send.",
+        example: "option splice-response",
+        apply: |d, a| switch(d, a, |p| &mut p.tcp.splice_response),
+    },
+    Keyword {
+        name: "option nolinger",
+        args: "",
+        doc: "Closes with a reset at once instead of lingering; data in flight is lost.",
+        example: "option nolinger",
+        apply: |d, a| switch(d, a, |p| &mut p.tcp.nolinger),
+    },
+    Keyword {
+        name: "option independent-streams",
+        args: "",
+        doc: "Data in one direction does not refresh the timeout of the other side.",
+        example: "option independent-streams",
+        apply: |d, a| switch(d, a, |p| &mut p.tcp.independent_streams),
+    },
+    Keyword {
+        name: "option http-keep-alive",
+        args: "",
+        doc: "Connections stay open for further requests (the default).",
+        example: "option http-keep-alive",
+        apply: |d, a| keep_alive_mode(d, a, ConnectionMode::KeepAlive),
+    },
+    Keyword {
+        name: "option http-server-close",
+        args: "",
+        doc: "Closes towards the server after each answer, keeps the client's connection.",
+        example: "option http-server-close",
+        apply: |d, a| keep_alive_mode(d, a, ConnectionMode::ServerClose),
+    },
+    Keyword {
+        name: "option httpclose",
+        args: "",
+        doc: "Closes both connections after each answer.",
+        example: "option httpclose",
+        apply: |d, a| keep_alive_mode(d, a, ConnectionMode::Close),
+    },
+    Keyword {
+        name: "option forwardfor",
+        args: "[except <network>] [header <name>] [if-none]",
+        doc: "Adds the client's address to requests in X-Forwarded-For.",
+        example: "option forwardfor except 127.0.0.0/8",
+        apply: forwardfor,
+    },
+];
+
+/// Of the side of the clients.
+pub static FRONT: &[Keyword<Draft>] = &[
+    Keyword {
+        name: "option dontlognull",
+        args: "",
+        doc: "No line for connections on which nothing was sent, such as port probes.",
+        example: "option dontlognull",
+        apply: |d, a| switch(d, a, |p| &mut p.logging.dont_log_null),
+    },
+    Keyword {
+        name: "option dontlog-normal",
+        args: "",
+        doc: "No line for sessions that went well.",
+        example: "option dontlog-normal",
+        apply: |d, a| switch(d, a, |p| &mut p.logging.dont_log_normal),
+    },
+    Keyword {
+        name: "option log-separate-errors",
+        args: "",
+        doc: "Lines of sessions with errors or retries are logged at level err instead of info.",
+        example: "option log-separate-errors",
+        apply: |d, a| switch(d, a, |p| &mut p.logging.separate_errors),
+    },
+    Keyword {
+        name: "option logasap",
+        args: "",
+        doc: "Logs a session as soon as its server is connected; times and bytes carry a `+`.",
+        example: "option logasap",
+        apply: |d, a| switch(d, a, |p| &mut p.logging.as_soon_as_possible),
+    },
+    Keyword {
+        name: "option clitcpka",
+        args: "",
+        doc: "TCP keep-alives towards clients.",
+        example: "option clitcpka",
+        apply: |d, a| switch(d, a, |p| &mut p.tcp.client_keepalive),
+    },
+    Keyword {
+        name: "option contstats",
+        args: "",
+        doc: "Counters go on during a session instead of jumping at its end (they always do here).",
+        example: "option contstats",
+        apply: |d, a| switch(d, a, |p| &mut p.tcp.contstats),
+    },
+    Keyword {
+        name: "option socket-stats",
+        args: "",
+        doc: "A row of statistics for each listening address.",
+        example: "option socket-stats",
+        apply: |d, a| switch(d, a, |p| &mut p.tcp.socket_stats),
+    },
+    Keyword {
+        name: "option tcp-smart-accept",
+        args: "",
+        doc: "Saves an acknowledgement at accept where HTTP requests follow.",
+        example: "option tcp-smart-accept",
+        apply: |d, a| {
+            a.finish()?;
+            d.proxy.tcp.smart_accept = wanted(d.negation);
+            Ok(())
+        },
+    },
+    Keyword {
+        name: "option http-ignore-probes",
+        args: "",
+        doc: "Connections closed before a request was sent are neither logged nor answered.",
+        example: "option http-ignore-probes",
+        apply: |d, a| switch(d, a, |p| &mut p.http.ignore_probes),
+    },
+];
+
+fn wanted(negation: Negation) -> Option<bool> {
+    match negation {
+        Negation::Plain => Some(true),
+        Negation::No => Some(false),
+        Negation::Default => None,
+    }
+}
+
+fn back(p: &mut Proxy) -> &mut crate::lb::model::Back {
+    p.back.get_or_insert_default()
+}
+
+/// Of the side of the servers.
+pub static BACK: &[Keyword<Draft>] = &[
+    Keyword {
+        name: "option redispatch",
+        args: "[<interval>]",
+        doc: "Another server is chosen at the last retry; with n at every n-th, with -n at the \
+              n-th from the last. Without it all retries go to the same, perhaps dead, server.",
+        example: "option redispatch",
+        apply: redispatch,
+    },
+    Keyword {
+        name: "option allbackups",
+        args: "",
+        doc: "All backup servers share the load once no other is left, not only the first.",
+        example: "option allbackups",
+        apply: |d, a| switch(d, a, |p| &mut back(p).allbackups),
+    },
+    Keyword {
+        name: "option abortonclose",
+        args: "",
+        doc: "Sessions whose client left while they wait in a queue are dropped.",
+        example: "option abortonclose",
+        apply: |d, a| switch(d, a, |p| &mut back(p).abortonclose),
+    },
+    Keyword {
+        name: "option persist",
+        args: "",
+        doc: "Sessions bound to a server that is down still try it.",
+        example: "option persist",
+        apply: |d, a| switch(d, a, |p| &mut back(p).persist),
+    },
+    Keyword {
+        name: "option srvtcpka",
+        args: "",
+        doc: "TCP keep-alives towards servers.",
+        example: "option srvtcpka",
+        apply: |d, a| switch(d, a, |p| &mut p.tcp.server_keepalive),
+    },
+    Keyword {
+        name: "option tcp-smart-connect",
+        args: "",
+        doc: "Sends the handshake's last acknowledgement together with the first data.",
+        example: "option tcp-smart-connect",
+        apply: |d, a| {
+            a.finish()?;
+            d.proxy.tcp.smart_connect = wanted(d.negation);
+            Ok(())
+        },
+    },
+    Keyword {
+        name: "option log-health-checks",
+        args: "",
+        doc: "A line for every change of a health check's result, not only for state changes.",
+        example: "option log-health-checks",
+        apply: |d, a| switch(d, a, |p| &mut p.logging.health_checks),
+    },
+    Keyword {
+        name: "option transparent",
+        args: "",
+        doc: "Without servers, connects to where the client wanted to go.",
+        example: "option transparent",
+        apply: |d, a| {
+            a.finish()?;
+            let on = d.negation == Negation::Plain;
+            d.back().dispatch = on.then_some(crate::lb::model::Dispatch::Transparent);
+            Ok(())
+        },
+    },
+];

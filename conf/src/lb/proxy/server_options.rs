@@ -1,0 +1,682 @@
+//! Options of `server` and `default-server`.
+
+use super::server::ServerDraft;
+use crate::diagnostic::Diagnostic;
+use crate::keyword::{Args, Keyword, Word, wrong};
+use crate::lb::address::{self, Address, Port};
+use crate::lb::draft::{Reference, Referred};
+use crate::lb::env::Env;
+use crate::lb::model::{
+    AgentCheck, Host, InitAddr, InitState, Observe, OnError, SendProxy, ServerRef, SourceAddress,
+    UseSource,
+};
+use crate::lb::value::{self, Unit};
+use std::time::Duration;
+
+type Applied = Result<(), Diagnostic>;
+
+fn millis(a: &mut Args<'_>) -> Result<Duration, Diagnostic> {
+    let word = a.expect("a time")?;
+    let time = value::time(&word.text, Unit::Millis).map_err(|e| value::bad_time(word, e))?;
+    if time.is_zero() {
+        return Err(Diagnostic::error(
+            "E0006",
+            word.span,
+            format!("`{}` cannot be 0", a.keyword()),
+        )
+        .label("at least 1 ms"));
+    }
+    Ok(time)
+}
+
+fn limit(a: &mut Args<'_>) -> Result<Option<u32>, Diagnostic> {
+    let count = value::take_u32(a, "a number of connections")?;
+    Ok((count > 0).then_some(count))
+}
+
+fn count(a: &mut Args<'_>) -> Result<u32, Diagnostic> {
+    Ok(value::take_number(a, "a number of checks", 1, i64::from(i32::MAX))? as u32)
+}
+
+/// Takes `<address>[:port[-port]] [usesrc ..] [interface ..]`; `None` when it
+/// says nothing (`0.0.0.0`, `*`).
+pub fn source(a: &mut Args<'_>, env: &Env) -> Result<Option<SourceAddress>, Diagnostic> {
+    let lookup = |name: &str| env.get(name).map(str::to_owned);
+    let word = a.expect("an address")?;
+    let (host, ports) = match address::parse(word, &lookup)? {
+        Address::Inet { host, family, port } => {
+            let ports = match port {
+                Port::None | Port::One(0) => None,
+                Port::One(port) => Some((port, port)),
+                Port::Range(first, last) => Some((first, last)),
+                Port::Offset(_) => {
+                    return Err(
+                        wrong(word, "an own address").label("an offset makes no sense here")
+                    );
+                }
+            };
+            (Address::host_or_any(host, family), ports)
+        }
+        _ => return Err(wrong(word, "an IP address")),
+    };
+    let mut source = SourceAddress {
+        host,
+        ports,
+        usesrc: None,
+        interface: None,
+    };
+    loop {
+        if a.take_if("usesrc").is_some() {
+            source.usesrc = Some(usesrc(a, &lookup)?);
+        } else if a.take_if("interface").is_some() {
+            source.interface = Some(a.expect("an interface's name")?.text.clone());
+        } else {
+            break;
+        }
+    }
+    let any = matches!(&source.host, Host::Ip(ip) if ip.is_unspecified());
+    let empty = any && source.ports.is_none() && source.usesrc.is_none();
+    Ok((!empty || source.interface.is_some()).then_some(source))
+}
+
+fn usesrc(
+    a: &mut Args<'_>,
+    lookup: &dyn Fn(&str) -> Option<String>,
+) -> Result<UseSource, Diagnostic> {
+    let word = a.expect("`client`, `clientip` or an address")?;
+    match word.text.as_str() {
+        "client" => Ok(UseSource::Client),
+        "clientip" => Ok(UseSource::ClientIp),
+        text if text.starts_with("hdr_ip(") => {
+            Err(crate::lb::known::not_yet(word.span, "`usesrc hdr_ip(...)`"))
+        }
+        _ => match address::parse(word, lookup)? {
+            Address::Inet { host, family, port } => {
+                let port = match port {
+                    Port::One(port) => port,
+                    _ => 0,
+                };
+                Ok(UseSource::Address(Address::host_or_any(host, family), port))
+            }
+            _ => Err(wrong(word, "`client`, `clientip` or an address")),
+        },
+    }
+}
+
+fn ip_host(d: &ServerDraft, a: &mut Args<'_>) -> Result<Host, Diagnostic> {
+    let word = a.expect("an address")?;
+    let lookup = |name: &str| d.env.get(name).map(str::to_owned);
+    match address::parse(word, &lookup)? {
+        Address::Inet {
+            host: Some(host), ..
+        } => Ok(host),
+        _ => Err(wrong(word, "an address")),
+    }
+}
+
+fn port(a: &mut Args<'_>) -> Result<u16, Diagnostic> {
+    Ok(value::take_number(a, "a port", 1, 65535)? as u16)
+}
+
+fn init_addr(d: &mut ServerDraft, a: &mut Args<'_>) -> Applied {
+    let word = a.expect("a list such as last,libc,none")?;
+    d.server.init_addr = word
+        .text
+        .split(',')
+        .map(|method| match method {
+            "last" => Ok(InitAddr::Last),
+            "libc" => Ok(InitAddr::Libc),
+            "none" => Ok(InitAddr::None),
+            ip => ip.parse().map(InitAddr::Ip).map_err(|_| {
+                wrong(word, "a list of ways to find an address")
+                    .label(format!("`{ip}` is not last, libc, none or an address"))
+            }),
+        })
+        .collect::<Result<_, _>>()?;
+    Ok(())
+}
+
+fn track(d: &mut ServerDraft, a: &mut Args<'_>) -> Applied {
+    let word = a.expect("[<backend>/]<server>")?;
+    d.server.track = Some(server_ref(&word.text));
+    d.references.push(Reference {
+        to: Referred::Tracked,
+        name: word.text.clone(),
+        span: word.span,
+        by: "track",
+    });
+    Ok(())
+}
+
+/// Takes `backend/server` or `server` apart; no backend: the current one.
+pub fn server_ref(text: &str) -> ServerRef {
+    let (backend, server) = text.split_once('/').unwrap_or(("", text));
+    ServerRef {
+        backend: backend.to_owned(),
+        server: server.to_owned(),
+    }
+}
+
+fn proxy_v2_options(d: &mut ServerDraft, a: &mut Args<'_>) -> Applied {
+    let word = a.expect("a list of options")?;
+    let mut header = SendProxy::default();
+    for option in word.text.split(',') {
+        match option {
+            "ssl" | "cert-cn" | "ssl-cipher" | "cert-sig" | "cert-key" => header.ssl = true,
+            "authority" => header.authority = true,
+            "crc32c" => header.crc32c = true,
+            "unique-id" => header.unique_id = true,
+            _ => {
+                return Err(wrong(word, "a list of PROXY v2 options")
+                    .label(format!("`{option}` is not one"))
+                    .help("accepted are: `ssl`, `cert-cn`, `ssl-cipher`, `cert-sig`, `cert-key`, `authority`, `crc32c`, `unique-id`"));
+            }
+        }
+    }
+    d.proxy_v2_options = header;
+    Ok(())
+}
+
+fn agent(d: &mut ServerDraft) -> &mut AgentCheck {
+    d.server.check.agent.get_or_insert(AgentCheck {
+        port: 0,
+        addr: None,
+        inter: Duration::from_secs(2),
+        send: None,
+    })
+}
+
+fn weight(d: &mut ServerDraft, a: &mut Args<'_>) -> Applied {
+    d.server.weight = value::take_number(a, "a weight", 0, 256)? as u32;
+    Ok(())
+}
+
+fn ignored(d: &mut ServerDraft, word: Word, why: &str) {
+    d.diagnostics.push(
+        Diagnostic::note(
+            "E1104",
+            word.span,
+            format!("`{}` has no effect here", word.text),
+        )
+        .label(why),
+    );
+}
+
+/// Every option, in the order of the reference page.
+pub static OPTIONS: &[Keyword<ServerDraft>] = &[
+    Keyword {
+        name: "weight",
+        args: "<0..256>",
+        doc: "Share of the load in relation to the others'. 0: no new sessions. Default 1.",
+        example: "server s 192.0.2.1:5672 weight 10",
+        apply: weight,
+    },
+    Keyword {
+        name: "backup",
+        args: "",
+        doc: "Used only once no other server is left.",
+        example: "server s 192.0.2.1:5672 backup",
+        apply: |d, _| {
+            d.server.backup = true;
+            Ok(())
+        },
+    },
+    Keyword {
+        name: "no-backup",
+        args: "",
+        doc: "Undoes `backup` of `default-server`.",
+        example: "server s 192.0.2.1:5672 no-backup",
+        apply: |d, _| {
+            d.server.backup = false;
+            Ok(())
+        },
+    },
+    Keyword {
+        name: "disabled",
+        args: "",
+        doc: "Starts in maintenance.",
+        example: "server s 192.0.2.1:5672 disabled",
+        apply: |d, _| {
+            d.server.disabled = true;
+            Ok(())
+        },
+    },
+    Keyword {
+        name: "enabled",
+        args: "",
+        doc: "Undoes `disabled` of `default-server`.",
+        example: "server s 192.0.2.1:5672 enabled",
+        apply: |d, _| {
+            d.server.disabled = false;
+            Ok(())
+        },
+    },
+    Keyword {
+        name: "maxconn",
+        args: "<connections>",
+        doc: "Most concurrent sessions; further ones wait in the queue. 0: no limit.",
+        example: "server s 192.0.2.1:5672 maxconn 500",
+        apply: |d, a| {
+            d.server.maxconn = limit(a)?;
+            Ok(())
+        },
+    },
+    Keyword {
+        name: "minconn",
+        args: "<connections>",
+        doc: "The limit at low load; it grows to `maxconn` as the backend nears `fullconn`.",
+        example: "server s 192.0.2.1:5672 minconn 50 maxconn 500",
+        apply: |d, a| {
+            d.server.minconn = limit(a)?;
+            Ok(())
+        },
+    },
+    Keyword {
+        name: "maxqueue",
+        args: "<connections>",
+        doc: "Most sessions waiting for this server; further ones go to others. 0: no limit.",
+        example: "server s 192.0.2.1:5672 maxconn 500 maxqueue 100",
+        apply: |d, a| {
+            d.server.maxqueue = limit(a)?;
+            Ok(())
+        },
+    },
+    Keyword {
+        name: "slowstart",
+        args: "<time>",
+        doc: "A server that comes back gets its full weight and `maxconn` only after this time.",
+        example: "server s 192.0.2.1:5672 check slowstart 60s",
+        apply: |d, a| {
+            let time = value::take_time(a, "a time", Unit::Millis)?;
+            d.server.slowstart = (!time.is_zero()).then_some(time);
+            Ok(())
+        },
+    },
+    Keyword {
+        name: "id",
+        args: "<number>",
+        doc: "The server's number in statistics; given in order from 1 when absent.",
+        example: "server s 192.0.2.1:5672 id 7",
+        apply: |d, a| {
+            d.server.id = value::take_number(a, "a server's id", 1, i64::from(i32::MAX))? as u32;
+            d.server.id_forced = true;
+            Ok(())
+        },
+    },
+    Keyword {
+        name: "check",
+        args: "",
+        doc: "Checks the server's health; without, it counts as up always.",
+        example: "server s 192.0.2.1:5672 check",
+        apply: |d, _| {
+            d.server.check.enabled = true;
+            Ok(())
+        },
+    },
+    Keyword {
+        name: "no-check",
+        args: "",
+        doc: "Undoes `check` of `default-server`.",
+        example: "server s 192.0.2.1:5672 no-check",
+        apply: |d, _| {
+            d.server.check.enabled = false;
+            Ok(())
+        },
+    },
+    Keyword {
+        name: "inter",
+        args: "<time>",
+        doc: "Time between checks. Default 2s; a bare number counts milliseconds.",
+        example: "server s 192.0.2.1:5672 check inter 5s",
+        apply: |d, a| {
+            d.server.check.inter = millis(a)?;
+            Ok(())
+        },
+    },
+    Keyword {
+        name: "fastinter",
+        args: "<time>",
+        doc: "Time between checks while the state is about to change; `inter` when absent.",
+        example: "server s 192.0.2.1:5672 check inter 5s fastinter 1s",
+        apply: |d, a| {
+            d.server.check.fastinter = Some(millis(a)?);
+            Ok(())
+        },
+    },
+    Keyword {
+        name: "downinter",
+        args: "<time>",
+        doc: "Time between checks while the server is down; `inter` when absent.",
+        example: "server s 192.0.2.1:5672 check inter 5s downinter 2s",
+        apply: |d, a| {
+            d.server.check.downinter = Some(millis(a)?);
+            Ok(())
+        },
+    },
+    Keyword {
+        name: "rise",
+        args: "<count>",
+        doc: "Successful checks in a row that bring a server up. Default 2.",
+        example: "server s 192.0.2.1:5672 check rise 3",
+        apply: |d, a| {
+            d.server.check.rise = count(a)?;
+            Ok(())
+        },
+    },
+    Keyword {
+        name: "fall",
+        args: "<count>",
+        doc: "Failed checks in a row that take a server down. Default 3. At start one suffices.",
+        example: "server s 192.0.2.1:5672 check fall 2",
+        apply: |d, a| {
+            d.server.check.fall = count(a)?;
+            Ok(())
+        },
+    },
+    Keyword {
+        name: "addr",
+        args: "<address>",
+        doc: "Checks go to this address instead of the server's.",
+        example: "server s 192.0.2.1:5672 check addr 192.0.2.9",
+        apply: |d, a| {
+            d.server.check.addr = Some(ip_host(d, a)?);
+            Ok(())
+        },
+    },
+    Keyword {
+        name: "port",
+        args: "<port>",
+        doc: "Checks go to this port instead of the server's.",
+        example: "server s 192.0.2.1:5672 check port 15672",
+        apply: |d, a| {
+            d.server.check.port = Some(port(a)?);
+            Ok(())
+        },
+    },
+    Keyword {
+        name: "init-state",
+        args: "{ up | fully-up | down | fully-down }",
+        doc: "What the server is before its first check ended. `up` (default): one failed check \
+              takes it down; `fully-up`: `fall` of them; `down`: one success brings it up; \
+              `fully-down`: `rise` of them.",
+        example: "server s 192.0.2.1:5672 check init-state down",
+        apply: |d, a| {
+            d.server.check.init_state = a.choose(
+                "a state",
+                &[
+                    ("up", InitState::Up),
+                    ("fully-up", InitState::FullyUp),
+                    ("down", InitState::Down),
+                    ("fully-down", InitState::FullyDown),
+                ],
+            )?;
+            Ok(())
+        },
+    },
+    Keyword {
+        name: "init-addr",
+        args: "{ last | libc | none | <ip> },...",
+        doc: "How the address of a host name is found at start, in this order. Default \
+              `last,libc`. `none` starts without one, in maintenance.",
+        example: "server s 192.0.2.1:5672 init-addr last,libc,none",
+        apply: init_addr,
+    },
+    Keyword {
+        name: "track",
+        args: "[<backend>/]<server>",
+        doc: "Takes its state from that server's checks.",
+        example: "server s 192.0.2.1:5672 track other/s1",
+        apply: track,
+    },
+    Keyword {
+        name: "source",
+        args: "<address>[:<port>[-<port>]] [usesrc <whose>] [interface <name>]",
+        doc: "Own address towards this server.",
+        example: "server s 192.0.2.1:5672 source 192.0.2.10",
+        apply: |d, a| {
+            let env = d.env.clone();
+            d.server.source = source(a, &env)?;
+            Ok(())
+        },
+    },
+    Keyword {
+        name: "send-proxy",
+        args: "",
+        doc: "Sends a PROXY protocol header, version 1, ahead of each session.",
+        example: "server s 192.0.2.1:5672 send-proxy",
+        apply: |d, _| {
+            d.server.send_proxy = Some(SendProxy::default());
+            Ok(())
+        },
+    },
+    Keyword {
+        name: "no-send-proxy",
+        args: "",
+        doc: "Undoes `send-proxy` of `default-server`.",
+        example: "server s 192.0.2.1:5672 no-send-proxy",
+        apply: |d, _| {
+            d.server.send_proxy = None;
+            Ok(())
+        },
+    },
+    Keyword {
+        name: "send-proxy-v2",
+        args: "",
+        doc: "Sends a PROXY protocol header, version 2 (binary).",
+        example: "server s 192.0.2.1:5672 send-proxy-v2",
+        apply: |d, _| {
+            d.server.send_proxy = Some(SendProxy {
+                v2: true,
+                ..SendProxy::default()
+            });
+            Ok(())
+        },
+    },
+    Keyword {
+        name: "no-send-proxy-v2",
+        args: "",
+        doc: "Undoes `send-proxy-v2` of `default-server`.",
+        example: "server s 192.0.2.1:5672 no-send-proxy-v2",
+        apply: |d, _| {
+            d.server.send_proxy = None;
+            Ok(())
+        },
+    },
+    Keyword {
+        name: "send-proxy-v2-ssl",
+        args: "",
+        doc: "Version 2 with what is known of the client's TLS.",
+        example: "server s 192.0.2.1:5672 send-proxy-v2-ssl",
+        apply: |d, _| {
+            d.server.send_proxy = Some(SendProxy {
+                v2: true,
+                ssl: true,
+                ..SendProxy::default()
+            });
+            Ok(())
+        },
+    },
+    Keyword {
+        name: "send-proxy-v2-ssl-cn",
+        args: "",
+        doc: "Version 2 with what is known of the client's TLS and certificate.",
+        example: "server s 192.0.2.1:5672 send-proxy-v2-ssl-cn",
+        apply: |d, _| {
+            d.server.send_proxy = Some(SendProxy {
+                v2: true,
+                ssl: true,
+                ..SendProxy::default()
+            });
+            Ok(())
+        },
+    },
+    Keyword {
+        name: "proxy-v2-options",
+        args: "<option>[,<option>]*",
+        doc: "What a version 2 header carries besides addresses: `crc32c`, `unique-id`, \
+              `authority`, and the TLS ones.",
+        example: "server s 192.0.2.1:5672 send-proxy-v2 proxy-v2-options crc32c",
+        apply: proxy_v2_options,
+    },
+    Keyword {
+        name: "check-send-proxy",
+        args: "",
+        doc: "Checks send the header even to a `port` or `addr` of their own.",
+        example: "server s 192.0.2.1:5672 check port 5673 check-send-proxy",
+        apply: |d, _| {
+            d.check_send_proxy = true;
+            Ok(())
+        },
+    },
+    Keyword {
+        name: "no-check-send-proxy",
+        args: "",
+        doc: "Undoes `check-send-proxy` of `default-server`.",
+        example: "server s 192.0.2.1:5672 no-check-send-proxy",
+        apply: |d, _| {
+            d.check_send_proxy = false;
+            Ok(())
+        },
+    },
+    Keyword {
+        name: "on-marked-down",
+        args: "shutdown-sessions",
+        doc: "Ends the server's sessions when it goes down (state `D`), so that clients of a \
+              hung server reconnect at once.",
+        example: "server s 192.0.2.1:5672 check on-marked-down shutdown-sessions",
+        apply: |d, a| {
+            a.choose("an action", &[("shutdown-sessions", ())])?;
+            d.server.on_marked_down_shutdown = true;
+            Ok(())
+        },
+    },
+    Keyword {
+        name: "on-marked-up",
+        args: "shutdown-backup-sessions",
+        doc: "Ends sessions on backup servers when this one comes up (state `U`).",
+        example: "server s 192.0.2.1:5672 check on-marked-up shutdown-backup-sessions",
+        apply: |d, a| {
+            a.choose("an action", &[("shutdown-backup-sessions", ())])?;
+            d.server.on_marked_up_shutdown_backup = true;
+            Ok(())
+        },
+    },
+    Keyword {
+        name: "observe",
+        args: "{ layer4 | layer7 }",
+        doc: "Errors of sessions count against the server's health.",
+        example: "server s 192.0.2.1:5672 check observe layer4",
+        apply: |d, a| {
+            d.server.observe = Some(a.choose(
+                "what to observe",
+                &[("layer4", Observe::Layer4), ("layer7", Observe::Layer7)],
+            )?);
+            Ok(())
+        },
+    },
+    Keyword {
+        name: "error-limit",
+        args: "<count>",
+        doc: "Errors in a row that trigger `on-error`. Default 10.",
+        example: "server s 192.0.2.1:5672 check observe layer4 error-limit 20",
+        apply: |d, a| {
+            d.server.error_limit =
+                value::take_number(a, "a number of errors", 1, i64::from(i32::MAX))? as u32;
+            Ok(())
+        },
+    },
+    Keyword {
+        name: "on-error",
+        args: "{ fastinter | fail-check | sudden-death | mark-down }",
+        doc: "What happens at `error-limit`: check faster, count a failed check (default), one \
+              more failure takes it down, down at once.",
+        example: "server s 192.0.2.1:5672 check observe layer4 on-error mark-down",
+        apply: |d, a| {
+            d.server.on_error = a.choose(
+                "an action",
+                &[
+                    ("fastinter", OnError::Fastinter),
+                    ("fail-check", OnError::FailCheck),
+                    ("sudden-death", OnError::SuddenDeath),
+                    ("mark-down", OnError::MarkDown),
+                ],
+            )?;
+            Ok(())
+        },
+    },
+    Keyword {
+        name: "cookie",
+        args: "<value>",
+        doc: "Persistence value of HTTP cookies; shown in statistics.",
+        example: "server s 192.0.2.1:5672 cookie s1",
+        apply: |d, a| {
+            let word = a.expect("a value")?;
+            d.server.cookie = Some(word.text.clone());
+            Ok(())
+        },
+    },
+    Keyword {
+        name: "tcp-ut",
+        args: "<time>",
+        doc: "How long sent data may stay unacknowledged before the connection is dead.",
+        example: "server s 192.0.2.1:5672 tcp-ut 30s",
+        apply: |d, a| {
+            d.server.tcp_user_timeout = Some(millis(a)?);
+            Ok(())
+        },
+    },
+    Keyword {
+        name: "tfo",
+        args: "",
+        doc: "TCP fast open towards the server.",
+        example: "server s 192.0.2.1:5672 tfo",
+        apply: |d, _| {
+            d.server.fast_open = true;
+            Ok(())
+        },
+    },
+    Keyword {
+        name: "no-tfo",
+        args: "",
+        doc: "Undoes `tfo` of `default-server`.",
+        example: "server s 192.0.2.1:5672 no-tfo",
+        apply: |d, _| {
+            d.server.fast_open = false;
+            Ok(())
+        },
+    },
+    Keyword {
+        name: "agent-check",
+        args: "",
+        doc: "Asks an agent on the server for its state; needs `agent-port`.",
+        example: "server s 192.0.2.1:5672 check agent-check agent-port 9999",
+        apply: |d, _| {
+            agent(d);
+            Ok(())
+        },
+    },
+    Keyword {
+        name: "no-agent-check",
+        args: "",
+        doc: "Undoes `agent-check` of `default-server`.",
+        example: "server s 192.0.2.1:5672 no-agent-check",
+        apply: |d, _| {
+            d.server.check.agent = None;
+            Ok(())
+        },
+    },
+    Keyword {
+        name: "non-stick",
+        args: "",
+        doc: "Never stored in stick tables (there are none here).",
+        example: "server s 192.0.2.1:5672 non-stick",
+        apply: |d, a| {
+            let word = Word {
+                text: "non-stick".to_owned(),
+                span: a.head(),
+            };
+            ignored(d, word, "there are no stick tables");
+            Ok(())
+        },
+    },
+];

@@ -1,0 +1,166 @@
+//! `stats ...`: the statistics page.
+
+use crate::diagnostic::Diagnostic;
+use crate::keyword::{Args, Keyword};
+use crate::lb::draft::Draft;
+use crate::lb::model::{Place, Stats, StatsUser};
+use crate::lb::value::{self, Unit};
+
+/// Any `stats` line but `stats hide-version` and its kin enables the page; all do here.
+fn stats<'d>(d: &'d mut Draft, a: &Args<'_>) -> &'d mut Stats {
+    let span = a.head();
+    d.marks.http_only.push(("stats", span));
+    d.proxy.stats.get_or_insert_with(|| Stats {
+        place: Place(span),
+        ..Stats::default()
+    })
+}
+
+fn auth(d: &mut Draft, a: &mut Args<'_>) -> Result<(), Diagnostic> {
+    let word = a.expect("user:password")?;
+    a.finish()?;
+    let Some((name, password)) = word.text.split_once(':') else {
+        return Err(
+            crate::keyword::wrong(word, "a user and a password").label("expected user:password")
+        );
+    };
+    let user = StatsUser {
+        name: name.to_owned(),
+        password: password.to_owned(),
+    };
+    stats(d, a).auth.push(user);
+    Ok(())
+}
+
+fn rest(a: &mut Args<'_>) -> Option<String> {
+    let words: Vec<_> = a.rest().iter().map(|w| w.text.as_str()).collect();
+    (!words.is_empty()).then(|| words.join(" "))
+}
+
+/// The lines.
+pub static BOTH: &[Keyword<Draft>] = &[
+    Keyword {
+        name: "stats enable",
+        args: "",
+        doc: "The statistics page is served, at `/haproxy?stats` unless `stats uri` differs.",
+        example: "stats enable",
+        apply: |d, a| {
+            a.finish()?;
+            stats(d, a);
+            Ok(())
+        },
+    },
+    Keyword {
+        name: "stats uri",
+        args: "<prefix>",
+        doc: "Where the page is.",
+        example: "stats uri /stats",
+        apply: |d, a| {
+            let uri = a.expect("a path")?.text.clone();
+            a.finish()?;
+            stats(d, a).uri = uri;
+            Ok(())
+        },
+    },
+    Keyword {
+        name: "stats refresh",
+        args: "<time>",
+        doc: "The page renews itself; a bare number counts seconds.",
+        example: "stats refresh 5s",
+        apply: |d, a| {
+            let time = value::take_time(a, "a time", Unit::Seconds)?;
+            a.finish()?;
+            stats(d, a).refresh = (!time.is_zero()).then_some(time);
+            Ok(())
+        },
+    },
+    Keyword {
+        name: "stats auth",
+        args: "<user>:<password>",
+        doc: "Who may see the page; several lines add up.",
+        example: "stats auth admin:secret",
+        apply: auth,
+    },
+    Keyword {
+        name: "stats realm",
+        args: "<text>",
+        doc: "What the browser shows when it asks for the password.",
+        example: "stats realm Statistics",
+        apply: |d, a| {
+            let realm = a.expect("a text")?.text.clone();
+            a.finish()?;
+            stats(d, a).realm = Some(realm);
+            Ok(())
+        },
+    },
+    Keyword {
+        name: "stats scope",
+        args: "{ <name> | . }",
+        doc: "Only this proxy is shown (`.`: this one); several lines add up.",
+        example: "stats scope .",
+        apply: |d, a| {
+            let name = a.expect("a proxy's name or `.`")?.text.clone();
+            a.finish()?;
+            stats(d, a).scope.push(name);
+            Ok(())
+        },
+    },
+    Keyword {
+        name: "stats hide-version",
+        args: "",
+        doc: "The page does not show the version.",
+        example: "stats hide-version",
+        apply: |d, a| {
+            a.finish()?;
+            stats(d, a).hide_version = true;
+            Ok(())
+        },
+    },
+    Keyword {
+        name: "stats show-legends",
+        args: "",
+        doc: "More in the tooltips: algorithm, ids, addresses.",
+        example: "stats show-legends",
+        apply: |d, a| {
+            a.finish()?;
+            stats(d, a).show_legends = true;
+            Ok(())
+        },
+    },
+    Keyword {
+        name: "stats show-modules",
+        args: "",
+        doc: "Columns of modules.",
+        example: "stats show-modules",
+        apply: |d, a| {
+            a.finish()?;
+            stats(d, a).show_modules = true;
+            Ok(())
+        },
+    },
+    Keyword {
+        name: "stats show-node",
+        args: "[<name>]",
+        doc: "Shows this instance's name (the host's without one).",
+        example: "stats show-node lb-a",
+        apply: |d, a| {
+            let name = a.take().map(|w| w.text.clone());
+            a.finish()?;
+            let stats = stats(d, a);
+            stats.show_hostname = name.is_none();
+            stats.show_node = name;
+            Ok(())
+        },
+    },
+    Keyword {
+        name: "stats show-desc",
+        args: "[<text>]",
+        doc: "Shows a description (the one of `global` without a text).",
+        example: "stats show-desc \"message cluster\"",
+        apply: |d, a| {
+            let text = rest(a).unwrap_or_default();
+            stats(d, a).show_desc = Some(text);
+            Ok(())
+        },
+    },
+];
