@@ -59,7 +59,7 @@ pub(super) struct Loader {
     section_word: String,
     /// The latest `defaults`, and all named ones.
     defaults: Option<Box<Draft>>,
-    named_defaults: Vec<Box<Draft>>,
+    named_defaults: Vec<Draft>,
     pub(super) proxies: Vec<Draft>,
     pub(super) userlists: Vec<Userlist>,
 }
@@ -333,7 +333,7 @@ impl Loader {
             .rev()
             .find(|d| d.proxy.name == name.text);
         if let Some(found) = found {
-            return Some(found.clone());
+            return Some(Box::new(found.clone()));
         }
         let names: Vec<_> = self.named_defaults.iter().map(|d| &d.proxy.name).collect();
         let near = suggest::nearest(&name.text, names.iter().map(|n| n.as_str()));
@@ -363,10 +363,10 @@ impl Loader {
             Some(word) if word.text != "from" => (word.text.clone(), 2),
             _ => (String::new(), 1),
         };
-        if let Some(word) = words.get(1).filter(|_| !name.is_empty()) {
-            if let Err(e) = proxy::server::bad_character(word) {
-                self.report.push(e);
-            }
+        if let Some(word) = words.get(1).filter(|_| !name.is_empty())
+            && let Err(e) = proxy::server::bad_character(word)
+        {
+            self.report.push(e);
         }
         let has_from = words.get(at).is_some_and(|w| w.text == "from");
         let base = if has_from {
@@ -401,7 +401,7 @@ impl Loader {
         match std::mem::replace(&mut self.section, Section::None) {
             Section::Proxy(draft) if draft.kind.is_none() => {
                 if !draft.proxy.name.is_empty() {
-                    self.named_defaults.push(draft.clone());
+                    self.named_defaults.push((*draft).clone());
                 }
                 self.defaults = Some(draft);
             }

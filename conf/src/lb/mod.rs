@@ -15,10 +15,12 @@ pub mod format;
 pub mod global;
 pub mod known;
 mod load;
+pub mod messages;
 pub mod model;
 mod post;
 pub mod predicate;
 pub mod proxy;
+mod resolve;
 pub mod sample;
 pub mod userlist;
 pub mod value;
@@ -27,7 +29,9 @@ pub mod words;
 pub use codes::CODES;
 pub use env::Env;
 pub use load::{load, load_str};
+pub use messages::Voice;
 pub use model::*;
+pub use resolve::{ResolveOptions, Resolver, resolve};
 
 /// What `version_atleast()` compares with and statistics show: the version of
 /// HAProxy whose language this is.

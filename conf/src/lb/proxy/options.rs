@@ -44,20 +44,20 @@ fn set_format(d: &mut Draft, a: &Args<'_>, format: SessionFormat) -> Applied {
     if d.negation != Negation::Plain {
         return Err(no_negation(a));
     }
-    if matches!(d.proxy.logging.format, SessionFormat::Custom(_)) {
-        if let Some(first) = d.seen.get("log-format") {
-            d.diagnostics.push(
-                Diagnostic::warning(
-                    "E1103",
-                    a.head(),
-                    format!(
-                        "`{}` overrides the `log-format` of this section",
-                        a.keyword()
-                    ),
-                )
-                .also(*first, "this one has no effect"),
-            );
-        }
+    if matches!(d.proxy.logging.format, SessionFormat::Custom(_))
+        && let Some(first) = d.seen.get("log-format")
+    {
+        d.diagnostics.push(
+            Diagnostic::warning(
+                "E1103",
+                a.head(),
+                format!(
+                    "`{}` overrides the `log-format` of this section",
+                    a.keyword()
+                ),
+            )
+            .also(*first, "this one has no effect"),
+        );
     }
     d.proxy.logging.format = format;
     Ok(())
