@@ -2,12 +2,17 @@
 //!
 //! `core` decides; everything beside it acts.
 
+pub mod access_log;
 pub mod admin;
+pub mod console;
 pub mod core;
 pub mod counters;
+pub mod fork;
 pub mod listener;
+pub mod notify;
 pub mod options;
 pub mod probe;
+pub mod process;
 pub mod state;
 pub mod stats;
 pub mod sys;

@@ -84,7 +84,7 @@ pub enum Dialogue {
     /// Connect, nothing else.
     Connect,
     /// `tcp-check` and `http-check` scripts.
-    Script(Script),
+    Script(Box<Script>),
     /// `option amqp-check`.
     Amqp(Box<Amqp>),
 }
@@ -95,8 +95,8 @@ impl Dialogue {
     pub fn new(kind: &CheckKind, facts: &Facts) -> Option<Dialogue> {
         Some(match kind {
             CheckKind::Connect => Dialogue::Connect,
-            CheckKind::Tcp(steps) => Dialogue::Script(Script::tcp(steps, facts)),
-            CheckKind::Http(steps) => Dialogue::Script(Script::http(steps, facts)),
+            CheckKind::Tcp(steps) => Dialogue::Script(Box::new(Script::tcp(steps, facts))),
+            CheckKind::Http(steps) => Dialogue::Script(Box::new(Script::http(steps, facts))),
             CheckKind::Amqp(settings) => Dialogue::Amqp(Box::new(Amqp::new(settings.clone()))),
             _ => return None,
         })

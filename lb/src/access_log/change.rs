@@ -1,0 +1,180 @@
+//! What a server's change of state is called in the log.
+
+use crate::core::server::{Admin, Change, Operation};
+use crate::state::StateChange;
+use conf::lb::model::{Level, ProxyKind};
+
+/// The line about a change, if there is one.
+pub fn words(change: &StateChange) -> Option<(Level, String)> {
+    let transition = &change.transition;
+    let ((from, before), (to, after)) = (transition.from, transition.to);
+    let who = who(change);
+    if after.in_maintenance() && !before.in_maintenance() {
+        return Some(enters_maintenance(change, &who, from, before));
+    }
+    if before.in_maintenance() && !after.in_maintenance() {
+        let state = if to == Operation::Stopped {
+            "DOWN"
+        } else {
+            "UP"
+        };
+        let mode = if after.in_drain() { "DRAIN" } else { "READY" };
+        let inherited = before.has(Admin::INHERITED_MAINT);
+        let forced = if inherited { "" } else { "forced " };
+        let text = format!("{who} is {state}/{mode} (leaving {forced}maintenance).");
+        return Some((Level::Notice, text));
+    }
+    if after.in_drain() && !before.in_drain() {
+        let text = format!("{who} enters drain state{}{}", via(change), online(change));
+        return Some((Level::Notice, text));
+    }
+    if before.in_drain() && !after.in_drain() {
+        let state = if to == Operation::Stopped {
+            "DOWN"
+        } else {
+            "UP"
+        };
+        return Some((
+            Level::Notice,
+            format!("{who} is {state} (leaving forced drain)."),
+        ));
+    }
+    operation(change, &who, from, to)
+}
+
+fn operation(
+    change: &StateChange,
+    who: &str,
+    from: Operation,
+    to: Operation,
+) -> Option<(Level, String)> {
+    if from == to || (from == Operation::Starting && to == Operation::Running) {
+        return None;
+    }
+    let reason = reason(change);
+    Some(match to {
+        Operation::Stopped => {
+            // it had no new sessions anyway
+            let level = if from == Operation::Stopping {
+                Level::Notice
+            } else {
+                Level::Alert
+            };
+            (level, format!("{who} is DOWN{reason}{}", left(change)))
+        }
+        Operation::Stopping => (
+            Level::Notice,
+            format!("{who} is stopping{reason}{}", online(change)),
+        ),
+        Operation::Starting | Operation::Running => (
+            Level::Notice,
+            format!("{who} is UP{reason}{}", online(change)),
+        ),
+    })
+}
+
+fn enters_maintenance(
+    change: &StateChange,
+    who: &str,
+    from: Operation,
+    before: Admin,
+) -> (Level, String) {
+    let via = via(change);
+    if from == Operation::Stopped {
+        return (
+            Level::Notice,
+            format!("{who} was DOWN and now enters maintenance{via}."),
+        );
+    }
+    let quiet = from == Operation::Stopping || before.in_drain();
+    let level = if quiet { Level::Notice } else { Level::Alert };
+    (
+        level,
+        format!("{who} is going DOWN for maintenance{via}{}", left(change)),
+    )
+}
+
+/// The line about a backend that lost its last server: for the log and for
+/// the terminal.
+pub fn backend_down(change: &StateChange) -> Option<(String, String)> {
+    let kind = match change.backend.conf.kind {
+        ProxyKind::Listen => "proxy",
+        ProxyKind::Frontend => "frontend",
+        ProxyKind::Backend => "backend",
+    };
+    let name = change.backend.name();
+    change.backend_down.then(|| {
+        (
+            format!("{kind} {name} has no server available!"),
+            format!("{kind} '{name}' has no server available!"),
+        )
+    })
+}
+
+fn who(change: &StateChange) -> String {
+    let backup = if change.server.conf.backup {
+        "Backup "
+    } else {
+        ""
+    };
+    format!(
+        "{backup}Server {}/{}",
+        change.backend.name(),
+        change.server.name()
+    )
+}
+
+fn via(change: &StateChange) -> String {
+    let inherited = matches!(
+        change.change,
+        Change::Set(Admin::INHERITED_MAINT | Admin::INHERITED_DRAIN)
+            | Change::Up
+            | Change::Down
+            | Change::Stopping
+    );
+    match &change.server.conf.track {
+        Some(tracked) if inherited => format!(" via {}/{}", tracked.backend, tracked.server),
+        Some(_) | None => String::new(),
+    }
+}
+
+fn reason(change: &StateChange) -> String {
+    if change.server.conf.track.is_some() {
+        return via(change);
+    }
+    match change.reason.as_str() {
+        "" => String::new(),
+        text if text.starts_with([',', ' ']) => text.to_owned(),
+        text => format!(", {text}"),
+    }
+}
+
+fn on_backup(change: &StateChange) -> &'static str {
+    match (change.active, change.backups) {
+        (0, 1..) => " Running on backup.",
+        _ => "",
+    }
+}
+
+fn left(change: &StateChange) -> String {
+    format!(
+        ". {} active and {} backup servers left.{} {} sessions active, {} requeued, {} remaining in queue.",
+        change.active,
+        change.backups,
+        on_backup(change),
+        change.sessions,
+        change.requeued,
+        change.waiting
+    )
+}
+
+fn online(change: &StateChange) -> String {
+    format!(
+        ". {} active and {} backup servers online.{} {} sessions requeued, {} total in queue.",
+        change.active,
+        change.backups,
+        on_backup(change),
+        change.requeued,
+        change.waiting
+    )
+}

@@ -1,0 +1,280 @@
+//! Log lines: of sessions, of servers, of the process.
+//!
+//! The data thread that ends a session formats its line and sends it: over
+//! UDP and unix sockets with a call that never waits, to descriptors by way
+//! of a bounded queue. Whatever a target cannot take at once is counted and
+//! dropped, so that a slow or absent log never delays traffic.
+
+pub mod change;
+pub mod clock;
+mod expression;
+mod header;
+mod line;
+mod sink;
+
+use crate::state::{Cause, Proxy, SessionRecord};
+use arc_swap::ArcSwap;
+use clock::Moment;
+use conf::lb::model::{Config, Level, LogHostname, LogTarget, Logging, SessionFormat};
+use header::Sender;
+use sink::Sink;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+/// The open targets and what their headers say.
+pub struct AccessLog {
+    sinks: ArcSwap<Vec<Arc<Sink>>>,
+    settings: ArcSwap<Settings>,
+    lines: AtomicU64,
+    program: String,
+}
+
+/// What a reload may change.
+#[derive(Debug, Default)]
+struct Settings {
+    targets: Vec<LogTarget>,
+    tag: Option<String>,
+    host: String,
+    send_host: bool,
+    pid: u32,
+}
+
+impl AccessLog {
+    /// Opens the targets of a configuration. `program` is the tag where none
+    /// is set.
+    pub fn open(config: &Config, program: &str) -> Arc<AccessLog> {
+        clock::prepare();
+        let log = AccessLog {
+            sinks: ArcSwap::default(),
+            settings: ArcSwap::default(),
+            lines: AtomicU64::new(0),
+            program: program.to_owned(),
+        };
+        log.apply(config);
+        Arc::new(log)
+    }
+
+    /// Opens what a new configuration names in addition. Targets that it no
+    /// longer names stay open: sessions of generations before still log there.
+    pub fn apply(&self, config: &Config) {
+        let proxies = config
+            .proxies
+            .iter()
+            .flat_map(|proxy| &proxy.logging.targets);
+        let mut sinks: Vec<Arc<Sink>> = self.sinks.load().to_vec();
+        for target in config.global.logs.iter().chain(proxies) {
+            if !sinks.iter().any(|sink| sink.address == target.address) {
+                sinks.push(Arc::new(Sink::open(&target.address)));
+            }
+        }
+        self.sinks.store(Arc::new(sinks));
+        let own = || {
+            let name = nix::unistd::gethostname();
+            name.map_or_else(
+                |_| String::new(),
+                |name| name.to_string_lossy().into_owned(),
+            )
+        };
+        let host = match &config.global.log_send_hostname {
+            Some(LogHostname::Named(name)) => name.clone(),
+            Some(LogHostname::Own) | None => own(),
+        };
+        self.settings.store(Arc::new(Settings {
+            targets: config.global.logs.clone(),
+            tag: config.global.log_tag.clone(),
+            host,
+            send_host: config.global.log_send_hostname.is_some(),
+            pid: std::process::id(),
+        }));
+    }
+
+    /// A session's line, if its proxy wants one.
+    pub fn session(&self, record: &SessionRecord) {
+        let logging = &record.frontend.conf.logging;
+        let Some(level) = level_of(record, logging) else {
+            return;
+        };
+        let settings = self.settings.load();
+        let unique_id = logging.unique_id.as_ref().map(|format| {
+            let mut text = String::new();
+            line::format(&mut text, format, record, &settings.context(0, "", false));
+            text
+        });
+        let counter = record
+            .frontend
+            .front
+            .as_ref()
+            .map_or(0, |f| f.log_counter.fetch_add(1, Relaxed));
+        let unique_id = unique_id.unwrap_or_default();
+        let context = settings.context(
+            counter,
+            &unique_id,
+            record.at_start && logging.as_soon_as_possible,
+        );
+        let mut text = String::with_capacity(256);
+        let failed = is_error(record);
+        match (&logging.error_format, &logging.format) {
+            (Some(format), _) if failed && !record.at_start => {
+                line::format(&mut text, format, record, &context);
+            }
+            (_, SessionFormat::Connect) => line::connect(&mut text, record),
+            (_, SessionFormat::Tcp) => line::tcp(&mut text, record, &context),
+            (_, SessionFormat::Http) => line::http(&mut text, record, &context),
+            (_, SessionFormat::HttpClf) => line::clf(&mut text, record, &context),
+            (_, SessionFormat::Custom(format)) => line::format(&mut text, format, record, &context),
+        }
+        let mut structured = String::new();
+        if let Some(format) = &logging.structured_data {
+            line::format(&mut structured, format, record, &context);
+        }
+        self.send(
+            &logging.targets,
+            logging.tag.as_deref(),
+            level,
+            &structured,
+            &text,
+        );
+    }
+
+    /// A line about a proxy or one of its servers.
+    pub fn proxy(&self, proxy: &Proxy, level: Level, text: &str) {
+        let logging = &proxy.conf.logging;
+        self.send(&logging.targets, logging.tag.as_deref(), level, "", text);
+    }
+
+    /// A line about the process, to the targets of `global`.
+    pub fn process(&self, level: Level, text: &str) {
+        let settings = self.settings.load();
+        self.send(&settings.targets, None, level, "", text);
+    }
+
+    /// Lines that no target could take at once.
+    pub fn dropped(&self) -> u64 {
+        self.sinks.load().iter().map(|sink| sink.dropped()).sum()
+    }
+
+    /// Lines of the ring of this name (`ring@name`), oldest first.
+    pub fn ring(&self, name: &str) -> Option<Vec<String>> {
+        let is = |sink: &Sink| match &sink.address {
+            conf::lb::model::LogAddress::Ring(ring) => ring == name,
+            _ => false,
+        };
+        self.sinks.load().iter().find(|sink| is(sink))?.ring_lines()
+    }
+
+    /// Opens every target anew, for after its reader was moved or restarted.
+    pub fn reopen(&self) {
+        let fresh = self
+            .sinks
+            .load()
+            .iter()
+            .map(|sink| Arc::new(Sink::open(&sink.address)))
+            .collect();
+        self.drain();
+        self.sinks.store(Arc::new(fresh));
+    }
+
+    /// Waits a moment for lines that are still on their way to a descriptor.
+    pub fn drain(&self) {
+        for sink in self.sinks.load().iter() {
+            sink.drain();
+        }
+    }
+
+    fn send(
+        &self,
+        targets: &[LogTarget],
+        tag: Option<&str>,
+        level: Level,
+        structured: &str,
+        text: &str,
+    ) {
+        if targets.is_empty() {
+            return;
+        }
+        let settings = self.settings.load();
+        let tag = tag.or(settings.tag.as_deref()).unwrap_or(&self.program);
+        let sender = Sender {
+            tag,
+            pid: settings.pid,
+            host: &settings.host,
+            send_host: settings.send_host,
+        };
+        let now = Moment::now();
+        let sinks = self.sinks.load();
+        let number = self.lines.fetch_add(1, Relaxed);
+        for target in targets.iter().filter(|target| level <= target.max_level) {
+            if !sampled(target, number) {
+                continue;
+            }
+            if let Some(sink) = sinks.iter().find(|sink| sink.address == target.address) {
+                sink.send(header::line(target, level, &sender, structured, text, now));
+            }
+        }
+    }
+}
+
+impl Settings {
+    fn context<'a>(
+        &'a self,
+        log_counter: u32,
+        unique_id: &'a str,
+        so_far: bool,
+    ) -> line::Context<'a> {
+        line::Context {
+            host: &self.host,
+            pid: self.pid,
+            log_counter,
+            unique_id,
+            so_far,
+        }
+    }
+}
+
+/// Whether the `number`th line belongs to a target's sample.
+fn sampled(target: &LogTarget, number: u64) -> bool {
+    let Some(sample) = &target.sample else {
+        return true;
+    };
+    let place = (number % u64::from(sample.size.max(1))) as u32 + 1;
+    sample
+        .ranges
+        .iter()
+        .any(|&(first, last)| (first..=last).contains(&place))
+}
+
+/// Something went wrong, in the sense of `log-separate-errors`.
+fn is_error(record: &SessionRecord) -> bool {
+    let failed = !matches!(record.end.cause, Cause::Normal | Cause::Local);
+    let bad_answer = record
+        .http
+        .as_ref()
+        .and_then(|http| http.status)
+        .is_some_and(|s| s >= 500);
+    failed || record.redispatched || record.retries > 0 || bad_answer
+}
+
+/// The level of a session's line; nothing when there is to be none.
+fn level_of(record: &SessionRecord, logging: &Logging) -> Option<Level> {
+    let connect_only = logging.format == SessionFormat::Connect;
+    if record.at_start != (connect_only || logging.as_soon_as_possible)
+        || logging.targets.is_empty()
+    {
+        return None;
+    }
+    let failed = is_error(record);
+    if !record.at_start && logging.dont_log_null && record.bytes_in == 0 {
+        return None;
+    }
+    if logging.dont_log_normal && !failed {
+        return None;
+    }
+    match record.level {
+        Some(level) => level,
+        None if failed && logging.separate_errors => Some(Level::Err),
+        None => Some(Level::Info),
+    }
+}
+
+#[cfg(test)]
+mod tests;
