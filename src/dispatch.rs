@@ -32,6 +32,11 @@ static COMMANDS: &[Command] = &[
         about: "talk to a broker node, in rabbitmqctl's words",
         run: broker::ctl,
     },
+    Command {
+        word: "up",
+        about: "the whole picture on one machine: proxies, virtual address, brokers",
+        run: crate::up::command,
+    },
 ];
 
 /// Names of links under which the binary acts as another program.

@@ -1,0 +1,146 @@
+//! The way from localhost into the laboratory: the outer half listens on TCP in
+//! the caller's namespace and passes each connection through a unix socket to
+//! the inner half, which connects to an address inside. Nothing of the host's
+//! own addresses, routes or filters is touched.
+
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, copy_bidirectional};
+use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
+
+/// Connections that one listener carries at a time; more wait in the backlog.
+const MAX_CONNECTIONS: usize = 4096;
+
+/// The inner half: serves `path` until the agent ends. The first line of each
+/// connection is the address to connect to.
+pub async fn inside(path: PathBuf) -> io::Result<()> {
+    let _ = std::fs::remove_file(&path);
+    let listener = UnixListener::bind(&path)?;
+    tokio::task::spawn_local(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            tokio::task::spawn_local(async move {
+                let _ = inner(stream).await;
+            });
+        }
+    });
+    Ok(())
+}
+
+async fn inner(stream: UnixStream) -> io::Result<()> {
+    let mut stream = BufReader::new(stream);
+    let mut line = String::new();
+    stream.read_line(&mut line).await?;
+    let to: SocketAddr = line.trim().parse().map_err(io::Error::other)?;
+    let limit = Duration::from_secs(5);
+    let mut target = tokio::time::timeout(limit, TcpStream::connect(to)).await??;
+    target.set_nodelay(true)?;
+    copy_bidirectional(&mut stream, &mut target).await?;
+    Ok(())
+}
+
+/// A connection to `to` as a process in the laboratory would have it.
+pub async fn connect(gate: &Path, to: SocketAddr) -> io::Result<UnixStream> {
+    let mut stream = UnixStream::connect(gate).await?;
+    stream.write_all(format!("{to}\n").as_bytes()).await?;
+    Ok(stream)
+}
+
+/// A port of localhost that leads to an address inside.
+pub struct Door {
+    /// The port that listens.
+    pub port: u16,
+    listener: TcpListener,
+    to: SocketAddr,
+}
+
+impl Door {
+    /// Takes a port on 127.0.0.1; a taken one is an error that names its owner
+    /// and a free port.
+    pub async fn open(option: &str, port: u16, to: SocketAddr) -> Result<Door, String> {
+        let at = |port| SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+        match TcpListener::bind(at(port)).await {
+            Ok(listener) => {
+                let port = listener.local_addr().map_or(port, |a| a.port());
+                Ok(Door { port, listener, to })
+            }
+            Err(error) => {
+                let free = TcpListener::bind(at(0)).await.and_then(|l| l.local_addr());
+                let free = free.map_or(0, |a| a.port());
+                Err(format!(
+                    "port {port} on localhost is not free ({error}){}; take another: {option} {free}",
+                    owner(port)
+                ))
+            }
+        }
+    }
+
+    /// Passes connections on until the runtime ends.
+    pub fn serve(self, gate: PathBuf) {
+        let room = std::sync::Arc::new(tokio::sync::Semaphore::new(MAX_CONNECTIONS));
+        tokio::spawn(async move {
+            loop {
+                let Ok(place) = room.clone().acquire_owned().await else {
+                    return;
+                };
+                let Ok((mut client, _)) = self.listener.accept().await else {
+                    tokio::time::sleep(Duration::from_millis(50)).await;
+                    continue;
+                };
+                let (gate, to) = (gate.clone(), self.to);
+                tokio::spawn(async move {
+                    let _ = client.set_nodelay(true);
+                    if let Ok(mut inside) = connect(&gate, to).await {
+                        let _ = copy_bidirectional(&mut client, &mut inside).await;
+                    }
+                    drop(place);
+                });
+            }
+        });
+    }
+}
+
+/// `, held by NAME (pid N)` of the process that listens on a port, if it can be seen.
+fn owner(port: u16) -> String {
+    let inode = ["/proc/net/tcp", "/proc/net/tcp6"]
+        .iter()
+        .find_map(|table| listening_inode(table, port));
+    let Some(inode) = inode else {
+        return String::new();
+    };
+    let wanted = format!("socket:[{inode}]");
+    let Ok(entries) = std::fs::read_dir("/proc") else {
+        return String::new();
+    };
+    for entry in entries.flatten() {
+        let Some(pid) = entry
+            .file_name()
+            .to_str()
+            .and_then(|n| n.parse::<u32>().ok())
+        else {
+            continue;
+        };
+        let Ok(files) = std::fs::read_dir(entry.path().join("fd")) else {
+            continue;
+        };
+        let holds = |file: std::fs::DirEntry| {
+            std::fs::read_link(file.path()).is_ok_and(|to| to.as_os_str() == wanted.as_str())
+        };
+        if files.flatten().any(holds) {
+            let name = std::fs::read_to_string(entry.path().join("comm")).unwrap_or_default();
+            return format!(", held by {} (pid {pid})", name.trim());
+        }
+    }
+    ", held by another user's process".to_owned()
+}
+
+fn listening_inode(table: &str, port: u16) -> Option<String> {
+    let text = std::fs::read_to_string(table).ok()?;
+    let suffix = format!(":{port:04X}");
+    text.lines().skip(1).find_map(|line| {
+        let fields: Vec<_> = line.split_whitespace().collect();
+        let listens = fields.get(1)?.ends_with(&suffix) && *fields.get(3)? == "0A";
+        listens.then(|| fields.get(9).map(|inode| (*inode).to_owned()))?
+    })
+}

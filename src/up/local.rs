@@ -1,0 +1,143 @@
+//! `--no-vip`: one balancer and one broker on loopback, without namespaces.
+
+use super::options::Options;
+use super::state::StateDir;
+use std::path::Path;
+use std::process::{ExitCode, Stdio};
+use std::time::{Duration, Instant};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::process::{Child, Command};
+
+/// Runs until a signal, the end of `--for`, or the end of a daemon.
+pub async fn run(options: &Options, dir: &Path) -> Result<ExitCode, String> {
+    if options.traffic || !options.at.is_empty() {
+        return Err("--traffic and --at need the virtual address; leave --no-vip out".to_owned());
+    }
+    let mut state = StateDir::take(dir)?;
+    let started = Instant::now();
+    let file = |name: &str| dir.join(name).display().to_string();
+    let broker_port = free_port().await?;
+    let text = format!(
+        "# Written by `evenkeel up --no-vip`.\nglobal\n    log stdout format raw local0 info\n    \
+         stats socket {} mode 600 level admin\n\ndefaults\n    log global\n    mode tcp\n    \
+         option tcplog\n    option redispatch\n    timeout connect 2s\n    timeout client 120s\n    \
+         timeout server 120s\n\nlisten amqp\n    bind 127.0.0.1:{}\n    option amqp-check\n    \
+         server n1 127.0.0.1:{broker_port} check inter 500\n\nlisten monitor\n    \
+         bind 127.0.0.1:{}\n    mode http\n    stats enable\n    stats uri /stats\n    stats refresh 5s\n",
+        file("lb.sock"),
+        options.amqp_port,
+        options.stats_port,
+    );
+    std::fs::write(dir.join("haproxy.cfg"), text).map_err(|e| e.to_string())?;
+    let listen = format!("127.0.0.1:{broker_port}");
+    let management = format!("127.0.0.1:{}", options.management_port);
+    let (data, run_dir, config) = (file("data"), file("run"), file("haproxy.cfg"));
+    let broker = [
+        "broker",
+        "--data-dir",
+        &data,
+        "--run-dir",
+        &run_dir,
+        "--listen",
+        &listen,
+        "--management",
+        &management,
+    ];
+    let balancer = ["lb", "-db", "-f", &config, "--run-dir", &run_dir];
+    let mut children = [start(dir, "broker", &broker)?, start(dir, "lb", &balancer)?];
+    if let Err(reason) = ready(options.amqp_port, &mut children).await {
+        state.keep();
+        return Err(format!("{reason}; the logs are in {}", dir.display()));
+    }
+    println!(
+        "ready after {:.1} s: amqp://guest:guest@localhost:{}, http://localhost:{}/stats, \
+         http://localhost:{}",
+        started.elapsed().as_secs_f64(),
+        options.amqp_port,
+        options.stats_port,
+        options.management_port
+    );
+    wait(options, &mut children).await?;
+    for child in &mut children {
+        stop(child).await;
+    }
+    println!("ended after {:.1} s", started.elapsed().as_secs_f64());
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn free_port() -> Result<u16, String> {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0")
+        .await
+        .map_err(|e| format!("no free port on loopback: {e}"))?;
+    listener
+        .local_addr()
+        .map(|a| a.port())
+        .map_err(|e| e.to_string())
+}
+
+fn start(dir: &Path, name: &str, args: &[&str]) -> Result<Child, String> {
+    let log = std::fs::File::create(dir.join(format!("{name}.log"))).map_err(|e| e.to_string())?;
+    let copy = log.try_clone().map_err(|e| e.to_string())?;
+    Command::new(std::env::current_exe().map_err(|e| e.to_string())?)
+        .args(args)
+        .stdin(Stdio::null())
+        .stdout(log)
+        .stderr(copy)
+        .kill_on_drop(true)
+        .process_group(0)
+        .spawn()
+        .map_err(|e| format!("cannot start {name}: {e}"))
+}
+
+async fn ready(port: u16, children: &mut [Child]) -> Result<(), String> {
+    let end = Instant::now() + Duration::from_secs(20);
+    while Instant::now() < end {
+        for child in &mut *children {
+            if let Ok(Some(status)) = child.try_wait() {
+                return Err(format!("a daemon ended before it was ready ({status})"));
+            }
+        }
+        let try_it = async {
+            let mut stream = TcpStream::connect(("127.0.0.1", port)).await.ok()?;
+            stream.write_all(b"AMQP\x00\x00\x09\x01").await.ok()?;
+            let mut first = [0u8; 1];
+            stream.read_exact(&mut first).await.ok()?;
+            (first[0] == 1).then_some(())
+        };
+        let limit = Duration::from_secs(1);
+        if matches!(tokio::time::timeout(limit, try_it).await, Ok(Some(()))) {
+            return Ok(());
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    Err(format!("localhost:{port} does not answer AMQP"))
+}
+
+async fn wait(options: &Options, children: &mut [Child; 2]) -> Result<(), String> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(|e| e.to_string())?;
+    let mut terminate = signal(SignalKind::terminate()).map_err(|e| e.to_string())?;
+    let limit = options.run_for.unwrap_or(Duration::from_secs(86_400 * 365));
+    let [broker, balancer] = children;
+    tokio::select! {
+        _ = interrupt.recv() => Ok(()),
+        _ = terminate.recv() => Ok(()),
+        () = tokio::time::sleep(limit) => Ok(()),
+        status = broker.wait() => Err(format!("the broker ended by itself: {status:?}")),
+        status = balancer.wait() => Err(format!("the balancer ended by itself: {status:?}")),
+    }
+}
+
+async fn stop(child: &mut Child) {
+    if let Some(pid) = child.id() {
+        let pid = nix::unistd::Pid::from_raw(pid as i32);
+        let _ = nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGTERM);
+    }
+    if tokio::time::timeout(Duration::from_secs(5), child.wait())
+        .await
+        .is_err()
+    {
+        let _ = child.kill().await;
+    }
+}

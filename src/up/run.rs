@@ -1,0 +1,713 @@
+//! One `up` from start to end.
+
+use super::action::{self, Action};
+use super::gate::Door;
+use super::lab::{End, Lab};
+use super::options::Options;
+use super::order::Order;
+use super::plan::{Host, Plan, Role, VIP};
+use super::state::{self, StateDir};
+use super::traffic::{self, Ledger};
+use super::view::{Event, View};
+use super::watch::{self, Status};
+use super::{local, rabbit, space};
+use nix::sys::signal::Signal;
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
+use tokio::net::{UnixListener, UnixStream};
+use tokio::sync::{mpsc, oneshot, watch as signal};
+
+/// Exit status when it could not start.
+const COULD_NOT_START: u8 = 2;
+/// Exit status when the ledger is broken.
+const LEDGER_BROKEN: u8 = 1;
+
+/// A request by a key, by `--at`, or from another shell, and where its answer goes.
+pub struct Request {
+    /// What to do.
+    pub words: Vec<String>,
+    /// Where the answer goes.
+    pub answer: oneshot::Sender<String>,
+}
+
+/// `evenkeel up` with these options.
+pub fn command(options: Options) -> ExitCode {
+    let dir = options
+        .state_dir
+        .clone()
+        .unwrap_or_else(state::default_path);
+    if let Some(words) = &options.action {
+        return action::ask(&dir, words);
+    }
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build();
+    let result = match runtime {
+        Ok(runtime) => {
+            let set = tokio::task::LocalSet::new();
+            let result = set.block_on(&runtime, whole(options, dir));
+            drop(set);
+            runtime.shutdown_timeout(Duration::from_millis(100));
+            result
+        }
+        Err(error) => Err(error.to_string()),
+    };
+    result.unwrap_or_else(|reason| {
+        eprintln!("evenkeel up: {reason}");
+        ExitCode::from(COULD_NOT_START)
+    })
+}
+
+async fn whole(options: Options, dir: PathBuf) -> Result<ExitCode, String> {
+    if options.no_vip {
+        return local::run(&options, &dir).await;
+    }
+    prerequisites(&options)?;
+    let mut state = StateDir::take(&dir)?;
+    let plan = Plan::new(&options, &dir);
+    let doors = doors(&options, &plan).await?;
+    plan.write()
+        .map_err(|e| format!("cannot write to {}: {e}", dir.display()))?;
+    let (lab, ends) = Lab::start(&plan.gate)
+        .await
+        .map_err(|e| format!("cannot make the network namespaces: {e}"))?;
+    let mut up = Up {
+        options,
+        plan,
+        lab: Rc::new(lab),
+        ends,
+        running: HashMap::new(),
+        expected: Vec::new(),
+        events: Vec::new(),
+        started: Instant::now(),
+        programs: HashMap::new(),
+    };
+    match up.start().await {
+        Ok(()) => up.serve(doors).await,
+        Err(reason) => {
+            state.keep();
+            let logs = up.last_lines();
+            Err(format!("{reason}{logs}\nthe logs are in {}", dir.display()))
+        }
+    }
+}
+
+fn prerequisites(options: &Options) -> Result<(), String> {
+    let root = nix::unistd::geteuid().is_root();
+    let needs_root = [
+        (options.with_rabbitmq, "--with-rabbitmq"),
+        (options.peers, "--peers"),
+    ];
+    for (wanted, option) in needs_root {
+        if wanted && !root {
+            return Err(format!("{option} needs root: sudo evenkeel up {option}"));
+        }
+    }
+    if options.with_rabbitmq {
+        rabbit::installed()?;
+    }
+    if options.peers {
+        for program in ["/usr/sbin/haproxy", "/usr/sbin/keepalived"] {
+            if !std::path::Path::new(program).exists() {
+                return Err(format!(
+                    "{program} is missing: apt-get install --no-install-recommends haproxy keepalived"
+                ));
+            }
+        }
+    }
+    space::possible()?;
+    if !root {
+        println!("note: without root, uid, gid and script_user lines have no effect");
+    }
+    Ok(())
+}
+
+async fn doors(options: &Options, plan: &Plan) -> Result<Vec<Door>, String> {
+    let wanted = [
+        ("--amqp-port", options.amqp_port, 5672),
+        ("--stats-port", options.stats_port, 8100),
+        ("--management-port", options.management_port, 15672),
+    ];
+    let mut doors = Vec::new();
+    let mut problems = Vec::new();
+    for (option, port, inside) in wanted {
+        match Door::open(option, port, plan.at_vip(inside)).await {
+            Ok(door) => doors.push(door),
+            Err(problem) => problems.push(problem),
+        }
+    }
+    if problems.is_empty() {
+        return Ok(doors);
+    }
+    Err(problems.join("\nevenkeel up: "))
+}
+
+/// The running picture.
+pub struct Up {
+    options: Options,
+    plan: Plan,
+    lab: Rc<Lab>,
+    ends: mpsc::Receiver<End>,
+    running: HashMap<(String, String), bool>,
+    expected: Vec<(String, String)>,
+    events: Vec<Event>,
+    started: Instant,
+    programs: HashMap<String, Vec<(String, Order)>>,
+}
+
+impl Up {
+    async fn order(&self, order: Order) -> Result<String, String> {
+        self.lab.order(order).await
+    }
+
+    async fn start(&mut self) -> Result<(), String> {
+        let hosts: Vec<Host> = self.plan.hosts().cloned().collect();
+        for host in &hosts {
+            let order = Order::Host {
+                name: host.name.clone(),
+                address: host.cidr(),
+            };
+            let made = self.order(order).await;
+            made.map_err(|e| format!("cannot make host {}: {e}", host.name))?;
+        }
+        if self.options.with_rabbitmq {
+            rabbit::prepare(&self.plan, &self.lab).await?;
+        }
+        for host in &hosts {
+            let orders = self.orders(host)?;
+            self.programs.insert(host.name.clone(), orders);
+            self.start_host(&host.name).await?;
+        }
+        if self.options.with_rabbitmq {
+            rabbit::join(&self.plan, &self.lab, &mut self.ends).await?;
+        }
+        let limit = Duration::from_secs(if self.options.with_rabbitmq { 120 } else { 30 });
+        self.wait_ready(limit).await
+    }
+
+    /// What runs on a host.
+    fn orders(&self, host: &Host) -> Result<Vec<(String, Order)>, String> {
+        let own = std::env::current_exe().map_err(|e| e.to_string())?;
+        let own = own.display().to_string();
+        let run = host.file("run");
+        let start = |name: &str, argv: Vec<String>, env: Vec<(String, String)>| {
+            let order = Order::Start {
+                host: host.name.clone(),
+                name: name.to_owned(),
+                argv,
+                env,
+                log: host.file(&format!("{name}.log")),
+            };
+            (name.to_owned(), order)
+        };
+        let words = |list: &[&str]| list.iter().map(|w| (*w).to_owned()).collect::<Vec<_>>();
+        let balancer = host.file("haproxy.cfg");
+        let vrrp = host.file("keepalived.conf");
+        Ok(match host.role {
+            Role::Client => Vec::new(),
+            Role::Proxy if self.options.peers => {
+                let pids = [host.file("k.pid"), host.file("kv.pid")];
+                vec![
+                    start(
+                        "lb",
+                        words(&["/usr/sbin/haproxy", "-db", "-f", &balancer]),
+                        vec![],
+                    ),
+                    start(
+                        "vip",
+                        words(&[
+                            "/usr/sbin/keepalived",
+                            "-n",
+                            "-l",
+                            "-P",
+                            "-f",
+                            &vrrp,
+                            "-p",
+                            &pids[0],
+                            "-r",
+                            &pids[1],
+                        ]),
+                        vec![],
+                    ),
+                ]
+            }
+            Role::Proxy => vec![
+                start(
+                    "lb",
+                    words(&[&own, "lb", "-db", "-f", &balancer, "--run-dir", &run]),
+                    vec![],
+                ),
+                start(
+                    "vip",
+                    words(&[&own, "vip", "-n", "-l", "-f", &vrrp, "--run-dir", &run]),
+                    vec![],
+                ),
+            ],
+            Role::Broker => {
+                let file = host.file("broker.toml");
+                let data = host.file("data");
+                let argv = words(&[
+                    &own,
+                    "broker",
+                    "--config",
+                    &file,
+                    "--data-dir",
+                    &data,
+                    "--run-dir",
+                    &run,
+                    "--listen",
+                    "0.0.0.0:5672",
+                    "--management",
+                    "0.0.0.0:15672",
+                ]);
+                vec![start("broker", argv, vec![])]
+            }
+            Role::Rabbit => vec![start("broker", rabbit::argv(), rabbit::env(host))],
+        })
+    }
+
+    async fn start_host(&mut self, host: &str) -> Result<(), String> {
+        let orders = self.programs.get(host).cloned().unwrap_or_default();
+        for (name, order) in orders {
+            let key = (host.to_owned(), name);
+            if self.running.get(&key) == Some(&true) {
+                continue;
+            }
+            let started = self.lab.order(order).await;
+            started.map_err(|e| format!("cannot start {} on host {host}: {e}", key.1))?;
+            self.running.insert(key, true);
+        }
+        Ok(())
+    }
+
+    /// Until the virtual address answers AMQP; fails when a daemon ends before.
+    async fn wait_ready(&mut self, limit: Duration) -> Result<(), String> {
+        let end = Instant::now() + limit;
+        loop {
+            while let Ok((host, name, how)) = self.ends.try_recv() {
+                return Err(format!(
+                    "{name} on host {host} ended with {how} before it was ready"
+                ));
+            }
+            if answers_amqp(&self.plan).await {
+                return Ok(());
+            }
+            if Instant::now() > end {
+                return Err(format!(
+                    "the virtual address {VIP}:5672 does not answer AMQP after {limit:?}"
+                ));
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+
+    /// The last lines of the logs, for a failed start.
+    fn last_lines(&self) -> String {
+        let mut out = String::new();
+        for host in self.plan.hosts() {
+            for name in ["lb", "vip", "broker"] {
+                let text = std::fs::read_to_string(host.file(&format!("{name}.log")));
+                let text = text.unwrap_or_default();
+                let lines: Vec<_> = text.lines().rev().take(5).collect();
+                for line in lines.iter().rev() {
+                    out.push_str(&format!("\n  {}/{name}: {line}", host.name));
+                }
+            }
+        }
+        out
+    }
+
+    fn say(&mut self, view: &mut View, text: impl Into<String>) {
+        let event = Event {
+            at: self.started.elapsed(),
+            text: text.into(),
+        };
+        view.event(&event);
+        self.events.push(event);
+        if self.events.len() > 10_000 {
+            self.events.drain(..5_000);
+        }
+    }
+
+    /// The picture until its end; the exit status.
+    async fn serve(&mut self, doors: Vec<Door>) -> Result<ExitCode, String> {
+        let ports: Vec<u16> = doors.iter().map(|d| d.port).collect();
+        for door in doors {
+            door.serve(self.plan.gate.clone());
+        }
+        let (requests, mut asked) = mpsc::channel(16);
+        let mut view = View::open(self.options.plain, &requests)?;
+        let ready = self.started.elapsed();
+        view.ready(&ports, ready, &self.plan);
+        self.say(
+            &mut view,
+            format!("ready after {:.1} s", ready.as_secs_f64()),
+        );
+        self.listen(requests.clone())?;
+        self.timetable(&requests)?;
+        let ledger = self
+            .options
+            .traffic
+            .then(|| Rc::new(RefCell::new(Ledger::new())));
+        let (stop, stopped) = signal::channel(false);
+        let mut traffic = ledger.as_ref().map(|ledger| {
+            let target = traffic::Target {
+                gate: self.plan.gate.clone(),
+                address: self.plan.at_vip(5672),
+                rate: self.options.rate,
+            };
+            tokio::task::spawn_local(traffic::run(target, ledger.clone(), stopped))
+        });
+        let deadline = self.options.run_for.map(|time| Instant::now() + time);
+        self.watch(&mut view, &mut asked, deadline, ledger.as_ref())
+            .await?;
+        let _ = stop.send(true);
+        if let (Some(ledger), Some(traffic)) = (&ledger, &mut traffic) {
+            ledger.borrow_mut().stop_clocks();
+            let _ = tokio::time::timeout(Duration::from_secs(25), traffic).await;
+        }
+        view.close();
+        Ok(self.summary(ledger.map(|l| l.borrow().balance())))
+    }
+
+    async fn watch(
+        &mut self,
+        view: &mut View,
+        asked: &mut mpsc::Receiver<Request>,
+        deadline: Option<Instant>,
+        ledger: Option<&Rc<RefCell<Ledger>>>,
+    ) -> Result<(), String> {
+        let mut interrupt =
+            tokio::signal::unix::signal(tokio::signal::unix::SignalKind::interrupt())
+                .map_err(|e| e.to_string())?;
+        let mut terminate =
+            tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())
+                .map_err(|e| e.to_string())?;
+        let mut looks = looks(self.lab.clone(), self.plan.clone());
+        let mut status = Status::default();
+        let far = Instant::now() + Duration::from_secs(86_400 * 365);
+        let deadline = tokio::time::Instant::from_std(deadline.unwrap_or(far));
+        let mut redraw = tokio::time::interval(Duration::from_millis(250));
+        loop {
+            tokio::select! {
+                _ = interrupt.recv() => return Ok(()),
+                _ = terminate.recv() => return Ok(()),
+                () = tokio::time::sleep_until(deadline) => return Ok(()),
+                Some((host, name, how)) = self.ends.recv() => self.ended(view, host, name, &how),
+                Some(request) = asked.recv() => {
+                    if self.asked(view, request, &status, ledger).await {
+                        return Ok(());
+                    }
+                }
+                Some(new) = looks.recv() => {
+                    self.compare(view, &status, &new);
+                    status = new;
+                }
+                _ = redraw.tick() => {
+                    let balance = ledger.map(|l| l.borrow().balance());
+                    view.draw(&status, balance.as_ref(), self.started.elapsed());
+                }
+            }
+        }
+    }
+
+    fn ended(&mut self, view: &mut View, host: String, name: String, how: &str) {
+        let key = (host, name);
+        self.running.insert(key.clone(), false);
+        let (host, name) = &key;
+        if let Some(at) = self.expected.iter().position(|e| *e == key) {
+            self.expected.swap_remove(at);
+            self.say(
+                view,
+                format!("{name} on {} ended ({how})", host.to_uppercase()),
+            );
+        } else {
+            self.say(
+                view,
+                format!("{name} on {} ended by itself ({how})", host.to_uppercase()),
+            );
+        }
+    }
+
+    /// Tells what changed between two looks.
+    fn compare(&mut self, view: &mut View, old: &Status, new: &Status) {
+        let names = |s: &Status| {
+            let list = s.masters().join(" and ").to_uppercase();
+            if list.is_empty() {
+                "nobody".to_owned()
+            } else {
+                list
+            }
+        };
+        if old.masters() != new.masters() {
+            let text = format!("{VIP} is held by {} (before: {})", names(new), names(old));
+            self.say(view, text);
+        }
+        for (before, after) in old.brokers.iter().zip(&new.brokers) {
+            if before.up != after.up {
+                let word = if after.up {
+                    "answers"
+                } else {
+                    "does not answer"
+                };
+                self.say(view, format!("broker {} {word}", after.name.to_uppercase()));
+            }
+        }
+        for (before, after) in old.proxies.iter().zip(&new.proxies) {
+            for (was, is) in before.servers.iter().zip(&after.servers) {
+                if was.status != is.status {
+                    let (proxy, server) = (after.name.to_uppercase(), is.name.to_uppercase());
+                    let text = format!("{proxy} sees {server} {} ({})", is.status, is.check);
+                    self.say(view, text);
+                }
+            }
+        }
+    }
+
+    /// Answers a request; true when it asks for the end.
+    async fn asked(
+        &mut self,
+        view: &mut View,
+        request: Request,
+        status: &Status,
+        ledger: Option<&Rc<RefCell<Ledger>>>,
+    ) -> bool {
+        let plan = self.plan.clone();
+        let known = |name: &str| {
+            let numbered = format!("n{name}");
+            plan.host(name)
+                .or_else(|| plan.host(&numbered))
+                .map(|h| h.name.clone())
+        };
+        let action = match action::parse(&request.words, known) {
+            Ok(action) => action,
+            Err(reason) => {
+                let _ = request.answer.send(format!("error: {reason}\n"));
+                return false;
+            }
+        };
+        if action == Action::Status {
+            let balance = ledger.map(|l| l.borrow().balance());
+            let text = super::view::status_text(status, balance.as_ref());
+            let _ = request.answer.send(text);
+            return false;
+        }
+        if action != Action::Quit {
+            self.say(view, format!("action: {}", request.words.join(" ")));
+        }
+        let answer = match self.perform(&action, status).await {
+            Ok(()) => "done\n".to_owned(),
+            Err(reason) => format!("error: {reason}\n"),
+        };
+        if answer.starts_with("error") {
+            self.say(view, answer.trim().to_owned());
+        }
+        let _ = request.answer.send(answer);
+        action == Action::Quit
+    }
+
+    async fn perform(&mut self, action: &Action, status: &Status) -> Result<(), String> {
+        match action {
+            Action::KillProxy(host) => {
+                self.cut(host, true).await?;
+                self.signal(host, None, Signal::SIGKILL).await
+            }
+            Action::KillBalancer(host) => self.signal(host, Some("lb"), Signal::SIGKILL).await,
+            Action::KillVip(host) => self.signal(host, Some("vip"), Signal::SIGKILL).await,
+            Action::HangVip(host) => self.signal(host, Some("vip"), Signal::SIGSTOP).await,
+            Action::KillNode(host) => self.signal(host, None, Signal::SIGKILL).await,
+            Action::StopNode(host) => self.signal(host, None, Signal::SIGTERM).await,
+            Action::Hang(host) => self.signal(host, None, Signal::SIGSTOP).await,
+            Action::Cut(host) => self.cut(host, true).await,
+            Action::Heal(None) => {
+                let names: Vec<_> = self.plan.hosts().map(|h| h.name.clone()).collect();
+                for name in names {
+                    self.heal(&name).await?;
+                }
+                Ok(())
+            }
+            Action::Heal(Some(host)) => self.heal(host).await,
+            Action::Demote(host) => self.demote(host.as_deref(), status).await,
+            Action::Reload(host) => self.reload(host.as_deref()).await,
+            Action::Status | Action::Quit => Ok(()),
+        }
+    }
+
+    async fn signal(
+        &mut self,
+        host: &str,
+        only: Option<&str>,
+        signal: Signal,
+    ) -> Result<(), String> {
+        let programs: Vec<String> = self
+            .running
+            .iter()
+            .filter(|((h, name), up)| h == host && **up && only.is_none_or(|o| o == name))
+            .map(|((_, name), _)| name.clone())
+            .collect();
+        if programs.is_empty() {
+            return Err(format!(
+                "nothing of that runs on host {}",
+                host.to_uppercase()
+            ));
+        }
+        for name in programs {
+            if matches!(signal, Signal::SIGKILL | Signal::SIGTERM) {
+                self.expected.push((host.to_owned(), name.clone()));
+            }
+            let order = Order::Signal {
+                host: host.to_owned(),
+                name,
+                signal: signal as i32,
+                tree: signal != Signal::SIGTERM
+                    && signal != Signal::SIGHUP
+                    && signal != Signal::SIGUSR2,
+            };
+            self.order(order).await?;
+        }
+        Ok(())
+    }
+
+    async fn cut(&self, host: &str, cut: bool) -> Result<(), String> {
+        let host = host.to_owned();
+        self.order(Order::Cut { host, cut }).await.map(|_| ())
+    }
+
+    async fn heal(&mut self, host: &str) -> Result<(), String> {
+        self.cut(host, false).await?;
+        if self.running.iter().any(|((h, _), up)| h == host && *up) {
+            self.signal(host, None, Signal::SIGCONT).await?;
+        }
+        self.start_host(host).await
+    }
+
+    async fn demote(&mut self, host: Option<&str>, status: &Status) -> Result<(), String> {
+        let masters = status.masters();
+        let name = host
+            .or(masters.first().copied())
+            .ok_or("nobody is master")?
+            .to_owned();
+        let host = self.plan.host(&name).ok_or("no such host")?;
+        let own = std::env::current_exe().map_err(|e| e.to_string())?;
+        let argv = [
+            own.to_string_lossy().as_ref(),
+            "vip",
+            "demote",
+            "--run-dir",
+            &host.file("run"),
+        ]
+        .map(str::to_owned);
+        let order = Order::Start {
+            host: name.clone(),
+            name: "demote".to_owned(),
+            argv: argv.to_vec(),
+            env: Vec::new(),
+            log: host.file("demote.log"),
+        };
+        self.expected.push((name, "demote".to_owned()));
+        self.order(order).await.map(|_| ())
+    }
+
+    async fn reload(&mut self, host: Option<&str>) -> Result<(), String> {
+        let all: Vec<String> = self.plan.proxies.iter().map(|h| h.name.clone()).collect();
+        let hosts = host.map_or(all, |h| vec![h.to_owned()]);
+        for host in hosts {
+            self.signal(&host, Some("lb"), Signal::SIGUSR2).await?;
+            self.signal(&host, Some("vip"), Signal::SIGHUP).await?;
+        }
+        Ok(())
+    }
+
+    /// Requests from other shells.
+    fn listen(&self, requests: mpsc::Sender<Request>) -> Result<(), String> {
+        let path = self.plan.gate.with_file_name("up.sock");
+        let listener = UnixListener::bind(&path).map_err(|e| format!("{}: {e}", path.display()))?;
+        tokio::task::spawn_local(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                tokio::task::spawn_local(one_request(stream, requests.clone()));
+            }
+        });
+        Ok(())
+    }
+
+    /// Requests by `--at`.
+    fn timetable(&self, requests: &mpsc::Sender<Request>) -> Result<(), String> {
+        for entry in &self.options.at {
+            let (time, words) = action::timed(entry)?;
+            let requests = requests.clone();
+            tokio::task::spawn_local(async move {
+                tokio::time::sleep(time).await;
+                let (answer, _ignored) = oneshot::channel();
+                let _ = requests.send(Request { words, answer }).await;
+            });
+        }
+        Ok(())
+    }
+
+    fn summary(&self, balance: Option<traffic::ledger::Balance>) -> ExitCode {
+        let Some(balance) = balance else {
+            println!("ended after {:.1} s", self.started.elapsed().as_secs_f64());
+            return ExitCode::SUCCESS;
+        };
+        println!("ledger: {balance}");
+        if balance.is_whole() {
+            println!("every confirmed message was delivered; every duplicate carried its flag");
+            return ExitCode::SUCCESS;
+        }
+        println!("the ledger is BROKEN");
+        ExitCode::from(LEDGER_BROKEN)
+    }
+}
+
+/// A look at everything, again and again.
+fn looks(lab: Rc<Lab>, plan: Plan) -> mpsc::Receiver<Status> {
+    let (sender, receiver) = mpsc::channel(1);
+    tokio::task::spawn_local(async move {
+        loop {
+            let status = watch::look(&lab, &plan).await;
+            if sender.send(status).await.is_err() {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(250)).await;
+        }
+    });
+    receiver
+}
+
+async fn one_request(stream: UnixStream, requests: mpsc::Sender<Request>) {
+    let mut stream = BufReader::new(stream);
+    let mut line = String::new();
+    if stream.read_line(&mut line).await.is_err() {
+        return;
+    }
+    let words = line.split_whitespace().map(str::to_owned).collect();
+    let (answer, answered) = oneshot::channel();
+    if requests.send(Request { words, answer }).await.is_err() {
+        return;
+    }
+    if let Ok(text) = answered.await {
+        let _ = stream.write_all(text.as_bytes()).await;
+    }
+}
+
+/// Whether a client at the virtual address gets `connection.start`.
+async fn answers_amqp(plan: &Plan) -> bool {
+    let at: SocketAddr = plan.at_vip(5672);
+    let try_it = async {
+        let mut stream = super::gate::connect(&plan.gate, at).await.ok()?;
+        stream.write_all(b"AMQP\x00\x00\x09\x01").await.ok()?;
+        let mut first = [0u8; 1];
+        tokio::io::AsyncReadExt::read_exact(&mut stream, &mut first)
+            .await
+            .ok()?;
+        (first[0] == 1).then_some(())
+    };
+    let limit = Duration::from_millis(1000);
+    matches!(tokio::time::timeout(limit, try_it).await, Ok(Some(())))
+}

@@ -1,0 +1,87 @@
+//! Namespaces: entering fresh ones, and what must be set up inside.
+
+use nix::mount::{MsFlags, mount};
+use nix::sched::{CloneFlags, unshare};
+use nix::sys::signal::Signal;
+use nix::unistd::{Uid, getgid, getuid, sethostname};
+use std::io;
+use std::process::{Command, Stdio};
+
+/// Enters fresh network, mount, UTS and (for children) process namespaces; for
+/// others than root inside of a fresh user namespace where they are root.
+pub fn enter(hostname: &str, own_user: bool) -> io::Result<()> {
+    let mut flags = CloneFlags::CLONE_NEWNET
+        | CloneFlags::CLONE_NEWNS
+        | CloneFlags::CLONE_NEWUTS
+        | CloneFlags::CLONE_NEWIPC
+        | CloneFlags::CLONE_NEWPID;
+    if own_user {
+        flags |= CloneFlags::CLONE_NEWUSER;
+    }
+    let (uid, gid) = (getuid(), getgid());
+    unshare(flags)?;
+    if own_user {
+        std::fs::write("/proc/self/setgroups", "deny")?;
+        std::fs::write("/proc/self/uid_map", format!("0 {uid} 1"))?;
+        std::fs::write("/proc/self/gid_map", format!("0 {gid} 1"))?;
+    }
+    sethostname(hostname)?;
+    let none: Option<&str> = None;
+    mount(none, "/", none, MsFlags::MS_REC | MsFlags::MS_PRIVATE, none)?;
+    Ok(())
+}
+
+/// A `/proc` of the own process namespace; for the first process in it.
+pub fn mount_proc() -> io::Result<()> {
+    let none: Option<&str> = None;
+    let flags = MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC;
+    mount(Some("proc"), "/proc", Some("proc"), flags, none)?;
+    Ok(())
+}
+
+/// Shows `from` in place of `over` to this mount namespace.
+pub fn overlay(from: &str, over: &str) -> io::Result<()> {
+    let none: Option<&str> = None;
+    mount(Some(from), over, none, MsFlags::MS_BIND, none)?;
+    Ok(())
+}
+
+/// Ends this process when its parent ends, however that happens.
+pub fn die_with_parent() -> io::Result<()> {
+    nix::sys::prctl::set_pdeathsig(Signal::SIGKILL)?;
+    Ok(())
+}
+
+/// Whether this user can make the namespaces that `up` needs; the reason and
+/// the command that helps if not. Tries it in a child, so nothing stays.
+pub fn possible() -> Result<(), String> {
+    let root = Uid::effective().is_root();
+    let status = std::env::current_exe()
+        .and_then(|exe| {
+            Command::new(exe)
+                .args(["up", "--role=probe"])
+                .stdin(Stdio::null())
+                .stdout(Stdio::null())
+                .stderr(Stdio::piped())
+                .output()
+        })
+        .map_err(|error| format!("cannot start itself: {error}"))?;
+    if status.status.success() {
+        return Ok(());
+    }
+    let why = String::from_utf8_lossy(&status.stderr).trim().to_owned();
+    Err(if root {
+        format!(
+            "root may not make namespaces here ({why}): the container lacks CAP_SYS_ADMIN; \
+             start it with --privileged or --cap-add SYS_ADMIN --cap-add NET_ADMIN, \
+             or run `evenkeel up --no-vip`"
+        )
+    } else {
+        format!(
+            "this system refuses unprivileged user namespaces ({why}); allow them with \
+             `sudo sysctl kernel.unprivileged_userns_clone=1 user.max_user_namespaces=15000` \
+             (on Ubuntu also kernel.apparmor_restrict_unprivileged_userns=0), run `sudo evenkeel up`, \
+             or run `evenkeel up --no-vip`"
+        )
+    })
+}

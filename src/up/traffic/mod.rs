@@ -1,0 +1,171 @@
+//! Numbered messages through the virtual address: a publisher with confirms, a
+//! consumer with acknowledgements, and the ledger of both.
+
+pub mod client;
+pub mod ledger;
+
+use super::gate;
+use client::{Client, Event};
+pub use ledger::Ledger;
+use std::cell::RefCell;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+use tokio::sync::watch;
+
+/// The queue of the traffic.
+const QUEUE: &str = "evenkeel.traffic";
+/// Without an answer for so long a client takes its connection for dead.
+const SILENCE: Duration = Duration::from_millis(1500);
+/// Between two tries to connect.
+const PAUSE: Duration = Duration::from_millis(20);
+/// Unconfirmed messages at most.
+const WINDOW: usize = 1000;
+
+/// Where the traffic goes and how much of it.
+#[derive(Clone)]
+pub struct Target {
+    /// The way in.
+    pub gate: PathBuf,
+    /// The address that the clients know.
+    pub address: SocketAddr,
+    /// Messages a second.
+    pub rate: u32,
+}
+
+/// Runs a publisher and a consumer until `stop`, then drains.
+pub async fn run(target: Target, ledger: Rc<RefCell<Ledger>>, stop: watch::Receiver<bool>) {
+    let publish = publisher(target.clone(), ledger.clone(), stop.clone());
+    let consume = consumer(target, ledger, stop);
+    tokio::join!(publish, consume);
+}
+
+async fn connect(target: &Target) -> std::io::Result<Client> {
+    let open = async {
+        let stream = gate::connect(&target.gate, target.address).await?;
+        let mut client = Client::open(stream).await?;
+        client.declare(QUEUE).await?;
+        Ok(client)
+    };
+    tokio::time::timeout(Duration::from_millis(2500), open)
+        .await
+        .map_err(|_| std::io::Error::other("no answer"))?
+}
+
+async fn publisher(target: Target, ledger: Rc<RefCell<Ledger>>, stop: watch::Receiver<bool>) {
+    while !*stop.borrow() {
+        match publish(&target, &ledger, &stop).await {
+            Ok(()) => return,
+            Err(_) => ledger.borrow_mut().publisher_lost(),
+        }
+        tokio::time::sleep(PAUSE).await;
+    }
+}
+
+async fn publish(
+    target: &Target,
+    ledger: &Rc<RefCell<Ledger>>,
+    stop: &watch::Receiver<bool>,
+) -> std::io::Result<()> {
+    let mut client = connect(target).await?;
+    client.confirm_select().await?;
+    ledger.borrow_mut().publisher_connected();
+    let mut unconfirmed: std::collections::BTreeMap<u64, u64> = Default::default();
+    let mut tag = 0;
+    let mut tick = tokio::time::interval(Duration::from_secs_f64(1.0 / f64::from(target.rate)));
+    tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    let mut heard = Instant::now();
+    loop {
+        if *stop.borrow() && unconfirmed.is_empty() {
+            client.close().await;
+            return Ok(());
+        }
+        if !unconfirmed.is_empty() && heard.elapsed() > SILENCE {
+            return Err(std::io::Error::other("no confirm for too long"));
+        }
+        tokio::select! {
+            biased;
+            event = client.event() => match event? {
+                Event::Confirm { tag, multiple, good } => {
+                    heard = Instant::now();
+                    let mut rest = unconfirmed.split_off(&(tag + 1));
+                    if !multiple {
+                        let number = unconfirmed.remove(&tag);
+                        rest.append(&mut unconfirmed);
+                        unconfirmed.extend(number.map(|n| (tag, n)));
+                    }
+                    for number in unconfirmed.values() {
+                        ledger.borrow_mut().confirmed(*number, good);
+                    }
+                    unconfirmed = rest;
+                }
+                Event::Closed(why) => return Err(std::io::Error::other(why)),
+                Event::Delivery { .. } | Event::Other => {}
+            },
+            _ = tick.tick(), if !*stop.borrow() && unconfirmed.len() < WINDOW => {
+                if unconfirmed.is_empty() {
+                    heard = Instant::now();
+                }
+                let number = ledger.borrow_mut().next();
+                tag += 1;
+                unconfirmed.insert(tag, number);
+                client.publish(QUEUE, &number.to_be_bytes()).await?;
+            }
+            () = tokio::time::sleep(Duration::from_millis(100)) => {}
+        }
+    }
+}
+
+async fn consumer(target: Target, ledger: Rc<RefCell<Ledger>>, stop: watch::Receiver<bool>) {
+    let mut end: Option<Instant> = None;
+    loop {
+        let drained = ledger.borrow().is_drained();
+        if *stop.borrow() {
+            let end = *end.get_or_insert_with(|| Instant::now() + Duration::from_secs(20));
+            if drained || Instant::now() > end {
+                return;
+            }
+        }
+        if consume(&target, &ledger, &stop).await.is_err() {
+            ledger.borrow_mut().consumer_lost();
+            tokio::time::sleep(PAUSE).await;
+        }
+    }
+}
+
+async fn consume(
+    target: &Target,
+    ledger: &Rc<RefCell<Ledger>>,
+    stop: &watch::Receiver<bool>,
+) -> std::io::Result<()> {
+    let mut client = connect(target).await?;
+    client.consume(QUEUE, 100).await?;
+    ledger.borrow_mut().consumer_connected();
+    let mut heard = Instant::now();
+    loop {
+        if *stop.borrow() && (ledger.borrow().is_drained() || heard.elapsed() > SILENCE) {
+            client.close().await;
+            return Ok(());
+        }
+        // Messages are confirmed, but none arrives: this connection is dead.
+        if heard.elapsed() > SILENCE && ledger.borrow().behind_for(SILENCE) {
+            return Err(std::io::Error::other("no delivery for too long"));
+        }
+        tokio::select! {
+            biased;
+            event = client.event() => match event? {
+                Event::Delivery { tag, redelivered, body } => {
+                    heard = Instant::now();
+                    if let Ok(number) = body.as_slice().try_into() {
+                        ledger.borrow_mut().delivered(u64::from_be_bytes(number), redelivered);
+                    }
+                    client.ack(tag).await?;
+                }
+                Event::Closed(why) => return Err(std::io::Error::other(why)),
+                Event::Confirm { .. } | Event::Other => {}
+            },
+            () = tokio::time::sleep(Duration::from_millis(100)) => {}
+        }
+    }
+}

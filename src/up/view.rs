@@ -1,0 +1,457 @@
+//! What the person sees: the live view of a terminal, or plain lines.
+
+use super::plan::{Plan, VIP};
+use super::run::Request;
+use super::traffic::ledger::Balance;
+use super::watch::{Proxy, Status};
+use ratatui::DefaultTerminal;
+use ratatui::crossterm::event::{self, Event as Input, KeyCode, KeyEventKind, KeyModifiers};
+use ratatui::layout::{Constraint, Layout};
+use ratatui::style::{Color, Style, Stylize};
+use ratatui::text::{Line, Span};
+use ratatui::widgets::{Block, Cell, Paragraph, Row, Table};
+use std::collections::VecDeque;
+use std::fmt::Write as _;
+use std::io::{IsTerminal, Write};
+use std::time::Duration;
+use tokio::sync::{mpsc, oneshot};
+
+/// Events that the live view keeps.
+const KEPT: usize = 200;
+
+/// Keys of the live view and the actions that they stand for.
+const KEYS: &[(char, &str)] = &[
+    ('1', "kill-proxy a"),
+    ('2', "kill-proxy b"),
+    ('3', "kill-lb a"),
+    ('4', "kill-lb b"),
+    ('5', "kill-vip a"),
+    ('6', "kill-vip b"),
+    ('7', "cut a"),
+    ('8', "cut b"),
+    ('9', "kill-node n1"),
+    ('h', "heal"),
+    ('d', "demote"),
+    ('r', "reload"),
+    ('q', "quit"),
+];
+
+/// Something that happened.
+#[derive(Clone, Debug)]
+pub struct Event {
+    /// Since the start.
+    pub at: Duration,
+    /// In words.
+    pub text: String,
+}
+
+/// Lines or a terminal.
+pub enum View {
+    /// Lines on standard output.
+    Plain {
+        /// When the last line of figures was written.
+        last: Duration,
+    },
+    /// The live view.
+    Live(Box<Live>),
+}
+
+/// The live view's state.
+pub struct Live {
+    terminal: DefaultTerminal,
+    events: VecDeque<Event>,
+    head: Vec<String>,
+}
+
+impl View {
+    /// Plain lines when asked for or when there is no terminal.
+    pub fn open(plain: bool, requests: &mpsc::Sender<Request>) -> Result<View, String> {
+        if plain || !std::io::stdout().is_terminal() || !std::io::stdin().is_terminal() {
+            return Ok(View::Plain {
+                last: Duration::ZERO,
+            });
+        }
+        let terminal =
+            ratatui::try_init().map_err(|e| format!("the terminal: {e}; try --plain"))?;
+        keys(requests.clone());
+        Ok(View::Live(Box::new(Live {
+            terminal,
+            events: VecDeque::new(),
+            head: Vec::new(),
+        })))
+    }
+
+    /// Everything answers: where to connect.
+    pub fn ready(&mut self, ports: &[u16], after: Duration, plan: &Plan) {
+        let [amqp, stats, management] = ports else {
+            return;
+        };
+        let behind = plan.brokers.len();
+        let head = vec![
+            format!(
+                "amqp://guest:guest@localhost:{amqp}   AMQP, through the virtual address {VIP}"
+            ),
+            format!("http://localhost:{stats}/stats        the balancer's statistics"),
+            format!(
+                "http://localhost:{management}              the broker's management (guest / guest)"
+            ),
+        ];
+        match self {
+            View::Live(live) => live.head = head,
+            View::Plain { .. } => {
+                let seconds = after.as_secs_f64();
+                say(&format!(
+                    "ready after {seconds:.1} s: two proxy hosts, {behind} broker(s)"
+                ));
+                for line in head {
+                    say(&format!("  {line}"));
+                }
+                say("break something from another shell: evenkeel up --do kill-proxy A");
+            }
+        }
+    }
+
+    /// Something happened.
+    pub fn event(&mut self, event: &Event) {
+        match self {
+            View::Plain { .. } => say(&format!("[{:8.3}] {}", event.at.as_secs_f64(), event.text)),
+            View::Live(live) => {
+                live.events.push_back(event.clone());
+                if live.events.len() > KEPT {
+                    live.events.pop_front();
+                }
+            }
+        }
+    }
+
+    /// The figures as they stand; plain lines every two seconds.
+    pub fn draw(&mut self, status: &Status, balance: Option<&Balance>, now: Duration) {
+        match self {
+            View::Plain { last } => {
+                if now.saturating_sub(*last) >= Duration::from_secs(2) && !status.proxies.is_empty()
+                {
+                    *last = now;
+                    say(&format!(
+                        "[{:8.3}] {}",
+                        now.as_secs_f64(),
+                        one_line(status, balance)
+                    ));
+                }
+            }
+            View::Live(live) => {
+                let Live {
+                    terminal,
+                    events,
+                    head,
+                } = &mut **live;
+                let _ =
+                    terminal.draw(|frame| live_frame(frame, status, balance, now, events, head));
+            }
+        }
+    }
+
+    /// Gives the terminal back.
+    pub fn close(&mut self) {
+        if matches!(self, View::Live(_)) {
+            ratatui::restore();
+            *self = View::Plain {
+                last: Duration::ZERO,
+            };
+        }
+    }
+}
+
+impl Drop for View {
+    fn drop(&mut self) {
+        self.close();
+    }
+}
+
+/// A line on standard output; a reader that went away does not matter.
+fn say(line: &str) {
+    let mut out = std::io::stdout().lock();
+    let _ = writeln!(out, "{line}");
+    let _ = out.flush();
+}
+
+/// Reads keys until the receiver goes.
+fn keys(requests: mpsc::Sender<Request>) {
+    std::thread::spawn(move || {
+        while let Ok(input) = event::read() {
+            let Input::Key(key) = input else { continue };
+            if key.kind != KeyEventKind::Press {
+                continue;
+            }
+            let stop =
+                key.modifiers.contains(KeyModifiers::CONTROL) && key.code == KeyCode::Char('c');
+            let action = match key.code {
+                _ if stop => "quit",
+                KeyCode::Char(c) => match KEYS.iter().find(|(k, _)| *k == c) {
+                    Some((_, action)) => action,
+                    None => continue,
+                },
+                KeyCode::Esc => "quit",
+                _ => continue,
+            };
+            let words = action.split(' ').map(str::to_owned).collect();
+            let (answer, _ignored) = oneshot::channel();
+            if requests.blocking_send(Request { words, answer }).is_err() {
+                return;
+            }
+        }
+    });
+}
+
+fn masters(status: &Status) -> String {
+    let list = status.masters().join(" and ").to_uppercase();
+    if list.is_empty() {
+        "nobody".to_owned()
+    } else {
+        list
+    }
+}
+
+fn one_line(status: &Status, balance: Option<&Balance>) -> String {
+    let sessions: u64 = status.proxies.iter().map(|p| p.sessions).sum();
+    let up = status.brokers.iter().filter(|b| b.up).count();
+    let mut line = format!(
+        "master {} sessions {sessions} brokers {up}/{}",
+        masters(status),
+        status.brokers.len()
+    );
+    if let Some(balance) = balance {
+        let _ = write!(line, " | {balance}");
+    }
+    line
+}
+
+/// The answer to `--do status`.
+pub fn status_text(status: &Status, balance: Option<&Balance>) -> String {
+    let mut out = format!("virtual address {VIP}: held by {}\n", masters(status));
+    for proxy in &status.proxies {
+        let _ = writeln!(
+            out,
+            "proxy {}: {}, balancer {}, {} AMQP sessions ({} in all)",
+            proxy.name.to_uppercase(),
+            if proxy.master { "master" } else { "backup" },
+            if proxy.balancer {
+                "answers"
+            } else {
+                "does not answer"
+            },
+            proxy.sessions,
+            proxy.total
+        );
+        for server in &proxy.servers {
+            let _ = writeln!(
+                out,
+                "  server {}: {} ({}), {} sessions",
+                server.name, server.status, server.check, server.sessions
+            );
+        }
+    }
+    for broker in &status.brokers {
+        let _ = writeln!(
+            out,
+            "broker {}: {}, {} connections, {} messages, {:.0}/s in, {:.0}/s out",
+            broker.name.to_uppercase(),
+            if broker.up {
+                "answers"
+            } else {
+                "does not answer"
+            },
+            broker.connections,
+            broker.messages,
+            broker.published,
+            broker.delivered
+        );
+    }
+    if let Some(balance) = balance {
+        let _ = writeln!(out, "ledger: {balance}");
+    }
+    out
+}
+
+fn live_frame(
+    frame: &mut ratatui::Frame<'_>,
+    status: &Status,
+    balance: Option<&Balance>,
+    now: Duration,
+    events: &VecDeque<Event>,
+    head: &[String],
+) {
+    let hosts = status.brokers.len() as u16;
+    let [top, proxies, brokers, books, log, foot] = Layout::vertical([
+        Constraint::Length(head.len() as u16 + 2),
+        Constraint::Length(5),
+        Constraint::Length(hosts + 3),
+        Constraint::Length(if balance.is_some() { 4 } else { 0 }),
+        Constraint::Min(4),
+        Constraint::Length(2),
+    ])
+    .areas(frame.area());
+    let title = format!(" Evenkeel up, {} s ", now.as_secs());
+    let lines: Vec<Line<'_>> = head.iter().map(|l| Line::from(l.as_str())).collect();
+    frame.render_widget(
+        Paragraph::new(lines).block(Block::bordered().title(title.bold())),
+        top,
+    );
+    frame.render_widget(proxy_table(status), proxies);
+    frame.render_widget(broker_table(status), brokers);
+    if let Some(balance) = balance {
+        frame.render_widget(ledger(balance), books);
+    }
+    let room = usize::from(log.height.saturating_sub(2));
+    let lines: Vec<Line<'_>> = events
+        .iter()
+        .skip(events.len().saturating_sub(room))
+        .map(|e| Line::from(format!("{:8.3}  {}", e.at.as_secs_f64(), e.text)))
+        .collect();
+    frame.render_widget(
+        Paragraph::new(lines).block(Block::bordered().title(" Events ")),
+        log,
+    );
+    let mut keys = Vec::new();
+    for (key, action) in KEYS {
+        keys.push(Span::from(format!(" {key} ")).reversed());
+        keys.push(Span::from(format!(" {action} ")));
+    }
+    let keys = Paragraph::new(Line::from(keys)).wrap(ratatui::widgets::Wrap { trim: true });
+    frame.render_widget(keys, foot);
+}
+
+fn state_cell(proxy: &Proxy) -> Cell<'static> {
+    match (proxy.master, proxy.balancer) {
+        (true, true) => Cell::from("MASTER").style(Style::new().fg(Color::Green).bold()),
+        (true, false) => {
+            Cell::from("MASTER, no balancer").style(Style::new().fg(Color::Red).bold())
+        }
+        (false, true) => Cell::from("backup"),
+        (false, false) => Cell::from("down").style(Style::new().fg(Color::Red)),
+    }
+}
+
+fn proxy_table(status: &Status) -> Table<'static> {
+    let rows = status.proxies.iter().map(|proxy| {
+        let servers: Vec<_> = proxy
+            .servers
+            .iter()
+            .map(|s| format!("{} {} ({})", s.name, s.status, s.sessions))
+            .collect();
+        Row::new([
+            Cell::from(proxy.name.to_uppercase()),
+            state_cell(proxy),
+            Cell::from(proxy.sessions.to_string()),
+            Cell::from(proxy.total.to_string()),
+            Cell::from(servers.join("  ")),
+        ])
+    });
+    let widths = [
+        Constraint::Length(6),
+        Constraint::Length(20),
+        Constraint::Length(9),
+        Constraint::Length(9),
+        Constraint::Fill(1),
+    ];
+    Table::new(rows, widths)
+        .header(Row::new(["host", "state", "sessions", "total", "sees"]).bold())
+        .block(Block::bordered().title(" Proxy hosts "))
+}
+
+fn broker_table(status: &Status) -> Table<'static> {
+    let rows = status.brokers.iter().map(|broker| {
+        let state = if broker.up {
+            Cell::from("up").style(Style::new().fg(Color::Green))
+        } else {
+            Cell::from("down").style(Style::new().fg(Color::Red))
+        };
+        Row::new([
+            Cell::from(broker.name.to_uppercase()),
+            state,
+            Cell::from(broker.connections.to_string()),
+            Cell::from(broker.messages.to_string()),
+            Cell::from(format!("{:.0}/s", broker.published)),
+            Cell::from(format!("{:.0}/s", broker.delivered)),
+        ])
+    });
+    let widths = [Constraint::Length(6), Constraint::Length(20)]
+        .into_iter()
+        .chain([Constraint::Length(12); 4]);
+    Table::new(rows, widths)
+        .header(Row::new(["host", "state", "connections", "messages", "in", "out"]).bold())
+        .block(Block::bordered().title(" Brokers "))
+}
+
+fn ledger(balance: &Balance) -> Paragraph<'static> {
+    let style = if balance.unflagged == 0 {
+        Style::new()
+    } else {
+        Style::new().fg(Color::Red)
+    };
+    let first = format!(
+        "confirmed {}   delivered {}   waiting {}   duplicates {} (unflagged {})   reconnects {}",
+        balance.confirmed,
+        balance.delivered,
+        balance.lost,
+        balance.duplicates,
+        balance.unflagged,
+        balance.reconnects
+    );
+    let second = format!(
+        "longest gap: {} ms publishing, {} ms consuming",
+        balance.publish_gap_ms, balance.delivery_gap_ms
+    );
+    Paragraph::new(vec![Line::from(first).style(style), Line::from(second)])
+        .block(Block::bordered().title(" Ledger of confirmed messages "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_live_view_fits_small_and_large_terminals() {
+        let status = Status {
+            proxies: vec![Proxy::default(), Proxy::default()],
+            brokers: vec![Default::default()],
+        };
+        for (width, height) in [(20, 5), (80, 24), (200, 60)] {
+            let backend = ratatui::backend::TestBackend::new(width, height);
+            let mut terminal = ratatui::Terminal::new(backend).expect("a test terminal");
+            let events = VecDeque::from([Event {
+                at: Duration::from_secs(1),
+                text: "something happened".to_owned(),
+            }]);
+            let balance = Balance::default();
+            terminal
+                .draw(|frame| {
+                    let head = ["amqp://localhost:5672".to_owned()];
+                    live_frame(
+                        frame,
+                        &status,
+                        Some(&balance),
+                        Duration::ZERO,
+                        &events,
+                        &head,
+                    );
+                })
+                .expect("drawn");
+            if height > 20 {
+                let text = format!("{}", terminal.backend());
+                assert!(text.contains("something happened"), "{text}");
+            }
+        }
+    }
+
+    #[test]
+    fn every_key_stands_for_a_known_action() {
+        for (_, action) in KEYS {
+            let words: Vec<_> = action.split(' ').map(str::to_owned).collect();
+            let known = |name: &str| Some(name.to_owned());
+            assert!(
+                super::super::action::parse(&words, known).is_ok(),
+                "{action}"
+            );
+        }
+    }
+}
