@@ -11,10 +11,12 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use std::collections::HashMap;
 use std::io;
+use std::os::fd::{AsFd, OwnedFd};
 use std::process::{ExitCode, Stdio};
 use std::rc::Rc;
 use std::time::Duration;
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
+use tokio::net::unix::pipe::{Receiver, Sender};
 use tokio::process::{Child, ChildStdin, Command};
 use tokio::sync::mpsc;
 
@@ -101,8 +103,15 @@ async fn eth0(links: &Links, address: &str) -> io::Result<()> {
     Err(io::Error::other("eth0 did not come"))
 }
 
+/// A standard stream as a pipe for the runtime.
+fn own_pipe(stream: impl AsFd) -> io::Result<OwnedFd> {
+    stream.as_fd().try_clone_to_owned()
+}
+
 async fn report(mut outgoing: mpsc::Receiver<Report>) {
-    let mut stdout = tokio::io::stdout();
+    let Ok(mut stdout) = own_pipe(std::io::stdout()).and_then(Sender::from_owned_fd) else {
+        return;
+    };
     while let Some(report) = outgoing.recv().await {
         let mut line = serde_json::to_vec(&report).unwrap_or_default();
         line.push(b'\n');
@@ -130,7 +139,8 @@ struct Agent {
 
 impl Agent {
     async fn run(&mut self) -> io::Result<ExitCode> {
-        let mut lines = BufReader::new(tokio::io::stdin()).lines();
+        let mut lines =
+            BufReader::new(Receiver::from_owned_fd(own_pipe(std::io::stdin())?)?).lines();
         let mut count = 0;
         self.send(Report::Ready).await;
         if self.laboratory

@@ -3,7 +3,7 @@
 
 use futures_util::TryStreamExt;
 use netlink_packet_route::address::AddressAttribute;
-use rtnetlink::{Handle, LinkBridge, LinkMessageBuilder, LinkUnspec, LinkVeth, new_connection};
+use rtnetlink::{Handle, LinkBridge, LinkUnspec, LinkVeth, new_connection};
 use std::io;
 use std::net::IpAddr;
 
@@ -40,7 +40,7 @@ impl Links {
     /// Switches an interface on or off.
     pub async fn set_up(&self, name: &str, up: bool) -> io::Result<()> {
         let index = self.index(name).await?;
-        let message = LinkMessageBuilder::<LinkUnspec>::new_with_index(index);
+        let message = LinkUnspec::new_with_index(index);
         let message = if up { message.up() } else { message.down() };
         let request = self.handle.link().set(message.build());
         request.execute().await.map_err(|e| other(name, e))
@@ -60,7 +60,7 @@ impl Links {
         let request = self.handle.link().add(LinkVeth::new(port, &inner).build());
         request.execute().await.map_err(|e| other(port, e))?;
         let index = self.index(&inner).await?;
-        let message = LinkMessageBuilder::<LinkUnspec>::new_with_index(index)
+        let message = LinkUnspec::new_with_index(index)
             .name("eth0")
             .setns_by_pid(pid)
             .build();
@@ -73,7 +73,7 @@ impl Links {
     /// Puts a port on a bridge or takes it off; its carrier stays.
     pub async fn master(&self, port: &str, bridge: Option<&str>) -> io::Result<()> {
         let index = self.index(port).await?;
-        let message = LinkMessageBuilder::<LinkUnspec>::new_with_index(index);
+        let message = LinkUnspec::new_with_index(index);
         let message = match bridge {
             Some(bridge) => message.controller(self.index(bridge).await?),
             None => message.nocontroller(),

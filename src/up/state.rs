@@ -58,11 +58,6 @@ impl StateDir {
         })
     }
 
-    /// The directory.
-    pub fn path(&self) -> &Path {
-        &self.path
-    }
-
     /// Leaves the files in place (after a failed start, for the logs).
     pub fn keep(&mut self) {
         self.keep = true;
