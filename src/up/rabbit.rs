@@ -4,7 +4,7 @@ use super::lab::{End, Lab};
 use super::order::Order;
 use super::plan::{Host, Plan};
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
 
 const SERVER: &str = "/usr/lib/rabbitmq/bin/rabbitmq-server";
@@ -88,7 +88,7 @@ pub async fn join(plan: &Plan, lab: &Lab, ends: &mut mpsc::Receiver<End>) -> Res
         return Ok(());
     };
     for host in &plan.brokers {
-        ctl(lab, ends, host, &["await_startup", "--timeout", "100"]).await?;
+        started(lab, ends, host).await?;
     }
     for host in others {
         ctl(lab, ends, host, &["stop_app"]).await?;
@@ -103,6 +103,20 @@ pub async fn join(plan: &Plan, lab: &Lab, ends: &mut mpsc::Receiver<End>) -> Res
     }
     let policy = r#"{"ha-mode":"all","ha-sync-mode":"automatic"}"#;
     ctl(lab, ends, first, &["set_policy", "all", ".*", policy]).await
+}
+
+/// Until a node has started; its tools cannot even reach it at first.
+async fn started(lab: &Lab, ends: &mut mpsc::Receiver<End>, host: &Host) -> Result<(), String> {
+    let end = Instant::now() + Duration::from_secs(120);
+    loop {
+        match ctl(lab, ends, host, &["await_startup", "--timeout", "100"]).await {
+            Err(reason) if Instant::now() > end || reason.contains("the node on") => {
+                return Err(reason);
+            }
+            Err(_) => tokio::time::sleep(Duration::from_millis(500)).await,
+            Ok(()) => return Ok(()),
+        }
+    }
 }
 
 async fn ctl(
