@@ -1,0 +1,166 @@
+//! Group commit: take everything appended, write it, sync, say how far it got. While one sync runs the next batch
+//! gathers, so the disk's own speed is the batch window and no timer is.
+//!
+//! [`Committer::turn`] is the whole of it; the thread around it only waits. Tests call it directly.
+
+use super::disk::DiskFile;
+use super::metadata_log::MetadataLog;
+use super::segment::{self, Header, Role};
+use super::shared::{Health, Operation, Shared, Turn};
+use super::slots::Slots;
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// A full disk is tried again this often.
+const RETRY: Duration = Duration::from_millis(500);
+
+pub(super) struct Committer {
+    shared: Arc<Shared>,
+    slots: Arc<Slots>,
+    salt: u32,
+    hot: Option<Hot>,
+    metadata: MetadataLog,
+    /// Position up to which everything is written.
+    written: u64,
+    durable: u64,
+}
+
+/// The segment being written.
+struct Hot {
+    segment: u32,
+    file: Arc<dyn DiskFile>,
+    end: u32,
+    dirty: bool,
+}
+
+impl Committer {
+    pub fn new(shared: Arc<Shared>, slots: Arc<Slots>, salt: u32, metadata: MetadataLog) -> Committer {
+        Committer { shared, slots, salt, hot: None, metadata, written: 0, durable: 0 }
+    }
+
+    /// The thread.
+    pub fn run(mut self) {
+        loop {
+            let turn = self.shared.wait(self.durable < self.written);
+            match self.turn(turn != Turn::Work) {
+                Health::Failed(_) => return,
+                Health::Full(_) if self.shared.wait_for_space(RETRY) => return,
+                Health::Full(_) => {}
+                Health::Good if turn == Turn::Stop => return,
+                Health::Good => {}
+            }
+        }
+    }
+
+    /// Writes what is pending, and syncs when somebody waits for it or `sync` says so.
+    pub fn turn(&mut self, sync: bool) -> Health {
+        let (operations, wanted) = self.shared.pending();
+        let mut health = Health::Good;
+        let mut done = 0;
+        for (position, operation) in &operations {
+            match self.perform(operation) {
+                Ok(()) => {
+                    self.written = *position;
+                    done += 1;
+                }
+                Err(error) => {
+                    health = describe(operation, &error);
+                    break;
+                }
+            }
+        }
+        drop(operations);
+        self.shared.set_written(self.written);
+        self.shared.written_through(done);
+        if !matches!(health, Health::Failed(_)) && self.durable < self.written && (sync || wanted > self.durable) {
+            if let Err(error) = self.sync() {
+                // The kernel may have dropped the pages that it could not write: trying again would report success.
+                health = Health::Failed(format!("cannot sync the message log: {error}"));
+            }
+        }
+        self.shared.set_health(health.clone());
+        health
+    }
+
+    fn perform(&mut self, operation: &Operation) -> io::Result<()> {
+        match operation {
+            Operation::Open { segment, length } => self.open(*segment, *length),
+            Operation::Write { segment, offset, bytes } => self.write(*segment, *offset, bytes),
+            Operation::Seal { segment, offset, summary, messages } => {
+                let Some(hot) = self.hot.as_mut().filter(|hot| hot.segment == *segment) else {
+                    return Err(io::Error::other("sealing a segment that is not open"));
+                };
+                hot.dirty = true;
+                segment::write_seal(&*hot.file, *segment, *offset, summary, *messages)
+            }
+            Operation::Command { bytes } => self.metadata.append(bytes),
+            Operation::Rewrite { commands } => self.metadata.rewrite(commands),
+        }
+    }
+
+    /// A later segment's header says that the earlier ones are complete, so they are synced first.
+    fn open(&mut self, segment: u32, length: u64) -> io::Result<()> {
+        self.sync_hot()?;
+        let slot = self.slots.take(length)?;
+        let file = slot.file.clone();
+        let header = Header::Segment { id: segment, role: Role::Hot, salt: self.salt };
+        if let Err(error) = segment::write_header(&*file, header) {
+            self.slots.put_back(slot);
+            return Err(error);
+        }
+        self.slots.assign(segment, slot);
+        self.hot = Some(Hot { segment, file, end: segment::DATA, dirty: true });
+        self.shared.set_hot(segment);
+        Ok(())
+    }
+
+    fn write(&mut self, segment: u32, offset: u32, bytes: &[u8]) -> io::Result<()> {
+        let Some(hot) = self.hot.as_mut().filter(|hot| hot.segment == segment) else {
+            return Err(io::Error::other("writing to a segment that is not open"));
+        };
+        hot.dirty = true;
+        hot.file.write_all_at(bytes, u64::from(offset))?;
+        hot.end = offset + bytes.len() as u32;
+        Ok(())
+    }
+
+    fn sync_hot(&mut self) -> io::Result<()> {
+        match &mut self.hot {
+            Some(hot) if hot.dirty => {
+                hot.file.sync().map_err(no_retry)?;
+                hot.dirty = false;
+                Ok(())
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn sync(&mut self) -> io::Result<()> {
+        self.sync_hot()?;
+        self.metadata.sync()?;
+        self.durable = self.written;
+        let place = self.hot.as_ref().map_or((0, 0), |hot| (hot.segment, hot.end));
+        self.shared.set_durable(self.durable, place);
+        Ok(())
+    }
+}
+
+/// A failed sync is never "full, try again", whatever the number says.
+fn no_retry(error: io::Error) -> io::Error {
+    io::Error::other(format!("sync failed: {error}"))
+}
+
+fn describe(operation: &Operation, error: &io::Error) -> Health {
+    let what = match operation {
+        Operation::Open { .. } => "begin a segment of the message log",
+        Operation::Write { .. } => "write the message log",
+        Operation::Seal { .. } => "seal a segment of the message log",
+        Operation::Command { .. } | Operation::Rewrite { .. } => "write the metadata log",
+    };
+    let text = format!("cannot {what}: {error}");
+    match error.kind() {
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Health::Full(text),
+        _ => Health::Failed(text),
+    }
+}

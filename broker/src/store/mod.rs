@@ -1,0 +1,527 @@
+//! The message store: one append-only log that all queues share, made durable by group commit.
+//!
+//! Records are appended on the engine's thread into a buffer, handed to the committer's thread once a turn
+//! ([`Store::flush`]), written, synced, and reported by a rising durable position. Nothing here waits for the disk but
+//! reading a message back. A third thread keeps house.
+//!
+//! What is kept: messages of durable queues with their settlements, and the log of metadata commands. What a start
+//! finds is in [`Recovered`]. Which message is where the engine remembers ([`Stored`]), twelve bytes a message; the
+//! store remembers per segment what is settled.
+
+mod commit;
+mod disk;
+mod keeper;
+mod metadata_log;
+mod range_set;
+mod reader;
+mod record;
+mod recovery;
+mod scan;
+mod segment;
+mod segments;
+mod shared;
+mod slots;
+mod summary;
+mod tail;
+#[cfg(test)]
+mod tests;
+
+pub use disk::{Directory, Disk, DiskFile};
+pub use recovery::RecoveredMessage;
+pub use scan::Damage;
+pub use shared::{Health, Wake};
+
+use crate::core::journal::{QueueKey, Reference, Stored};
+use commit::Committer;
+use keeper::{Job, Jobs, Keeper, Outcome, Outcomes, Victim};
+use metadata_log::{MetadataError, MetadataLog};
+use reader::{ReadError, Reader};
+use record::{NumberedReference, Range};
+use recovery::{RecoveryError, recover};
+use segments::Segments;
+use shared::Shared;
+use slots::{Slot, Slots, slot_number};
+use std::collections::HashMap;
+use std::fmt;
+use std::io;
+use std::sync::Arc;
+use std::sync::mpsc::Receiver;
+use std::thread::JoinHandle;
+use tail::{Draft, Tail};
+
+/// Appended and not written: beyond this, publishers wait.
+const CONGESTED_BYTES: usize = 16 << 20;
+/// Settled space is tolerated up to as much as is unsettled and this much more.
+const SLACK_SEGMENTS: u64 = 6;
+
+/// Sizes, for tests to make small.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Options {
+    /// Length of a segment's file.
+    pub segment_bytes: u64,
+    /// Write spare files through at start, so that the first messages are as cheap to sync as later ones.
+    pub warm: bool,
+}
+
+impl Default for Options {
+    fn default() -> Options {
+        Options { segment_bytes: 32 << 20, warm: true }
+    }
+}
+
+/// What a start found.
+#[derive(Debug, Default)]
+pub struct Recovered {
+    /// Metadata commands, oldest first.
+    pub commands: Vec<Vec<u8>>,
+    /// By queue, in order. Queues that the metadata does not know are to be forgotten.
+    pub messages: HashMap<QueueKey, Vec<RecoveredMessage>>,
+    /// Durable things that cannot be read: to be reported, never passed over.
+    pub damage: Vec<Damage>,
+    /// Files put aside because even what they are is not readable.
+    pub aside: Vec<String>,
+}
+
+/// Why the store cannot be opened.
+#[derive(Debug)]
+pub enum OpenError {
+    Io(io::Error),
+    /// Written by a newer version of this program, with this version of the format.
+    Newer(u16),
+    /// The metadata log cannot be read from this offset on, though it was durable.
+    Metadata {
+        file: String,
+        offset: u64,
+    },
+    /// This segment belongs to another metadata log than the one here.
+    Foreign(u32),
+}
+
+impl fmt::Display for OpenError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            OpenError::Io(error) => write!(f, "{error}"),
+            OpenError::Newer(version) => {
+                write!(f, "it was written by a newer version of this program (format {version})")
+            }
+            OpenError::Metadata { file, offset } => {
+                write!(f, "{file} is damaged at byte {offset}: restore it, or move the whole directory away")
+            }
+            OpenError::Foreign(segment) => {
+                write!(f, "segment {segment} does not belong to the metadata log that is here")
+            }
+        }
+    }
+}
+
+impl std::error::Error for OpenError {}
+
+impl From<io::Error> for OpenError {
+    fn from(error: io::Error) -> OpenError {
+        OpenError::Io(error)
+    }
+}
+
+impl From<MetadataError> for OpenError {
+    fn from(error: MetadataError) -> OpenError {
+        match error {
+            MetadataError::Io(error) => OpenError::Io(error),
+            MetadataError::Newer(version) => OpenError::Newer(version),
+            MetadataError::Damaged(file, offset) => OpenError::Metadata { file, offset },
+        }
+    }
+}
+
+impl From<RecoveryError> for OpenError {
+    fn from(error: RecoveryError) -> OpenError {
+        match error {
+            RecoveryError::Io(error) => OpenError::Io(error),
+            RecoveryError::Newer(version) => OpenError::Newer(version),
+            RecoveryError::Foreign(segment) => OpenError::Foreign(segment),
+        }
+    }
+}
+
+/// Why a message cannot be read back.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unreadable(pub String);
+
+/// What the store is about, for statistics.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Usage {
+    pub segments: usize,
+    /// Bytes in all segments, and in unsettled messages.
+    pub bytes: u64,
+    pub live_bytes: u64,
+    /// Bytes appended and not yet written.
+    pub pending_bytes: usize,
+}
+
+/// The engine's end of the store.
+pub struct Store {
+    shared: Arc<Shared>,
+    slots: Arc<Slots>,
+    outcomes: Arc<Outcomes>,
+    jobs: Jobs,
+    options: Options,
+    tail: Tail,
+    segments: Segments,
+    reader: Reader,
+    measure: scan::Measure,
+    /// Each queue's number of records so far.
+    ordinals: HashMap<QueueKey, u32, foldhash::fast::FixedState>,
+    /// Settled in this turn and not yet in the log.
+    settled: Vec<Range>,
+    /// The segments that hold what is settled.
+    settled_in: Vec<u32>,
+    /// In which segment the open unit began.
+    unit: Option<u32>,
+    /// The position that somebody waits for.
+    wanted: u64,
+    next_cold: u32,
+    /// The tail segment when messages began to be moved, while they are.
+    moving: Option<u32>,
+}
+
+/// The parts that do the store's work on their own threads.
+pub(crate) struct Workers {
+    committer: Committer,
+    keeper: Keeper,
+    jobs: Receiver<Job>,
+}
+
+/// The store's threads, to be joined after [`Store::close`].
+#[derive(Debug)]
+pub struct Threads {
+    committer: JoinHandle<()>,
+    keeper: JoinHandle<()>,
+}
+
+impl Threads {
+    /// Waits until everything is written and synced. Drop the store before.
+    pub fn join(self) {
+        // A thread that panicked has said so itself.
+        let _ = (self.committer.join(), self.keeper.join());
+    }
+}
+
+impl Workers {
+    fn spawn(self) -> io::Result<Threads> {
+        let Workers { committer, keeper, jobs } = self;
+        let named = |name: &str| std::thread::Builder::new().name(name.to_owned()).stack_size(256 << 10);
+        Ok(Threads {
+            committer: named("committer").spawn(move || committer.run())?,
+            keeper: named("store-keeper").spawn(move || keeper.run(&jobs))?,
+        })
+    }
+}
+
+impl Store {
+    /// Opens the store in a directory, starts its threads. `wake` is called from them.
+    ///
+    /// `measure` tells a message's body size and priority from its bytes.
+    pub fn open(
+        disk: Arc<dyn Disk>,
+        options: Options,
+        measure: fn(&[u8]) -> Option<(u32, u8)>,
+        wake: Wake,
+    ) -> Result<(Store, Threads, Recovered), OpenError> {
+        let (store, workers, recovered) = Store::assemble(disk, options, measure, wake)?;
+        let threads = workers.spawn()?;
+        store.ask(Job::Prepare { written: options.warm });
+        Ok((store, threads, recovered))
+    }
+
+    /// Opens the store without threads, for tests that act in their place.
+    fn assemble(
+        disk: Arc<dyn Disk>,
+        options: Options,
+        measure: scan::Measure,
+        wake: Wake,
+    ) -> Result<(Store, Workers, Recovered), OpenError> {
+        let mut random = [0; 4];
+        getrandom::fill(&mut random).map_err(|error| io::Error::other(error.to_string()))?;
+        let (metadata, commands) = MetadataLog::open(disk.clone(), u32::from_le_bytes(random))?;
+        let salt = metadata.seed();
+        let slots = Arc::new(Slots::new(disk.clone(), options.segment_bytes));
+        let mut files = Vec::new();
+        for name in disk.list()? {
+            if let Some(number) = slot_number(&name) {
+                files.push(Slot { number, file: disk.open(&name)? });
+            }
+        }
+        let found = recover(&slots, files, salt, measure)?;
+        let shared = Arc::new(Shared::new(wake));
+        let outcomes = Arc::new(Outcomes::default());
+        let (jobs, line) = keeper::line();
+        let workers = Workers {
+            committer: Committer::new(shared.clone(), slots.clone(), salt, metadata),
+            keeper: Keeper { shared: shared.clone(), slots: slots.clone(), outcomes: outcomes.clone(), salt },
+            jobs: line,
+        };
+        let store = Store {
+            shared,
+            slots,
+            outcomes,
+            jobs,
+            options,
+            tail: Tail::new(found.next, salt, options.segment_bytes),
+            segments: found.segments,
+            reader: Reader::default(),
+            measure,
+            ordinals: HashMap::default(),
+            settled: Vec::new(),
+            settled_in: Vec::new(),
+            unit: None,
+            wanted: 0,
+            next_cold: found.next_cold,
+            moving: None,
+        };
+        let (messages, damage, aside) = (found.messages, found.damage, found.aside);
+        Ok((store, workers, Recovered { commands, messages, damage, aside }))
+    }
+
+    fn ask(&self, job: Job) -> bool {
+        keeper::ask(&self.jobs, job).is_ok()
+    }
+
+    fn flags(&self) -> u8 {
+        if self.unit.is_some() { record::IN_UNIT } else { 0 }
+    }
+
+    /// Appends one message for all the queues that it was routed to; `spilled` ones need not survive a restart.
+    ///
+    /// At most 65 535 references.
+    pub fn publish(&mut self, message: &[u8], references: &[Reference], spilled: bool) -> Stored {
+        let (size, priority) = (self.measure)(message).unwrap_or((message.len() as u32, 0));
+        let flags = self.flags() | if spilled { record::TRANSIENT } else { 0 };
+        let draft = Draft { bytes: message, size, priority, flags };
+        let stored = match references {
+            [one] => {
+                let numbered = [self.number(*one)];
+                self.tail.publish(draft, numbered.into_iter())
+            }
+            _ => {
+                let numbered: Vec<NumberedReference> = references.iter().map(|&one| self.number(one)).collect();
+                self.tail.publish(draft, numbered.into_iter())
+            }
+        };
+        self.segments.add(stored, references.len() as u32);
+        stored
+    }
+
+    fn number(&mut self, reference: Reference) -> NumberedReference {
+        let ordinal = self.ordinals.entry(reference.queue).or_default();
+        *ordinal = ordinal.wrapping_add(1);
+        NumberedReference { reference, ordinal: *ordinal }
+    }
+
+    /// A message left its queue for good. Logged at the end of the turn, or of the unit.
+    pub fn settle(&mut self, queue: QueueKey, seq: u64, stored: Stored) {
+        let holder = self.segments.settle(stored, queue, seq);
+        if self.settled_in.last() != Some(&holder) && !self.settled_in.contains(&holder) {
+            self.settled_in.push(holder);
+        }
+        match self.settled.last_mut() {
+            Some(last) if last.queue == queue && last.to.wrapping_add(1) == seq => last.to = seq,
+            _ => self.settled.push(Range { queue, from: seq, to: seq }),
+        }
+        if self.settled.len() >= 4096 {
+            self.log_settled();
+        }
+    }
+
+    fn log_settled(&mut self) {
+        if !self.settled.is_empty() {
+            let ranges = std::mem::take(&mut self.settled);
+            let flags = self.flags();
+            let before = self.tail.segment();
+            self.tail.settle(&ranges, flags);
+            for &holder in &self.settled_in {
+                self.tail.depend_on(holder);
+            }
+            if before != self.tail.segment() {
+                // Some of them are in the segment before, which must outlive the same; this one must outlive it.
+                self.tail.depend_on(before);
+                let before = self.segments.get_mut(before);
+                before.depends_on.extend(&self.settled_in);
+            }
+            self.settled_in.clear();
+            self.settled = ranges;
+            self.settled.clear();
+        }
+    }
+
+    /// A message came back to its queue, delivered `count` times so far.
+    pub fn returned(&mut self, queue: QueueKey, seq: u64, count: u32) {
+        let flags = self.flags();
+        self.tail.returned(queue, seq, count, flags);
+    }
+
+    /// A change of the durable metadata. Returns its position.
+    pub fn command(&mut self, bytes: Vec<u8>) -> u64 {
+        self.tail.command(bytes)
+    }
+
+    /// Replaces the metadata's log by commands that give the same state.
+    pub fn rewrite_metadata(&mut self, commands: Vec<Vec<u8>>) {
+        self.tail.rewrite(commands);
+    }
+
+    /// What is appended from here to `end_unit` counts after a restart only as a whole.
+    pub fn begin_unit(&mut self) {
+        self.log_settled();
+        self.unit = Some(self.tail.segment());
+    }
+
+    /// Ends the unit; returns its position.
+    pub fn end_unit(&mut self) -> u64 {
+        self.log_settled();
+        if let Some(begun) = self.unit.take() {
+            self.tail.unit_end(begun);
+        }
+        self.tail.position()
+    }
+
+    /// Somebody waits for everything up to this position to be durable.
+    pub fn want(&mut self, position: u64) {
+        self.wanted = self.wanted.max(position);
+    }
+
+    /// The position behind everything appended. What `settle` collected counts only after `flush`.
+    pub fn position(&self) -> u64 {
+        self.tail.position()
+    }
+
+    pub fn durable(&self) -> u64 {
+        self.shared.durable()
+    }
+
+    /// The position up to which everything is at least with the operating system: it survives the end of the process.
+    pub fn written(&self) -> u64 {
+        self.shared.written()
+    }
+
+    pub fn health(&self) -> Health {
+        self.shared.health()
+    }
+
+    /// Whether publishers should wait: too much is appended and not yet written.
+    pub fn is_congested(&self) -> bool {
+        self.tail.buffered() + self.shared.pending_bytes() > CONGESTED_BYTES
+    }
+
+    /// Ends a turn: hands everything to the committer, and sees to the house.
+    pub fn flush(&mut self) {
+        self.log_settled();
+        if !self.tail.is_idle() {
+            let (operations, sealed) = self.tail.end_turn(self.shared.durable_place());
+            let any_sealed = !sealed.is_empty();
+            let wanted = if self.wanted > self.shared.durable() { self.wanted } else { 0 };
+            self.shared.push(operations, wanted);
+            sealed.into_iter().for_each(|sealed| self.segments.seal(sealed));
+            if any_sealed {
+                self.ask(Job::Prepare { written: false });
+            }
+            self.tail.use_buffer(self.shared.buffer());
+        }
+        self.keep_house();
+    }
+
+    fn keep_house(&mut self) {
+        for outcome in self.outcomes.take() {
+            self.settle_outcome(outcome);
+        }
+        let going = self.segments.sweep(self.shared.hot());
+        if !going.is_empty() {
+            going.iter().for_each(|&segment| self.reader.forget(segment));
+            if !self.ask(Job::Retire(going.clone())) {
+                going.iter().for_each(|&segment| self.segments.get_mut(segment).leaving = false);
+                self.segments.mark_unswept();
+            }
+            self.move_sparse();
+        }
+    }
+
+    fn settle_outcome(&mut self, outcome: Outcome) {
+        match outcome {
+            Outcome::Retired(segments) => {
+                self.segments.gone(&segments);
+                self.move_sparse();
+            }
+            Outcome::Moved { cold, moves, seen, untouched } => {
+                let since = self.moving.take().unwrap_or(0);
+                self.segments.apply_moves(cold, &moves, &seen);
+                self.segments.depend_since(since, cold);
+                self.tail.depend_on(cold);
+                untouched.iter().for_each(|&segment| self.segments.get_mut(segment).leaving = false);
+            }
+            Outcome::NotMoved { victims, reason } => {
+                tracing::warn!(reason, "messages stay in mostly settled segments");
+                self.moving = None;
+                victims.iter().for_each(|&segment| self.segments.get_mut(segment).leaving = false);
+            }
+        }
+    }
+
+    /// Moves messages out of mostly settled segments when these take too much room.
+    fn move_sparse(&mut self) {
+        let (bytes, live) = self.segments.totals();
+        if self.moving.is_some() || bytes <= live * 2 + SLACK_SEGMENTS * self.options.segment_bytes {
+            return;
+        }
+        let chosen = self.segments.sparse(self.shared.hot(), self.options.segment_bytes);
+        if chosen.is_empty() {
+            return;
+        }
+        let mut victims = Vec::with_capacity(chosen.len());
+        for &number in &chosen {
+            let segment = self.segments.get_mut(number);
+            segment.leaving = true;
+            victims.push(Victim { segment: number, dead: segment.dead.clone(), partly: segment.partly.clone() });
+        }
+        if self.ask(Job::Move { cold: self.next_cold, victims }) {
+            self.next_cold += 1;
+            self.moving = Some(self.tail.segment());
+        } else {
+            chosen.iter().for_each(|&number| self.segments.get_mut(number).leaving = false);
+        }
+    }
+
+    /// Reads a message back.
+    pub fn fetch(&mut self, stored: Stored) -> Result<Vec<u8>, Unreadable> {
+        let now = self.segments.locate(stored);
+        let seed = self.tail.seed_of(now.segment);
+        let waiting = match self.tail.read(now) {
+            Some(bytes) => Some(bytes.to_vec()),
+            None => self.shared.read_pending(now.segment, now.offset, now.length),
+        };
+        let place = || format!("segment {} at {}", now.segment, now.offset);
+        if let Some(bytes) = waiting {
+            let message = reader::message_in(&bytes, seed);
+            return message.map(<[u8]>::to_vec).ok_or_else(|| Unreadable(format!("{} is damaged", place())));
+        }
+        let file = self.slots.file(now.segment).ok_or_else(|| Unreadable(format!("{} is gone", place())))?;
+        match self.reader.read(&*file, now, seed) {
+            Ok(message) => Ok(message.to_vec()),
+            Err(ReadError::Damaged) => Err(Unreadable(format!("{} is damaged", place()))),
+            Err(ReadError::Io(error)) => Err(Unreadable(format!("{}: {error}", place()))),
+        }
+    }
+
+    pub fn usage(&self) -> Usage {
+        let (bytes, live_bytes) = self.segments.totals();
+        Usage {
+            segments: self.segments.len() + 1,
+            bytes: bytes + self.tail.bytes(),
+            live_bytes,
+            pending_bytes: self.tail.buffered() + self.shared.pending_bytes(),
+        }
+    }
+
+    /// Hands over what is left and asks the threads to write it, sync it and end.
+    pub fn close(mut self) {
+        self.flush();
+        self.shared.stop();
+    }
+}
