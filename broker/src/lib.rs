@@ -5,6 +5,7 @@
 
 pub mod core;
 pub mod handle;
+pub mod store;
 
 use std::process::ExitCode;
 

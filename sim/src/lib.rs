@@ -1,4 +1,5 @@
-//! Simulation kit for tests: seeded randomness now; clocks, networks and disks
+//! Simulation kit for tests: seeded randomness now; a disk that lies; clocks and networks
 //! as the simulations need them. Knows no daemon.
 
+pub mod disk;
 pub mod rng;

@@ -35,8 +35,21 @@ struct Hot {
 }
 
 impl Committer {
-    pub fn new(shared: Arc<Shared>, slots: Arc<Slots>, salt: u32, metadata: MetadataLog) -> Committer {
-        Committer { shared, slots, salt, hot: None, metadata, written: 0, durable: 0 }
+    pub fn new(
+        shared: Arc<Shared>,
+        slots: Arc<Slots>,
+        salt: u32,
+        metadata: MetadataLog,
+    ) -> Committer {
+        Committer {
+            shared,
+            slots,
+            salt,
+            hot: None,
+            metadata,
+            written: 0,
+            durable: 0,
+        }
     }
 
     /// The thread.
@@ -73,11 +86,13 @@ impl Committer {
         drop(operations);
         self.shared.set_written(self.written);
         self.shared.written_through(done);
-        if !matches!(health, Health::Failed(_)) && self.durable < self.written && (sync || wanted > self.durable) {
-            if let Err(error) = self.sync() {
-                // The kernel may have dropped the pages that it could not write: trying again would report success.
-                health = Health::Failed(format!("cannot sync the message log: {error}"));
-            }
+        let due = self.durable < self.written && (sync || wanted > self.durable);
+        if due
+            && !matches!(health, Health::Failed(_))
+            && let Err(error) = self.sync()
+        {
+            // The kernel may have dropped the pages that it could not write: trying again would report success.
+            health = Health::Failed(format!("cannot sync the message log: {error}"));
         }
         self.shared.set_health(health.clone());
         health
@@ -86,8 +101,17 @@ impl Committer {
     fn perform(&mut self, operation: &Operation) -> io::Result<()> {
         match operation {
             Operation::Open { segment, length } => self.open(*segment, *length),
-            Operation::Write { segment, offset, bytes } => self.write(*segment, *offset, bytes),
-            Operation::Seal { segment, offset, summary, messages } => {
+            Operation::Write {
+                segment,
+                offset,
+                bytes,
+            } => self.write(*segment, *offset, bytes),
+            Operation::Seal {
+                segment,
+                offset,
+                summary,
+                messages,
+            } => {
                 let Some(hot) = self.hot.as_mut().filter(|hot| hot.segment == *segment) else {
                     return Err(io::Error::other("sealing a segment that is not open"));
                 };
@@ -104,13 +128,22 @@ impl Committer {
         self.sync_hot()?;
         let slot = self.slots.take(length)?;
         let file = slot.file.clone();
-        let header = Header::Segment { id: segment, role: Role::Hot, salt: self.salt };
+        let header = Header::Segment {
+            id: segment,
+            role: Role::Hot,
+            salt: self.salt,
+        };
         if let Err(error) = segment::write_header(&*file, header) {
             self.slots.put_back(slot);
             return Err(error);
         }
         self.slots.assign(segment, slot);
-        self.hot = Some(Hot { segment, file, end: segment::DATA, dirty: true });
+        self.hot = Some(Hot {
+            segment,
+            file,
+            end: segment::DATA,
+            dirty: true,
+        });
         self.shared.set_hot(segment);
         Ok(())
     }
@@ -140,7 +173,10 @@ impl Committer {
         self.sync_hot()?;
         self.metadata.sync()?;
         self.durable = self.written;
-        let place = self.hot.as_ref().map_or((0, 0), |hot| (hot.segment, hot.end));
+        let place = self
+            .hot
+            .as_ref()
+            .map_or((0, 0), |hot| (hot.segment, hot.end));
         self.shared.set_durable(self.durable, place);
         Ok(())
     }

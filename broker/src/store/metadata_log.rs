@@ -47,17 +47,34 @@ fn name(number: u64) -> String {
 }
 
 fn number_of(name: &str) -> Option<u64> {
-    name.strip_prefix("metadata-")?.strip_suffix(".log")?.parse().ok()
+    name.strip_prefix("metadata-")?
+        .strip_suffix(".log")?
+        .parse()
+        .ok()
 }
 
 impl MetadataLog {
     /// Opens the newest log, or a new one; gives its commands.
-    pub fn open(disk: Arc<dyn Disk>, salt: u32) -> Result<(MetadataLog, Vec<Vec<u8>>), MetadataError> {
-        let mut numbers: Vec<u64> = disk.list()?.iter().filter_map(|name| number_of(name)).collect();
+    pub fn open(
+        disk: Arc<dyn Disk>,
+        salt: u32,
+    ) -> Result<(MetadataLog, Vec<Vec<u8>>), MetadataError> {
+        let mut numbers: Vec<u64> = disk
+            .list()?
+            .iter()
+            .filter_map(|name| number_of(name))
+            .collect();
         numbers.sort_unstable();
         let Some(number) = numbers.pop() else {
-            let mut log =
-                MetadataLog { file: disk.open("metadata.new")?, disk, number: 0, seed: 0, end: 0, durable: 0, marked: 0 };
+            let mut log = MetadataLog {
+                file: disk.open("metadata.new")?,
+                disk,
+                number: 0,
+                seed: 0,
+                end: 0,
+                durable: 0,
+                marked: 0,
+            };
             log.seed = salt;
             log.rewrite(&[])?;
             return Ok((log, Vec::new()));
@@ -66,14 +83,23 @@ impl MetadataLog {
         let seed = read_head(&*file, &name(number))?;
         let mut bytes = vec![0; file.length()? as usize];
         read_exact_at(&*file, &mut bytes, 0)?;
-        let (commands, end) = scan(&bytes, seed).map_err(|at| MetadataError::Damaged(name(number), at))?;
+        let (commands, end) =
+            scan(&bytes, seed).map_err(|at| MetadataError::Damaged(name(number), at))?;
         // What is torn must not lie behind what comes next.
         file.truncate(end)?;
         file.sync()?;
         for old in numbers {
             disk.remove(&name(old))?;
         }
-        let log = MetadataLog { disk, file, number, seed, end, durable: end, marked: end };
+        let log = MetadataLog {
+            disk,
+            file,
+            number,
+            seed,
+            end,
+            durable: end,
+            marked: end,
+        };
         Ok((log, commands))
     }
 
@@ -87,7 +113,8 @@ impl MetadataLog {
         if command.len() + record::HEAD > MAX_LENGTH {
             return Err(io::Error::other("a metadata command is too long"));
         }
-        let mut bytes = Vec::with_capacity(record::padded(record::HEAD + command.len()) + record::MARK_LENGTH);
+        let mut bytes =
+            Vec::with_capacity(record::padded(record::HEAD + command.len()) + record::MARK_LENGTH);
         if self.durable > self.marked {
             record::put_mark(&mut bytes, self.seed, self.durable as u32);
         }
@@ -171,7 +198,10 @@ fn scan(bytes: &[u8], seed: u32) -> Result<(Vec<Vec<u8>>, u64), u64> {
                 }
                 at = (at + record::padded(record.length)).min(bytes.len());
             }
-            Err(_) if record::highest_mark(bytes, at, seed).is_some_and(|durable| durable as usize > at) => {
+            Err(_)
+                if record::highest_mark(bytes, at, seed)
+                    .is_some_and(|durable| durable as usize > at) =>
+            {
                 return Err(at as u64);
             }
             Err(_) => break,
@@ -222,6 +252,8 @@ mod tests {
         log.sync().unwrap();
         log.append(b"later").unwrap();
         log.file.write_all_at(b"?", damaged + 17).unwrap();
-        assert!(matches!(MetadataLog::open(disk, 1), Err(MetadataError::Damaged(_, at)) if at == damaged));
+        assert!(
+            matches!(MetadataLog::open(disk, 1), Err(MetadataError::Damaged(_, at)) if at == damaged)
+        );
     }
 }

@@ -51,8 +51,9 @@ use tail::{Draft, Tail};
 
 /// Appended and not written: beyond this, publishers wait.
 const CONGESTED_BYTES: usize = 16 << 20;
-/// Settled space is tolerated up to as much as is unsettled and this much more.
-const SLACK_SEGMENTS: u64 = 6;
+
+/// Segments whose settlements are logged again at a time.
+const RELOGGED: usize = 8;
 
 /// Sizes, for tests to make small.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -61,11 +62,17 @@ pub struct Options {
     pub segment_bytes: u64,
     /// Write spare files through at start, so that the first messages are as cheap to sync as later ones.
     pub warm: bool,
+    /// Settled space is tolerated up to as much as is unsettled and this many segments more.
+    pub slack_segments: u64,
 }
 
 impl Default for Options {
     fn default() -> Options {
-        Options { segment_bytes: 32 << 20, warm: true }
+        Options {
+            segment_bytes: 32 << 20,
+            warm: true,
+            slack_segments: 6,
+        }
     }
 }
 
@@ -102,13 +109,22 @@ impl fmt::Display for OpenError {
         match self {
             OpenError::Io(error) => write!(f, "{error}"),
             OpenError::Newer(version) => {
-                write!(f, "it was written by a newer version of this program (format {version})")
+                write!(
+                    f,
+                    "it was written by a newer version of this program (format {version})"
+                )
             }
             OpenError::Metadata { file, offset } => {
-                write!(f, "{file} is damaged at byte {offset}: restore it, or move the whole directory away")
+                write!(
+                    f,
+                    "{file} is damaged at byte {offset}: restore it, or move the whole directory away"
+                )
             }
             OpenError::Foreign(segment) => {
-                write!(f, "segment {segment} does not belong to the metadata log that is here")
+                write!(
+                    f,
+                    "segment {segment} does not belong to the metadata log that is here"
+                )
             }
         }
     }
@@ -181,6 +197,10 @@ pub struct Store {
     next_cold: u32,
     /// The tail segment when messages began to be moved, while they are.
     moving: Option<u32>,
+    /// Segments whose settlements are logged again, and the position that must be durable before they go.
+    relogged: Vec<(u32, u64)>,
+    /// Segments whose settlements are being looked for.
+    asked: usize,
 }
 
 /// The parts that do the store's work on their own threads.
@@ -207,8 +227,16 @@ impl Threads {
 
 impl Workers {
     fn spawn(self) -> io::Result<Threads> {
-        let Workers { committer, keeper, jobs } = self;
-        let named = |name: &str| std::thread::Builder::new().name(name.to_owned()).stack_size(256 << 10);
+        let Workers {
+            committer,
+            keeper,
+            jobs,
+        } = self;
+        let named = |name: &str| {
+            std::thread::Builder::new()
+                .name(name.to_owned())
+                .stack_size(256 << 10)
+        };
         Ok(Threads {
             committer: named("committer").spawn(move || committer.run())?,
             keeper: named("store-keeper").spawn(move || keeper.run(&jobs))?,
@@ -228,7 +256,9 @@ impl Store {
     ) -> Result<(Store, Threads, Recovered), OpenError> {
         let (store, workers, recovered) = Store::assemble(disk, options, measure, wake)?;
         let threads = workers.spawn()?;
-        store.ask(Job::Prepare { written: options.warm });
+        store.ask(Job::Prepare {
+            written: options.warm,
+        });
         Ok((store, threads, recovered))
     }
 
@@ -247,7 +277,10 @@ impl Store {
         let mut files = Vec::new();
         for name in disk.list()? {
             if let Some(number) = slot_number(&name) {
-                files.push(Slot { number, file: disk.open(&name)? });
+                files.push(Slot {
+                    number,
+                    file: disk.open(&name)?,
+                });
             }
         }
         let found = recover(&slots, files, salt, measure)?;
@@ -256,7 +289,12 @@ impl Store {
         let (jobs, line) = keeper::line();
         let workers = Workers {
             committer: Committer::new(shared.clone(), slots.clone(), salt, metadata),
-            keeper: Keeper { shared: shared.clone(), slots: slots.clone(), outcomes: outcomes.clone(), salt },
+            keeper: Keeper {
+                shared: shared.clone(),
+                slots: slots.clone(),
+                outcomes: outcomes.clone(),
+                salt,
+            },
             jobs: line,
         };
         let store = Store {
@@ -276,9 +314,20 @@ impl Store {
             wanted: 0,
             next_cold: found.next_cold,
             moving: None,
+            relogged: Vec::new(),
+            asked: 0,
         };
         let (messages, damage, aside) = (found.messages, found.damage, found.aside);
-        Ok((store, workers, Recovered { commands, messages, damage, aside }))
+        Ok((
+            store,
+            workers,
+            Recovered {
+                commands,
+                messages,
+                damage,
+                aside,
+            },
+        ))
     }
 
     fn ask(&self, job: Job) -> bool {
@@ -286,7 +335,11 @@ impl Store {
     }
 
     fn flags(&self) -> u8 {
-        if self.unit.is_some() { record::IN_UNIT } else { 0 }
+        if self.unit.is_some() {
+            record::IN_UNIT
+        } else {
+            0
+        }
     }
 
     /// Appends one message for all the queues that it was routed to; `spilled` ones need not survive a restart.
@@ -295,14 +348,20 @@ impl Store {
     pub fn publish(&mut self, message: &[u8], references: &[Reference], spilled: bool) -> Stored {
         let (size, priority) = (self.measure)(message).unwrap_or((message.len() as u32, 0));
         let flags = self.flags() | if spilled { record::TRANSIENT } else { 0 };
-        let draft = Draft { bytes: message, size, priority, flags };
+        let draft = Draft {
+            bytes: message,
+            size,
+            priority,
+            flags,
+        };
         let stored = match references {
             [one] => {
                 let numbered = [self.number(*one)];
                 self.tail.publish(draft, numbered.into_iter())
             }
             _ => {
-                let numbered: Vec<NumberedReference> = references.iter().map(|&one| self.number(one)).collect();
+                let numbered: Vec<NumberedReference> =
+                    references.iter().map(|&one| self.number(one)).collect();
                 self.tail.publish(draft, numbered.into_iter())
             }
         };
@@ -313,7 +372,10 @@ impl Store {
     fn number(&mut self, reference: Reference) -> NumberedReference {
         let ordinal = self.ordinals.entry(reference.queue).or_default();
         *ordinal = ordinal.wrapping_add(1);
-        NumberedReference { reference, ordinal: *ordinal }
+        NumberedReference {
+            reference,
+            ordinal: *ordinal,
+        }
     }
 
     /// A message left its queue for good. Logged at the end of the turn, or of the unit.
@@ -324,7 +386,11 @@ impl Store {
         }
         match self.settled.last_mut() {
             Some(last) if last.queue == queue && last.to.wrapping_add(1) == seq => last.to = seq,
-            _ => self.settled.push(Range { queue, from: seq, to: seq }),
+            _ => self.settled.push(Range {
+                queue,
+                from: seq,
+                to: seq,
+            }),
         }
         if self.settled.len() >= 4096 {
             self.log_settled();
@@ -343,8 +409,12 @@ impl Store {
             if before != self.tail.segment() {
                 // Some of them are in the segment before, which must outlive the same; this one must outlive it.
                 self.tail.depend_on(before);
-                let before = self.segments.get_mut(before);
-                before.depends_on.extend(&self.settled_in);
+                let holders = self
+                    .settled_in
+                    .iter()
+                    .copied()
+                    .filter(|&holder| holder != before);
+                self.segments.get_mut(before).depends_on.extend(holders);
             }
             self.settled_in.clear();
             self.settled = ranges;
@@ -417,9 +487,15 @@ impl Store {
         if !self.tail.is_idle() {
             let (operations, sealed) = self.tail.end_turn(self.shared.durable_place());
             let any_sealed = !sealed.is_empty();
-            let wanted = if self.wanted > self.shared.durable() { self.wanted } else { 0 };
+            let wanted = if self.wanted > self.shared.durable() {
+                self.wanted
+            } else {
+                0
+            };
             self.shared.push(operations, wanted);
-            sealed.into_iter().for_each(|sealed| self.segments.seal(sealed));
+            sealed
+                .into_iter()
+                .for_each(|sealed| self.segments.seal(sealed));
             if any_sealed {
                 self.ask(Job::Prepare { written: false });
             }
@@ -432,11 +508,22 @@ impl Store {
         for outcome in self.outcomes.take() {
             self.settle_outcome(outcome);
         }
+        let durable = self.shared.durable();
+        while let Some(&(segment, position)) = self.relogged.first()
+            && position <= durable
+        {
+            self.relogged.remove(0);
+            self.segments.unblock(segment);
+        }
         let going = self.segments.sweep(self.shared.hot());
         if !going.is_empty() {
-            going.iter().for_each(|&segment| self.reader.forget(segment));
+            going
+                .iter()
+                .for_each(|&segment| self.reader.forget(segment));
             if !self.ask(Job::Retire(going.clone())) {
-                going.iter().for_each(|&segment| self.segments.get_mut(segment).leaving = false);
+                going
+                    .iter()
+                    .for_each(|&segment| self.segments.get_mut(segment).leaving = false);
                 self.segments.mark_unswept();
             }
             self.move_sparse();
@@ -449,28 +536,76 @@ impl Store {
                 self.segments.gone(&segments);
                 self.move_sparse();
             }
-            Outcome::Moved { cold, moves, seen, untouched } => {
+            Outcome::Moved {
+                cold,
+                moves,
+                seen,
+                untouched,
+            } => {
                 let since = self.moving.take().unwrap_or(0);
-                self.segments.apply_moves(cold, &moves, &seen);
-                self.segments.depend_since(since, cold);
-                self.tail.depend_on(cold);
-                untouched.iter().for_each(|&segment| self.segments.get_mut(segment).leaving = false);
+                if self.segments.apply_moves(cold, &moves, &seen) {
+                    // What was settled meanwhile was so in one of these.
+                    self.segments.depend_since(since, cold);
+                    self.tail.depend_on(cold);
+                }
+                untouched
+                    .iter()
+                    .for_each(|&segment| self.segments.get_mut(segment).leaving = false);
+            }
+            Outcome::Settlements {
+                segment,
+                holders,
+                ranges,
+            } => {
+                self.asked = self.asked.saturating_sub(1);
+                if !ranges.is_empty() {
+                    holders
+                        .iter()
+                        .for_each(|&holder| self.tail.depend_on(holder));
+                    self.tail.settle(&ranges, 0);
+                    holders
+                        .iter()
+                        .for_each(|&holder| self.tail.depend_on(holder));
+                }
+                self.relogged.push((segment, self.tail.position()));
+            }
+            Outcome::NotFound { segment, reason } => {
+                tracing::warn!(segment, reason, "settlements stay in a settled segment");
+                self.asked = self.asked.saturating_sub(1);
+                self.segments.get_mut(segment).leaving = false;
             }
             Outcome::NotMoved { victims, reason } => {
                 tracing::warn!(reason, "messages stay in mostly settled segments");
                 self.moving = None;
-                victims.iter().for_each(|&segment| self.segments.get_mut(segment).leaving = false);
+                victims
+                    .iter()
+                    .for_each(|&segment| self.segments.get_mut(segment).leaving = false);
             }
         }
     }
 
-    /// Moves messages out of mostly settled segments when these take too much room.
+    /// Makes segments able to go when they take too much room: moves messages out of mostly settled ones, and logs
+    /// again what settled ones say of others.
     fn move_sparse(&mut self) {
         let (bytes, live) = self.segments.totals();
-        if self.moving.is_some() || bytes <= live * 2 + SLACK_SEGMENTS * self.options.segment_bytes {
+        if bytes <= live * 2 + self.options.slack_segments * self.options.segment_bytes {
             return;
         }
-        let chosen = self.segments.sparse(self.shared.hot(), self.options.segment_bytes);
+        if self.asked == 0 && self.relogged.is_empty() {
+            for (segment, holders) in self.segments.blocked(self.shared.hot(), RELOGGED) {
+                if self.ask(Job::Settlements { segment, holders }) {
+                    self.asked += 1;
+                } else {
+                    self.segments.get_mut(segment).leaving = false;
+                }
+            }
+        }
+        if self.moving.is_some() {
+            return;
+        }
+        let chosen = self
+            .segments
+            .sparse(self.shared.hot(), self.options.segment_bytes);
         if chosen.is_empty() {
             return;
         }
@@ -478,13 +613,22 @@ impl Store {
         for &number in &chosen {
             let segment = self.segments.get_mut(number);
             segment.leaving = true;
-            victims.push(Victim { segment: number, dead: segment.dead.clone(), partly: segment.partly.clone() });
+            victims.push(Victim {
+                segment: number,
+                dead: segment.dead.clone(),
+                partly: segment.partly.clone(),
+            });
         }
-        if self.ask(Job::Move { cold: self.next_cold, victims }) {
+        if self.ask(Job::Move {
+            cold: self.next_cold,
+            victims,
+        }) {
             self.next_cold += 1;
             self.moving = Some(self.tail.segment());
         } else {
-            chosen.iter().for_each(|&number| self.segments.get_mut(number).leaving = false);
+            chosen
+                .iter()
+                .for_each(|&number| self.segments.get_mut(number).leaving = false);
         }
     }
 
@@ -494,14 +638,21 @@ impl Store {
         let seed = self.tail.seed_of(now.segment);
         let waiting = match self.tail.read(now) {
             Some(bytes) => Some(bytes.to_vec()),
-            None => self.shared.read_pending(now.segment, now.offset, now.length),
+            None => self
+                .shared
+                .read_pending(now.segment, now.offset, now.length),
         };
         let place = || format!("segment {} at {}", now.segment, now.offset);
         if let Some(bytes) = waiting {
             let message = reader::message_in(&bytes, seed);
-            return message.map(<[u8]>::to_vec).ok_or_else(|| Unreadable(format!("{} is damaged", place())));
+            return message
+                .map(<[u8]>::to_vec)
+                .ok_or_else(|| Unreadable(format!("{} is damaged", place())));
         }
-        let file = self.slots.file(now.segment).ok_or_else(|| Unreadable(format!("{} is gone", place())))?;
+        let file = self
+            .slots
+            .file(now.segment)
+            .ok_or_else(|| Unreadable(format!("{} is gone", place())))?;
         match self.reader.read(&*file, now, seed) {
             Ok(message) => Ok(message.to_vec()),
             Err(ReadError::Damaged) => Err(Unreadable(format!("{} is damaged", place()))),

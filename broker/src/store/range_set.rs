@@ -28,10 +28,12 @@ impl RangeSet {
     }
 
     pub fn contains(&self, number: u64) -> bool {
-        self.ranges.range(..=number).next_back().is_some_and(|(_, &last)| number <= last)
+        self.ranges
+            .range(..=number)
+            .next_back()
+            .is_some_and(|(_, &last)| number <= last)
     }
 
-    #[cfg(test)]
     pub fn ranges(&self) -> impl Iterator<Item = (u64, u64)> {
         self.ranges.iter().map(|(&from, &to)| (from, to))
     }
@@ -49,7 +51,10 @@ mod tests {
         (0..1000).for_each(|n| set.insert(n, n));
         set.insert(5000, u64::MAX);
         set.insert(2000, 1999);
-        assert_eq!(set.ranges().collect::<Vec<_>>(), [(0, 999), (5000, u64::MAX)]);
+        assert_eq!(
+            set.ranges().collect::<Vec<_>>(),
+            [(0, 999), (5000, u64::MAX)]
+        );
     }
 
     proptest! {

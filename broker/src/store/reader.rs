@@ -49,17 +49,31 @@ impl Window {
 /// The message in a record's bytes.
 pub(super) fn message_in(record: &[u8], seed: u32) -> Option<&[u8]> {
     let record = Record::read(record, seed).ok()?;
-    if record.kind == Kind::Publish { record.message(seed) } else { None }
+    if record.kind == Kind::Publish {
+        record.message(seed)
+    } else {
+        None
+    }
 }
 
 impl Reader {
     /// The message of a record that is written.
-    pub fn read(&mut self, file: &dyn DiskFile, stored: Stored, seed: u32) -> Result<&[u8], ReadError> {
+    pub fn read(
+        &mut self,
+        file: &dyn DiskFile,
+        stored: Stored,
+        seed: u32,
+    ) -> Result<&[u8], ReadError> {
         self.clock += 1;
-        let found = self.windows.iter().position(|window| window.slice(stored).is_some());
+        let found = self
+            .windows
+            .iter()
+            .position(|window| window.slice(stored).is_some());
         // A window may hold what was there before the record was written.
         let sound = found.filter(|&at| {
-            self.windows[at].slice(stored).is_some_and(|bytes| message_in(bytes, seed).is_some())
+            self.windows[at]
+                .slice(stored)
+                .is_some_and(|bytes| message_in(bytes, seed).is_some())
         });
         let at = match sound {
             Some(at) => at,
@@ -67,7 +81,10 @@ impl Reader {
         };
         let window = &mut self.windows[at];
         window.used = self.clock;
-        window.slice(stored).and_then(|bytes| message_in(bytes, seed)).ok_or(ReadError::Damaged)
+        window
+            .slice(stored)
+            .and_then(|bytes| message_in(bytes, seed))
+            .ok_or(ReadError::Damaged)
     }
 
     fn fill(&mut self, file: &dyn DiskFile, stored: Stored) -> Result<usize, ReadError> {
@@ -77,14 +94,21 @@ impl Reader {
                 && stored.offset.saturating_sub(window.end()) <= NEAR
         });
         let length = stored.length as usize;
-        let wanted = if follows.is_some() { length.max(AHEAD) } else { length };
+        let wanted = if follows.is_some() {
+            length.max(AHEAD)
+        } else {
+            length
+        };
         let at = follows.unwrap_or_else(|| self.free_window());
         let window = &mut self.windows[at];
         (window.segment, window.offset) = (stored.segment, stored.offset);
         window.bytes.resize(wanted, 0);
         let mut filled = 0;
         while filled < length {
-            match file.read_at(&mut window.bytes[filled..], u64::from(stored.offset) + filled as u64) {
+            match file.read_at(
+                &mut window.bytes[filled..],
+                u64::from(stored.offset) + filled as u64,
+            ) {
                 Ok(0) => break,
                 Ok(n) => filled += n,
                 Err(error) => {
@@ -100,10 +124,19 @@ impl Reader {
 
     fn free_window(&mut self) -> usize {
         if self.windows.len() < WINDOWS {
-            self.windows.push(Window { segment: 0, offset: 0, bytes: Vec::new(), used: 0 });
+            self.windows.push(Window {
+                segment: 0,
+                offset: 0,
+                bytes: Vec::new(),
+                used: 0,
+            });
             return self.windows.len() - 1;
         }
-        let oldest = self.windows.iter().enumerate().min_by_key(|(_, window)| window.used);
+        let oldest = self
+            .windows
+            .iter()
+            .enumerate()
+            .min_by_key(|(_, window)| window.used);
         oldest.map_or(0, |(at, _)| at)
     }
 

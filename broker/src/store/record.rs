@@ -113,7 +113,13 @@ pub(super) fn put_publish(
     message: &[u8],
 ) {
     let count = references.len();
-    let start = begin(out, publish_length(count, message.len()), Kind::Publish, flags, count);
+    let start = begin(
+        out,
+        publish_length(count, message.len()),
+        Kind::Publish,
+        flags,
+        count,
+    );
     let crc = crc32c::crc32c_append(seed, message);
     out[start + 12..start + 16].copy_from_slice(&crc.to_le_bytes());
     for NumberedReference { reference, ordinal } in references {
@@ -130,7 +136,13 @@ pub(super) fn put_publish(
 
 /// At most `u16::MAX` ranges.
 pub(super) fn put_settle(out: &mut Vec<u8>, seed: u32, flags: u8, ranges: &[Range]) {
-    let start = begin(out, settle_length(ranges.len()), Kind::Settle, flags, ranges.len());
+    let start = begin(
+        out,
+        settle_length(ranges.len()),
+        Kind::Settle,
+        flags,
+        ranges.len(),
+    );
     for range in ranges {
         out.extend(range.queue.0.to_le_bytes());
         out.extend(range.from.to_le_bytes());
@@ -143,7 +155,14 @@ pub(super) fn settle_length(ranges: usize) -> usize {
     HEAD + ranges * RANGE
 }
 
-pub(super) fn put_return(out: &mut Vec<u8>, seed: u32, flags: u8, queue: QueueKey, seq: u64, count: u32) {
+pub(super) fn put_return(
+    out: &mut Vec<u8>,
+    seed: u32,
+    flags: u8,
+    queue: QueueKey,
+    seq: u64,
+    count: u32,
+) {
     let start = begin(out, RETURN_LENGTH, Kind::Return, flags, 0);
     out.extend(queue.0.to_le_bytes());
     out.extend(seq.to_le_bytes());
@@ -214,7 +233,13 @@ impl<'a> Record<'a> {
         if head_crc(seed, &bytes[..covered]) != u32_at(head, 4) {
             return Err(Unsound);
         }
-        Ok(Record { kind, flags: head[9], length, count, bytes: &bytes[..length] })
+        Ok(Record {
+            kind,
+            flags: head[9],
+            length,
+            count,
+            bytes: &bytes[..length],
+        })
     }
 
     /// The message of a Publish, when its checksum fits.
@@ -228,7 +253,11 @@ impl<'a> Record<'a> {
     }
 
     pub fn references(&self) -> impl ExactSizeIterator<Item = NumberedReference> + 'a {
-        let count = if self.kind == Kind::Publish { self.count } else { 0 };
+        let count = if self.kind == Kind::Publish {
+            self.count
+        } else {
+            0
+        };
         let bytes = self.bytes;
         (0..count).map(move |n| {
             let at = HEAD + n * REFERENCE;
@@ -244,18 +273,30 @@ impl<'a> Record<'a> {
     }
 
     pub fn ranges(&self) -> impl ExactSizeIterator<Item = Range> + 'a {
-        let count = if self.kind == Kind::Settle { self.count } else { 0 };
+        let count = if self.kind == Kind::Settle {
+            self.count
+        } else {
+            0
+        };
         let bytes = self.bytes;
         (0..count).map(move |n| {
             let at = HEAD + n * RANGE;
-            Range { queue: QueueKey(u64_at(bytes, at)), from: u64_at(bytes, at + 8), to: u64_at(bytes, at + 16) }
+            Range {
+                queue: QueueKey(u64_at(bytes, at)),
+                from: u64_at(bytes, at + 8),
+                to: u64_at(bytes, at + 16),
+            }
         })
     }
 
     /// Queue, sequence number and count of a Return.
     pub fn returned(&self) -> (QueueKey, u64, u32) {
         debug_assert_eq!(self.kind, Kind::Return);
-        (QueueKey(u64_at(self.bytes, HEAD)), u64_at(self.bytes, HEAD + 8), u32_at(self.bytes, HEAD + 16))
+        (
+            QueueKey(u64_at(self.bytes, HEAD)),
+            u64_at(self.bytes, HEAD + 8),
+            u32_at(self.bytes, HEAD + 16),
+        )
     }
 
     /// What a Mark says was durable.
@@ -284,7 +325,9 @@ pub(super) fn highest_mark(bytes: &[u8], from: usize, seed: u32) -> Option<u32> 
 
 /// Where the next sound record behind damage begins.
 pub(super) fn next_sound(bytes: &[u8], from: usize, seed: u32) -> Option<usize> {
-    (from.next_multiple_of(ALIGN)..bytes.len()).step_by(ALIGN).find(|&at| Record::read(&bytes[at..], seed).is_ok())
+    (from.next_multiple_of(ALIGN)..bytes.len())
+        .step_by(ALIGN)
+        .find(|&at| Record::read(&bytes[at..], seed).is_ok())
 }
 
 pub(super) fn u32_at(bytes: &[u8], at: usize) -> u32 {
@@ -301,15 +344,33 @@ mod tests {
     use proptest::prelude::*;
 
     fn numbered(queue: u64, seq: u64) -> NumberedReference {
-        let reference = Reference { queue: QueueKey(queue), seq, expires_ms: seq * 3 };
-        NumberedReference { reference, ordinal: seq as u32 }
+        let reference = Reference {
+            queue: QueueKey(queue),
+            seq,
+            expires_ms: seq * 3,
+        };
+        NumberedReference {
+            reference,
+            ordinal: seq as u32,
+        }
     }
 
     #[test]
     fn every_kind_of_record_reads_back() {
         let (seed, mut out) = (7, Vec::new());
         let references = [numbered(1, 9), numbered(2, 10)];
-        let ranges = [Range { queue: QueueKey(4), from: 1, to: 5 }, Range { queue: QueueKey(5), from: 7, to: 7 }];
+        let ranges = [
+            Range {
+                queue: QueueKey(4),
+                from: 1,
+                to: 5,
+            },
+            Range {
+                queue: QueueKey(5),
+                from: 7,
+                to: 7,
+            },
+        ];
         put_publish(&mut out, seed, IN_UNIT, references.into_iter(), b"message");
         put_settle(&mut out, seed, 0, &ranges);
         put_return(&mut out, seed, 0, QueueKey(3), 8, 2);

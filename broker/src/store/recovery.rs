@@ -65,21 +65,44 @@ struct Part {
 }
 
 /// Finds what all slots hold; seals the segment that was being written.
-pub(super) fn recover(slots: &Slots, files: Vec<Slot>, salt: u32, measure: Measure) -> Result<Found, RecoveryError> {
-    let mut found = Found { next: 1, next_cold: COLD, ..Found::default() };
+pub(super) fn recover(
+    slots: &Slots,
+    files: Vec<Slot>,
+    salt: u32,
+    measure: Measure,
+) -> Result<Found, RecoveryError> {
+    let mut found = Found {
+        next: 1,
+        next_cold: COLD,
+        ..Found::default()
+    };
     let segments = sort_slots(slots, files, salt, &mut found)?;
-    let last_hot = segments.keys().copied().filter(|&id| id < COLD).next_back();
+    let last_hot = segments.keys().copied().rfind(|&id| id < COLD);
     let mut parts = Vec::with_capacity(segments.len());
     for (id, (slot, seal)) in segments {
-        let next = if id < COLD { &mut found.next } else { &mut found.next_cold };
+        let next = if id < COLD {
+            &mut found.next
+        } else {
+            &mut found.next_cold
+        };
         *next = (*next).max(id + 1);
         let complete = Some(id) != last_hot;
         let summary = seal.filter(|_| complete).and_then(|seal| {
-            Some((Summary::from_bytes(segment::read_summary(&*slot.file, seal)?), u64::from(seal.offset)))
+            Some((
+                Summary::from_bytes(segment::read_summary(&*slot.file, seal)?),
+                u64::from(seal.offset),
+            ))
         });
         let part = match summary {
             Some((summary, bytes)) => Part { id, summary, bytes },
-            None => rescan(&*slot.file, id, segment::seed(id, salt), complete, measure, &mut found.damage)?,
+            None => rescan(
+                &*slot.file,
+                id,
+                segment::seed(id, salt),
+                complete,
+                measure,
+                &mut found.damage,
+            )?,
         };
         slots.found(slot, id);
         parts.push(part);
@@ -91,15 +114,24 @@ pub(super) fn recover(slots: &Slots, files: Vec<Slot>, salt: u32, measure: Measu
 
 type Sorted = BTreeMap<u32, (Slot, Option<segment::Seal>)>;
 
-fn sort_slots(slots: &Slots, files: Vec<Slot>, own: u32, found: &mut Found) -> Result<Sorted, RecoveryError> {
+fn sort_slots(
+    slots: &Slots,
+    files: Vec<Slot>,
+    own: u32,
+    found: &mut Found,
+) -> Result<Sorted, RecoveryError> {
     let mut segments = Sorted::new();
     for slot in files {
         let (header, seal) = segment::read_header(&*slot.file)?;
         match header {
             Header::Spare => slots.found_spare(slot),
             Header::Newer(version) => return Err(RecoveryError::Newer(version)),
-            Header::Segment { id, salt, .. } if salt != own => return Err(RecoveryError::Foreign(id)),
-            Header::Segment { id, role, .. } if (role == Role::Cold) == (id >= COLD) && !segments.contains_key(&id) => {
+            Header::Segment { id, salt, .. } if salt != own => {
+                return Err(RecoveryError::Foreign(id));
+            }
+            Header::Segment { id, role, .. }
+                if (role == Role::Cold) == (id >= COLD) && !segments.contains_key(&id) =>
+            {
                 segments.insert(id, (slot, seal));
             }
             Header::Damaged if is_blank(&*slot.file)? => slots.found_spare(slot),
@@ -130,13 +162,27 @@ fn rescan(
     let scanned = scan(&bytes, id, seed, complete, measure);
     let end = scanned.end.next_multiple_of(DATA).max(DATA);
     damage.extend(scanned.damage);
-    segment::write_seal(file, id, end, scanned.summary.bytes(), scanned.summary.messages())?;
+    segment::write_seal(
+        file,
+        id,
+        end,
+        scanned.summary.bytes(),
+        scanned.summary.messages(),
+    )?;
     file.sync()?;
-    Ok(Part { id, summary: scanned.summary, bytes: u64::from(end) })
+    Ok(Part {
+        id,
+        summary: scanned.summary,
+        bytes: u64::from(end),
+    })
 }
 
 /// Gives the facts of all hot segments in order, then those of the cold ones; those of a unit only when its end is there.
-fn effective(parts: &[Part], mut take: impl FnMut(u32, Fact), mut ends_unit_of: impl FnMut(u32, u32)) {
+fn effective(
+    parts: &[Part],
+    mut take: impl FnMut(u32, Fact),
+    mut ends_unit_of: impl FnMut(u32, u32),
+) {
     let mut unit: Vec<(u32, Fact)> = Vec::new();
     for part in parts {
         for fact in part.summary.facts() {
@@ -178,14 +224,20 @@ impl Settled {
         let mut settled = Settled::default();
         let mut ends = HashSet::new();
         let take = |segment, fact| match fact {
-            Fact::Settle { range, .. } => settled.settle(segment, range.queue, range.from, range.to),
-            Fact::Return { queue, seq, count, .. } => {
+            Fact::Settle { range, .. } => {
+                settled.settle(segment, range.queue, range.from, range.to)
+            }
+            Fact::Return {
+                queue, seq, count, ..
+            } => {
                 let known = settled.returns.entry((queue, seq)).or_default();
                 *known = (*known).max(count);
             }
             Fact::Publish(_) | Fact::UnitEnd => {}
         };
-        effective(parts, take, |end, begun| drop(ends.insert((end, begun))));
+        effective(parts, take, |end, begun| {
+            ends.insert((end, begun));
+        });
         settled.ends = ends;
         settled
     }
@@ -213,25 +265,42 @@ fn fold(parts: Vec<Part>, found: &mut Found) {
         let Fact::Publish(message) = fact else {
             return;
         };
-        let stored = Stored { segment, offset: message.offset, length: message.length };
+        let stored = Stored {
+            segment,
+            offset: message.offset,
+            length: message.length,
+        };
         if message.references.len() > 1 {
             shared.insert((segment, message.offset), Vec::new());
         }
         for reference in &message.references {
-            let span = held.entry((segment, reference.queue)).or_insert((reference.seq, reference.seq));
+            let span = held
+                .entry((segment, reference.queue))
+                .or_insert((reference.seq, reference.seq));
             *span = (span.0.min(reference.seq), span.1.max(reference.seq));
-            let is_settled = settled.ranges.get(&reference.queue).is_some_and(|set| set.contains(reference.seq));
+            let is_settled = settled
+                .ranges
+                .get(&reference.queue)
+                .is_some_and(|set| set.contains(reference.seq));
             if is_settled || message.transient {
                 continue;
             }
-            found.messages.entry(reference.queue).or_default().push(RecoveredMessage {
-                seq: reference.seq,
-                stored,
-                expires_ms: reference.expires_ms,
-                size: message.size,
-                returns: settled.returns.get(&(reference.queue, reference.seq)).copied().unwrap_or(0),
-                priority: message.priority,
-            });
+            found
+                .messages
+                .entry(reference.queue)
+                .or_default()
+                .push(RecoveredMessage {
+                    seq: reference.seq,
+                    stored,
+                    expires_ms: reference.expires_ms,
+                    size: message.size,
+                    returns: settled
+                        .returns
+                        .get(&(reference.queue, reference.seq))
+                        .copied()
+                        .unwrap_or(0),
+                    priority: message.priority,
+                });
         }
     };
     effective(&parts, take, |_, _| {});
@@ -251,18 +320,27 @@ fn drop_copies(messages: &mut HashMap<QueueKey, Vec<RecoveredMessage>>) {
     }
 }
 
-fn count_live(parts: &[Part], found: &mut Found, shared: &mut HashMap<(u32, u32), Vec<(QueueKey, u64)>>) {
+fn count_live(
+    parts: &[Part],
+    found: &mut Found,
+    shared: &mut HashMap<(u32, u32), Vec<(QueueKey, u64)>>,
+) {
     let mut live: HashMap<u32, HashSet<u32, foldhash::fast::FixedState>> = HashMap::new();
     for (&queue, messages) in &found.messages {
         for message in messages {
             let stored = message.stored;
-            let references = shared.get_mut(&(stored.segment, stored.offset)).map_or(1, |references| {
-                references.push((queue, message.seq));
-                references.len()
-            });
+            let references =
+                shared
+                    .get_mut(&(stored.segment, stored.offset))
+                    .map_or(1, |references| {
+                        references.push((queue, message.seq));
+                        references.len()
+                    });
             if references == 1 {
                 found.segments.add(stored, 1);
-                live.entry(stored.segment).or_default().insert(stored.offset);
+                live.entry(stored.segment)
+                    .or_default()
+                    .insert(stored.offset);
             }
         }
     }
@@ -279,16 +357,24 @@ fn count_live(parts: &[Part], found: &mut Found, shared: &mut HashMap<(u32, u32)
             }
             if let Some(left) = shared.get(&(part.id, message.offset)) {
                 segment.shared.insert(message.offset, left.len() as u32);
-                let gone = message.references.iter().map(|reference| (reference.queue, reference.seq));
+                let gone = message
+                    .references
+                    .iter()
+                    .map(|reference| (reference.queue, reference.seq));
                 segment.partly.extend(
-                    gone.filter(|key| !left.contains(key)).map(|(queue, seq)| (message.offset, queue, seq)),
+                    gone.filter(|key| !left.contains(key))
+                        .map(|(queue, seq)| (message.offset, queue, seq)),
                 );
             }
         }
     }
 }
 
-fn set_dependencies(found: &mut Found, settled: &Settled, held: &HashMap<(u32, QueueKey), (u64, u64)>) {
+fn set_dependencies(
+    found: &mut Found,
+    settled: &Settled,
+    held: &HashMap<(u32, QueueKey), (u64, u64)>,
+) {
     for (&(holder, queue), &(first, last)) in held {
         for &(settler, from, to) in settled.spans.get(&queue).into_iter().flatten() {
             if settler != holder && from <= last && first <= to {
@@ -300,7 +386,9 @@ fn set_dependencies(found: &mut Found, settled: &Settled, held: &HashMap<(u32, Q
         }
     }
     for &(end, begun) in &settled.ends {
-        found.segments.get_mut(end).depends_on.push(begun);
+        let segment = found.segments.get_mut(end);
+        segment.depends_on.push(begun);
+        segment.ends_unit = true;
     }
     found.segments.mark_unswept();
 }

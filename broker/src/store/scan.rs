@@ -45,7 +45,13 @@ struct Scanner<'a> {
 }
 
 /// Scans a segment's bytes. `complete`: all of it is known to be durable, so whatever does not fit is damage.
-pub(super) fn scan(bytes: &[u8], segment: u32, seed: u32, complete: bool, measure: Measure) -> Scan {
+pub(super) fn scan(
+    bytes: &[u8],
+    segment: u32,
+    seed: u32,
+    complete: bool,
+    measure: Measure,
+) -> Scan {
     let mut scanner = Scanner {
         bytes,
         segment,
@@ -87,10 +93,20 @@ impl Scanner<'_> {
         }
         self.check_ordinals(record, at);
         match measured {
-            Some((size, priority)) => self.found.summary.put_record(record, at as u32, size, priority),
+            Some((size, priority)) => self
+                .found
+                .summary
+                .put_record(record, at as u32, size, priority),
             None => {
-                let damage = |queue| Damage { segment: self.segment, offset: at as u32, queue, messages: 1 };
-                let queues = record.references().map(|numbered| Some(numbered.reference.queue));
+                let damage = |queue| Damage {
+                    segment: self.segment,
+                    offset: at as u32,
+                    queue,
+                    messages: 1,
+                };
+                let queues = record
+                    .references()
+                    .map(|numbered| Some(numbered.reference.queue));
                 self.found.damage.extend(queues.map(damage));
             }
         }
@@ -102,22 +118,33 @@ impl Scanner<'_> {
         for numbered in record.references() {
             let queue = numbered.reference.queue;
             let last = self.ordinals.insert(queue, numbered.ordinal);
-            let missing = last.map_or(0, |last| numbered.ordinal.wrapping_sub(last).wrapping_sub(1));
+            let missing = last.map_or(0, |last| {
+                numbered.ordinal.wrapping_sub(last).wrapping_sub(1)
+            });
             if missing > 0 && missing < u32::MAX / 2 && !self.holes.is_empty() {
                 let offset = self.holes.last().copied().unwrap_or(at as u32);
-                self.found.damage.push(Damage { segment: self.segment, offset, queue: Some(queue), messages: missing });
+                self.found.damage.push(Damage {
+                    segment: self.segment,
+                    offset,
+                    queue: Some(queue),
+                    messages: missing,
+                });
             }
         }
     }
 
     fn is_durable(&self, at: usize) -> bool {
-        self.complete || record::highest_mark(self.bytes, at, self.seed).is_some_and(|end| end as usize > at)
+        self.complete
+            || record::highest_mark(self.bytes, at, self.seed).is_some_and(|end| end as usize > at)
     }
 
     /// Where to go on behind a place that makes no sense; nothing when that is the log's end.
     fn behind_damage(&mut self, at: usize) -> Option<usize> {
         // Nothing was ever written here, as far as this segment is concerned: the usual end.
-        if self.complete && u32_at(self.bytes, at) == 0 && record::next_sound(self.bytes, at, self.seed).is_none() {
+        if self.complete
+            && u32_at(self.bytes, at) == 0
+            && record::next_sound(self.bytes, at, self.seed).is_none()
+        {
             return None;
         }
         if !self.is_durable(at) {
@@ -125,7 +152,12 @@ impl Scanner<'_> {
         }
         let next = record::next_sound(self.bytes, at + record::ALIGN, self.seed)?;
         self.holes.push(at as u32);
-        self.found.damage.push(Damage { segment: self.segment, offset: at as u32, queue: None, messages: 0 });
+        self.found.damage.push(Damage {
+            segment: self.segment,
+            offset: at as u32,
+            queue: None,
+            messages: 0,
+        });
         Some(next)
     }
 }

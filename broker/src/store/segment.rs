@@ -64,8 +64,16 @@ pub(super) fn seed(id: u32, salt: u32) -> u32 {
 
 fn header_bytes(header: Header) -> [u8; HEADER_LENGTH] {
     let (state, id, salt) = match header {
-        Header::Segment { id, role: Role::Hot, salt } => (1, id, salt),
-        Header::Segment { id, role: Role::Cold, salt } => (2, id, salt),
+        Header::Segment {
+            id,
+            role: Role::Hot,
+            salt,
+        } => (1, id, salt),
+        Header::Segment {
+            id,
+            role: Role::Cold,
+            salt,
+        } => (2, id, salt),
         Header::Spare | Header::Damaged | Header::Newer(_) => (0u16, 0, 0),
     };
     let mut bytes = [0; HEADER_LENGTH];
@@ -93,8 +101,16 @@ fn parse_header(bytes: &[u8]) -> Header {
     let (id, salt) = (u32_at(bytes, 12), u32_at(bytes, 16));
     match bytes[10] {
         0 => Header::Spare,
-        1 => Header::Segment { id, role: Role::Hot, salt },
-        2 => Header::Segment { id, role: Role::Cold, salt },
+        1 => Header::Segment {
+            id,
+            role: Role::Hot,
+            salt,
+        },
+        2 => Header::Segment {
+            id,
+            role: Role::Cold,
+            salt,
+        },
         _ => Header::Damaged,
     }
 }
@@ -102,7 +118,9 @@ fn parse_header(bytes: &[u8]) -> Header {
 /// Writes a slot's header, both copies. Not synced.
 pub(super) fn write_header(file: &dyn DiskFile, header: Header) -> io::Result<()> {
     let bytes = header_bytes(header);
-    COPIES.iter().try_for_each(|&at| file.write_all_at(&bytes, at as u64))
+    COPIES
+        .iter()
+        .try_for_each(|&at| file.write_all_at(&bytes, at as u64))
 }
 
 /// What a slot holds, and its seal.
@@ -128,7 +146,8 @@ fn parse_seal(bytes: &[u8], header: Header) -> Option<Seal> {
     let Header::Segment { id, .. } = header else {
         return None;
     };
-    if crc32c::crc32c(&bytes[..SEAL_LENGTH - 4]) != u32_at(bytes, SEAL_LENGTH - 4) || u64_at(bytes, 0) != u64::from(id)
+    if crc32c::crc32c(&bytes[..SEAL_LENGTH - 4]) != u32_at(bytes, SEAL_LENGTH - 4)
+        || u64_at(bytes, 0) != u64::from(id)
     {
         return None;
     }
@@ -141,7 +160,13 @@ fn parse_seal(bytes: &[u8], header: Header) -> Option<Seal> {
 }
 
 /// Writes the summary at `offset` and the seal that points to it. Not synced.
-pub(super) fn write_seal(file: &dyn DiskFile, id: u32, offset: u32, summary: &[u8], messages: u32) -> io::Result<()> {
+pub(super) fn write_seal(
+    file: &dyn DiskFile,
+    id: u32,
+    offset: u32,
+    summary: &[u8],
+    messages: u32,
+) -> io::Result<()> {
     file.write_all_at(summary, u64::from(offset))?;
     let mut bytes = [0; SEAL_LENGTH];
     bytes[..8].copy_from_slice(&u64::from(id).to_le_bytes());
@@ -171,7 +196,12 @@ mod tests {
 
     fn with_file(check: impl Fn(&dyn DiskFile)) {
         let temporary = tempfile::tempdir().unwrap();
-        check(&*Directory::open(temporary.path()).unwrap().open("slot").unwrap());
+        check(
+            &*Directory::open(temporary.path())
+                .unwrap()
+                .open("slot")
+                .unwrap(),
+        );
     }
 
     #[test]
@@ -179,11 +209,22 @@ mod tests {
         with_file(|file| {
             file.reserve(u64::from(DATA)).unwrap();
             assert_eq!(read_header(file).unwrap().0, Header::Damaged);
-            for header in [Header::Spare, Header::Segment { id: 7, role: Role::Cold, salt: 9 }] {
+            for header in [
+                Header::Spare,
+                Header::Segment {
+                    id: 7,
+                    role: Role::Cold,
+                    salt: 9,
+                },
+            ] {
                 write_header(file, header).unwrap();
                 assert_eq!(read_header(file).unwrap().0, header);
             }
-            let header = Header::Segment { id: 8, role: Role::Hot, salt: 9 };
+            let header = Header::Segment {
+                id: 8,
+                role: Role::Hot,
+                salt: 9,
+            };
             for at in COPIES {
                 write_header(file, header).unwrap();
                 file.write_all_at(&[0; 16], at as u64).unwrap();
@@ -195,11 +236,27 @@ mod tests {
     #[test]
     fn a_seal_counts_only_for_its_own_segment() {
         with_file(|file| {
-            write_header(file, Header::Segment { id: 7, role: Role::Hot, salt: 1 }).unwrap();
+            write_header(
+                file,
+                Header::Segment {
+                    id: 7,
+                    role: Role::Hot,
+                    salt: 1,
+                },
+            )
+            .unwrap();
             write_seal(file, 7, DATA, b"summary", 3).unwrap();
             let seal = read_header(file).unwrap().1.unwrap();
             assert_eq!(read_summary(file, seal).unwrap(), b"summary");
-            write_header(file, Header::Segment { id: 8, role: Role::Hot, salt: 1 }).unwrap();
+            write_header(
+                file,
+                Header::Segment {
+                    id: 8,
+                    role: Role::Hot,
+                    salt: 1,
+                },
+            )
+            .unwrap();
             assert_eq!(read_header(file).unwrap().1, None);
             file.write_all_at(b"S", u64::from(DATA)).unwrap();
             assert_eq!(read_summary(file, seal), None);

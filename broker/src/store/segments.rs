@@ -24,6 +24,8 @@ pub(super) struct Segment {
     pub partly: Vec<(u32, QueueKey, u64)>,
     pub depends_on: Vec<u32>,
     pub sealed: bool,
+    /// A unit that began in an older segment ends here.
+    pub ends_unit: bool,
     /// Asked to go, or its messages are being moved.
     pub leaving: bool,
 }
@@ -42,10 +44,6 @@ impl Segments {
         self.all.entry(segment).or_default()
     }
 
-    pub fn get(&self, segment: u32) -> Option<&Segment> {
-        self.all.get(&segment)
-    }
-
     /// A message was written.
     pub fn add(&mut self, stored: Stored, references: u32) {
         let segment = self.all.entry(stored.segment).or_default();
@@ -61,7 +59,10 @@ impl Segments {
         if self.moved.is_empty() {
             return stored;
         }
-        self.moved.get(&(stored.segment, stored.offset)).copied().unwrap_or(stored)
+        self.moved
+            .get(&(stored.segment, stored.offset))
+            .copied()
+            .unwrap_or(stored)
     }
 
     /// A reference to a message is settled; gives the segment that holds it.
@@ -94,7 +95,8 @@ impl Segments {
         let segment = self.all.entry(sealed.segment).or_default();
         segment.sealed = true;
         segment.bytes = sealed.bytes;
-        segment.depends_on = sealed.depends_on;
+        segment.depends_on.extend(sealed.depends_on);
+        segment.ends_unit = sealed.ends_unit;
         self.unswept = true;
     }
 
@@ -102,18 +104,20 @@ impl Segments {
         self.unswept = true;
     }
 
-    /// The segments that may go now; each is given once. `hot` is the one being written: those behind it are complete.
+    /// The segments that may go now, in this order; each is given once. `hot` is the one being written: those behind it are complete.
     pub fn sweep(&mut self, hot: u32) -> Vec<u32> {
         if !std::mem::take(&mut self.unswept) {
             return Vec::new();
         }
-        let mut going = Vec::new();
-        let numbers: Vec<u32> = self.all.keys().copied().collect();
-        for number in numbers {
-            let gone = |n: &u32, all: &BTreeMap<u32, Segment>| !all.contains_key(n);
-            let ready = self.all.get(&number).is_some_and(|segment| {
-                segment.sealed && !segment.leaving && segment.live == 0 && segment.depends_on.iter().all(|n| gone(n, &self.all))
-            });
+        let mut going: Vec<u32> = Vec::new();
+        // Cold segments first: they depend on nothing. Those that go together go in this order, each for good before
+        // the next, so one may depend on those before it.
+        for (&number, segment) in self.all.range(COLD..).chain(self.all.range(..COLD)) {
+            let gone = |n: &u32| !self.all.contains_key(n) || going.contains(n);
+            let ready = segment.sealed
+                && !segment.leaving
+                && segment.live == 0
+                && segment.depends_on.iter().all(gone);
             let complete = number >= COLD || number < hot;
             if ready && complete {
                 going.push(number);
@@ -136,7 +140,9 @@ impl Segments {
 
     /// Bytes in all segments, and in unsettled messages.
     pub fn totals(&self) -> (u64, u64) {
-        self.all.values().fold((0, 0), |(bytes, live), segment| (bytes + segment.bytes, live + segment.live_bytes))
+        self.all.values().fold((0, 0), |(bytes, live), segment| {
+            (bytes + segment.bytes, live + segment.live_bytes)
+        })
     }
 
     /// The mostly settled segments whose messages are worth moving so that they can go: those with the least left
@@ -164,13 +170,55 @@ impl Segments {
         found.into_iter().map(|(_, number)| number).collect()
     }
 
+    /// Settled segments that stay only because they settle messages in others that stay: up to `most`, the oldest
+    /// first, with those others.
+    pub fn blocked(&mut self, hot: u32, most: usize) -> Vec<(u32, Vec<u32>)> {
+        let stays = |n: &u32| self.all.get(n).is_some_and(|segment| segment.live > 0);
+        let found: Vec<(u32, Vec<u32>)> = self
+            .all
+            .range(..hot.saturating_sub(1))
+            .filter(|(_, segment)| {
+                segment.sealed && !segment.leaving && segment.live == 0 && !segment.ends_unit
+            })
+            .filter_map(|(&number, segment)| {
+                let holders: Vec<u32> = segment
+                    .depends_on
+                    .iter()
+                    .copied()
+                    .filter(|n| self.all.contains_key(n))
+                    .collect();
+                (holders.iter().any(stays)).then_some((number, holders))
+            })
+            .take(most)
+            .collect();
+        for (number, _) in &found {
+            self.get_mut(*number).leaving = true;
+        }
+        found
+    }
+
+    /// What a segment settles is logged again elsewhere, durably: it depends on nothing any more.
+    pub fn unblock(&mut self, segment: u32) {
+        if let Some(segment) = self.all.get_mut(&segment) {
+            segment.depends_on.clear();
+            segment.leaving = false;
+        }
+        self.unswept = true;
+    }
+
     /// Messages were moved to `cold`. `origins` are the moves, old place to new place; `seen` is how many settlements
-    /// of each left segment the move had taken into account. Gives the segments that were left.
-    pub fn apply_moves(&mut self, cold: u32, moves: &[Move], seen: &[(u32, usize, usize)]) {
+    /// of each left segment the move had taken into account. True when more was settled meanwhile.
+    pub fn apply_moves(&mut self, cold: u32, moves: &[Move], seen: &[(u32, usize, usize)]) -> bool {
         // The engine may know a place from before an earlier move.
-        let known: HashMap<(u32, u32), (u32, u32)> =
-            self.moved.iter().map(|(&origin, now)| ((now.segment, now.offset), origin)).collect();
-        let mut target = Segment { sealed: true, ..Segment::default() };
+        let known: HashMap<(u32, u32), (u32, u32)> = self
+            .moved
+            .iter()
+            .map(|(&origin, now)| ((now.segment, now.offset), origin))
+            .collect();
+        let mut target = Segment {
+            sealed: true,
+            ..Segment::default()
+        };
         let mut settled: HashSet<(u32, u32)> = HashSet::new();
         for &(number, dead, _) in seen {
             if let Some(segment) = self.all.get(&number) {
@@ -192,7 +240,9 @@ impl Segments {
                 if let Some(&left) = source.shared.get(&step.from.offset) {
                     target.shared.insert(step.to.offset, left);
                 }
-                let late = seen.iter().find(|&&(number, _, _)| number == step.from.segment);
+                let late = seen
+                    .iter()
+                    .find(|&&(number, _, _)| number == step.from.segment);
                 let partly = late.map_or(&[][..], |&(_, _, partly)| &source.partly[partly..]);
                 target.partly.extend(
                     partly
@@ -210,8 +260,10 @@ impl Segments {
                 segment.shared.clear();
             }
         }
+        let late = !target.dead.is_empty() || !target.partly.is_empty();
         self.all.insert(cold, target);
         self.unswept = true;
+        late
     }
 
     /// The sealed segments that settled something since segment `from` must outlive `cold`.

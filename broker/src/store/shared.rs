@@ -17,8 +17,17 @@ const BUFFERS: usize = 4;
 pub(super) enum Operation {
     /// A new hot segment begins; the one before is complete.
     Open { segment: u32, length: u64 },
-    Write { segment: u32, offset: u32, bytes: Arc<Vec<u8>> },
-    Seal { segment: u32, offset: u32, summary: Arc<Vec<u8>>, messages: u32 },
+    Write {
+        segment: u32,
+        offset: u32,
+        bytes: Arc<Vec<u8>>,
+    },
+    Seal {
+        segment: u32,
+        offset: u32,
+        summary: Arc<Vec<u8>>,
+        messages: u32,
+    },
     /// A change of the metadata.
     Command { bytes: Arc<Vec<u8>> },
     /// All of the metadata, to replace its log.
@@ -143,7 +152,10 @@ impl Shared {
     }
 
     pub fn set_durable(&self, position: u64, (segment, offset): (u32, u32)) {
-        self.durable_place.store(u64::from(segment) << 32 | u64::from(offset), Ordering::Release);
+        self.durable_place.store(
+            u64::from(segment) << 32 | u64::from(offset),
+            Ordering::Release,
+        );
         self.durable.store(position, Ordering::Release);
         self.wake();
     }
@@ -169,7 +181,10 @@ impl Shared {
     /// Hands operations over. `wanted` is the position that somebody waits for, or 0.
     pub fn push(&self, operations: &mut Vec<(u64, Operation)>, wanted: u64) {
         let mut state = self.lock();
-        state.bytes += operations.iter().map(|(_, operation)| operation.bytes()).sum::<usize>();
+        state.bytes += operations
+            .iter()
+            .map(|(_, operation)| operation.bytes())
+            .sum::<usize>();
         state.operations.extend(operations.drain(..));
         state.wanted = state.wanted.max(wanted);
         let urgent = wanted != 0 || state.bytes >= EAGER_BYTES;
@@ -228,13 +243,20 @@ impl Shared {
     /// Bytes of a segment that are not written yet.
     pub fn read_pending(&self, segment: u32, offset: u32, length: u32) -> Option<Vec<u8>> {
         let state = self.lock();
-        state.operations.iter().find_map(|(_, operation)| match operation {
-            Operation::Write { segment: s, offset: at, bytes } if *s == segment && *at <= offset => {
-                let from = (offset - at) as usize;
-                bytes.get(from..from + length as usize).map(<[u8]>::to_vec)
-            }
-            _ => None,
-        })
+        state
+            .operations
+            .iter()
+            .find_map(|(_, operation)| match operation {
+                Operation::Write {
+                    segment: s,
+                    offset: at,
+                    bytes,
+                } if *s == segment && *at <= offset => {
+                    let from = (offset - at) as usize;
+                    bytes.get(from..from + length as usize).map(<[u8]>::to_vec)
+                }
+                _ => None,
+            })
     }
 
     /// Waits for work. `dirty`: there is something written and not synced.
@@ -250,11 +272,16 @@ impl Shared {
             }
             if state.operations.is_empty() && !dirty {
                 state.waiting = Waiting::Asleep;
-                state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+                state = self
+                    .changed
+                    .wait(state)
+                    .unwrap_or_else(PoisonError::into_inner);
             } else {
                 state.waiting = Waiting::Briefly;
-                let (guard, timeout) =
-                    self.changed.wait_timeout(state, LAZY).unwrap_or_else(PoisonError::into_inner);
+                let (guard, timeout) = self
+                    .changed
+                    .wait_timeout(state, LAZY)
+                    .unwrap_or_else(PoisonError::into_inner);
                 state = guard;
                 if timeout.timed_out() {
                     state.waiting = Waiting::Working;

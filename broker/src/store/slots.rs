@@ -37,7 +37,10 @@ struct State {
 
 /// The number in a slot's name.
 pub(super) fn slot_number(name: &str) -> Option<u32> {
-    name.strip_suffix(SUFFIX)?.strip_prefix("segment-")?.parse().ok()
+    name.strip_suffix(SUFFIX)?
+        .strip_prefix("segment-")?
+        .parse()
+        .ok()
 }
 
 fn slot_name(number: u32) -> String {
@@ -46,7 +49,11 @@ fn slot_name(number: u32) -> String {
 
 impl Slots {
     pub fn new(disk: Arc<dyn Disk>, length: u64) -> Slots {
-        Slots { disk, length, state: Mutex::default() }
+        Slots {
+            disk,
+            length,
+            state: Mutex::default(),
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -78,7 +85,10 @@ impl Slots {
     }
 
     pub fn file(&self, segment: u32) -> Option<Arc<dyn DiskFile>> {
-        self.lock().segments.get(&segment).map(|slot| slot.file.clone())
+        self.lock()
+            .segments
+            .get(&segment)
+            .map(|slot| slot.file.clone())
     }
 
     /// A file of at least this length: a spare one, else a new one. It is nobody's until `assign`.
@@ -163,7 +173,11 @@ impl Slots {
                 removed = true;
             }
         }
-        if removed { self.disk.sync_names() } else { Ok(()) }
+        if removed {
+            self.disk.sync_names()
+        } else {
+            Ok(())
+        }
     }
 }
 
@@ -180,7 +194,15 @@ mod tests {
         slots.prepare(1, true).unwrap();
         let slot = slots.take(8192).unwrap();
         assert_eq!(slot.file.length().unwrap(), 8192);
-        write_header(&*slot.file, Header::Segment { id: 5, role: Role::Hot, salt: 0 }).unwrap();
+        write_header(
+            &*slot.file,
+            Header::Segment {
+                id: 5,
+                role: Role::Hot,
+                salt: 0,
+            },
+        )
+        .unwrap();
         slots.assign(5, slot.clone());
         assert!(slots.file(5).is_some());
         slots.retire(&[5]).unwrap();

@@ -18,8 +18,16 @@ const EXPIRES_BIT: u8 = 0x40;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Fact {
     Publish(Published),
-    Settle { range: Range, in_unit: bool },
-    Return { queue: QueueKey, seq: u64, count: u32, in_unit: bool },
+    Settle {
+        range: Range,
+        in_unit: bool,
+    },
+    Return {
+        queue: QueueKey,
+        seq: u64,
+        count: u32,
+        in_unit: bool,
+    },
     UnitEnd,
 }
 
@@ -48,7 +56,11 @@ pub(super) struct Summary {
 impl Summary {
     /// Takes bytes that a checksum has passed; facts that make no sense end the reading.
     pub fn from_bytes(bytes: Vec<u8>) -> Summary {
-        Summary { bytes, end: 0, messages: 0 }
+        Summary {
+            bytes,
+            end: 0,
+            messages: 0,
+        }
     }
 
     pub fn bytes(&self) -> &[u8] {
@@ -68,10 +80,17 @@ impl Summary {
     }
 
     pub fn put_publish(&mut self, published: &Published) {
-        let expires = published.references.iter().any(|reference| reference.expires_ms != 0);
+        let expires = published
+            .references
+            .iter()
+            .any(|reference| reference.expires_ms != 0);
         let mut tag = PUBLISH;
         tag |= if published.in_unit { UNIT_BIT } else { 0 };
-        tag |= if published.transient { TRANSIENT_BIT } else { 0 };
+        tag |= if published.transient {
+            TRANSIENT_BIT
+        } else {
+            0
+        };
         tag |= if expires { EXPIRES_BIT } else { 0 };
         self.bytes.push(tag);
         let start = published.offset / ALIGN as u32;
@@ -120,9 +139,14 @@ impl Summary {
                 priority,
                 transient: record.flags & TRANSIENT != 0,
                 in_unit,
-                references: record.references().map(|numbered| numbered.reference).collect(),
+                references: record
+                    .references()
+                    .map(|numbered| numbered.reference)
+                    .collect(),
             }),
-            Kind::Settle => record.ranges().for_each(|range| self.put_settle(range, in_unit)),
+            Kind::Settle => record
+                .ranges()
+                .for_each(|range| self.put_settle(range, in_unit)),
             Kind::Return => {
                 let (queue, seq, count) = record.returned();
                 self.put_return(queue, seq, count, in_unit);
@@ -142,7 +166,10 @@ impl Summary {
     }
 
     pub fn facts(&self) -> Facts<'_> {
-        Facts { bytes: &self.bytes, end: 0 }
+        Facts {
+            bytes: &self.bytes,
+            end: 0,
+        }
     }
 }
 
@@ -182,8 +209,16 @@ impl Facts<'_> {
         for _ in 0..count {
             let queue = QueueKey(self.number()?);
             let seq = self.number()?;
-            let expires_ms = if tag & EXPIRES_BIT != 0 { self.number()? } else { 0 };
-            references.push(Reference { queue, seq, expires_ms });
+            let expires_ms = if tag & EXPIRES_BIT != 0 {
+                self.number()?
+            } else {
+                0
+            };
+            references.push(Reference {
+                queue,
+                seq,
+                expires_ms,
+            });
         }
         self.end = start.wrapping_add(length.div_ceil(ALIGN as u32));
         Some(Fact::Publish(Published {
@@ -210,11 +245,19 @@ impl Iterator for Facts<'_> {
                 let queue = QueueKey(self.number()?);
                 let from = self.number()?;
                 let to = from.wrapping_add(self.number()?);
-                Some(Fact::Settle { range: Range { queue, from, to }, in_unit })
+                Some(Fact::Settle {
+                    range: Range { queue, from, to },
+                    in_unit,
+                })
             }
             RETURN => {
                 let (queue, seq) = (QueueKey(self.number()?), self.number()?);
-                Some(Fact::Return { queue, seq, count: self.number()? as u32, in_unit })
+                Some(Fact::Return {
+                    queue,
+                    seq,
+                    count: self.number()? as u32,
+                    in_unit,
+                })
             }
             UNIT_END => Some(Fact::UnitEnd),
             _ => None,
@@ -235,14 +278,24 @@ mod tests {
             priority: 3,
             transient: expires_ms % 2 == 1,
             in_unit: seq % 2 == 1,
-            references: [Reference { queue: QueueKey(queue), seq, expires_ms }].into_iter().collect(),
+            references: [Reference {
+                queue: QueueKey(queue),
+                seq,
+                expires_ms,
+            }]
+            .into_iter()
+            .collect(),
         }
     }
 
     #[test]
     fn a_summary_gives_back_its_facts_in_order() {
         let mut summary = Summary::default();
-        let range = Range { queue: QueueKey(1), from: 5, to: u64::MAX };
+        let range = Range {
+            queue: QueueKey(1),
+            from: 5,
+            to: u64::MAX,
+        };
         let first = published(4096, 100, 1, 5, 0);
         let second = published(4200, 50, 900_000, u64::MAX, 1_700_000_000_001);
         summary.put_publish(&first);
@@ -255,9 +308,17 @@ mod tests {
             facts,
             [
                 Fact::Publish(first),
-                Fact::Settle { range, in_unit: true },
+                Fact::Settle {
+                    range,
+                    in_unit: true
+                },
                 Fact::Publish(second),
-                Fact::Return { queue: QueueKey(2), seq: 3, count: 4, in_unit: false },
+                Fact::Return {
+                    queue: QueueKey(2),
+                    seq: 3,
+                    count: 4,
+                    in_unit: false
+                },
                 Fact::UnitEnd,
             ]
         );
@@ -270,7 +331,11 @@ mod tests {
         for n in 0..1000 {
             summary.put_publish(&published(n * 104, 104, 1, u64::from(n), 0));
         }
-        assert!(summary.bytes().len() < 9 * 1000, "{}", summary.bytes().len());
+        assert!(
+            summary.bytes().len() < 9 * 1000,
+            "{}",
+            summary.bytes().len()
+        );
     }
 
     proptest! {

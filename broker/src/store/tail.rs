@@ -35,6 +35,7 @@ pub(super) struct Tail {
     marked: u32,
     /// Older segments whose messages are settled or whose units are ended by records here.
     depends_on: Vec<u32>,
+    ends_unit: bool,
     /// Bytes appended so far: the position.
     position: u64,
     operations: Vec<(u64, Operation)>,
@@ -47,11 +48,15 @@ pub(super) struct Sealed {
     pub segment: u32,
     pub bytes: u64,
     pub depends_on: Vec<u32>,
+    pub ends_unit: bool,
 }
 
 impl Tail {
     pub fn new(segment: u32, salt: u32, segment_length: u64) -> Tail {
-        let open = Operation::Open { segment, length: segment_length };
+        let open = Operation::Open {
+            segment,
+            length: segment_length,
+        };
         Tail {
             segment,
             seed: segment::seed(segment, salt),
@@ -62,6 +67,7 @@ impl Tail {
             summary: Summary::default(),
             marked: DATA,
             depends_on: Vec::new(),
+            ends_unit: false,
             position: 1,
             operations: vec![(1, open)],
             sealed: Vec::new(),
@@ -87,20 +93,31 @@ impl Tail {
 
     /// Bytes appended and not yet handed over.
     pub fn buffered(&self) -> usize {
-        self.buffer.len() + self.operations.iter().map(|(_, operation)| operation.bytes()).sum::<usize>()
+        self.buffer.len()
+            + self
+                .operations
+                .iter()
+                .map(|(_, operation)| operation.bytes())
+                .sum::<usize>()
     }
 
     /// Records here concern a message of that segment, so this segment must not go before that one.
     pub fn depend_on(&mut self, segment: u32) {
-        if segment != self.segment && self.depends_on.last() != Some(&segment) && !self.depends_on.contains(&segment) {
+        if segment != self.segment
+            && self.depends_on.last() != Some(&segment)
+            && !self.depends_on.contains(&segment)
+        {
             self.depends_on.push(segment);
         }
     }
 
     /// Begins the next segment when `length` more bytes do not fit. A record longer than a segment gets a longer file.
     fn make_room(&mut self, length: usize) {
-        let needed = |end: usize, summary: usize| (end + record::padded(length) + summary + SLACK) as u64;
-        if needed(self.end() as usize, self.summary.bytes().len()) <= self.segment_length || self.end() == DATA {
+        let needed =
+            |end: usize, summary: usize| (end + record::padded(length) + summary + SLACK) as u64;
+        if needed(self.end() as usize, self.summary.bytes().len()) <= self.segment_length
+            || self.end() == DATA
+        {
             return;
         }
         let alone = needed(DATA as usize, 0) + 256;
@@ -120,10 +137,21 @@ impl Tail {
             messages: self.summary.messages(),
         };
         self.operations.push((self.position, seal));
-        self.sealed.push(Sealed { segment, bytes, depends_on: std::mem::take(&mut self.depends_on) });
+        self.sealed.push(Sealed {
+            segment,
+            bytes,
+            depends_on: std::mem::take(&mut self.depends_on),
+            ends_unit: std::mem::take(&mut self.ends_unit),
+        });
         self.position += 1;
         self.segment += 1;
-        self.operations.push((self.position, Operation::Open { segment: self.segment, length }));
+        self.operations.push((
+            self.position,
+            Operation::Open {
+                segment: self.segment,
+                length,
+            },
+        ));
         self.seed = segment::seed(self.segment, self.salt);
         self.summary.clear();
         (self.buffer_at, self.marked) = (DATA, DATA);
@@ -136,7 +164,11 @@ impl Tail {
         }
         let end = self.end();
         let bytes = Arc::new(std::mem::take(&mut self.buffer));
-        let write = Operation::Write { segment: self.segment, offset: self.buffer_at, bytes };
+        let write = Operation::Write {
+            segment: self.segment,
+            offset: self.buffer_at,
+            bytes,
+        };
         self.operations.push((self.position, write));
         self.buffer_at = end;
     }
@@ -163,11 +195,24 @@ impl Tail {
             priority: draft.priority,
             transient: draft.flags & record::TRANSIENT != 0,
             in_unit: draft.flags & record::IN_UNIT != 0,
-            references: references.clone().map(|numbered| numbered.reference).collect(),
+            references: references
+                .clone()
+                .map(|numbered| numbered.reference)
+                .collect(),
         });
-        record::put_publish(&mut self.buffer, self.seed, draft.flags, references, draft.bytes);
+        record::put_publish(
+            &mut self.buffer,
+            self.seed,
+            draft.flags,
+            references,
+            draft.bytes,
+        );
         self.appended(offset);
-        Stored { segment: self.segment, offset, length: length as u32 }
+        Stored {
+            segment: self.segment,
+            offset,
+            length: length as u32,
+        }
     }
 
     pub fn settle(&mut self, ranges: &[Range], flags: u8) {
@@ -175,7 +220,9 @@ impl Tail {
             self.make_room(record::settle_length(ranges.len()));
             let from = self.end();
             record::put_settle(&mut self.buffer, self.seed, flags, ranges);
-            ranges.iter().for_each(|&range| self.summary.put_settle(range, flags & record::IN_UNIT != 0));
+            ranges
+                .iter()
+                .for_each(|&range| self.summary.put_settle(range, flags & record::IN_UNIT != 0));
             self.appended(from);
         }
     }
@@ -184,7 +231,8 @@ impl Tail {
         self.make_room(record::RETURN_LENGTH);
         let from = self.end();
         record::put_return(&mut self.buffer, self.seed, flags, queue, seq, count);
-        self.summary.put_return(queue, seq, count, flags & record::IN_UNIT != 0);
+        self.summary
+            .put_return(queue, seq, count, flags & record::IN_UNIT != 0);
         self.appended(from);
     }
 
@@ -194,6 +242,7 @@ impl Tail {
         let from = self.end();
         record::put_unit_end(&mut self.buffer, self.seed);
         self.summary.put_unit_end();
+        self.ends_unit |= begun != self.segment;
         (begun..self.segment).for_each(|segment| self.depend_on(segment));
         self.appended(from);
     }
@@ -202,18 +251,31 @@ impl Tail {
     pub fn command(&mut self, bytes: Vec<u8>) -> u64 {
         self.cut();
         self.position += bytes.len() as u64 + 1;
-        self.operations.push((self.position, Operation::Command { bytes: Arc::new(bytes) }));
+        self.operations.push((
+            self.position,
+            Operation::Command {
+                bytes: Arc::new(bytes),
+            },
+        ));
         self.position
     }
 
     pub fn rewrite(&mut self, commands: Vec<Vec<u8>>) {
         self.cut();
         self.position += 1;
-        self.operations.push((self.position, Operation::Rewrite { commands: Arc::new(commands) }));
+        self.operations.push((
+            self.position,
+            Operation::Rewrite {
+                commands: Arc::new(commands),
+            },
+        ));
     }
 
     /// Ends a turn: what is to be handed over, and the segments that were sealed meanwhile.
-    pub fn end_turn(&mut self, durable_place: (u32, u32)) -> (&mut Vec<(u64, Operation)>, Vec<Sealed>) {
+    pub fn end_turn(
+        &mut self,
+        durable_place: (u32, u32),
+    ) -> (&mut Vec<(u64, Operation)>, Vec<Sealed>) {
         let (segment, durable) = durable_place;
         if segment == self.segment && durable > self.marked && !self.buffer.is_empty() {
             let from = self.end();
@@ -247,13 +309,19 @@ impl Tail {
         {
             return Some(&self.buffer[from..from + stored.length as usize]);
         }
-        self.operations.iter().find_map(|(_, operation)| match operation {
-            Operation::Write { segment, offset, bytes } if *segment == stored.segment => {
-                let from = within(*offset, bytes)?;
-                Some(&bytes[from..from + stored.length as usize])
-            }
-            _ => None,
-        })
+        self.operations
+            .iter()
+            .find_map(|(_, operation)| match operation {
+                Operation::Write {
+                    segment,
+                    offset,
+                    bytes,
+                } if *segment == stored.segment => {
+                    let from = within(*offset, bytes)?;
+                    Some(&bytes[from..from + stored.length as usize])
+                }
+                _ => None,
+            })
     }
 
     /// The checksum seed of any segment of this log.
