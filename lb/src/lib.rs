@@ -7,15 +7,21 @@ pub mod admin;
 pub mod console;
 pub mod core;
 pub mod counters;
+pub mod data_path;
 pub mod fork;
 pub mod listener;
 pub mod notify;
 pub mod options;
 pub mod probe;
 pub mod process;
+pub mod relay;
+pub mod session;
+pub mod splice;
 pub mod state;
 pub mod stats;
 pub mod sys;
+pub mod wheel;
+pub mod worker;
 
 use std::process::ExitCode;
 

@@ -5,13 +5,13 @@
 
 mod bound;
 
-pub use bound::{BindError, Bound};
+pub use bound::{BindError, Bound, peer};
 
 use crate::counters::Thread;
 use crate::state::{FrontLive, Generation, ListenerLive, Peer, Proxy, Runtime};
+use conf::lb::model::Config;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
-use std::time::SystemTime;
 
 /// One address of a frontend of one generation.
 pub struct Listener {
@@ -44,49 +44,71 @@ impl Listener {
     }
 }
 
-/// Binds what `generation` listens on and takes over from `old` what is bound
+/// A socket for one address of a configuration, not yet part of a generation.
+pub struct Opened {
+    frontend: String,
+    index: u16,
+    bound: Arc<Bound>,
+    live: Arc<ListenerLive>,
+}
+
+/// Binds what `conf` listens on and takes over from `old` what is bound
 /// already; all errors at once. Disabled proxies listen on nothing.
-pub fn open(
+pub fn bind_all(
     runtime: &Runtime,
-    generation: &Generation,
+    conf: &Config,
     old: &[Arc<Listener>],
-) -> Result<ListenerSet, Vec<BindError>> {
-    let threads = match generation.conf.global.disable.reuseport {
+) -> Result<Vec<Opened>, Vec<BindError>> {
+    let threads = match conf.global.disable.reuseport {
         true => 1,
         false => runtime.threads().len().max(1),
     };
-    let mut set = Vec::new();
+    let mut opened = Vec::new();
     let mut errors = Vec::new();
-    for proxy in &generation.proxies {
-        let Some(front) = proxy.conf.front.as_ref().filter(|_| !proxy.conf.disabled) else {
+    for proxy in conf.proxies.iter().filter(|p| !p.disabled) {
+        let Some(front) = &proxy.front else {
             continue;
         };
-        for (index, bind) in front.binds.iter().enumerate() {
-            for key in bound::keys(bind) {
-                let known = old.iter().find(|l| l.bound.serves(&key, bind));
-                let (bound, live) = match known {
-                    Some(old) => (old.bound.clone(), old.live.clone()),
-                    None => match Bound::open(key, bind, front.backlog, threads) {
-                        Ok(bound) => (Arc::new(bound), ListenerLive::new(runtime)),
-                        Err(error) => {
-                            errors.push(error.of(proxy.name()));
-                            continue;
-                        }
-                    },
-                };
-                set.push(Arc::new(Listener {
-                    proxy: proxy.clone(),
-                    index: index as u16,
-                    bound,
-                    live,
-                }));
-            }
+        let binds = front.binds.iter().enumerate();
+        for (index, bind, key) in binds.flat_map(|(n, b)| bound::keys(b).into_iter().map(move |k| (n, b, k))) {
+            let known = old.iter().find(|l| l.bound.serves(&key, bind));
+            let fresh = || Bound::open(key, bind, front.backlog, threads);
+            let (bound, live) = match known {
+                Some(old) => (old.bound.clone(), old.live.clone()),
+                None => match fresh() {
+                    Ok(bound) => (Arc::new(bound), ListenerLive::new(runtime)),
+                    Err(error) => {
+                        errors.push(error.of(&proxy.name));
+                        continue;
+                    }
+                },
+            };
+            opened.push(Opened {
+                frontend: proxy.name.clone(),
+                index: index as u16,
+                bound,
+                live,
+            });
         }
     }
     match errors.is_empty() {
-        true => Ok(Arc::new(set)),
+        true => Ok(opened),
         false => Err(errors),
     }
+}
+
+/// Makes bound sockets the listeners of a generation.
+pub fn attach(generation: &Generation, opened: Vec<Opened>) -> ListenerSet {
+    let listener = |o: Opened| {
+        let proxy = generation.frontend(&o.frontend)?.clone();
+        Some(Arc::new(Listener {
+            proxy,
+            index: o.index,
+            bound: o.bound,
+            live: o.live,
+        }))
+    };
+    Arc::new(opened.into_iter().filter_map(listener).collect())
 }
 
 /// A connection just accepted, on its way to its session.
@@ -95,8 +117,8 @@ pub struct Accepted {
     pub socket: socket2::Socket,
     /// The client's address.
     pub client: Peer,
-    /// When.
-    pub at: SystemTime,
+    /// When, by the process clock.
+    pub at_ms: u64,
     /// Keeps it counted.
     pub admission: Admission,
 }
@@ -117,19 +139,11 @@ pub enum Full {
 }
 
 impl Admission {
-    /// Counts a new connection if every limit allows it.
-    pub fn ask(
-        runtime: &Arc<Runtime>,
-        listener: &Arc<Listener>,
-        now_ms: u64,
-    ) -> Result<Admission, Full> {
+    /// Whether one more connection may be accepted.
+    pub fn may(runtime: &Runtime, listener: &Listener, now_ms: u64) -> Result<(), Full> {
         let process = &runtime.process;
         let Some(front) = listener.front() else {
             return Err(Full::Connections);
-        };
-        let too_fast = |rate: &crate::counters::Rate, limit: u32| {
-            let (count, left_ms) = rate.this_second(now_ms);
-            (limit > 0 && count >= limit).then_some(Full::Rate(left_ms))
         };
         let limits = [
             (&process.connection_rate, &process.max_connection_rate),
@@ -137,28 +151,36 @@ impl Admission {
             (&front.session_rate, &front.max_session_rate),
         ];
         for (rate, limit) in limits {
-            if let Some(full) = too_fast(rate, limit.load(Relaxed)) {
-                return Err(full);
+            let limit = limit.load(Relaxed);
+            if limit > 0 {
+                let (count, left_ms) = rate.this_second(now_ms);
+                if count >= limit {
+                    return Err(Full::Rate(left_ms));
+                }
             }
         }
-        let up = |gauge: &crate::counters::Gauge, limit: u32| gauge.up_within(limit).is_some();
-        if !up(&process.connections, process.maxconn.load(Relaxed)) {
-            return Err(Full::Connections);
-        }
-        if !up(&front.connections, front.maxconn.load(Relaxed)) {
-            process.connections.down();
-            return Err(Full::Connections);
-        }
         let own = listener.conf().and_then(|b| b.maxconn);
-        if !up(&listener.live.connections, own.unwrap_or(u32::MAX)) {
-            process.connections.down();
-            front.connections.down();
-            return Err(Full::Connections);
+        let full = front.paused.load(Relaxed)
+            || process.connections.get() >= process.maxconn.load(Relaxed)
+            || front.connections.get() >= front.maxconn.load(Relaxed)
+            || own.is_some_and(|own| listener.live.connections.get() >= own);
+        match full {
+            true => Err(Full::Connections),
+            false => Ok(()),
         }
-        Ok(Admission {
+    }
+
+    /// Counts a new connection.
+    pub fn new(runtime: &Arc<Runtime>, listener: &Arc<Listener>) -> Admission {
+        runtime.process.connections.up();
+        listener.live.connections.up();
+        if let Some(front) = listener.front() {
+            front.connections.up();
+        }
+        Admission {
             runtime: runtime.clone(),
             listener: listener.clone(),
-        })
+        }
     }
 
     /// Counts it as a connection of this thread.

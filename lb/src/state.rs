@@ -11,6 +11,7 @@
 //! sessions, ends those that must end, passes the change on to servers that
 //! track this one, and tells [`Hooks::on_change`].
 
+mod assign;
 mod change;
 mod generation;
 mod mailbox;
@@ -20,9 +21,10 @@ mod server;
 mod slot;
 
 pub use crate::listener::Admission;
+pub use assign::{Assigned, Request};
 pub use change::StateChange;
 pub use generation::Generation;
-pub use mailbox::{Kill, Mailbox, Message, SessionId, SessionView, Victims};
+pub use mailbox::{Kill, Mailbox, Message, SessionId, SessionView, Victims, WAKE};
 pub use proxy::{BackLive, FrontLive, ListenerLive, Proxy};
 pub use record::{Cause, End, HandedOver, HttpRecord, Peer, Phase, SessionRecord, Timers};
 pub use server::{CheckAt, Endpoint, Server, ServerLive};

@@ -1,6 +1,6 @@
 //! How others reach a data thread: messages and a wake-up.
 
-use super::{Answer, Cause, HandedOver, Peer, Phase, Proxy, Server, ServerLive};
+use super::{Answer, Cause, Peer, Phase, Proxy, Server, ServerLive};
 use crate::counters::Thread;
 use crate::listener::ListenerSet;
 use mio::{Poll, Token, Waker};
@@ -112,8 +112,6 @@ pub enum Message {
     Listeners(ListenerSet),
     /// A connection accepted by another thread.
     Accepted(Box<crate::listener::Accepted>),
-    /// An HTTP connection that turned into a plain one, or the like, comes back.
-    Adopt(Box<HandedOver>),
     /// The wait in a queue ended.
     Queue(SessionId, Answer),
     /// End sessions.
@@ -134,8 +132,8 @@ pub struct Mailbox {
     pub load: AtomicU32,
     /// Turns of its loop.
     pub loops: AtomicU64,
-    /// Time that it spent working rather than waiting, in microseconds.
-    pub busy_us: AtomicU64,
+    /// Time that it spent working rather than waiting, in nanoseconds.
+    pub busy_ns: AtomicU64,
     messages: Mutex<Vec<Message>>,
     signalled: AtomicBool,
     waker: Waker,
@@ -157,7 +155,7 @@ impl Mailbox {
             thread,
             load: AtomicU32::new(0),
             loops: AtomicU64::new(0),
-            busy_us: AtomicU64::new(0),
+            busy_ns: AtomicU64::new(0),
             messages: Mutex::default(),
             signalled: AtomicBool::new(false),
             waker: Waker::new(poll.registry(), WAKE)?,

@@ -2,10 +2,11 @@
 
 use super::slot::WaitingRoom;
 use super::{Generation, Runtime, Server};
+use crate::core::balance::Balancer;
 use crate::counters::{Counters, Gauge, Rate, Times};
 use conf::lb::model;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Mutex};
 
 /// A `listen`, `frontend` or `backend` of one generation.
 pub struct Proxy {
@@ -19,6 +20,7 @@ pub struct Proxy {
     pub back: Option<Arc<BackLive>>,
     /// Its servers in the order of the file.
     pub servers: Vec<Arc<Server>>,
+    pub(super) balancer: Option<Mutex<Balancer>>,
 }
 
 /// Live part of a frontend; survives reloads.
@@ -119,6 +121,10 @@ impl Proxy {
                     back.servers.iter().map(server).collect()
                 })
                 .unwrap_or_default(),
+            balancer: conf.back.as_ref().map(|back| {
+                let seed = getrandom::u64().unwrap_or(u64::from(conf.id));
+                Mutex::new(Balancer::new(back, seed))
+            }),
             conf,
             generation,
             front,

@@ -1,0 +1,241 @@
+use super::*;
+use conf::lb::model::HashType;
+use proptest::prelude::*;
+
+#[derive(Clone)]
+struct Farm {
+    weights: Vec<u32>,
+    loads: Vec<u32>,
+    limit: u32,
+    backups: Vec<bool>,
+    epoch: u64,
+}
+
+impl Farm {
+    fn of(weights: &[u32]) -> Farm {
+        Farm {
+            weights: weights.to_vec(),
+            loads: vec![0; weights.len()],
+            limit: u32::MAX,
+            backups: vec![false; weights.len()],
+            epoch: 1,
+        }
+    }
+}
+
+impl Servers for Farm {
+    fn count(&self) -> usize {
+        self.weights.len()
+    }
+    fn weight(&self, index: usize) -> u32 {
+        self.weights[index] * 16
+    }
+    fn user_weight(&self, index: usize) -> u32 {
+        self.weights[index]
+    }
+    fn load(&self, index: usize) -> u32 {
+        self.loads[index]
+    }
+    fn is_full(&self, index: usize) -> bool {
+        self.loads[index] >= self.limit
+    }
+    fn is_backup(&self, index: usize) -> bool {
+        self.backups[index]
+    }
+    fn id(&self, index: usize) -> u32 {
+        index as u32 + 1
+    }
+    fn epoch(&self) -> u64 {
+        self.epoch
+    }
+}
+
+fn balancer(balance: Balance) -> Balancer {
+    let back = Back {
+        balance,
+        ..Back::default()
+    };
+    Balancer::new(&back, 42)
+}
+
+fn picks(balancer: &mut Balancer, farm: &Farm, count: usize) -> Vec<usize> {
+    (0..count)
+        .filter_map(|_| balancer.choose(farm, Wish::default()))
+        .collect()
+}
+
+fn counts(picks: &[usize], servers: usize) -> Vec<u32> {
+    let mut counts = vec![0; servers];
+    picks.iter().for_each(|p| counts[*p] += 1);
+    counts
+}
+
+#[test]
+fn roundrobin_takes_equal_servers_in_turn() {
+    let mut rr = balancer(Balance::RoundRobin);
+    let farm = Farm::of(&[1, 1, 1]);
+    assert_eq!(picks(&mut rr, &farm, 6), [0, 1, 2, 0, 1, 2]);
+}
+
+#[test]
+fn roundrobin_is_smooth_for_unequal_weights() {
+    let mut rr = balancer(Balance::RoundRobin);
+    let farm = Farm::of(&[2, 1, 1]);
+    assert_eq!(picks(&mut rr, &farm, 4), [0, 1, 2, 0]);
+}
+
+#[test]
+fn roundrobin_passes_over_full_servers_and_avoids_the_one_that_failed() {
+    let mut rr = balancer(Balance::RoundRobin);
+    let mut farm = Farm::of(&[1, 1, 1]);
+    farm.limit = 1;
+    farm.loads[1] = 1;
+    assert_eq!(picks(&mut rr, &farm, 4), [0, 2, 0, 2]);
+    let wish = Wish {
+        avoid: Some(0),
+        ..Wish::default()
+    };
+    assert_eq!(rr.choose(&farm, wish), Some(2));
+    farm.loads = vec![1; 3];
+    assert_eq!(rr.choose(&farm, wish), None);
+}
+
+#[test]
+fn one_backup_serves_when_no_active_server_is_left_and_all_with_allbackups() {
+    let mut farm = Farm::of(&[0, 1, 1]);
+    farm.backups = vec![false, true, true];
+    let mut rr = balancer(Balance::RoundRobin);
+    assert_eq!(picks(&mut rr, &farm, 3), [1, 1, 1]);
+    let back = Back {
+        allbackups: true,
+        ..Back::default()
+    };
+    assert_eq!(picks(&mut Balancer::new(&back, 1), &farm, 4), [1, 2, 1, 2]);
+    farm.weights[0] = 1;
+    assert_eq!(picks(&mut rr, &farm, 2), [0, 0]);
+}
+
+#[test]
+fn leastconn_prefers_the_least_loaded_for_its_weight_and_rotates_among_equals() {
+    let mut lc = balancer(Balance::LeastConn);
+    lc.algorithm = Algorithm::LeastConn(least_conn::LeastConn::starting_before(2));
+    let mut farm = Farm::of(&[1, 1, 2]);
+    assert_eq!(picks(&mut lc, &farm, 3), [0, 1, 2]);
+    farm.loads = vec![2, 3, 3];
+    assert_eq!(picks(&mut lc, &farm, 1), [2]);
+}
+
+#[test]
+fn first_fills_servers_in_the_order_of_their_ids() {
+    let mut first = balancer(Balance::First);
+    let mut farm = Farm::of(&[1, 1]);
+    farm.limit = 2;
+    farm.loads[0] = 1;
+    assert_eq!(first.choose(&farm, Wish::default()), Some(0));
+    farm.loads[0] = 2;
+    assert_eq!(first.choose(&farm, Wish::default()), Some(1));
+}
+
+#[test]
+fn a_hash_key_stays_on_its_server_until_the_map_changes() {
+    let mut source = balancer(Balance::Source);
+    let farm = Farm::of(&[1, 2, 3]);
+    let wish = |key| Wish {
+        key: Some(key),
+        avoid: None,
+    };
+    for key in 0..100 {
+        let first = source.choose(&farm, wish(key));
+        assert_eq!(source.choose(&farm, wish(key)), first);
+    }
+}
+
+#[test]
+fn a_ring_moves_only_the_keys_of_the_server_that_left() {
+    let back = Back {
+        balance: Balance::Source,
+        hash: HashType {
+            consistent: true,
+            ..HashType::default()
+        },
+        ..Back::default()
+    };
+    let mut ring = Balancer::new(&back, 1);
+    let full = Farm::of(&[10, 10, 10, 10]);
+    let wish = |key: u32| Wish {
+        key: Some(hash::avalanche(key)),
+        avoid: None,
+    };
+    let before: Vec<_> = (0..500).map(|k| ring.choose(&full, wish(k))).collect();
+    let mut less = full.clone();
+    less.weights[2] = 0;
+    less.epoch += 1;
+    for (key, before) in before.iter().enumerate() {
+        let after = ring.choose(&less, wish(key as u32));
+        assert!(*before == Some(2) || after == *before);
+    }
+}
+
+#[test]
+fn bounded_loads_send_a_popular_key_to_the_next_server_when_its_own_has_its_share() {
+    let back = Back {
+        balance: Balance::Source,
+        hash: HashType {
+            consistent: true,
+            ..HashType::default()
+        },
+        hash_balance_factor: 150,
+        ..Back::default()
+    };
+    let mut ring = Balancer::new(&back, 1);
+    let mut farm = Farm::of(&[10, 10, 10]);
+    for _ in 0..90 {
+        let wish = Wish {
+            key: Some(7),
+            avoid: None,
+        };
+        let chosen = ring.choose(&farm, wish).expect("somebody has room");
+        farm.loads[chosen] += 1;
+    }
+    assert!(farm.loads.iter().all(|l| *l <= 46), "{:?}", farm.loads);
+}
+
+proptest! {
+    #[test]
+    fn roundrobin_and_static_rr_give_each_server_its_share(
+        weights in prop::collection::vec(0_u32..=20, 1..8),
+        fixed in any::<bool>(),
+    ) {
+        let total: u32 = weights.iter().sum();
+        let balance = if fixed { Balance::StaticRr } else { Balance::RoundRobin };
+        let mut algorithm = balancer(balance);
+        let got = counts(&picks(&mut algorithm, &Farm::of(&weights), 3 * total as usize), weights.len());
+        let want: Vec<u32> = weights.iter().map(|w| 3 * w).collect();
+        prop_assert_eq!(got, want);
+    }
+
+    #[test]
+    fn random_draws_follow_the_weights(weights in prop::collection::vec(1_u32..=5, 2..6)) {
+        let total: u32 = weights.iter().sum();
+        let mut random = balancer(Balance::Random(1));
+        let got = counts(&picks(&mut random, &Farm::of(&weights), 2000 * total as usize), weights.len());
+        for (got, weight) in got.iter().zip(&weights) {
+            prop_assert!(got.abs_diff(2000 * weight) < 400, "{} of {}", got, 2000 * weight);
+        }
+    }
+
+    #[test]
+    fn leastconn_keeps_loads_in_proportion_to_the_weights(weights in prop::collection::vec(1_u32..=10, 1..6)) {
+        let total: u32 = weights.iter().sum();
+        let mut farm = Farm::of(&weights);
+        let mut algorithm = balancer(Balance::LeastConn);
+        for _ in 0..total * 10 {
+            let chosen = algorithm.choose(&farm, Wish::default());
+            prop_assert!(chosen.is_some());
+            farm.loads[chosen.unwrap_or(0)] += 1;
+        }
+        for (load, weight) in farm.loads.iter().zip(&weights) {
+            prop_assert!(load.abs_diff(10 * weight) <= 10, "{} for {}", load, weight);
+        }
+    }
+}

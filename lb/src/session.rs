@@ -1,0 +1,527 @@
+//! A session from accept to log line: the phases in order, as one state
+//! machine.
+//!
+//!     greet    a PROXY header, where one is expected          -> inspect
+//!     inspect  content rules, choice of the backend           -> queue
+//!     queue    a server's slot, at most `timeout queue`       -> connect
+//!     connect  retries, rests between them, redispatch        -> relay
+//!     relay    both ways until both sides have ended          -> log
+//!
+//! [`Session::step`] is the only entry: an event of a socket, a deadline, the
+//! end of a wait in a queue, or a kill. The data thread (`worker`) owns the
+//! sessions; what costs memory only for some of them is in [`Extra`].
+
+mod connect;
+mod end;
+mod route;
+mod view;
+
+use crate::counters::Thread;
+use crate::listener::{Accepted, Admission};
+use crate::relay::{Fault, Flow, Side, Workshop};
+use crate::state::{
+    Answer, BackLive, Cause, End, Generation, Mailbox, Peer, Phase, Proxy, Runtime, Server,
+    SessionId, Slot, Ticket,
+};
+use mio::Registry;
+use std::sync::Arc;
+
+/// What a step may use of its thread.
+pub struct Context<'a> {
+    /// The process.
+    pub runtime: &'a Arc<Runtime>,
+    /// What new sessions are routed by.
+    pub generation: &'a Arc<Generation>,
+    /// The thread's mailbox, for answers.
+    pub mailbox: &'a Arc<Mailbox>,
+    /// Where sockets are registered.
+    pub registry: &'a Registry,
+    /// Buffer and pipes.
+    pub shop: &'a mut Workshop,
+    /// Process clock.
+    pub now_ms: u64,
+    /// The session's own id.
+    pub id: SessionId,
+}
+
+impl Context<'_> {
+    fn thread(&self) -> Thread {
+        self.mailbox.thread
+    }
+}
+
+/// What happened.
+pub enum Event {
+    /// The client's socket changed.
+    Client(Ready),
+    /// The server's socket changed.
+    Server(Ready),
+    /// The wheel asks: is a deadline over?
+    Deadline,
+    /// The wait in a queue ended.
+    Queue(Answer),
+    /// It is to end.
+    Kill(Cause),
+    /// It asked for another turn.
+    Turn,
+}
+
+/// Edges that a poll reported.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Ready {
+    /// Data, or the end.
+    pub readable: bool,
+    /// Room.
+    pub writable: bool,
+    /// The peer's FIN.
+    pub ending: bool,
+    /// An error, such as a RST.
+    pub error: bool,
+}
+
+/// What the thread does with the session next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Turn {
+    /// Wait for an event.
+    Wait,
+    /// As `Wait`, and its deadline may be earlier than before.
+    Rearm,
+    /// Come back after others had their turn.
+    Again,
+    /// It ended: everything is closed, counted and logged.
+    Over,
+}
+
+/// Where a session stands; the deadline of a stage lives in it.
+enum Stage {
+    Greet {
+        until: Option<u64>,
+    },
+    Inspect {
+        until: Option<u64>,
+        of_backend: bool,
+    },
+    Queue {
+        ticket: Ticket,
+        until: Option<u64>,
+    },
+    Connect {
+        until: Option<u64>,
+    },
+    Rest {
+        until: u64,
+    },
+    Relay,
+    Over,
+}
+
+/// One session.
+pub struct Session {
+    /// Distinguishes it from the one that had its place before.
+    pub serial: u32,
+    stage: Stage,
+    client: Side,
+    server: Option<Side>,
+    /// From the client to the server.
+    upstream: Flow,
+    /// From the server to the client.
+    downstream: Flow,
+    admission: Admission,
+    routed: Option<Routed>,
+    slot: Option<Slot>,
+    attached: Option<Attached>,
+    accepted_ms: u64,
+    client_ms: u64,
+    server_ms: u64,
+    bytes_in: u64,
+    bytes_out: u64,
+    queued_ms: Option<u32>,
+    connected_ms: Option<u32>,
+    retries: u16,
+    redispatched: bool,
+    logged: bool,
+    hold_response: bool,
+    client_peer: Peer,
+    extra: Option<Box<Extra>>,
+}
+
+/// What only some sessions need.
+#[derive(Default)]
+pub struct Extra {
+    pub(crate) local: Option<Peer>,
+    pub(crate) pinned: Option<Arc<Server>>,
+    pub(crate) avoid: Option<Arc<Server>>,
+    pub(crate) server: Option<Arc<Server>>,
+    pub(crate) server_queue: u32,
+    pub(crate) backend_queue: u32,
+    pub(crate) response_until: Option<u64>,
+}
+
+/// A session counted in a backend.
+struct Routed {
+    proxy: Arc<Proxy>,
+}
+
+impl Routed {
+    fn new(proxy: Arc<Proxy>, thread: Thread, now_ms: u64) -> Routed {
+        if let Some(back) = &proxy.back {
+            back.sessions.up();
+            back.session_rate.add(now_ms);
+            back.counters.of(thread).sessions.add(1);
+        }
+        Routed { proxy }
+    }
+
+    fn back(&self) -> Option<&Arc<BackLive>> {
+        self.proxy.back.as_ref()
+    }
+}
+
+impl Drop for Routed {
+    fn drop(&mut self) {
+        if let Some(back) = &self.proxy.back {
+            back.sessions.down();
+        }
+    }
+}
+
+/// A session counted at a server.
+struct Attached {
+    server: Arc<Server>,
+}
+
+impl Attached {
+    fn new(server: Arc<Server>) -> Attached {
+        server.sessions.up();
+        Attached { server }
+    }
+}
+
+impl Drop for Attached {
+    fn drop(&mut self) {
+        self.server.sessions.down();
+    }
+}
+
+impl Session {
+    /// A session for an accepted connection; give it [`Session::begin`] next.
+    pub fn new(accepted: Accepted, serial: u32, now_ms: u64) -> Session {
+        Session {
+            serial,
+            stage: Stage::Rest { until: now_ms },
+            client: Side::new(accepted.socket),
+            server: None,
+            upstream: Flow::default(),
+            downstream: Flow::default(),
+            admission: accepted.admission,
+            routed: None,
+            slot: None,
+            attached: None,
+            accepted_ms: accepted.at_ms,
+            client_ms: now_ms,
+            server_ms: now_ms,
+            bytes_in: 0,
+            bytes_out: 0,
+            queued_ms: None,
+            connected_ms: None,
+            retries: 0,
+            redispatched: false,
+            logged: false,
+            hold_response: false,
+            client_peer: accepted.client,
+            extra: None,
+        }
+    }
+
+    /// The client's socket, to be registered.
+    pub fn client_socket(&self) -> &socket2::Socket {
+        &self.client.socket
+    }
+
+    fn frontend(&self) -> &Arc<Proxy> {
+        &self.admission.listener().proxy
+    }
+
+    fn backend(&self) -> &Arc<Proxy> {
+        match &self.routed {
+            Some(routed) => &routed.proxy,
+            None => self.frontend(),
+        }
+    }
+
+    fn extra(&mut self) -> &mut Extra {
+        self.extra.get_or_insert_default()
+    }
+
+    /// The whole behaviour: what happens at an event.
+    pub fn step(&mut self, cx: &mut Context<'_>, event: Event) -> Turn {
+        match event {
+            Event::Client(ready) => self.client_ready(cx, ready),
+            Event::Server(ready) => self.server_ready(cx, ready),
+            Event::Deadline => self.deadline_passed(cx),
+            Event::Queue(answer) => self.wait_ended(cx, answer),
+            Event::Kill(cause) => {
+                let phase = match self.phase() {
+                    Phase::Data => Phase::Done,
+                    phase => phase,
+                };
+                self.finish(cx, End { cause, phase })
+            }
+            Event::Turn => match self.stage {
+                Stage::Relay => self.relay(cx),
+                _ => Turn::Wait,
+            },
+        }
+    }
+
+    fn client_ready(&mut self, cx: &mut Context<'_>, ready: Ready) -> Turn {
+        note(&mut self.client, ready);
+        match self.stage {
+            Stage::Relay => self.relay(cx),
+            Stage::Over => Turn::Wait,
+            _ if ready.error => self.client_reset(cx),
+            Stage::Greet { .. } => self.greet(cx),
+            Stage::Inspect { .. } => self.route(cx),
+            Stage::Queue { .. } | Stage::Connect { .. } | Stage::Rest { .. } => {
+                match ready.ending && self.aborts_on_close() {
+                    true => self.client_closed_early(cx),
+                    false => Turn::Wait,
+                }
+            }
+        }
+    }
+
+    fn server_ready(&mut self, cx: &mut Context<'_>, ready: Ready) -> Turn {
+        let Some(server) = &mut self.server else {
+            return Turn::Wait;
+        };
+        match self.stage {
+            Stage::Connect { .. } if ready.error || ready.ending && !ready.writable => {
+                self.connect_failed(cx, connect::Failure::Refused)
+            }
+            Stage::Connect { .. } if ready.writable => {
+                note(server, ready);
+                self.connected(cx)
+            }
+            Stage::Relay => {
+                note(server, ready);
+                self.relay(cx)
+            }
+            Stage::Connect { .. }
+            | Stage::Greet { .. }
+            | Stage::Inspect { .. }
+            | Stage::Queue { .. }
+            | Stage::Rest { .. }
+            | Stage::Over => Turn::Wait,
+        }
+    }
+
+    fn deadline_passed(&mut self, cx: &mut Context<'_>) -> Turn {
+        let over = |until: Option<u64>| until.is_some_and(|u| u <= cx.now_ms);
+        match self.stage {
+            Stage::Greet { until } if over(until) => self.greeting_late(cx),
+            Stage::Inspect { until, .. } if over(until) => self.route(cx),
+            Stage::Queue { until, .. } if over(until) => self.queued_too_long(cx),
+            Stage::Connect { until } if over(until) => {
+                self.connect_failed(cx, connect::Failure::Timeout)
+            }
+            Stage::Rest { until } if over(Some(until)) => self.connect(cx),
+            Stage::Relay => self.relay_deadline(cx),
+            Stage::Greet { .. }
+            | Stage::Inspect { .. }
+            | Stage::Queue { .. }
+            | Stage::Connect { .. }
+            | Stage::Rest { .. }
+            | Stage::Over => Turn::Rearm,
+        }
+    }
+
+    /// When the wheel should ask next.
+    pub fn deadline_ms(&self) -> Option<u64> {
+        match &self.stage {
+            Stage::Greet { until }
+            | Stage::Inspect { until, .. }
+            | Stage::Queue { until, .. }
+            | Stage::Connect { until } => *until,
+            Stage::Rest { until } => Some(*until),
+            Stage::Relay => {
+                let (client, server) = self.relay_timers();
+                let response = self.extra.as_ref().and_then(|e| e.response_until);
+                [client, server, response].into_iter().flatten().min()
+            }
+            Stage::Over => None,
+        }
+    }
+
+    /// It has ended, and only its place is still taken.
+    pub fn is_over(&self) -> bool {
+        matches!(self.stage, Stage::Over)
+    }
+
+    fn phase(&self) -> Phase {
+        match self.stage {
+            Stage::Greet { .. } | Stage::Inspect { .. } => Phase::Request,
+            Stage::Queue { .. } => Phase::Queue,
+            Stage::Connect { .. } | Stage::Rest { .. } => Phase::Connect,
+            Stage::Relay if self.upstream.passed_on && self.downstream.ended => Phase::Last,
+            Stage::Relay => Phase::Data,
+            Stage::Over => Phase::Done,
+        }
+    }
+
+    /// Both ways, as far as sockets and budgets allow.
+    fn relay(&mut self, cx: &mut Context<'_>) -> Turn {
+        let Some(server) = &mut self.server else {
+            return Turn::Wait;
+        };
+        let halves = (self.upstream.passed_on, self.downstream.passed_on);
+        let options = &self.admission.listener().proxy.conf.tcp;
+        let splice = !options.splice_forbidden && !cx.generation.conf.global.disable.splice;
+        let up = self.upstream.pump(
+            &mut self.client,
+            server,
+            cx.shop,
+            splice,
+            self.downstream.is_over(),
+        );
+        let up = match up {
+            Ok(pumped) => pumped,
+            Err(fault) => return self.broken(cx, fault, true),
+        };
+        if up.read > 0 {
+            self.client_ms = cx.now_ms;
+            self.bytes_in += up.read;
+            self.count_in(cx.thread(), up.read);
+        }
+        if up.written > 0 {
+            self.server_ms = cx.now_ms;
+        }
+        if self.hold_response && !self.judge_response(cx) {
+            return self.held(cx, up.again);
+        }
+        let Some(server) = &mut self.server else {
+            return Turn::Wait;
+        };
+        let down = self.downstream.pump(
+            server,
+            &mut self.client,
+            cx.shop,
+            splice,
+            self.upstream.is_over(),
+        );
+        let down = match down {
+            Ok(pumped) => pumped,
+            Err(fault) => return self.broken(cx, fault, false),
+        };
+        if down.read > 0 {
+            self.server_ms = cx.now_ms;
+            self.bytes_out += down.read;
+            self.count_out(cx.thread(), down.read);
+        }
+        if down.written > 0 {
+            self.client_ms = cx.now_ms;
+        }
+        if self.upstream.is_over() && self.downstream.is_over() {
+            return self.finish(cx, End::default());
+        }
+        match halves == (self.upstream.passed_on, self.downstream.passed_on) {
+            _ if up.again || down.again => Turn::Again,
+            true => Turn::Wait,
+            false => Turn::Rearm,
+        }
+    }
+
+    fn broken(&mut self, cx: &mut Context<'_>, fault: Fault, upstream: bool) -> Turn {
+        let by_client = match fault {
+            Fault::Source(_) => upstream,
+            Fault::Target(_) => !upstream,
+        };
+        let cause = match by_client {
+            true => Cause::Client,
+            false => Cause::Server,
+        };
+        self.reset_both();
+        let phase = self.phase();
+        self.finish(cx, End { cause, phase })
+    }
+
+    fn count_in(&self, thread: Thread, bytes: u64) {
+        if let Some(front) = &self.frontend().front {
+            front.counters.of(thread).bytes_in.add(bytes);
+        }
+        if let Some(back) = self.routed.as_ref().and_then(Routed::back) {
+            back.counters.of(thread).bytes_in.add(bytes);
+        }
+        if let Some(attached) = &self.attached {
+            attached.server.counters.of(thread).bytes_in.add(bytes);
+        }
+        let listener = &self.admission.listener().live;
+        listener.counters.of(thread).bytes_in.add(bytes);
+    }
+
+    fn count_out(&self, thread: Thread, bytes: u64) {
+        if let Some(front) = &self.frontend().front {
+            front.counters.of(thread).bytes_out.add(bytes);
+        }
+        if let Some(back) = self.routed.as_ref().and_then(Routed::back) {
+            back.counters.of(thread).bytes_out.add(bytes);
+        }
+        if let Some(attached) = &self.attached {
+            attached.server.counters.of(thread).bytes_out.add(bytes);
+        }
+        let listener = &self.admission.listener().live;
+        listener.counters.of(thread).bytes_out.add(bytes);
+    }
+
+    /// When the client and the server have been silent for too long.
+    fn relay_timers(&self) -> (Option<u64>, Option<u64>) {
+        let (front, back) = (&self.frontend().conf.front, &self.backend().conf.back);
+        let (Some(front), Some(back)) = (front, back) else {
+            return (None, None);
+        };
+        let (front, back) = (&front.timeouts, &back.timeouts);
+        let (up, down) = (&self.upstream, &self.downstream);
+        // A tunnel's timeout replaces both while both sides are open.
+        let tunnel = back.tunnel.filter(|_| !up.ended && !down.ended);
+        let client = match down.passed_on {
+            true => front.client_fin.or(front.client),
+            false => tunnel.or(front.client),
+        };
+        let server = match up.passed_on {
+            true => back.server_fin.or(back.server),
+            false => tunnel.or(back.server),
+        };
+        // A side is waited for when we want to read from it or it has to take something.
+        let client_owes = !up.ended && up.waiting() == 0 || down.waiting() > 0;
+        let server_owes = !down.ended && down.waiting() == 0 || up.waiting() > 0;
+        let at = |since: u64, timeout: Option<std::time::Duration>, owes: bool| {
+            let timeout = timeout.filter(|_| owes)?;
+            Some(since + timeout.as_millis() as u64)
+        };
+        (
+            at(self.client_ms, client, client_owes),
+            at(self.server_ms, server, server_owes),
+        )
+    }
+
+    fn relay_deadline(&mut self, cx: &mut Context<'_>) -> Turn {
+        let over = |at: Option<u64>| at.is_some_and(|at| at <= cx.now_ms);
+        if over(self.extra.as_ref().and_then(|e| e.response_until)) {
+            return self.relay(cx);
+        }
+        let (client, server) = self.relay_timers();
+        let cause = match (over(client), over(server)) {
+            (true, _) => Cause::ClientTimeout,
+            (false, true) => Cause::ServerTimeout,
+            (false, false) => return Turn::Rearm,
+        };
+        let phase = self.phase();
+        self.finish(cx, End { cause, phase })
+    }
+}
+
+fn note(side: &mut Side, ready: Ready) {
+    side.readable |= ready.readable || ready.error || ready.ending;
+    side.writable |= ready.writable || ready.error;
+    side.ending |= ready.ending;
+}

@@ -1,0 +1,454 @@
+//! Queue and connect: a slot at a server, tries, rests and redispatch.
+
+use super::{Attached, Context, Session, Stage, Turn};
+use crate::core::balance;
+use crate::core::proxy_protocol::{self, Extras};
+use crate::core::server::Operation;
+use crate::listener;
+use crate::relay::Side;
+use crate::state::{Answer, Assigned, Cause, End, Endpoint, Phase, Proxy, Request, Server, Waiter};
+use conf::lb::model::{Balance, Host, SourceAddress, UseSource};
+use mio::unix::SourceFd;
+use mio::{Interest, Token};
+use socket2::{Domain, Protocol, SockAddr, Socket, TcpKeepalive, Type};
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::os::fd::AsRawFd;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::Duration;
+
+/// Why a try ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Failure {
+    /// The server answered with an error: a rest before the same server again.
+    Refused,
+    /// No answer within `timeout connect`.
+    Timeout,
+    /// The system refused at once (no route, no port left): again without a rest.
+    Local,
+    /// No descriptor is left.
+    Resource,
+}
+
+impl Session {
+    pub(super) fn ask_for_server(&mut self, cx: &mut Context<'_>) -> Turn {
+        let backend = self.backend().clone();
+        let extra = self.extra.as_deref();
+        let request = Request {
+            pinned: extra.and_then(|e| e.pinned.clone()),
+            key: self.balance_key(&backend),
+            avoid: extra.and_then(|e| e.avoid.clone()),
+            priority: Default::default(),
+        };
+        let waiter = || Waiter::Session(cx.mailbox.clone(), cx.id);
+        match backend.assign(cx.runtime, &request, waiter) {
+            Assigned::Slot(slot) => {
+                if request.pinned.is_none() {
+                    slot.server().counters.of(cx.thread()).balanced.add(1);
+                    if let Some(back) = &backend.back {
+                        back.counters.of(cx.thread()).balanced.add(1);
+                    }
+                }
+                self.queued_ms.get_or_insert((cx.now_ms - self.accepted_ms) as u32);
+                self.note_choice(cx, slot.server().clone());
+                self.slot = Some(slot);
+                self.connect(cx)
+            }
+            Assigned::Queued(ticket, server) => {
+                let ahead = ticket.ahead;
+                match server {
+                    Some(server) => {
+                        self.extra().server_queue = ahead + 1;
+                        self.extra().server = Some(server);
+                    }
+                    None => self.extra().backend_queue = ahead + 1,
+                }
+                let timeouts = backend.conf.back.as_ref().map(|b| &b.timeouts);
+                let timeout = timeouts.and_then(|t| t.queue.or(t.connect));
+                let until = timeout.map(|t| cx.now_ms + t.as_millis() as u64);
+                self.stage = Stage::Queue { ticket, until };
+                Turn::Rearm
+            }
+            Assigned::Full(server) => {
+                let redispatch = backend.conf.back.as_ref().is_some_and(|b| b.redispatch != 0);
+                if redispatch && request.pinned.is_some() {
+                    self.extra().pinned = None;
+                    return self.ask_for_server(cx);
+                }
+                server.counters.of(cx.thread()).failed_connects.add(1);
+                self.extra().server = Some(server);
+                self.give_up(cx, Cause::Server, Phase::Queue)
+            }
+            Assigned::NoServer => self.give_up(cx, Cause::Server, Phase::Connect),
+        }
+    }
+
+    /// The session ends because no server took it.
+    fn give_up(&mut self, cx: &mut Context<'_>, cause: Cause, phase: Phase) -> Turn {
+        if let Some(back) = self.routed.as_ref().and_then(super::Routed::back) {
+            back.counters.of(cx.thread()).failed_connects.add(1);
+        }
+        self.finish(cx, End { cause, phase })
+    }
+
+    fn balance_key(&self, backend: &Arc<Proxy>) -> Option<u32> {
+        let back = backend.conf.back.as_ref()?;
+        match back.balance {
+            Balance::Source => Some(balance::key_of_source(back, self.client_peer.ip()?)),
+            _ => None,
+        }
+    }
+
+    /// A try at another server than the last is a redispatch, at the same one a retry.
+    fn note_choice(&mut self, cx: &mut Context<'_>, server: Arc<Server>) {
+        let thread = cx.thread();
+        let Some(before) = self.extra.as_mut().and_then(|e| e.avoid.take()) else {
+            return;
+        };
+        let back = self.backend().back.clone();
+        if before.is(&server) {
+            before.counters.of(thread).retries.add(1);
+            if let Some(back) = back {
+                back.counters.of(thread).retries.add(1);
+            }
+            return;
+        }
+        self.redispatched = true;
+        before.counters.of(thread).redispatches.add(1);
+        if let Some(back) = back {
+            back.counters.of(thread).redispatches.add(1);
+        }
+    }
+
+    pub(super) fn wait_ended(&mut self, cx: &mut Context<'_>, answer: Answer) -> Turn {
+        if !matches!(self.stage, Stage::Queue { .. }) {
+            return Turn::Wait;
+        }
+        match answer {
+            Answer::Granted(slot) => {
+                self.queued_ms = Some((cx.now_ms - self.accepted_ms) as u32);
+                self.note_choice(cx, slot.server().clone());
+                self.slot = Some(slot);
+                self.connect(cx)
+            }
+            Answer::Redistribute => {
+                self.extra().server = None;
+                self.ask_for_server(cx)
+            }
+        }
+    }
+
+    pub(super) fn queued_too_long(&mut self, cx: &mut Context<'_>) -> Turn {
+        let stage = std::mem::replace(&mut self.stage, Stage::Over);
+        let Stage::Queue { ticket, until } = stage else {
+            self.stage = stage;
+            return Turn::Wait;
+        };
+        let copy = until;
+        if !ticket.leave() {
+            // The slot is on its way: take it.
+            self.stage = Stage::Queue {
+                ticket: crate::state::Ticket::spent(),
+                until: copy.map(|_| cx.now_ms + 60_000),
+            };
+            return Turn::Rearm;
+        }
+        self.queued_ms = Some((cx.now_ms - self.accepted_ms) as u32);
+        if let Some(server) = self.extra.as_ref().and_then(|e| e.server.clone()) {
+            server.counters.of(cx.thread()).failed_connects.add(1);
+        }
+        self.give_up(cx, Cause::ServerTimeout, Phase::Queue)
+    }
+
+    /// One try at the server of the slot.
+    pub(super) fn connect(&mut self, cx: &mut Context<'_>) -> Turn {
+        let Some(server) = self.slot.as_ref().map(|s| s.server().clone()) else {
+            return self.ask_for_server(cx);
+        };
+        server.counters.of(cx.thread()).connects.add(1);
+        if let Some(back) = self.routed.as_ref().and_then(super::Routed::back) {
+            back.counters.of(cx.thread()).connects.add(1);
+        }
+        let opened = self.open_socket(&server).and_then(|socket| {
+            let token = Token(cx.id.index() * 2 + 1);
+            let interest = Interest::READABLE | Interest::WRITABLE;
+            cx.registry
+                .register(&mut SourceFd(&socket.as_raw_fd()), token, interest)?;
+            Ok(socket)
+        });
+        match opened {
+            Ok(socket) => {
+                server.counters.of(cx.thread()).sessions.add(1);
+                server.session_rate.add(cx.now_ms);
+                server.last_session_ms.store(cx.now_ms, Relaxed);
+                if let Some(back) = &self.backend().back {
+                    back.last_session_ms.store(cx.now_ms, Relaxed);
+                }
+                self.attached = Some(Attached::new(server));
+                self.server = Some(Side::new(socket));
+                let timeout = self.backend().conf.back.as_ref();
+                let timeout = timeout.and_then(|b| b.timeouts.connect);
+                let until = timeout.map(|t| cx.now_ms + t.as_millis() as u64);
+                self.stage = Stage::Connect { until };
+                Turn::Rearm
+            }
+            Err(error) => {
+                let failure = match error.raw_os_error() {
+                    Some(libc::EMFILE | libc::ENFILE | libc::ENOBUFS | libc::ENOMEM) => {
+                        Failure::Resource
+                    }
+                    Some(libc::ECONNREFUSED | libc::ENOENT) => Failure::Refused,
+                    _ => Failure::Local,
+                };
+                self.connect_failed(cx, failure)
+            }
+        }
+    }
+
+    fn open_socket(&self, server: &Server) -> io::Result<Socket> {
+        let endpoint = server.endpoint();
+        let kind = Type::STREAM.nonblocking().cloexec();
+        let address = match &*endpoint {
+            Endpoint::Unix(path) => {
+                let socket = Socket::new(Domain::UNIX, kind, None)?;
+                socket.connect(&SockAddr::unix(path)?)?;
+                return Ok(socket);
+            }
+            Endpoint::Abstract(name) => {
+                let socket = Socket::new(Domain::UNIX, kind, None)?;
+                let name = format!("\0{name}");
+                socket.connect(&SockAddr::unix(name)?)?;
+                return Ok(socket);
+            }
+            Endpoint::Inet(_) | Endpoint::Mapped(..) => {
+                let port = self.local_address().and_then(|l| l.port());
+                endpoint.inet(port.unwrap_or(0))
+            }
+            Endpoint::Unresolved => None,
+        };
+        let Some(address) = address else {
+            return Err(io::Error::from_raw_os_error(libc::EADDRNOTAVAIL));
+        };
+        let socket = Socket::new(Domain::for_address(address), kind, Some(Protocol::TCP))?;
+        socket.set_tcp_nodelay(true)?;
+        self.set_options(&socket, server, address)?;
+        match socket.connect(&address.into()) {
+            Err(e) if e.raw_os_error() == Some(libc::EINPROGRESS) => Ok(socket),
+            Err(e) => Err(e),
+            Ok(()) => Ok(socket),
+        }
+    }
+
+    fn set_options(&self, socket: &Socket, server: &Server, to: SocketAddr) -> io::Result<()> {
+        let options = &self.backend().conf.tcp;
+        if options.server_keepalive {
+            socket.set_keepalive(true)?;
+            let mut probes = TcpKeepalive::new();
+            if let Some(idle) = options.server_keepalive_idle {
+                probes = probes.with_time(idle);
+            }
+            if let Some(interval) = options.server_keepalive_interval {
+                probes = probes.with_interval(interval);
+            }
+            if let Some(count) = options.server_keepalive_count {
+                probes = probes.with_retries(count);
+            }
+            socket.set_tcp_keepalive(&probes)?;
+        }
+        if let Some(timeout) = server.conf.tcp_user_timeout {
+            socket.set_tcp_user_timeout(Some(timeout))?;
+        }
+        let back = self.backend().conf.back.as_ref();
+        let own = server.conf.source.as_ref();
+        match own.or(back.and_then(|b| b.source.as_ref())) {
+            Some(source) => self.bind_source(socket, source, to),
+            None => Ok(()),
+        }
+    }
+
+    fn bind_source(&self, socket: &Socket, source: &SourceAddress, to: SocketAddr) -> io::Result<()> {
+        if let Some(interface) = &source.interface {
+            socket.bind_device(Some(interface.as_bytes()))?;
+        }
+        let any = match to {
+            SocketAddr::V4(_) => IpAddr::V4(Ipv4Addr::UNSPECIFIED),
+            SocketAddr::V6(_) => IpAddr::V6(Ipv6Addr::UNSPECIFIED),
+        };
+        let client = || self.client_peer.inet();
+        let from = match &source.usesrc {
+            Some(UseSource::Client) => client(),
+            Some(UseSource::ClientIp) => client().map(|a| SocketAddr::new(a.ip(), 0)),
+            Some(UseSource::Address(Host::Ip(ip), port)) => Some(SocketAddr::new(*ip, *port)),
+            Some(UseSource::Address(Host::Name(..), _)) => None,
+            None => {
+                let ip = match &source.host {
+                    Host::Ip(ip) if ip.is_ipv4() == to.is_ipv4() => *ip,
+                    Host::Ip(_) | Host::Name(..) => any,
+                };
+                Some(SocketAddr::new(ip, 0))
+            }
+        };
+        let Some(from) = from else {
+            return Ok(());
+        };
+        if source.usesrc.is_some() {
+            socket.set_ip_transparent_v4(true)?;
+        }
+        let Some((first, last)) = source.ports else {
+            if from.port() == 0 && from.ip().is_unspecified() {
+                return Ok(());
+            }
+            socket.set_reuse_address(true)?;
+            return socket.bind(&from.into());
+        };
+        socket.set_reuse_address(true)?;
+        // Ports in turn, starting anywhere, until one is free.
+        let count = u32::from(last - first) + 1;
+        let start = self.serial % count;
+        let mut result = Err(io::Error::from_raw_os_error(libc::EADDRINUSE));
+        for n in 0..count {
+            let port = first + ((start + n) % count) as u16;
+            result = socket.bind(&SocketAddr::new(from.ip(), port).into());
+            if result.is_ok() {
+                break;
+            }
+        }
+        result
+    }
+
+    /// The server accepted.
+    pub(super) fn connected(&mut self, cx: &mut Context<'_>) -> Turn {
+        let total = (cx.now_ms - self.accepted_ms) as u32;
+        self.connected_ms = Some(total.saturating_sub(self.queued_ms.unwrap_or(0)));
+        self.stage = Stage::Relay;
+        (self.client_ms, self.server_ms) = (cx.now_ms, cx.now_ms);
+        if let Some(attached) = &self.attached {
+            let server = attached.server.clone();
+            if server.conf.observe.is_some() {
+                cx.observed(&server, false);
+            }
+            if let Some(header) = self.proxy_header(&server) {
+                self.upstream.prepend(header);
+            }
+        }
+        let rules = self.backend().conf.back.as_ref();
+        self.hold_response = rules.is_some_and(|b| !b.response_rules.is_empty());
+        self.log_start(cx, false);
+        match self.relay(cx) {
+            Turn::Wait => Turn::Rearm,
+            turn => turn,
+        }
+    }
+
+    fn proxy_header(&self, server: &Server) -> Option<Vec<u8>> {
+        let wanted = server.conf.send_proxy?;
+        let from = self.client_peer.inet();
+        let addresses = from.zip(self.local_address().and_then(|l| l.inet()));
+        if !wanted.v2 {
+            return Some(proxy_protocol::v1(addresses));
+        }
+        let extras = Extras {
+            crc32c: wanted.crc32c,
+            ..Extras::default()
+        };
+        Some(proxy_protocol::v2(addresses, extras))
+    }
+
+    /// One try failed: again here, elsewhere, or the end.
+    pub(super) fn connect_failed(&mut self, cx: &mut Context<'_>, failure: Failure) -> Turn {
+        self.server = None;
+        self.attached = None;
+        let Some(server) = self.slot.as_ref().map(|s| s.server().clone()) else {
+            return Turn::Wait;
+        };
+        cx.observed(&server, true);
+        let backend = self.backend().clone();
+        let (Some(conf), Some(live)) = (&backend.conf.back, &backend.back) else {
+            return Turn::Wait;
+        };
+        if u32::from(self.retries) >= conf.retries {
+            server.counters.of(cx.thread()).failed_connects.add(1);
+            self.extra().server = Some(server);
+            let cause = match failure {
+                Failure::Timeout => Cause::ServerTimeout,
+                Failure::Resource => Cause::Resource,
+                Failure::Refused | Failure::Local => Cause::Server,
+            };
+            return self.give_up(cx, cause, Phase::Connect);
+        }
+        self.retries += 1;
+        let round_robin = backend.is_round_robin();
+        let others = live.active.load(Relaxed) > 1;
+        let pinned = self.extra.as_ref().is_some_and(|e| e.pinned.is_some());
+        let elsewhere = conf.redispatch != 0
+            && (server.status().operation == Operation::Stopped
+                || is_turn(i64::from(conf.redispatch), i64::from(self.retries), conf.retries)
+                || (!pinned && others && round_robin));
+        if elsewhere {
+            self.extra().avoid = Some(server);
+            self.extra().pinned = None;
+            self.slot = None;
+        } else {
+            server.counters.of(cx.thread()).retries.add(1);
+            live.counters.of(cx.thread()).retries.add(1);
+        }
+        let rest = failure == Failure::Refused && !(elsewhere && round_robin && others);
+        if !rest {
+            return self.connect(cx);
+        }
+        // The same server would most likely refuse again at once.
+        let second = Duration::from_secs(1);
+        let rest = conf.timeouts.connect.unwrap_or(second).min(second);
+        self.stage = Stage::Rest {
+            until: cx.now_ms + rest.as_millis() as u64,
+        };
+        Turn::Rearm
+    }
+
+    pub(super) fn aborts_on_close(&self) -> bool {
+        let back = self.routed.as_ref().and_then(|r| r.proxy.conf.back.as_ref());
+        back.is_some_and(|b| b.abortonclose)
+    }
+
+    /// The address that the client connected to.
+    pub(super) fn local_address(&self) -> Option<crate::state::Peer> {
+        if let Some(local) = self.extra.as_ref().and_then(|e| e.local.clone()) {
+            return Some(local);
+        }
+        let bound = self.admission.listener().bound.local();
+        match bound.inet() {
+            Some(address) if address.ip().is_unspecified() => {
+                let local = self.client.socket.local_addr().ok()?;
+                Some(listener::peer(&local))
+            }
+            _ => Some(bound.clone()),
+        }
+    }
+}
+
+/// `option redispatch <n>`: whether the retry with this number (from 1) goes elsewhere.
+fn is_turn(every: i64, retry: i64, retries: u32) -> bool {
+    match every {
+        0 => false,
+        1.. => retry % every == 0,
+        _ => {
+            let last = i64::from(retries) + 1 + every;
+            last > 0 && retry % last == 0
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_turn;
+
+    #[test]
+    fn redispatch_without_a_number_is_for_the_last_retry() {
+        let turns = |every| (1..=3).filter(|n| is_turn(every, *n, 3)).collect::<Vec<_>>();
+        assert_eq!(turns(-1), [3]);
+        assert_eq!(turns(1), [1, 2, 3]);
+        assert_eq!(turns(2), [2]);
+        assert_eq!(turns(0), Vec::<i64>::new());
+    }
+}

@@ -1,0 +1,192 @@
+//! The end of a session: closing, counting, the log record.
+
+use super::{Context, Session, Stage, Turn};
+use crate::state::{Cause, End, Peer, Phase, SessionRecord, Timers};
+use conf::lb::model::SessionFormat;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+impl Session {
+    /// A RST came while no server was connected yet.
+    pub(super) fn client_reset(&mut self, cx: &mut Context<'_>) -> Turn {
+        let phase = match self.stage {
+            Stage::Greet { .. } | Stage::Inspect { .. } => Phase::Request,
+            Stage::Queue { .. }
+            | Stage::Connect { .. }
+            | Stage::Rest { .. }
+            | Stage::Relay
+            | Stage::Over => Phase::Data,
+        };
+        self.reset_both();
+        self.finish(
+            cx,
+            End {
+                cause: Cause::Client,
+                phase,
+            },
+        )
+    }
+
+    /// `option abortonclose`: the client ended its side before a server was there.
+    pub(super) fn client_closed_early(&mut self, cx: &mut Context<'_>) -> Turn {
+        let phase = self.phase();
+        self.finish(
+            cx,
+            End {
+                cause: Cause::Client,
+                phase,
+            },
+        )
+    }
+
+    /// Closing will send RST rather than FIN.
+    pub(super) fn reset_both(&mut self) {
+        let abort = Some(Duration::ZERO);
+        // Fails only on sockets that have no connection to reset.
+        let _ = self.client.socket.set_linger(abort);
+        if let Some(server) = &self.server {
+            let _ = server.socket.set_linger(abort);
+        }
+    }
+
+    /// Closes, counts and logs.
+    pub(super) fn finish(&mut self, cx: &mut Context<'_>, end: End) -> Turn {
+        let stage = std::mem::replace(&mut self.stage, Stage::Over);
+        if let Stage::Queue { ticket, .. } = stage {
+            ticket.leave();
+        }
+        self.count_end(cx, end);
+        if !self.logged && !self.is_silent() {
+            self.log(cx, end, false);
+        }
+        self.upstream.release(&mut cx.shop.pipes);
+        self.downstream.release(&mut cx.shop.pipes);
+        Turn::Over
+    }
+
+    /// `option dontlognull`: nothing came from the client.
+    fn is_silent(&self) -> bool {
+        self.bytes_in == 0 && self.frontend().conf.logging.dont_log_null
+    }
+
+    fn count_end(&self, cx: &Context<'_>, end: End) {
+        let thread = cx.thread();
+        let server = self.attached.as_ref().map(|a| &a.server);
+        let back = self.routed.as_ref().and_then(super::Routed::back);
+        match end.cause {
+            Cause::Client | Cause::ClientTimeout => {
+                if let Some(back) = back {
+                    back.counters.of(thread).client_aborts.add(1);
+                }
+                if let Some(server) = server {
+                    server.counters.of(thread).client_aborts.add(1);
+                }
+                if let Some(front) = &self.frontend().front {
+                    front.counters.of(thread).client_aborts.add(1);
+                }
+            }
+            Cause::Server | Cause::ServerTimeout if matches!(self.connected_ms, Some(_)) => {
+                if let Some(back) = back {
+                    back.counters.of(thread).server_aborts.add(1);
+                }
+                if let Some(server) = server {
+                    server.counters.of(thread).server_aborts.add(1);
+                }
+                if let Some(front) = &self.frontend().front {
+                    front.counters.of(thread).server_aborts.add(1);
+                }
+            }
+            _ => {}
+        }
+        let total = (cx.now_ms - self.accepted_ms) as u32;
+        let all = [back.map(|b| &b.times), server.map(|s| &s.times)];
+        for times in all.into_iter().flatten() {
+            times.total.add(total);
+            times.queue.add(self.queued_ms.unwrap_or(0));
+            times.connect.add(self.connected_ms.unwrap_or(0));
+        }
+    }
+
+    /// The line at the session's start: `Connect from` at accept, or the whole
+    /// line once connected under `option logasap`.
+    pub(super) fn log_start(&mut self, cx: &mut Context<'_>, at_accept: bool) {
+        let logging = &self.frontend().conf.logging;
+        let wanted = match logging.format {
+            SessionFormat::Connect => at_accept,
+            _ => !at_accept && logging.as_soon_as_possible,
+        };
+        if wanted && !self.logged && !logging.targets.is_empty() {
+            self.logged = true;
+            self.log(cx, End::default(), true);
+        } else if at_accept && logging.targets.is_empty() {
+            self.logged = true;
+        }
+    }
+
+    fn log(&mut self, cx: &mut Context<'_>, end: End, at_start: bool) {
+        if let Some(log) = cx.runtime.hooks.log.get() {
+            log(&self.record(cx, end, at_start));
+        }
+    }
+
+    pub(super) fn record(&self, cx: &Context<'_>, end: End, at_start: bool) -> SessionRecord {
+        let age = cx.now_ms - self.accepted_ms;
+        let extra = self.extra.as_deref();
+        let server = self.slot.as_ref().map(|s| s.server().clone());
+        let server = server.or_else(|| extra.and_then(|e| e.server.clone()));
+        let backend = self.backend().clone();
+        let front = self.frontend().front.as_ref();
+        let outgoing = self.server.as_ref().and_then(|s| s.socket.local_addr().ok());
+        let remote = server.as_ref().and_then(|s| {
+            let port = self.local_address().and_then(|l| l.port()).unwrap_or(0);
+            s.endpoint().inet(port)
+        });
+        SessionRecord {
+            id: cx.id.number(),
+            at_start,
+            frontend: self.frontend().clone(),
+            listener: self.admission.listener().index,
+            connections: [
+                cx.runtime.process.connections.get(),
+                front.map_or(0, |f| f.connections.get()),
+                backend.back.as_ref().map_or(0, |b| b.sessions.get()),
+                server.as_ref().map_or(0, |s| s.sessions.get()),
+            ],
+            backend,
+            server,
+            client: self.client_peer.clone(),
+            local: self.local_address().unwrap_or_default(),
+            outgoing: outgoing.map_or(Peer::None, |a| crate::listener::peer(&a)),
+            remote: remote.map_or(Peer::None, Peer::Inet),
+            accepted: SystemTime::now() - Duration::from_millis(age),
+            timers: Timers {
+                handshake_ms: 0,
+                queue_ms: self.queued_ms,
+                connect_ms: self.connected_ms,
+                total_ms: age as u32,
+            },
+            bytes_in: self.bytes_in,
+            bytes_out: self.bytes_out,
+            end,
+            retries: u32::from(self.retries),
+            redispatched: self.redispatched,
+            server_queue: extra.map_or(0, |e| e.server_queue),
+            backend_queue: extra.map_or(0, |e| e.backend_queue),
+            level: None,
+            captures: Vec::new(),
+            variables: Vec::new(),
+        }
+    }
+}
+
+impl Context<'_> {
+    /// `observe`: a try at this server worked or failed.
+    pub(super) fn observed(&self, server: &Arc<crate::state::Server>, failed: bool) {
+        if server.conf.observe.is_none() {
+            return;
+        }
+        if let Some(observed) = self.runtime.hooks.observed.get() {
+            observed(server, failed);
+        }
+    }
+}

@@ -1,0 +1,121 @@
+//! Pipes for moving bulk data between sockets inside the kernel.
+//!
+//! Each data thread keeps a few empty pipes for the next bulk transfer. Not
+//! here: when splicing pays, see `relay`.
+
+use nix::errno::Errno;
+use nix::fcntl::{FcntlArg, OFlag, SpliceFFlags, fcntl, splice};
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+
+/// Wanted size of a pipe; without privileges the system may give less.
+const SIZE: usize = 1 << 20;
+/// Pipes kept for later by a thread.
+const SPARE: usize = 16;
+
+/// A pipe with what is in it.
+pub struct Pipe {
+    read: OwnedFd,
+    write: OwnedFd,
+    /// What fits.
+    pub size: usize,
+    /// Bytes that it holds.
+    pub filled: usize,
+}
+
+/// Spare pipes of one thread.
+pub struct Pool {
+    spare: Vec<Box<Pipe>>,
+    size: usize,
+    in_use: usize,
+    limit: usize,
+}
+
+impl Pool {
+    /// A pool that lends at most `limit` pipes of `size` bytes (0: the default).
+    pub fn new(limit: usize, size: usize) -> Pool {
+        Pool {
+            spare: Vec::new(),
+            size: if size == 0 { SIZE } else { size },
+            in_use: 0,
+            limit,
+        }
+    }
+
+    /// Lends an empty pipe, if the limits allow one.
+    pub fn lend(&mut self) -> Option<Box<Pipe>> {
+        if self.in_use >= self.limit {
+            return None;
+        }
+        let pipe = match self.spare.pop() {
+            Some(pipe) => pipe,
+            None => Box::new(Pipe::open(self.size).ok()?),
+        };
+        self.in_use += 1;
+        Some(pipe)
+    }
+
+    /// Takes a pipe back; one that still holds data is closed.
+    pub fn give_back(&mut self, pipe: Box<Pipe>) {
+        self.in_use -= 1;
+        if pipe.filled == 0 && self.spare.len() < SPARE {
+            self.spare.push(pipe);
+        }
+    }
+
+    /// Closes the spare pipes: descriptors are needed elsewhere.
+    pub fn shrink(&mut self) {
+        self.spare.clear();
+    }
+
+    /// Pipes lent or spare.
+    pub fn open(&self) -> usize {
+        self.in_use + self.spare.len()
+    }
+}
+
+impl Pipe {
+    fn open(size: usize) -> io::Result<Pipe> {
+        let (read, write) = nix::unistd::pipe2(OFlag::O_CLOEXEC | OFlag::O_NONBLOCK)?;
+        // Over the user's limit of pipe pages the kernel refuses: stay small.
+        let size = fcntl(&write, FcntlArg::F_SETPIPE_SZ(size as i32)).unwrap_or(65_536);
+        Ok(Pipe {
+            read,
+            write,
+            size: size.max(4096) as usize,
+            filled: 0,
+        })
+    }
+
+    /// Moves what the socket has into the pipe; 0: the peer ended its side.
+    pub fn fill(&mut self, from: &impl AsFd) -> io::Result<usize> {
+        let room = self.size.saturating_sub(self.filled).max(1);
+        let moved = retry(|| splice(from, None, &self.write, None, room, flags(false)))?;
+        self.filled += moved;
+        Ok(moved)
+    }
+
+    /// Moves what the pipe holds to the socket; `more` says that more follows.
+    pub fn empty(&mut self, to: &impl AsFd, more: bool) -> io::Result<usize> {
+        let moved = retry(|| splice(&self.read, None, to, None, self.filled, flags(more)))?;
+        self.filled -= moved.min(self.filled);
+        Ok(moved)
+    }
+}
+
+fn flags(more: bool) -> SpliceFFlags {
+    let flags = SpliceFFlags::SPLICE_F_MOVE | SpliceFFlags::SPLICE_F_NONBLOCK;
+    match more {
+        true => flags | SpliceFFlags::SPLICE_F_MORE,
+        false => flags,
+    }
+}
+
+fn retry(mut call: impl FnMut() -> nix::Result<usize>) -> io::Result<usize> {
+    loop {
+        match call() {
+            Err(Errno::EINTR) => {}
+            other => return Ok(other?),
+        }
+    }
+}

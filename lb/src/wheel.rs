@@ -1,0 +1,227 @@
+//! Deadlines of many sessions, cheaply: setting one costs a few stores, and
+//! traffic does not move it. A session whose wheel turn comes says when its
+//! real deadline is and is set again.
+//!
+//! Two rings: one of milliseconds for what is less than a second away, one of
+//! half seconds for the rest. Not here: what a deadline means.
+
+const NONE: u32 = u32::MAX;
+const FINE_SLOTS: u64 = 1024;
+const COARSE_SLOTS: u64 = 1024;
+const COARSE_MS: u64 = 512;
+
+/// Deadlines by index (that of a slab).
+pub struct Wheel {
+    fine: Ring,
+    coarse: Ring,
+    links: Vec<Link>,
+}
+
+#[derive(Clone, Copy)]
+struct Link {
+    previous: u32,
+    next: u32,
+    /// Slot in the fine ring, or in the coarse one plus `FINE_SLOTS`; `NONE`: not set.
+    slot: u32,
+}
+
+struct Ring {
+    heads: Vec<u32>,
+    /// One bit for each slot that is not empty.
+    taken: Vec<u64>,
+    /// The next tick to be looked at.
+    next: u64,
+}
+
+impl Ring {
+    fn new(slots: u64, next: u64) -> Ring {
+        Ring {
+            heads: vec![NONE; slots as usize],
+            taken: vec![0; slots as usize / 64],
+            next,
+        }
+    }
+
+    fn slots(&self) -> u64 {
+        self.heads.len() as u64
+    }
+
+    /// The first tick from `self.next` on whose slot is not empty.
+    fn first_taken(&self) -> Option<u64> {
+        let slots = self.slots();
+        let start = self.next % slots;
+        let words = self.taken.len() as u64;
+        for n in 0..=words {
+            let word = (start / 64 + n) % words;
+            let mut bits = self.taken[word as usize];
+            if n == 0 {
+                bits &= !0 << (start % 64);
+            } else if n == words {
+                bits &= !(!0 << (start % 64));
+            }
+            if bits != 0 {
+                let slot = word * 64 + u64::from(bits.trailing_zeros());
+                return Some(self.next + (slot + slots - start) % slots);
+            }
+        }
+        None
+    }
+}
+
+impl Wheel {
+    /// An empty wheel whose time is `now_ms`.
+    pub fn new(now_ms: u64) -> Wheel {
+        Wheel {
+            fine: Ring::new(FINE_SLOTS, now_ms),
+            coarse: Ring::new(COARSE_SLOTS, now_ms / COARSE_MS),
+            links: Vec::new(),
+        }
+    }
+
+    /// Looks at `index` at `at_ms` (or earlier, if that is far away).
+    pub fn set(&mut self, index: usize, at_ms: u64) {
+        self.remove(index);
+        if index >= self.links.len() {
+            let free = Link {
+                previous: NONE,
+                next: NONE,
+                slot: NONE,
+            };
+            self.links.resize(index + 1, free);
+        }
+        let at_ms = at_ms.max(self.fine.next);
+        let near = at_ms - self.fine.next < FINE_SLOTS;
+        let (slot, code) = match near {
+            true => (at_ms % FINE_SLOTS, at_ms % FINE_SLOTS),
+            false => {
+                let last = self.coarse.next + COARSE_SLOTS - 1;
+                let tick = (at_ms / COARSE_MS).clamp(self.coarse.next, last);
+                (tick % COARSE_SLOTS, tick % COARSE_SLOTS + FINE_SLOTS)
+            }
+        };
+        let ring = if near { &mut self.fine } else { &mut self.coarse };
+        let head = std::mem::replace(&mut ring.heads[slot as usize], index as u32);
+        ring.taken[slot as usize / 64] |= 1 << (slot % 64);
+        self.links[index] = Link {
+            previous: NONE,
+            next: head,
+            slot: code as u32,
+        };
+        if head != NONE {
+            self.links[head as usize].previous = index as u32;
+        }
+    }
+
+    /// Forgets the deadline of `index`.
+    pub fn remove(&mut self, index: usize) {
+        let Some(link) = self.links.get_mut(index) else {
+            return;
+        };
+        let Link {
+            previous,
+            next,
+            slot,
+        } = *link;
+        if slot == NONE {
+            return;
+        }
+        link.slot = NONE;
+        if next != NONE {
+            self.links[next as usize].previous = previous;
+        }
+        if previous != NONE {
+            self.links[previous as usize].next = next;
+            return;
+        }
+        let (ring, slot) = match u64::from(slot) < FINE_SLOTS {
+            true => (&mut self.fine, u64::from(slot)),
+            false => (&mut self.coarse, u64::from(slot) - FINE_SLOTS),
+        };
+        ring.heads[slot as usize] = next;
+        if next == NONE {
+            ring.taken[slot as usize / 64] &= !(1 << (slot % 64));
+        }
+    }
+
+    /// When [`Wheel::advance`] has something to do next.
+    pub fn next_ms(&self) -> Option<u64> {
+        let coarse = self.coarse.first_taken().map(|t| t * COARSE_MS);
+        match (self.fine.first_taken(), coarse) {
+            (Some(a), Some(b)) => Some(a.min(b)),
+            (a, b) => a.or(b),
+        }
+    }
+
+    /// Moves to `now_ms` and appends everybody whose turn came to `due`.
+    pub fn advance(&mut self, now_ms: u64, due: &mut Vec<usize>) {
+        take_due(&mut self.coarse, now_ms / COARSE_MS, &mut self.links, due);
+        take_due(&mut self.fine, now_ms, &mut self.links, due);
+    }
+}
+
+fn take_due(ring: &mut Ring, now: u64, links: &mut [Link], due: &mut Vec<usize>) {
+    while let Some(tick) = ring.first_taken().filter(|t| *t <= now) {
+        let slot = tick % ring.slots();
+        let mut index = std::mem::replace(&mut ring.heads[slot as usize], NONE);
+        ring.taken[slot as usize / 64] &= !(1 << (slot % 64));
+        while index != NONE {
+            due.push(index as usize);
+            let link = &mut links[index as usize];
+            link.slot = NONE;
+            index = link.next;
+        }
+    }
+    ring.next = ring.next.max(now);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn nobody_is_looked_at_late_or_more_than_a_turn_early(
+            deadlines in prop::collection::vec(0_u64..1_200_000, 1..60),
+            removed in prop::collection::vec(any::<bool>(), 60),
+            steps in prop::collection::vec(1_u64..900, 10..20),
+        ) {
+            let start = 77_777;
+            let mut wheel = Wheel::new(start);
+            let mut open: Vec<Option<u64>> = Vec::new();
+            for (index, after) in deadlines.iter().enumerate() {
+                wheel.set(index, start + after);
+                open.push(Some(start + after));
+            }
+            for (index, gone) in removed.iter().enumerate().take(open.len()) {
+                if *gone {
+                    wheel.remove(index);
+                    open[index] = None;
+                }
+            }
+            let mut now = start;
+            for step in steps.iter().cycle().take(5000) {
+                now += step;
+                let mut due = Vec::new();
+                wheel.advance(now, &mut due);
+                for index in due {
+                    let deadline = open[index].expect("removed ones never come");
+                    if deadline > now {
+                        wheel.set(index, deadline);
+                    } else {
+                        prop_assert!(now - deadline <= *step, "late by {}", now - deadline);
+                        open[index] = None;
+                    }
+                }
+                if let Some(next) = wheel.next_ms() {
+                    prop_assert!(open.iter().flatten().all(|d| *d >= next.min(*d)));
+                }
+                if open.iter().all(Option::is_none) {
+                    break;
+                }
+            }
+            prop_assert!(open.iter().all(Option::is_none));
+            prop_assert_eq!(wheel.next_ms(), None);
+        }
+    }
+}

@@ -1,0 +1,319 @@
+//! A data thread: one poll, its sessions, its share of the listeners.
+//!
+//! The thread waits for edges, steps the sessions that they concern, accepts,
+//! gives those that used up their budget another turn, and looks at the
+//! deadlines that are due. It takes no lock and makes no call per message
+//! besides receive, send and the wait.
+
+mod accept;
+
+use crate::listener::{Listener, ListenerSet};
+use crate::relay::Workshop;
+use crate::session::{Context, Event, Ready, Session, Turn};
+use crate::splice::Pool;
+use crate::state::{
+    Cause, Generation, Kill, Mailbox, Message, Runtime, SessionId, SessionView, Victims, WAKE,
+};
+use crate::wheel::Wheel;
+use mio::{Events, Poll, Token};
+use slab::Slab;
+use std::collections::VecDeque;
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::{Duration, Instant};
+
+/// Size of the buffer that a thread's sessions share.
+const BUFFER: usize = 64 * 1024;
+const EVENTS: usize = 512;
+/// Tokens of listeners start here; below are two for each session.
+const LISTENERS: usize = 1 << 40;
+
+/// A data thread.
+pub struct Worker {
+    runtime: Arc<Runtime>,
+    generation: Arc<Generation>,
+    mailbox: Arc<Mailbox>,
+    poll: Poll,
+    sessions: Slab<Session>,
+    /// Ended in this turn; their places stay taken until it is over, because
+    /// more events for them may follow.
+    ended: Vec<usize>,
+    again: VecDeque<usize>,
+    wheel: Wheel,
+    shop: Workshop,
+    listeners: Vec<Watched>,
+    /// When listeners that rest may try again.
+    retry_accept_ms: Option<u64>,
+    serial: u32,
+    now_ms: u64,
+    stopping: bool,
+}
+
+/// A listener with what this thread knows about its socket.
+struct Watched {
+    listener: Arc<Listener>,
+    /// The poll's token; taken again only when the socket is gone.
+    token: usize,
+    ready: bool,
+}
+
+impl Worker {
+    /// A data thread's state; `poll` is the one that `mailbox` wakes.
+    pub fn new(runtime: Arc<Runtime>, mailbox: Arc<Mailbox>, poll: Poll) -> Worker {
+        let generation = runtime.generation();
+        let global = &generation.conf.global;
+        let threads = runtime.threads().len().max(1);
+        let pipes = global.maxpipes.unwrap_or(u32::MAX) as usize / threads;
+        let pipe_size = global.tune.pipesize.map_or(0, |s| s.0 as usize);
+        let now_ms = runtime.now_ms();
+        Worker {
+            generation,
+            mailbox,
+            poll,
+            sessions: Slab::new(),
+            ended: Vec::new(),
+            again: VecDeque::new(),
+            wheel: Wheel::new(now_ms),
+            shop: Workshop {
+                buffer: vec![0; BUFFER].into_boxed_slice(),
+                pipes: Pool::new(pipes.max(1), pipe_size),
+            },
+            listeners: Vec::new(),
+            retry_accept_ms: None,
+            serial: 0,
+            now_ms,
+            stopping: false,
+            runtime,
+        }
+    }
+
+    /// Works until it is told to stop.
+    pub fn run(mut self) -> io::Result<()> {
+        let mut events = Events::with_capacity(EVENTS);
+        let mut due = Vec::new();
+        while !self.stopping {
+            match self.poll.poll(&mut events, self.patience()) {
+                Err(e) if e.kind() == io::ErrorKind::Interrupted => continue,
+                result => result?,
+            }
+            let woke = Instant::now();
+            self.now_ms = self.runtime.now_ms();
+            for event in &events {
+                self.dispatch(event);
+            }
+            self.accept_all();
+            self.turns();
+            self.wheel.advance(self.now_ms, &mut due);
+            for index in due.drain(..) {
+                self.step(index, Event::Deadline);
+            }
+            self.bury();
+            self.mailbox.loops.fetch_add(1, Relaxed);
+            let busy = woke.elapsed().as_nanos() as u64;
+            self.mailbox.busy_ns.fetch_add(busy, Relaxed);
+        }
+        Ok(())
+    }
+
+    /// How long the poll may wait.
+    fn patience(&self) -> Option<Duration> {
+        if !self.again.is_empty() || self.accept_is_due() {
+            return Some(Duration::ZERO);
+        }
+        let next = match (self.wheel.next_ms(), self.retry_accept_ms) {
+            (Some(a), Some(b)) => Some(a.min(b)),
+            (a, b) => a.or(b),
+        };
+        let now_ms = self.runtime.now_ms();
+        next.map(|at| Duration::from_millis(at.saturating_sub(now_ms)))
+    }
+
+    fn dispatch(&mut self, event: &mio::event::Event) {
+        let token = event.token().0;
+        if token == WAKE.0 {
+            return self.messages();
+        }
+        if token >= LISTENERS {
+            if let Some(watched) = self.listeners.iter_mut().find(|w| w.token == token) {
+                watched.ready = true;
+            }
+            return;
+        }
+        let ready = Ready {
+            readable: event.is_readable(),
+            writable: event.is_writable(),
+            ending: event.is_read_closed(),
+            error: event.is_error(),
+        };
+        let event = match token % 2 {
+            0 => Event::Client(ready),
+            _ => Event::Server(ready),
+        };
+        self.step(token / 2, event);
+    }
+
+    /// Steps a session and does what it asks for.
+    fn step(&mut self, index: usize, event: Event) {
+        let Some(session) = self.sessions.get_mut(index) else {
+            return;
+        };
+        let mut cx = Context {
+            runtime: &self.runtime,
+            generation: &self.generation,
+            mailbox: &self.mailbox,
+            registry: self.poll.registry(),
+            shop: &mut self.shop,
+            now_ms: self.now_ms,
+            id: SessionId::new(self.mailbox.thread, index, session.serial),
+        };
+        let turn = session.step(&mut cx, event);
+        self.follow(index, turn);
+    }
+
+    fn follow(&mut self, index: usize, turn: Turn) {
+        match turn {
+            Turn::Wait => {}
+            Turn::Again => self.again.push_back(index),
+            Turn::Rearm => match self.sessions.get(index).and_then(Session::deadline_ms) {
+                Some(at_ms) => self.wheel.set(index, at_ms),
+                None => self.wheel.remove(index),
+            },
+            Turn::Over => {
+                self.wheel.remove(index);
+                self.ended.push(index);
+            }
+        }
+    }
+
+    /// Another turn for those whose budget was used up.
+    fn turns(&mut self) {
+        for _ in 0..self.again.len() {
+            if let Some(index) = self.again.pop_front() {
+                self.step(index, Event::Turn);
+            }
+        }
+    }
+
+    /// Frees what ended in this turn: closes its sockets.
+    fn bury(&mut self) {
+        if self.ended.is_empty() {
+            return;
+        }
+        for index in std::mem::take(&mut self.ended) {
+            self.sessions.try_remove(index);
+        }
+        self.mailbox.load.store(self.sessions.len() as u32, Relaxed);
+    }
+
+    fn messages(&mut self) {
+        for message in self.mailbox.take() {
+            match message {
+                Message::Listeners(set) => self.watch(&set),
+                Message::Accepted(accepted) => self.admit(*accepted),
+                Message::Queue(id, answer) => {
+                    // A session that is gone drops the slot, which passes it on.
+                    if self.knows(id) {
+                        self.step(id.index(), Event::Queue(answer));
+                    }
+                }
+                Message::Kill(kill) => self.kill(&kill),
+                Message::Sessions(answer) => answer(self.views()),
+                Message::ResumeAccept => self.retry_accept_ms = Some(self.now_ms),
+                Message::Stop => self.stop(),
+            }
+        }
+    }
+
+    fn knows(&self, id: SessionId) -> bool {
+        let expected = |s: &Session| SessionId::new(self.mailbox.thread, id.index(), s.serial);
+        self.sessions
+            .get(id.index())
+            .is_some_and(|s| expected(s) == id)
+    }
+
+    fn kill(&mut self, kill: &Kill) {
+        let victims: Vec<usize> = match &kill.victims {
+            Victims::One(id) => Some(id.index()).filter(|_| self.knows(*id)).into_iter().collect(),
+            victims => {
+                let is_victim = |(index, s): (usize, &Session)| s.is_victim(victims).then_some(index);
+                self.sessions.iter().filter_map(is_victim).collect()
+            }
+        };
+        for index in victims {
+            self.step(index, Event::Kill(kill.cause));
+        }
+    }
+
+    fn views(&mut self) -> Vec<SessionView> {
+        let mut views = Vec::with_capacity(self.sessions.len());
+        for (index, session) in &self.sessions {
+            let cx = Context {
+                runtime: &self.runtime,
+                generation: &self.generation,
+                mailbox: &self.mailbox,
+                registry: self.poll.registry(),
+                shop: &mut self.shop,
+                now_ms: self.now_ms,
+                id: SessionId::new(self.mailbox.thread, index, session.serial),
+            };
+            if !session.is_over() {
+                views.push(session.view(&cx));
+            }
+        }
+        views
+    }
+
+    fn stop(&mut self) {
+        let all: Vec<usize> = self.sessions.iter().map(|(index, _)| index).collect();
+        for index in all {
+            self.step(index, Event::Kill(Cause::Killed));
+        }
+        self.listeners.clear();
+        self.stopping = true;
+    }
+
+    /// Listens on exactly these from now on; new sessions belong to their generation.
+    fn watch(&mut self, set: &ListenerSet) {
+        self.generation = self.runtime.generation();
+        let registry = self.poll.registry();
+        let thread = usize::from(self.mailbox.thread.0);
+        let old = std::mem::take(&mut self.listeners);
+        let mut next_token = old.iter().map(|w| w.token + 1).max().unwrap_or(LISTENERS);
+        let mut kept = vec![false; old.len()];
+        for listener in set.iter() {
+            let known = old
+                .iter()
+                .position(|w| Arc::ptr_eq(&w.listener.bound, &listener.bound));
+            if let Some(at) = known {
+                kept[at] = true;
+                self.listeners.push(Watched {
+                    listener: listener.clone(),
+                    token: old[at].token,
+                    ready: true,
+                });
+                continue;
+            }
+            let fd = accept::raw(&listener.bound, thread);
+            let token = next_token;
+            next_token += 1;
+            let mut source = mio::unix::SourceFd(&fd);
+            match registry.register(&mut source, Token(token), mio::Interest::READABLE) {
+                Ok(()) => self.listeners.push(Watched {
+                    listener: listener.clone(),
+                    token,
+                    ready: true,
+                }),
+                Err(e) => self.runtime.warn(&format!(
+                    "thread {thread}: cannot watch {}: {e}",
+                    listener.bound.name()
+                )),
+            }
+        }
+        for (watched, _) in old.iter().zip(kept).filter(|(_, kept)| !kept) {
+            let fd = accept::raw(&watched.listener.bound, thread);
+            // It will be closed anyway when its last user is gone.
+            let _ = registry.deregister(&mut mio::unix::SourceFd(&fd));
+        }
+    }
+}

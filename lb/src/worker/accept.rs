@@ -1,0 +1,196 @@
+//! Accepting: limits, rests when descriptors run out, spreading over the threads.
+
+use super::Worker;
+use crate::listener::{Accepted, Admission, Bound, Full, Listener, peer};
+use crate::session::{Context, Session};
+use crate::state::{HandedOver, Message, SessionId};
+use conf::lb::model::Mode;
+use mio::unix::SourceFd;
+use mio::{Interest, Token};
+use std::io;
+use std::os::fd::{AsRawFd, RawFd};
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+
+/// Connections accepted in a row from one listener.
+const BATCH: usize = 64;
+/// How long accept rests when the process has no descriptor left.
+const REST_MS: u64 = 100;
+
+/// The descriptor of a listening socket, for a poll.
+pub(super) fn raw(bound: &Bound, thread: usize) -> RawFd {
+    bound.socket(thread).as_raw_fd()
+}
+
+enum Stop {
+    /// The backlog is empty.
+    Drained,
+    /// More may come: others first.
+    Budget,
+    /// A limit; try again when something ends.
+    Full,
+    /// Try again at this time.
+    Until(u64),
+}
+
+impl Worker {
+    pub(super) fn accept_is_due(&self) -> bool {
+        self.retry_accept_ms.is_none() && self.listeners.iter().any(|w| w.ready)
+    }
+
+    /// Takes what waits in the backlogs, as far as limits and budgets allow.
+    pub(super) fn accept_all(&mut self) {
+        match self.retry_accept_ms {
+            Some(at_ms) if at_ms > self.now_ms => return,
+            Some(_) => self.retry_accept_ms = None,
+            None => {}
+        }
+        for n in 0..self.listeners.len() {
+            if !self.listeners[n].ready {
+                continue;
+            }
+            let listener = self.listeners[n].listener.clone();
+            match self.accept_from(&listener) {
+                Stop::Drained => self.listeners[n].ready = false,
+                Stop::Budget => {}
+                Stop::Full => {
+                    // Not ready for this thread's loop, until something ends.
+                    self.runtime.process.accept_paused.store(true, Relaxed);
+                    self.retry_accept_ms = Some(self.now_ms + REST_MS);
+                }
+                Stop::Until(at_ms) => self.retry_accept_ms = Some(at_ms),
+            }
+        }
+    }
+
+    fn accept_from(&mut self, listener: &Arc<Listener>) -> Stop {
+        let thread = usize::from(self.mailbox.thread.0);
+        for _ in 0..BATCH {
+            match Admission::may(&self.runtime, listener, self.now_ms) {
+                Ok(()) => {}
+                Err(Full::Connections) => return Stop::Full,
+                Err(Full::Rate(left_ms)) => return Stop::Until(self.now_ms + left_ms),
+            }
+            let flags = libc::SOCK_NONBLOCK | libc::SOCK_CLOEXEC;
+            let (socket, address) = match listener.bound.socket(thread).accept4(flags) {
+                Ok(accepted) => accepted,
+                Err(e) => match e.raw_os_error() {
+                    Some(libc::EAGAIN) => return Stop::Drained,
+                    Some(libc::EMFILE | libc::ENFILE | libc::ENOBUFS | libc::ENOMEM) => {
+                        self.rest(&e);
+                        return Stop::Until(self.now_ms + REST_MS);
+                    }
+                    // The client was gone before it was accepted.
+                    _ => continue,
+                },
+            };
+            let accepted = Accepted {
+                socket,
+                client: peer(&address),
+                at_ms: self.now_ms,
+                admission: Admission::new(&self.runtime, listener),
+            };
+            accepted
+                .admission
+                .count_connection(self.mailbox.thread, self.now_ms);
+            self.place(accepted);
+        }
+        Stop::Budget
+    }
+
+    /// Descriptors ran out: spare pipes are closed, an operator is told once.
+    fn rest(&mut self, error: &io::Error) {
+        self.shop.pipes.shrink();
+        let told = self.runtime.process.accept_paused.swap(true, Relaxed);
+        if !told {
+            let count = self.runtime.process.connections.get();
+            self.runtime.warn(&format!(
+                "accept pauses with {count} connections: {error}; it goes on as soon as some end"
+            ));
+        }
+    }
+
+    /// Keeps the connection, or hands it to the thread with the fewest
+    /// sessions when that has clearly less to do.
+    fn place(&mut self, accepted: Accepted) {
+        let threads = self.runtime.threads();
+        if threads.len() > 1 {
+            let own = self.sessions.len() as u32;
+            let least = threads.iter().min_by_key(|t| t.load.load(Relaxed));
+            if let Some(least) = least.filter(|t| t.thread != self.mailbox.thread) {
+                let load = least.load.load(Relaxed);
+                if own > load + load / 10 + 8 {
+                    least.load.fetch_add(1, Relaxed);
+                    least.post(Message::Accepted(Box::new(accepted)));
+                    return;
+                }
+            }
+        }
+        self.admit(accepted);
+    }
+
+    /// Makes a session of a connection.
+    pub(super) fn admit(&mut self, accepted: Accepted) {
+        let listener = accepted.admission.listener();
+        let speaks_http = listener.proxy.conf.mode == Mode::Http;
+        if speaks_http && !listener.conf().is_some_and(|b| b.accept_proxy) {
+            return self.hand_over(accepted);
+        }
+        self.serial = self.serial.wrapping_add(1);
+        let entry = self.sessions.vacant_entry();
+        let index = entry.key();
+        let session = entry.insert(Session::new(accepted, self.serial, self.now_ms));
+        let fd = session.client_socket().as_raw_fd();
+        let interest = Interest::READABLE | Interest::WRITABLE;
+        let registry = self.poll.registry();
+        if let Err(e) = registry.register(&mut SourceFd(&fd), Token(index * 2), interest) {
+            self.runtime.warn(&format!("cannot watch a connection: {e}"));
+            self.sessions.remove(index);
+            return;
+        }
+        self.mailbox.load.store(self.sessions.len() as u32, Relaxed);
+        let Some(session) = self.sessions.get_mut(index) else {
+            return;
+        };
+        let mut cx = Context {
+            runtime: &self.runtime,
+            generation: &self.generation,
+            mailbox: &self.mailbox,
+            registry: self.poll.registry(),
+            shop: &mut self.shop,
+            now_ms: self.now_ms,
+            id: SessionId::new(self.mailbox.thread, index, self.serial),
+        };
+        let turn = session.begin(&mut cx);
+        self.follow(index, turn);
+    }
+
+    fn hand_over(&self, accepted: Accepted) {
+        let Accepted {
+            socket,
+            client,
+            at_ms,
+            admission,
+        } = accepted;
+        admission.count_session(self.mailbox.thread, self.now_ms);
+        let listener = admission.listener().clone();
+        let local = match listener.bound.local().inet() {
+            Some(address) if !address.ip().is_unspecified() => Ok(listener.bound.local().clone()),
+            _ => socket.local_addr().map(|a| peer(&a)),
+        };
+        let handed = HandedOver {
+            socket: socket.into(),
+            frontend: listener.proxy.clone(),
+            listener: listener.index,
+            client,
+            local: local.unwrap_or_default(),
+            accepted: std::time::SystemTime::now(),
+            accepted_ms: at_ms,
+            admission,
+        };
+        match self.runtime.hooks.http.get() {
+            Some(http) => http(handed),
+            None => drop(handed),
+        }
+    }
+}
