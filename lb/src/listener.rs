@@ -70,7 +70,9 @@ pub fn bind_all(
             continue;
         };
         let binds = front.binds.iter().enumerate();
-        for (index, bind, key) in binds.flat_map(|(n, b)| bound::keys(b).into_iter().map(move |k| (n, b, k))) {
+        for (index, bind, key) in
+            binds.flat_map(|(n, b)| bound::keys(b).into_iter().map(move |k| (n, b, k)))
+        {
             let known = old.iter().find(|l| l.bound.serves(&key, bind));
             let fresh = || Bound::open(key, bind, front.backlog, threads);
             let (bound, live) = match known {

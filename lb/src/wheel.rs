@@ -99,7 +99,11 @@ impl Wheel {
                 (tick % COARSE_SLOTS, tick % COARSE_SLOTS + FINE_SLOTS)
             }
         };
-        let ring = if near { &mut self.fine } else { &mut self.coarse };
+        let ring = if near {
+            &mut self.fine
+        } else {
+            &mut self.coarse
+        };
         let head = std::mem::replace(&mut ring.heads[slot as usize], index as u32);
         ring.taken[slot as usize / 64] |= 1 << (slot % 64);
         self.links[index] = Link {

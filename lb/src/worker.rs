@@ -47,6 +47,8 @@ pub struct Worker {
     retry_accept_ms: Option<u64>,
     serial: u32,
     now_ms: u64,
+    loops: u64,
+    busy: Duration,
     stopping: bool,
 }
 
@@ -83,6 +85,8 @@ impl Worker {
             retry_accept_ms: None,
             serial: 0,
             now_ms,
+            loops: 0,
+            busy: Duration::ZERO,
             stopping: false,
             runtime,
         }
@@ -109,9 +113,12 @@ impl Worker {
                 self.step(index, Event::Deadline);
             }
             self.bury();
-            self.mailbox.loops.fetch_add(1, Relaxed);
-            let busy = woke.elapsed().as_nanos() as u64;
-            self.mailbox.busy_ns.fetch_add(busy, Relaxed);
+            self.loops += 1;
+            self.busy += woke.elapsed();
+            self.mailbox.loops.store(self.loops, Relaxed);
+            self.mailbox
+                .busy_us
+                .store(self.busy.as_micros() as u64, Relaxed);
         }
         Ok(())
     }
@@ -234,9 +241,13 @@ impl Worker {
 
     fn kill(&mut self, kill: &Kill) {
         let victims: Vec<usize> = match &kill.victims {
-            Victims::One(id) => Some(id.index()).filter(|_| self.knows(*id)).into_iter().collect(),
+            Victims::One(id) => Some(id.index())
+                .filter(|_| self.knows(*id))
+                .into_iter()
+                .collect(),
             victims => {
-                let is_victim = |(index, s): (usize, &Session)| s.is_victim(victims).then_some(index);
+                let is_victim =
+                    |(index, s): (usize, &Session)| s.is_victim(victims).then_some(index);
                 self.sessions.iter().filter_map(is_victim).collect()
             }
         };

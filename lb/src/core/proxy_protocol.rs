@@ -290,7 +290,10 @@ mod tests {
 
     #[test]
     fn a_truncated_header_asks_for_more_and_garbage_is_refused_at_once() {
-        let whole = v2(pair("[2001:db8::1]:1", "[2001:db8::2]:2"), Extras::default());
+        let whole = v2(
+            pair("[2001:db8::1]:1", "[2001:db8::2]:2"),
+            Extras::default(),
+        );
         for cut in 0..whole.len() {
             assert_eq!(parse(&whole[..cut]), Ok(None));
         }
@@ -299,7 +302,10 @@ mod tests {
             parse(b"PROXY TCP4 1.2.3.4 1.2.3.4 1 99999\r\n"),
             Err(Bad::Malformed)
         );
-        assert_eq!(parse(&[b"PROXY ".as_slice(), &[b'x'; 110]].concat()), Err(Bad::Malformed));
+        assert_eq!(
+            parse(&[b"PROXY ".as_slice(), &[b'x'; 110]].concat()),
+            Err(Bad::Malformed)
+        );
     }
 
     #[test]

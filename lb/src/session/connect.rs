@@ -50,7 +50,8 @@ impl Session {
                         back.counters.of(cx.thread()).balanced.add(1);
                     }
                 }
-                self.queued_ms.get_or_insert((cx.now_ms - self.accepted_ms) as u32);
+                self.queued_ms
+                    .get_or_insert((cx.now_ms - self.accepted_ms) as u32);
                 self.note_choice(cx, slot.server().clone());
                 self.slot = Some(slot);
                 self.connect(cx)
@@ -71,7 +72,11 @@ impl Session {
                 Turn::Rearm
             }
             Assigned::Full(server) => {
-                let redispatch = backend.conf.back.as_ref().is_some_and(|b| b.redispatch != 0);
+                let redispatch = backend
+                    .conf
+                    .back
+                    .as_ref()
+                    .is_some_and(|b| b.redispatch != 0);
                 if redispatch && request.pinned.is_some() {
                     self.extra().pinned = None;
                     return self.ask_for_server(cx);
@@ -267,7 +272,12 @@ impl Session {
         }
     }
 
-    fn bind_source(&self, socket: &Socket, source: &SourceAddress, to: SocketAddr) -> io::Result<()> {
+    fn bind_source(
+        &self,
+        socket: &Socket,
+        source: &SourceAddress,
+        to: SocketAddr,
+    ) -> io::Result<()> {
         if let Some(interface) = &source.interface {
             socket.bind_device(Some(interface.as_bytes()))?;
         }
@@ -383,7 +393,11 @@ impl Session {
         let pinned = self.extra.as_ref().is_some_and(|e| e.pinned.is_some());
         let elsewhere = conf.redispatch != 0
             && (server.status().operation == Operation::Stopped
-                || is_turn(i64::from(conf.redispatch), i64::from(self.retries), conf.retries)
+                || is_turn(
+                    i64::from(conf.redispatch),
+                    i64::from(self.retries),
+                    conf.retries,
+                )
                 || (!pinned && others && round_robin));
         if elsewhere {
             self.extra().avoid = Some(server);
@@ -407,7 +421,10 @@ impl Session {
     }
 
     pub(super) fn aborts_on_close(&self) -> bool {
-        let back = self.routed.as_ref().and_then(|r| r.proxy.conf.back.as_ref());
+        let back = self
+            .routed
+            .as_ref()
+            .and_then(|r| r.proxy.conf.back.as_ref());
         back.is_some_and(|b| b.abortonclose)
     }
 
@@ -445,7 +462,11 @@ mod tests {
 
     #[test]
     fn redispatch_without_a_number_is_for_the_last_retry() {
-        let turns = |every| (1..=3).filter(|n| is_turn(every, *n, 3)).collect::<Vec<_>>();
+        let turns = |every| {
+            (1..=3)
+                .filter(|n| is_turn(every, *n, 3))
+                .collect::<Vec<_>>()
+        };
         assert_eq!(turns(-1), [3]);
         assert_eq!(turns(1), [1, 2, 3]);
         assert_eq!(turns(2), [2]);

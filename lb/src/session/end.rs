@@ -136,7 +136,10 @@ impl Session {
         let server = server.or_else(|| extra.and_then(|e| e.server.clone()));
         let backend = self.backend().clone();
         let front = self.frontend().front.as_ref();
-        let outgoing = self.server.as_ref().and_then(|s| s.socket.local_addr().ok());
+        let outgoing = self
+            .server
+            .as_ref()
+            .and_then(|s| s.socket.local_addr().ok());
         let remote = server.as_ref().and_then(|s| {
             let port = self.local_address().and_then(|l| l.port()).unwrap_or(0);
             s.endpoint().inet(port)
@@ -175,6 +178,7 @@ impl Session {
             level: None,
             captures: Vec::new(),
             variables: Vec::new(),
+            http: None,
         }
     }
 }

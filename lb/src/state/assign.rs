@@ -136,15 +136,19 @@ impl Proxy {
             key: request.key,
             avoid,
         };
-        let mut balancer = self.balancer.as_ref()?.lock().unwrap_or_else(|e| e.into_inner());
+        let mut balancer = self
+            .balancer
+            .as_ref()?
+            .lock()
+            .unwrap_or_else(|e| e.into_inner());
         let index = balancer.choose(&self.servers, wish)?;
         self.servers.get(index).cloned()
     }
 
     /// After a failed try another server may follow at once.
     pub fn is_round_robin(&self) -> bool {
-        self.balancer.as_ref().is_some_and(|b| {
-            b.lock().unwrap_or_else(|e| e.into_inner()).is_round_robin()
-        })
+        self.balancer
+            .as_ref()
+            .is_some_and(|b| b.lock().unwrap_or_else(|e| e.into_inner()).is_round_robin())
     }
 }

@@ -132,8 +132,8 @@ pub struct Mailbox {
     pub load: AtomicU32,
     /// Turns of its loop.
     pub loops: AtomicU64,
-    /// Time that it spent working rather than waiting, in nanoseconds.
-    pub busy_ns: AtomicU64,
+    /// Time that it spent working rather than waiting, in microseconds.
+    pub busy_us: AtomicU64,
     messages: Mutex<Vec<Message>>,
     signalled: AtomicBool,
     waker: Waker,
@@ -155,7 +155,7 @@ impl Mailbox {
             thread,
             load: AtomicU32::new(0),
             loops: AtomicU64::new(0),
-            busy_ns: AtomicU64::new(0),
+            busy_us: AtomicU64::new(0),
             messages: Mutex::default(),
             signalled: AtomicBool::new(false),
             waker: Waker::new(poll.registry(), WAKE)?,

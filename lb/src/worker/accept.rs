@@ -144,7 +144,8 @@ impl Worker {
         let interest = Interest::READABLE | Interest::WRITABLE;
         let registry = self.poll.registry();
         if let Err(e) = registry.register(&mut SourceFd(&fd), Token(index * 2), interest) {
-            self.runtime.warn(&format!("cannot watch a connection: {e}"));
+            self.runtime
+                .warn(&format!("cannot watch a connection: {e}"));
             self.sessions.remove(index);
             return;
         }

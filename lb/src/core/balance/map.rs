@@ -41,7 +41,10 @@ impl Map {
             .collect();
         // Common factors would only make the table longer.
         let all = (0..servers.count()).map(|i| servers.user_weight(i));
-        let common = all.filter(|w| *w > 0).fold(0, greatest_common_divisor).max(1);
+        let common = all
+            .filter(|w| *w > 0)
+            .fold(0, greatest_common_divisor)
+            .max(1);
         let weights: Vec<(usize, i64)> = weights
             .into_iter()
             .map(|(i, w)| (i, i64::from(w.div_ceil(common))))

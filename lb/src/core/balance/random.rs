@@ -38,12 +38,7 @@ impl Draws {
         best.filter(|b| !servers.is_full(*b))
     }
 
-    fn draw(
-        &mut self,
-        servers: &impl Servers,
-        pool: Pool,
-        avoid: Option<usize>,
-    ) -> Option<usize> {
+    fn draw(&mut self, servers: &impl Servers, pool: Pool, avoid: Option<usize>) -> Option<usize> {
         let others = pool.members(servers).any(|i| Some(i) != avoid);
         let may = |i: &usize| !others || Some(*i) != avoid;
         let total: u64 = pool
