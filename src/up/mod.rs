@@ -5,6 +5,7 @@
 
 mod action;
 mod agent;
+mod clients;
 mod gate;
 mod lab;
 mod link;

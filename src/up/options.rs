@@ -43,6 +43,11 @@ pub struct Options {
     #[arg(long = "at", value_name = "TIME:ACTION")]
     pub at: Vec<String>,
 
+    /// Run a command on the client host, where EVENKEEL_VIP is the virtual address; its output is shown.
+    /// May be repeated; `up` ends when all have ended, and fails when one fails.
+    #[arg(long = "client", value_name = "COMMAND")]
+    pub clients: Vec<String>,
+
     /// One balancer and one broker on loopback, without namespaces and virtual address.
     #[arg(long)]
     pub no_vip: bool,

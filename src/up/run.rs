@@ -1,6 +1,7 @@
 //! One `up` from start to end.
 
 use super::action::{self, Action};
+use super::clients::Clients;
 use super::gate::Door;
 use super::lab::{End, Lab};
 use super::options::Options;
@@ -87,6 +88,7 @@ async fn whole(options: Options, dir: PathBuf) -> Result<ExitCode, String> {
         events: Vec::new(),
         started: Instant::now(),
         programs: HashMap::new(),
+        clients: Clients::default(),
     };
     match up.start().await {
         Ok(()) => up.serve(doors).await,
@@ -159,6 +161,7 @@ pub struct Up {
     events: Vec<Event>,
     started: Instant,
     programs: HashMap<String, Vec<(String, Order)>>,
+    clients: Clients,
 }
 
 impl Up {
@@ -364,6 +367,9 @@ impl Up {
             };
             tokio::task::spawn_local(traffic::run(target, ledger.clone(), stopped))
         });
+        for command in self.options.clients.clone() {
+            self.clients.start(&self.lab, &self.plan, &command).await?;
+        }
         let deadline = self.options.run_for.map(|time| Instant::now() + time);
         self.watch(&mut view, &mut asked, deadline, ledger.as_ref())
             .await?;
@@ -373,7 +379,13 @@ impl Up {
             let _ = tokio::time::timeout(Duration::from_secs(25), traffic).await;
         }
         view.close();
-        Ok(self.summary(ledger.map(|l| l.borrow().balance())))
+        self.clients.print();
+        let status = self.summary(ledger.map(|l| l.borrow().balance()));
+        Ok(if self.clients.failed() {
+            ExitCode::from(LEDGER_BROKEN)
+        } else {
+            status
+        })
     }
 
     async fn watch(
@@ -399,7 +411,16 @@ impl Up {
                 _ = interrupt.recv() => return Ok(()),
                 _ = terminate.recv() => return Ok(()),
                 () = tokio::time::sleep_until(deadline) => return Ok(()),
-                Some((host, name, how)) = self.ends.recv() => self.ended(view, host, name, &how),
+                Some((host, name, how)) = self.ends.recv() => {
+                    if self.clients.ended(&name, &how) {
+                        self.say(view, format!("client {name} ended ({how})"));
+                        if self.clients.all_ended() {
+                            return Ok(());
+                        }
+                    } else {
+                        self.ended(view, host, name, &how);
+                    }
+                }
                 Some(request) = asked.recv() => {
                     if self.asked(view, request, &status, ledger).await {
                         return Ok(());
