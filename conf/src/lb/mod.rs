@@ -4,12 +4,10 @@
 //! of a table ([`proxy`], [`global`], [`userlist`]); [`post`] holds the rules
 //! about the whole.
 
-pub mod acl;
 pub mod address;
 mod branch;
 pub mod call;
 pub mod codes;
-pub mod condition;
 pub mod draft;
 pub mod env;
 mod finish;
@@ -30,7 +28,6 @@ pub mod words;
 
 pub use codes::CODES;
 pub use env::Env;
-pub(crate) use load::text_of;
 pub use load::{load, load_str};
 pub use messages::Voice;
 pub use model::*;
