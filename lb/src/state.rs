@@ -62,6 +62,8 @@ pub struct Hooks {
     pub on_change: OnceLock<Box<dyn Fn(&StateChange) + Send + Sync>>,
     /// A connection was accepted on a frontend that speaks HTTP.
     pub http: OnceLock<Box<dyn Fn(HandedOver) + Send + Sync>>,
+    /// Ends sessions that no data thread holds (HTTP).
+    pub kill: OnceLock<Box<dyn Fn(&Kill) + Send + Sync>>,
     /// A session saw this server fail (`true`) or work: for `observe`.
     pub observed: OnceLock<Box<dyn Fn(&Arc<Server>, bool) + Send + Sync>>,
     /// Something an operator should know (accept paused, ...), once per occasion.
@@ -164,6 +166,9 @@ impl Runtime {
 
     /// Ends sessions; they are logged with `kill.cause`.
     pub fn kill(&self, kill: &Kill) {
+        if let Some(others) = self.hooks.kill.get() {
+            others(kill);
+        }
         match kill.victims {
             Victims::One(id) => {
                 if let Some(thread) = self.threads.get(id.thread().0 as usize) {

@@ -20,7 +20,6 @@ use crate::stats::row::Rate;
 type ReloadCall = Box<dyn Fn() -> Result<String, String> + Send + Sync>;
 type StopFrontend = Box<dyn Fn(&Arc<Proxy>) + Send + Sync>;
 type HttpSessions = Box<dyn Fn() -> Vec<SessionView> + Send + Sync>;
-type HttpKill = Box<dyn Fn(&Kill) + Send + Sync>;
 
 /// The process as the CLI and the page see it: state, and what only others can do, as calls that
 /// whoever starts the process sets.
@@ -38,8 +37,6 @@ pub struct Control {
     pub stop_frontend: OnceLock<StopFrontend>,
     /// Sessions of frontends that speak HTTP, which no data thread holds.
     pub http_sessions: OnceLock<HttpSessions>,
-    /// Ends sessions of frontends that speak HTTP.
-    pub http_kill: OnceLock<HttpKill>,
     listeners: ArcSwap<Vec<Arc<Listener>>>,
     startup_log: Mutex<String>,
     cli_sockets: Mutex<Vec<(String, AdminLevel)>>,
@@ -59,7 +56,6 @@ impl Control {
             reload: OnceLock::new(),
             stop_frontend: OnceLock::new(),
             http_sessions: OnceLock::new(),
-            http_kill: OnceLock::new(),
             listeners: ArcSwap::default(),
             startup_log: Mutex::default(),
             cli_sockets: Mutex::default(),
@@ -134,9 +130,6 @@ impl Control {
     /// Ends sessions, of data threads and of HTTP frontends.
     pub fn kill(&self, kill: Kill) {
         self.runtime.kill(&kill);
-        if let Some(http_kill) = self.http_kill.get() {
-            http_kill(&kill);
-        }
     }
 
     /// Sessions of HTTP frontends.
