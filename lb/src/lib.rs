@@ -9,6 +9,7 @@ pub mod core;
 pub mod counters;
 pub mod data_path;
 pub mod fork;
+pub mod http;
 pub mod listener;
 pub mod notify;
 pub mod options;

@@ -243,6 +243,18 @@ pub fn enable_health(server: &Server) -> Answer {
     Answer::Done
 }
 
+/// Lets health checks rest.
+pub fn disable_health(server: &Server) -> Answer {
+    lock(&server.health).enabled = false;
+    Answer::Done
+}
+
+/// Lets agent checks rest.
+pub fn disable_agent(server: &Server) -> Answer {
+    lock(&server.agent).enabled = false;
+    Answer::Done
+}
+
 /// Lets agent checks run again.
 pub fn enable_agent(server: &Server) -> Answer {
     let mut agent = lock(&server.agent);

@@ -8,9 +8,11 @@ use conf::lb::model::AdminLevel;
 
 use super::command::{Answer, Call, Command};
 use super::{Control, time};
+use crate::state::Proxy;
 use crate::stats::encode::{self, Format};
 use crate::stats::info::{self, Form, VERSION};
 use crate::stats::read::{self, Wanted};
+use crate::stats::row::Row;
 
 /// The commands of this file.
 pub static COMMANDS: &[Command] = &[
@@ -176,6 +178,7 @@ fn stat(call: &mut Call<'_>) -> Answer {
     }
     Answer::Pieces(Box::new(stat_pieces(
         call.control.clone(),
+        None,
         wanted,
         format,
         desc,
@@ -194,16 +197,15 @@ fn proxy_id(control: &Control, word: &str) -> Option<Option<u32>> {
     }
 }
 
-/// Rows in a machine-readable form, one piece per proxy's row.
+/// Rows in a machine-readable form, one piece per row; of all proxies unless some are given.
 pub fn stat_pieces(
     control: Arc<Control>,
+    proxies: Option<Vec<Arc<Proxy>>>,
     wanted: Wanted,
     format: Format,
     desc: bool,
 ) -> impl Iterator<Item = String> + Send {
-    let generation = control.runtime.generation();
-    let listeners = control.listeners();
-    let source_of = move |control: &Arc<Control>| (control.clone(), listeners.clone());
+    let proxies = proxies.unwrap_or_else(|| control.runtime.generation().proxies.clone());
     let mut head = String::new();
     match format {
         Format::Csv => encode::csv_header(&mut head),
@@ -214,42 +216,46 @@ pub fn stat_pieces(
         Format::Json => Some("]\n".to_owned()),
         Format::Csv | Format::Typed => None,
     };
-    let (kept, listeners) = source_of(&control);
     let mut first = true;
-    let rows = generation
-        .proxies
-        .clone()
-        .into_iter()
-        .flat_map(move |proxy| {
+    let rows = rows(control, proxies, wanted).map(move |row| {
+        let mut out = String::with_capacity(512);
+        match format {
+            Format::Csv => encode::csv_row(&row, desc, &mut out),
+            Format::Typed => encode::typed_row(&row, desc, &mut out),
+            Format::Json => {
+                if !std::mem::take(&mut first) {
+                    out.push(',');
+                }
+                encode::json_row(&row, desc, &mut out);
+            }
+        }
+        out
+    });
+    std::iter::once(head).chain(rows).chain(tail)
+}
+
+/// The wanted rows of these proxies, each read when it is asked for.
+pub fn rows(
+    control: Arc<Control>,
+    proxies: Vec<Arc<Proxy>>,
+    wanted: Wanted,
+) -> impl Iterator<Item = Row> + Send {
+    let listeners = control.listeners();
+    proxies.into_iter().flat_map(move |proxy| {
+        let (control, listeners) = (control.clone(), listeners.clone());
+        let source = read::Source {
+            runtime: &control.runtime,
+            listeners: &listeners,
+        };
+        let places = read::places(source, &proxy, &wanted);
+        places.into_iter().filter_map(move |place| {
             let source = read::Source {
-                runtime: &kept.runtime,
+                runtime: &control.runtime,
                 listeners: &listeners,
             };
-            let places = read::places(source, &proxy, &wanted);
-            let (kept, listeners) = (kept.clone(), listeners.clone());
-            places.into_iter().filter_map(move |place| {
-                let source = read::Source {
-                    runtime: &kept.runtime,
-                    listeners: &listeners,
-                };
-                read::row(source, &proxy, place, &wanted)
-            })
+            read::row(source, &proxy, place, &wanted)
         })
-        .map(move |row| {
-            let mut out = String::with_capacity(512);
-            match format {
-                Format::Csv => encode::csv_row(&row, desc, &mut out),
-                Format::Typed => encode::typed_row(&row, desc, &mut out),
-                Format::Json => {
-                    if !std::mem::take(&mut first) {
-                        out.push(',');
-                    }
-                    encode::json_row(&row, desc, &mut out);
-                }
-            }
-            out
-        });
-    std::iter::once(head).chain(rows).chain(tail)
+    })
 }
 
 fn backend(call: &mut Call<'_>) -> Answer {

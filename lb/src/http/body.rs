@@ -154,7 +154,13 @@ mod tests {
 
     #[test]
     fn sizes_that_are_none_are_refused() {
-        for bad in ["x\r\n", "\r\n", "-1\r\n", "fffffffffffffffff\r\n", "1\r\nab\r\n"] {
+        for bad in [
+            "x\r\n",
+            "\r\n",
+            "-1\r\n",
+            "fffffffffffffffff\r\n",
+            "1\r\nab\r\n",
+        ] {
             let mut progress = Progress::of(Body::Chunked);
             assert_eq!(progress.pass(bad.as_bytes()), Err(BadBody), "{bad:?}");
         }

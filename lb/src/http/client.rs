@@ -98,7 +98,9 @@ impl Client {
 
     fn timeouts(&self) -> FrontTimeouts {
         let front = self.live.frontend.conf.front.as_ref();
-        front.map(|front| front.timeouts.clone()).unwrap_or_default()
+        front
+            .map(|front| front.timeouts.clone())
+            .unwrap_or_default()
     }
 
     fn head_max(generation: &Generation) -> usize {
@@ -200,7 +202,10 @@ impl Client {
         if !matches!(refusal, Refusal::Left) {
             let answer = Answer::error(status, &self.live.frontend.conf.http);
             // the client may not be there to read it
-            let _ = self.sink.write(&answer.bytes, Some(Duration::from_secs(5))).await;
+            let _ = self
+                .sink
+                .write(&answer.bytes, Some(Duration::from_secs(5)))
+                .await;
             // the line counts what a request was answered with, and this was none
             self.sink.take_count();
         }
@@ -271,7 +276,13 @@ impl Client {
         let mut skipped = 0;
         while !progress.is_done() {
             if self.source.buffer.is_empty() {
-                if skipped > SHORT || self.source.fill(Some(Duration::from_secs(5))).await.is_err() {
+                if skipped > SHORT
+                    || self
+                        .source
+                        .fill(Some(Duration::from_secs(5)))
+                        .await
+                        .is_err()
+                {
                     return false;
                 }
             }

@@ -106,7 +106,10 @@ impl Draft {
             self.count_refusals(cells);
         }
         // what is answered here counts its bytes in the backend of the same name, too
-        let backend = self.backend.as_deref().or_else(|| frontend.back.as_ref().map(|_| frontend));
+        let backend = self
+            .backend
+            .as_deref()
+            .or_else(|| frontend.back.as_ref().map(|_| frontend));
         if let Some((proxy, back)) = backend.and_then(|proxy| Some((proxy, proxy.back.as_ref()?))) {
             let routed = self.backend.is_some();
             let cells = back.counters.shared();
@@ -118,7 +121,9 @@ impl Draft {
             if let Some(server) = self.server.as_ref().filter(|_| routed) {
                 let cells = server.counters.shared();
                 each(cells, self.response_ms.is_some());
-                cells.requests.add_shared(u64::from(self.response_ms.is_some()));
+                cells
+                    .requests
+                    .add_shared(u64::from(self.response_ms.is_some()));
                 self.count_ends(cells);
                 self.time(&server.times);
             }
@@ -131,7 +136,8 @@ impl Draft {
 
     fn count_refusals(&self, cells: &Cells) {
         match (self.end.cause, self.end.phase, self.status) {
-            (Cause::Proxy, _, Some(400)) | (Cause::Client | Cause::ClientTimeout, Phase::Request, _) => {
+            (Cause::Proxy, _, Some(400))
+            | (Cause::Client | Cause::ClientTimeout, Phase::Request, _) => {
                 cells.bad_requests.add_shared(1);
             }
             (Cause::Proxy, _, _) => cells.denied_requests.add_shared(1),
@@ -181,7 +187,9 @@ impl Draft {
                 .as_ref()
                 .map_or(0, |front| front.connections.get()),
             self.backend.as_ref().map_or(0, |proxy| gauge(proxy)),
-            self.server.as_ref().map_or(0, |server| server.sessions.get()),
+            self.server
+                .as_ref()
+                .map_or(0, |server| server.sessions.get()),
         ];
         SessionRecord {
             id: origin.id.number(),

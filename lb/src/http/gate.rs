@@ -1,8 +1,8 @@
 //! Where HTTP connections come in, and the registry of those that live.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
 use std::os::fd::OwnedFd;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
 use std::time::SystemTime;
 
@@ -82,9 +82,14 @@ impl Live {
     pub async fn killed(&self) -> Cause {
         let mut receiver = self.killed.subscribe();
         // the sender lives as long as `self`
-        match receiver.wait_for(Option::is_some).await {
-            Ok(cause) => cause.unwrap_or(Cause::Killed),
-            Err(_) => std::future::pending().await,
+        let cause = receiver
+            .wait_for(Option::is_some)
+            .await
+            .ok()
+            .and_then(|cause| *cause);
+        match cause {
+            Some(cause) => cause,
+            None => std::future::pending().await,
         }
     }
 

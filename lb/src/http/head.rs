@@ -142,7 +142,11 @@ fn first_line(bytes: &[u8]) -> Range<usize> {
         .position(|byte| !matches!(byte, b'\r' | b'\n'))
         .unwrap_or(0);
     let end = memchr::memchr(b'\n', &bytes[start..]).map_or(bytes.len(), |end| start + end);
-    start..(if bytes[..end].ends_with(b"\r") { end - 1 } else { end })
+    start..(if bytes[..end].ends_with(b"\r") {
+        end - 1
+    } else {
+        end
+    })
 }
 
 /// The body's length by the header fields; nothing when they say nothing. Contradictions are
@@ -302,14 +306,21 @@ mod tests {
             "Content-Length: 99999999999999999999\r\n",
         ] {
             let head = format!("POST / HTTP/1.1\r\n{bad}\r\n");
-            assert_eq!(request(head.as_bytes()).unwrap_err(), Invalid::Framing, "{bad}");
+            assert_eq!(
+                request(head.as_bytes()).unwrap_err(),
+                Invalid::Framing,
+                "{bad}"
+            );
         }
     }
 
     #[test]
     fn garbage_is_no_head() {
         assert_eq!(request(b"garbage\r\n\r\n").unwrap_err(), Invalid::Syntax);
-        assert_eq!(request(b"GET / HTTP/1.1\r\nbad header\r\n\r\n").unwrap_err(), Invalid::Syntax);
+        assert_eq!(
+            request(b"GET / HTTP/1.1\r\nbad header\r\n\r\n").unwrap_err(),
+            Invalid::Syntax
+        );
         assert!(request(b"GET / HT").unwrap().is_none());
     }
 
@@ -319,7 +330,10 @@ mod tests {
         assert_eq!(response(head, "GET").unwrap().unwrap().0.body, Body::None);
         let head = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n";
         assert_eq!(response(head, "HEAD").unwrap().unwrap().0.body, Body::None);
-        assert_eq!(response(head, "GET").unwrap().unwrap().0.body, Body::Length(5));
+        assert_eq!(
+            response(head, "GET").unwrap().unwrap().0.body,
+            Body::Length(5)
+        );
         let head = b"HTTP/1.0 200 OK\r\n\r\n";
         let (answer, _) = response(head, "GET").unwrap().unwrap();
         assert_eq!(answer.body, Body::UntilClose);

@@ -18,6 +18,7 @@ mod draft;
 mod forward;
 mod gate;
 pub mod head;
+mod rules;
 mod service;
 mod stream;
 mod upstream;

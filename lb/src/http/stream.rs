@@ -97,11 +97,6 @@ impl Source {
         self.read = waiting;
         count
     }
-
-    /// Bytes read since [`Self::take_count`].
-    pub fn count(&self) -> u64 {
-        self.read
-    }
 }
 
 impl Sink {
@@ -128,11 +123,6 @@ impl Sink {
     /// Bytes written since this was last asked.
     pub fn take_count(&mut self) -> u64 {
         std::mem::take(&mut self.written)
-    }
-
-    /// Bytes written since [`Self::take_count`].
-    pub fn count(&self) -> u64 {
-        self.written
     }
 }
 

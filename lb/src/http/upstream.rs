@@ -155,7 +155,10 @@ impl Client {
             } else {
                 count(backend, &server, |cells| cells.retries.add_shared(1));
                 if stop != Stop::TimedOut {
-                    let pause = back.timeouts.connect.map_or(RETRY_PAUSE, |t| t.min(RETRY_PAUSE));
+                    let pause = back
+                        .timeouts
+                        .connect
+                        .map_or(RETRY_PAUSE, |t| t.min(RETRY_PAUSE));
                     tokio::time::sleep(pause).await;
                 }
             }
@@ -191,7 +194,8 @@ impl Client {
 
     fn tell(&mut self, backend: &Arc<Proxy>, server: &Arc<Server>) {
         self.live.is_in(Phase::Connect);
-        self.live.goes_to(Some(backend.clone()), Some(server.clone()));
+        self.live
+            .goes_to(Some(backend.clone()), Some(server.clone()));
         if let Some(draft) = &mut self.draft {
             draft.server = Some(server.clone());
         }

@@ -4,6 +4,7 @@ pub mod column;
 pub mod encode;
 pub mod info;
 pub mod page;
+pub mod prometheus;
 pub mod read;
 pub mod row;
 pub mod value;

@@ -1,0 +1,648 @@
+//! What is answered here: the monitor, rules, and the statistics with their admin form.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use conf::lb::model::{HttpAction, HttpAnswer, HttpRule, Stats};
+
+use super::answer::{Answer, reason};
+use super::body::Progress;
+use super::client::{Client, Next};
+use super::head::{self, Request};
+use super::rules;
+use crate::admin::servers::{self, Forced, State};
+use crate::admin::show::stat_pieces;
+use crate::state::{Cause, Generation, Phase};
+use crate::stats::encode::{self, Format};
+use crate::stats::page::table::{self, ACTIONS, ProxyHead, TableOptions};
+use crate::stats::page::{self, Outcome, PageOptions, Settings, View};
+use crate::stats::read::{self, Source as RowSource, Wanted};
+
+/// Longest form taken.
+const FORM_MAX: usize = 16 * 1024;
+
+impl Client {
+    /// Answers what is answered here; nothing when the request is to be passed on.
+    pub async fn serve_here(
+        &mut self,
+        generation: &Arc<Generation>,
+        request: &mut Request,
+    ) -> Option<Next> {
+        if let Some(next) = self.monitor(generation, request).await {
+            return Some(next);
+        }
+        let frontend = self.live.frontend.clone();
+        let rules = &frontend.conf.http.request_rules;
+        if let Some(next) = self.apply(generation, rules, request).await {
+            return Some(next);
+        }
+        let stats = frontend.conf.stats.as_ref()?;
+        let known = matches!(request.method.as_str(), "GET" | "HEAD" | "POST");
+        let options =
+            PageOptions::parse(&stats.uri, origin_form(&request.target)).filter(|_| known)?;
+        Some(self.statistics(generation, stats, options, request).await)
+    }
+
+    async fn monitor(&mut self, generation: &Generation, request: &Request) -> Option<Next> {
+        let frontend = self.live.frontend.clone();
+        let http = &frontend.conf.http;
+        if http.monitor_uri.as_deref() != Some(origin_form(&request.target)) {
+            return None;
+        }
+        let facts = self.facts(generation, request);
+        let fails = http.monitor_fail.iter().any(|rule| facts.hold(Some(rule)));
+        if let Some(draft) = &mut self.draft {
+            draft.silent = true;
+            draft.intercepted = true;
+            draft.ended(Cause::Local, Phase::Request);
+        }
+        Some(self.answer(request, Answer::monitor(!fails, http)).await)
+    }
+
+    async fn apply(
+        &mut self,
+        generation: &Arc<Generation>,
+        rules: &[HttpRule],
+        request: &mut Request,
+    ) -> Option<Next> {
+        for rule in rules {
+            if !self
+                .facts(generation, request)
+                .hold(rule.condition.as_ref())
+            {
+                continue;
+            }
+            match &rule.action {
+                HttpAction::Allow => return None,
+                HttpAction::Deny(answer) => {
+                    self.ends(Cause::Proxy);
+                    let answer = self.fixed(answer);
+                    return Some(self.answer(request, answer).await);
+                }
+                HttpAction::Return(answer) => {
+                    self.ends(Cause::Local);
+                    let answer = self.fixed(answer);
+                    return Some(self.answer(request, answer).await);
+                }
+                HttpAction::Auth(realm) => {
+                    self.ends(Cause::Local);
+                    let realm = realm.as_deref().unwrap_or(self.live.frontend.name());
+                    let answer = Answer::challenge(realm);
+                    return Some(self.answer(request, answer).await);
+                }
+                HttpAction::Reject => {
+                    self.ends(Cause::Proxy);
+                    return Some(Next::Close);
+                }
+                HttpAction::SetHeader(name, format) => {
+                    head::remove(&mut request.fields, name);
+                    head::add(&mut request.fields, name, &fixed_text(format));
+                }
+                HttpAction::AddHeader(name, format) => {
+                    head::add(&mut request.fields, name, &fixed_text(format));
+                }
+                HttpAction::DelHeader(name) => head::remove(&mut request.fields, name),
+                HttpAction::SetLogLevel(level) => {
+                    if let Some(draft) = &mut self.draft {
+                        draft.level = Some(*level);
+                    }
+                }
+                HttpAction::PrometheusExporter => {
+                    return Some(self.metrics(generation, request).await);
+                }
+            }
+        }
+        None
+    }
+
+    fn ends(&mut self, cause: Cause) {
+        if let Some(draft) = &mut self.draft {
+            draft.ended(cause, Phase::Request);
+            draft.intercepted = cause == Cause::Local;
+        }
+    }
+
+    fn fixed(&self, answer: &HttpAnswer) -> Answer {
+        let Some(body) = &answer.body else {
+            if answer.headers.is_empty() && answer.content_type.is_none() {
+                return Answer::error(answer.status, &self.live.frontend.conf.http);
+            }
+            return Answer::new(answer.status, &[], b"");
+        };
+        let text = fixed_text(body);
+        let headers: Vec<(String, String)> = answer
+            .headers
+            .iter()
+            .map(|(name, value)| (name.clone(), fixed_text(value)))
+            .collect();
+        let mut fields: Vec<(&str, &str)> = Vec::new();
+        if let Some(kind) = &answer.content_type {
+            fields.push(("content-type", kind));
+        }
+        fields.extend(headers.iter().map(|(n, v)| (n.as_str(), v.as_str())));
+        Answer::new(answer.status, &fields, text.as_bytes())
+    }
+
+    async fn metrics(&mut self, generation: &Arc<Generation>, request: &Request) -> Next {
+        let query = request
+            .target
+            .split_once('?')
+            .map_or("", |(_, query)| query);
+        self.intercepts();
+        let control = self.gate.control.clone();
+        let _ = generation;
+        let options = crate::stats::prometheus::Options::parse(query);
+        let pieces = crate::stats::prometheus::pieces(control, options);
+        let kind = "text/plain; version=0.0.4";
+        self.stream(
+            request,
+            200,
+            &[("content-type", kind.to_owned())],
+            Box::new(pieces),
+        )
+        .await
+    }
+
+    /// Marks the present request as answered by a service of our own.
+    fn intercepts(&mut self) {
+        if let Some(draft) = &mut self.draft {
+            draft.ended(Cause::Local, Phase::Request);
+            draft.intercepted = true;
+            draft.queue_ms = Some(0);
+            draft.connect_ms = Some(0);
+            draft.response_ms = Some(0);
+        }
+    }
+
+    async fn statistics(
+        &mut self,
+        generation: &Arc<Generation>,
+        stats: &Stats,
+        options: PageOptions,
+        request: &mut Request,
+    ) -> Next {
+        self.intercepts();
+        let rules = stats.rules.clone();
+        if !self.authorised(generation, stats, request) {
+            let realm = stats
+                .realm
+                .clone()
+                .unwrap_or_else(|| format!("{} Statistics", crate::stats::info::PRODUCT));
+            return self.answer(request, Answer::challenge(&realm)).await;
+        }
+        for rule in &rules {
+            if !self
+                .facts(generation, request)
+                .hold(rule.condition.as_ref())
+            {
+                continue;
+            }
+            match &rule.action {
+                HttpAction::Allow => break,
+                HttpAction::Auth(realm) => {
+                    let realm = realm.clone().or_else(|| stats.realm.clone());
+                    let realm = realm.unwrap_or_else(|| self.live.frontend.name().to_owned());
+                    return self.answer(request, Answer::challenge(&realm)).await;
+                }
+                _ => {
+                    self.ends(Cause::Proxy);
+                    let answer = Answer::error(403, &self.live.frontend.conf.http);
+                    return self.answer(request, answer).await;
+                }
+            }
+        }
+        let admin = self.may_act(generation, stats, request);
+        if request.method == "POST" {
+            return self.post(generation, stats, options, admin, request).await;
+        }
+        let settings = self.settings(generation, stats, admin);
+        self.show(generation, stats, settings, options, request)
+            .await
+    }
+
+    fn authorised(&self, _generation: &Generation, stats: &Stats, request: &Request) -> bool {
+        if stats.auth.is_empty() {
+            return true;
+        }
+        let Some((user, password)) = rules::credentials(request) else {
+            return false;
+        };
+        stats.auth.iter().any(|known| {
+            known.name == user && rules::same(known.password.as_bytes(), password.as_bytes())
+        })
+    }
+
+    fn may_act(&self, generation: &Generation, stats: &Stats, request: &Request) -> bool {
+        let facts = self.facts(generation, request);
+        stats.admin.iter().any(|rule| facts.hold(Some(rule)))
+    }
+
+    fn settings(&self, generation: &Generation, stats: &Stats, admin: bool) -> Settings {
+        let node = stats.show_node.clone().or_else(|| {
+            stats.show_hostname.then(|| {
+                let host = || nix::unistd::gethostname().map(|h| h.to_string_lossy().into_owned());
+                generation
+                    .conf
+                    .global
+                    .node
+                    .clone()
+                    .unwrap_or_else(|| host().unwrap_or_default())
+            })
+        });
+        Settings {
+            uri: stats.uri.clone(),
+            refresh_s: stats.refresh.map_or(0, |refresh| refresh.as_secs()),
+            hide_version: stats.hide_version,
+            show_legends: stats.show_legends,
+            node,
+            description: stats.show_desc.clone(),
+            admin,
+        }
+    }
+
+    async fn show(
+        &mut self,
+        generation: &Arc<Generation>,
+        stats: &Stats,
+        settings: Settings,
+        options: PageOptions,
+        request: &Request,
+    ) -> Next {
+        let kind = match options.view {
+            View::Page => "text/html",
+            View::Csv | View::Typed => "text/plain",
+            View::Json | View::JsonSchema => "application/json",
+        };
+        let mut fields = vec![
+            ("cache-control", "no-cache".to_owned()),
+            ("content-type", kind.to_owned()),
+        ];
+        if settings.refresh_s > 0 && !options.no_refresh {
+            fields.push(("refresh", settings.refresh_s.to_string()));
+        }
+        let shown = Shown::new(generation, stats, &options);
+        let control = self.gate.control.clone();
+        let pieces: Box<dyn Iterator<Item = String> + Send> = match options.view {
+            View::Page => Box::new(page_pieces(control, shown, settings, options)),
+            View::JsonSchema => Box::new(std::iter::once(encode::json_schema() + "\n")),
+            view => {
+                let wanted = Wanted {
+                    legends: settings.show_legends,
+                    hide_down: options.hide_down,
+                    hide_maintenance: options.hide_maintenance,
+                    ..Wanted::default()
+                };
+                let format = match view {
+                    View::Typed => Format::Typed,
+                    View::Json => Format::Json,
+                    _ => Format::Csv,
+                };
+                Box::new(stat_pieces(
+                    control,
+                    Some(shown.proxies),
+                    wanted,
+                    format,
+                    false,
+                ))
+            }
+        };
+        self.stream(request, 200, &fields, pieces).await
+    }
+
+    /// Sends pieces as chunks, each when the last was taken.
+    async fn stream(
+        &mut self,
+        request: &Request,
+        status: u16,
+        fields: &[(&str, String)],
+        pieces: Box<dyn Iterator<Item = String> + Send>,
+    ) -> Next {
+        let chunked = request.minor == 1;
+        let stays = chunked && self.may_stay(request);
+        let mut out = format!("HTTP/1.1 {status} {}\r\n", reason(status));
+        for (name, value) in fields {
+            out.push_str(&format!("{name}: {value}\r\n"));
+        }
+        let bodyless = request.method == "HEAD";
+        if chunked && !bodyless {
+            out.push_str("transfer-encoding: chunked\r\n");
+        }
+        if !stays {
+            out.push_str("connection: close\r\n");
+        }
+        out.push_str("\r\n");
+        if let Some(draft) = &mut self.draft {
+            draft.status = Some(status);
+        }
+        let front = self.live.frontend.conf.front.as_ref();
+        let limit = front.and_then(|front| front.timeouts.client);
+        let mut sent = self.sink.write(out.as_bytes(), limit).await;
+        if !bodyless {
+            let mut gathered = String::new();
+            let mut pieces = pieces.peekable();
+            while let (Ok(()), Some(piece)) = (&sent, pieces.next()) {
+                gathered.push_str(&piece);
+                if (gathered.len() < 16 * 1024 && pieces.peek().is_some()) || gathered.is_empty() {
+                    continue;
+                }
+                let bytes = if chunked {
+                    format!("{:x}\r\n{gathered}\r\n", gathered.len())
+                } else {
+                    std::mem::take(&mut gathered)
+                };
+                gathered.clear();
+                sent = self.sink.write(bytes.as_bytes(), limit).await;
+            }
+            if sent.is_ok() && chunked {
+                sent = self.sink.write(b"0\r\n\r\n", limit).await;
+            }
+        }
+        match sent {
+            Ok(()) if stays => Next::Stay,
+            Ok(()) => Next::Close,
+            Err(stop) => {
+                self.broke(stop);
+                Next::Close
+            }
+        }
+    }
+
+    async fn post(
+        &mut self,
+        generation: &Arc<Generation>,
+        stats: &Stats,
+        options: PageOptions,
+        admin: bool,
+        request: &mut Request,
+    ) -> Next {
+        let outcome = match self.form(request).await {
+            _ if !admin => Outcome::Denied,
+            Err(next) => return next,
+            Ok(None) => Outcome::TooLarge,
+            Ok(Some(form)) => act(&self.gate.control, generation, &form),
+        };
+        let mut back = options;
+        back.outcome = Some(outcome);
+        let target = back.target(&stats.uri);
+        let fields = [
+            ("cache-control", "no-cache"),
+            ("content-type", "text/plain"),
+            ("location", &target),
+        ];
+        self.answer(request, Answer::new(303, &fields, b"")).await
+    }
+
+    /// The body of a form; nothing when it is too long.
+    async fn form(&mut self, request: &mut Request) -> Result<Option<String>, Next> {
+        let head::Body::Length(length) = request.body else {
+            return Ok((request.body == head::Body::None).then(String::new));
+        };
+        if length > FORM_MAX as u64 {
+            return Ok(None);
+        }
+        if head::field(&request.fields, "expect").is_some() {
+            let interim = self.sink.write(
+                b"HTTP/1.1 100 Continue\r\n\r\n",
+                Some(Duration::from_secs(5)),
+            );
+            if let Err(stop) = interim.await {
+                self.broke(stop);
+                return Err(Next::Close);
+            }
+        }
+        let mut progress = Progress::of(request.body);
+        let mut form = Vec::new();
+        while !progress.is_done() {
+            if self.source.buffer.is_empty() {
+                if let Err(stop) = self.source.fill(Some(Duration::from_secs(10))).await {
+                    self.broke(stop);
+                    return Err(Next::Close);
+                }
+            }
+            let taken = progress.pass(&self.source.buffer).unwrap_or(0);
+            form.extend_from_slice(&self.source.buffer.split_to(taken));
+        }
+        request.body = head::Body::None;
+        Ok(Some(String::from_utf8_lossy(&form).into_owned()))
+    }
+}
+
+/// The part of a target behind scheme and host.
+fn origin_form(target: &str) -> &str {
+    match target.find("://") {
+        Some(scheme) => {
+            let rest = &target[scheme + 3..];
+            rest.find('/').map_or("/", |slash| &rest[slash..])
+        }
+        None => target,
+    }
+}
+
+/// A format's fixed text: what is computed is refused when the file is read.
+fn fixed_text(format: &conf::lb::model::Format) -> String {
+    format
+        .parts
+        .iter()
+        .map(|part| match part {
+            conf::lb::model::FormatPart::Text(text) => text.as_str(),
+            _ => "",
+        })
+        .collect()
+}
+
+/// The proxies that a page shows.
+struct Shown {
+    proxies: Vec<Arc<crate::state::Proxy>>,
+}
+
+impl Shown {
+    fn new(generation: &Generation, stats: &Stats, options: &PageOptions) -> Self {
+        let proxies = generation
+            .proxies
+            .iter()
+            .filter(|proxy| !proxy.conf.disabled)
+            .filter(|proxy| stats.scope.is_empty() || stats.scope.iter().any(|s| s == proxy.name()))
+            .filter(|proxy| proxy.name().contains(options.scope.as_str()))
+            .cloned()
+            .collect();
+        Self { proxies }
+    }
+}
+
+/// The page in pieces: head, rows, foot.
+fn page_pieces(
+    control: Arc<crate::admin::Control>,
+    shown: Shown,
+    settings: Settings,
+    options: PageOptions,
+) -> impl Iterator<Item = String> + Send {
+    let head = page::head(&control.info(), &settings, &options);
+    let table_options = TableOptions {
+        admin: settings.admin,
+        legends: settings.show_legends,
+        count_servers: false,
+    };
+    let wanted = Wanted {
+        legends: settings.show_legends,
+        hide_down: options.hide_down,
+        hide_maintenance: options.hide_maintenance,
+        ..Wanted::default()
+    };
+    let listeners = control.listeners();
+    let tables = shown.proxies.into_iter().flat_map(move |proxy| {
+        let source = RowSource {
+            runtime: &control.runtime,
+            listeners: &listeners,
+        };
+        let places = read::places(source, &proxy, &wanted);
+        let (mut open, mut close) = (String::new(), String::new());
+        {
+            let head = proxy_head(&proxy);
+            table::open(&head, table_options, &mut open);
+            table::close(&head, table_options, &mut close);
+        }
+        let (control, listeners) = (control.clone(), listeners.clone());
+        let form = table_options.admin && !proxy.servers.is_empty();
+        let rows = places.into_iter().map(move |place| {
+            let source = RowSource {
+                runtime: &control.runtime,
+                listeners: &listeners,
+            };
+            let mut out = String::new();
+            if let Some(row) = read::row(source, &proxy, place, &wanted) {
+                table::row(&row, table_options, form, &mut out);
+            }
+            out
+        });
+        std::iter::once(open)
+            .chain(rows)
+            .chain(std::iter::once(close))
+    });
+    std::iter::once(head)
+        .chain(tables)
+        .chain(std::iter::once_with(page::foot))
+}
+
+fn proxy_head(proxy: &crate::state::Proxy) -> ProxyHead<'_> {
+    ProxyHead {
+        name: proxy.name(),
+        id: proxy.conf.id,
+        mode: match proxy.conf.mode {
+            conf::lb::model::Mode::Tcp => "tcp",
+            conf::lb::model::Mode::Http => "http",
+        },
+        capability: match (proxy.front.is_some(), proxy.back.is_some()) {
+            (true, true) => "proxy",
+            (true, false) => "frontend",
+            _ => "backend",
+        },
+        description: proxy.conf.description.as_deref(),
+        has_servers: !proxy.servers.is_empty(),
+    }
+}
+
+/// Carries out a posted form.
+fn act(control: &crate::admin::Control, generation: &Generation, form: &str) -> Outcome {
+    let mut action = String::new();
+    let mut backend = String::new();
+    let mut names = Vec::new();
+    for pair in form.split('&') {
+        let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
+        match key {
+            "action" => action = decode(value),
+            "b" => backend = decode(value),
+            "s" => names.push(decode(value)),
+            _ => {}
+        }
+    }
+    if action.is_empty() || names.is_empty() {
+        return Outcome::Nothing;
+    }
+    let known = ACTIONS.iter().any(|(value, _)| *value == action);
+    let Some(proxy) = generation
+        .proxy(&backend)
+        .filter(|proxy| known && proxy.back.is_some())
+    else {
+        return Outcome::Invalid;
+    };
+    let mut applied = 0;
+    let mut refused = 0;
+    for name in &names {
+        match proxy.server(name) {
+            Some(server) if act_on(control, server, &action) => applied += 1,
+            Some(_) | None => refused += 1,
+        }
+    }
+    match (applied, refused) {
+        (_, 0) => Outcome::Done,
+        (0, _) => Outcome::Invalid,
+        (_, _) => Outcome::Partial,
+    }
+}
+
+fn act_on(
+    control: &crate::admin::Control,
+    server: &Arc<crate::state::Server>,
+    action: &str,
+) -> bool {
+    use crate::admin::command::Answer as Said;
+    let said = match action {
+        "ready" => servers::set_state(control, server, State::Ready),
+        "drain" => servers::set_state(control, server, State::Drain),
+        "maint" => servers::set_state(control, server, State::Maint),
+        "dhlth" => servers::disable_health(server),
+        "ehlth" => servers::enable_health(server),
+        "hrunn" => servers::force_health(control, server, Forced::Up),
+        "hnolb" => servers::force_health(control, server, Forced::Stopping),
+        "hdown" => servers::force_health(control, server, Forced::Down),
+        "dagent" => servers::disable_agent(server),
+        "eagent" => servers::enable_agent(server),
+        "arunn" => servers::force_agent(control, server, true),
+        "adown" => servers::force_agent(control, server, false),
+        "shutdown" => {
+            servers::kill_sessions(control, server);
+            Said::Done
+        }
+        _ => return false,
+    };
+    matches!(said, Said::Done)
+}
+
+/// A form's value: `+` and `%xx` decoded.
+fn decode(value: &str) -> String {
+    let mut out = Vec::with_capacity(value.len());
+    let mut bytes = value.bytes();
+    while let Some(byte) = bytes.next() {
+        match byte {
+            b'+' => out.push(b' '),
+            b'%' => {
+                let digits: Vec<u8> = bytes.by_ref().take(2).collect();
+                let code = std::str::from_utf8(&digits)
+                    .ok()
+                    .filter(|code| code.len() == 2);
+                out.extend(code.and_then(|code| u8::from_str_radix(code, 16).ok()));
+            }
+            byte => out.push(byte),
+        }
+    }
+    String::from_utf8_lossy(&out).into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn form_values_are_decoded() {
+        assert_eq!(decode("%232"), "#2");
+        assert_eq!(decode("a+b%2"), "a b");
+        assert_eq!(decode("%zz%"), "");
+    }
+
+    #[test]
+    fn absolute_targets_are_cut_to_their_path() {
+        assert_eq!(origin_form("http://x:1/stats;csv"), "/stats;csv");
+        assert_eq!(origin_form("http://x"), "/");
+        assert_eq!(origin_form("/stats"), "/stats");
+    }
+}
