@@ -4,30 +4,36 @@
 
 pub mod access_log;
 pub mod admin;
+pub mod command;
 pub mod console;
 pub mod core;
 pub mod counters;
+pub mod daemon;
 pub mod data_path;
+pub mod diff;
+pub mod dump;
 pub mod fork;
 pub mod http;
+pub mod keeper;
 pub mod listener;
+pub mod loading;
+pub mod master;
+pub mod master_cli;
 pub mod notify;
 pub mod options;
 pub mod probe;
 pub mod process;
 pub mod relay;
+pub mod reload;
+pub mod run;
 pub mod session;
+pub mod signals;
 pub mod splice;
 pub mod state;
 pub mod stats;
 pub mod sys;
+pub mod version;
 pub mod wheel;
 pub mod worker;
 
-use std::process::ExitCode;
-
-/// `evenkeel lb`: runs with the arguments behind the subcommand.
-pub fn command(_args: Vec<String>) -> ExitCode {
-    eprintln!("evenkeel lb: not built yet");
-    ExitCode::from(69)
-}
+pub use command::command;

@@ -33,6 +33,16 @@ pub fn load(paths: &[PathBuf], env: Env) -> (Option<Config>, Report) {
     loader.finish()
 }
 
+/// Loads files that were read already: their paths and contents, in order.
+pub fn load_texts(texts: Vec<(PathBuf, String)>, env: Env) -> (Option<Config>, Report) {
+    let mut loader = Loader::new(env);
+    for (path, text) in texts {
+        let file = loader.report.sources.add(path, text);
+        loader.file(file);
+    }
+    loader.finish()
+}
+
 /// Loads a text, for tests.
 pub fn load_str(text: &str) -> (Option<Config>, Report) {
     let mut loader = Loader::new(Env::empty());

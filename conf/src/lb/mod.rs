@@ -4,10 +4,12 @@
 //! of a table ([`proxy`], [`global`], [`userlist`]); [`post`] holds the rules
 //! about the whole.
 
+pub mod acl;
 pub mod address;
 mod branch;
 pub mod call;
 pub mod codes;
+pub mod condition;
 pub mod draft;
 pub mod env;
 mod finish;
@@ -28,7 +30,8 @@ pub mod words;
 
 pub use codes::CODES;
 pub use env::Env;
-pub use load::{load, load_str};
+pub(crate) use load::text_of;
+pub use load::{load, load_str, load_texts};
 pub use messages::Voice;
 pub use model::*;
 pub use resolve::{ResolveOptions, Resolver, resolve};

@@ -19,6 +19,7 @@ use crate::stats::row::Rate;
 
 type ReloadCall = Box<dyn Fn() -> Result<String, String> + Send + Sync>;
 type StopFrontend = Box<dyn Fn(&Arc<Proxy>) + Send + Sync>;
+type RunningTexts = Box<dyn Fn() -> String + Send + Sync>;
 type HttpSessions = Box<dyn Fn() -> Vec<SessionView> + Send + Sync>;
 
 /// The process as the CLI and the page see it: state, and what only others can do, as calls that
@@ -33,6 +34,8 @@ pub struct Control {
     pub samples: Samples,
     /// Reads the configuration again and uses it; gives what to tell the operator.
     pub reload: OnceLock<ReloadCall>,
+    /// The texts of the configuration at work (`show config`).
+    pub running_texts: OnceLock<RunningTexts>,
     /// Closes a frontend's listeners for good.
     pub stop_frontend: OnceLock<StopFrontend>,
     /// Sessions of frontends that speak HTTP, which no data thread holds.
@@ -54,6 +57,7 @@ impl Control {
             captures: Captures::default(),
             samples: Samples::default(),
             reload: OnceLock::new(),
+            running_texts: OnceLock::new(),
             stop_frontend: OnceLock::new(),
             http_sessions: OnceLock::new(),
             listeners: ArcSwap::default(),

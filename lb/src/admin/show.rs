@@ -94,6 +94,16 @@ pub static COMMANDS: &[Command] = &[
         |_| Answer::Text(format!("{}\n", encode::json_schema())),
     ),
     Command::new(
+        &["show", "config"],
+        "",
+        AdminLevel::Admin,
+        "the texts of the configuration at work",
+        |call| match call.control.running_texts.get() {
+            Some(texts) => Answer::Text(texts()),
+            None => Answer::error("this process keeps no texts"),
+        },
+    ),
+    Command::new(
         &["show", "startup-logs"],
         "",
         AdminLevel::Operator,

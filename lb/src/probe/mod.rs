@@ -12,9 +12,12 @@ mod dialogue;
 mod engine;
 mod expect;
 mod http_answer;
+mod observe;
 mod plan;
 mod script;
 mod text;
 mod verdict;
 
 pub use engine::{Prober, start};
+pub use observe::observed;
+pub use verdict::Teller;

@@ -1,11 +1,13 @@
 //! Keywords of `defaults`, `listen`, `frontend` and `backend`, by subject.
 
+pub mod actions;
 pub mod balance;
 pub mod bind;
 pub mod general;
 pub mod http;
 pub mod logging;
 pub mod options;
+pub mod rules;
 pub mod server;
 pub mod server_options;
 pub mod stats;
@@ -35,6 +37,9 @@ pub static TABLES: &[(Side, &str, &[Keyword<Draft>])] = &[
     (Side::Back, "Timeouts", timeouts::BACK),
     (Side::Both, "Timeouts", timeouts::BOTH),
     (Side::Back, "Choice of a server", balance::BACK),
+    (Side::Both, "ACLs and rules", rules::BOTH),
+    (Side::Front, "ACLs and rules", rules::FRONT),
+    (Side::Back, "ACLs and rules", rules::BACK),
     (Side::Back, "Servers", server::KEYWORDS),
     (Side::Both, "Logging", logging::BOTH),
     (Side::Front, "Logging", logging::FRONT),

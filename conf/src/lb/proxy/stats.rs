@@ -2,8 +2,10 @@
 
 use crate::diagnostic::Diagnostic;
 use crate::keyword::{Args, Keyword};
+use crate::lb::condition;
 use crate::lb::draft::Draft;
 use crate::lb::model::{Place, Stats, StatsUser};
+use crate::lb::sample::When;
 use crate::lb::value::{self, Unit};
 
 /// Any `stats` line but `stats hide-version` and its kin enables the page; all do here.
@@ -113,6 +115,28 @@ pub static BOTH: &[Keyword<Draft>] = &[
         apply: |d, a| {
             a.finish()?;
             stats(d, a).hide_version = true;
+            Ok(())
+        },
+    },
+    Keyword {
+        name: "stats admin",
+        args: "{ if | unless } <condition>",
+        doc: "Who may change servers on the page.",
+        example: "stats admin if LOCALHOST",
+        apply: |d, a| {
+            let condition = condition::required(d, a, When::HttpRequest)?;
+            stats(d, a).admin.push(condition);
+            Ok(())
+        },
+    },
+    Keyword {
+        name: "stats http-request",
+        args: "{ allow | deny | auth [realm <text>] } [{ if | unless } <condition>]",
+        doc: "Who may see the page.",
+        example: "stats http-request deny unless LOCALHOST",
+        apply: |d, a| {
+            let rule = super::http::rule(d, a, When::HttpRequest)?;
+            stats(d, a).rules.push(rule);
             Ok(())
         },
     },

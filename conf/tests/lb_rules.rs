@@ -1,0 +1,136 @@
+//! ACLs, conditions, expressions and rules.
+
+use conf::diagnostic::Severity;
+use conf::lb::{
+    self, BackendName, Config, Converter, Fetch, IntRange, Matcher, TcpAction, TextMatch,
+};
+
+#[track_caller]
+fn loads(text: &str) -> Config {
+    let (config, report) = lb::load_str(text);
+    config.unwrap_or_else(|| panic!("{}", report.human(false)))
+}
+
+fn listen(lines: &str) -> String {
+    let lines: String = lines.lines().map(|l| format!(" {l}\n")).collect();
+    format!(
+        "listen l\n bind :1\n server s 192.0.2.1:1\n{lines}backend other\n server s 192.0.2.2:1\n"
+    )
+}
+
+#[test]
+fn a_routing_rule_holds_its_condition_with_acls_by_index() {
+    let config = loads(&listen(
+        "acl a src 192.0.2.0/24 198.51.100.7\nacl a src_port lt 1024\nacl b dst_port 5672 6000:6010\n\
+         use_backend other if a !b or { fe_conn gt 5 } || TRUE\n",
+    ));
+    let proxy = &config.proxies[0];
+    let names: Vec<_> = proxy.acls.iter().map(|a| a.name.as_str()).collect();
+    assert_eq!(names, ["a", "b", "", "TRUE"]);
+    assert_eq!(proxy.acls[0].tests.len(), 2);
+    let range = |min, max| IntRange { min, max };
+    assert_eq!(
+        proxy.acls[1].tests[0].matcher,
+        Matcher::Int(vec![range(5672, 5672), range(6000, 6010)])
+    );
+    let rule = &proxy.front.as_ref().expect("a front").use_backend[0];
+    assert_eq!(rule.backend, BackendName::Fixed("other".to_owned()));
+    let condition = rule.condition.as_ref().expect("a condition");
+    let terms: Vec<Vec<_>> = condition
+        .any
+        .iter()
+        .map(|all| all.iter().map(|t| (t.negated, t.acl)).collect())
+        .collect();
+    assert_eq!(
+        terms,
+        [
+            vec![(false, 0), (true, 1)],
+            vec![(false, 2)],
+            vec![(false, 3)]
+        ]
+    );
+}
+
+#[test]
+fn tcp_rules_go_into_their_lists() {
+    let config = loads(&listen(
+        "tcp-request connection reject if { src 192.0.2.66 }\n\
+         tcp-request session accept\n\
+         tcp-request inspect-delay 5s\n\
+         tcp-request content set-var(txn.sni) req.ssl_sni,lower\n\
+         tcp-request content reject if { req.ssl_sni -m end -i .invalid }\n\
+         tcp-request content set-priority-class int(5)\n\
+         tcp-response content close if { res.len gt 10 }\n",
+    ));
+    let proxy = &config.proxies[0];
+    let front = proxy.front.as_ref().expect("a front");
+    assert_eq!(front.connection_rules[0].action, TcpAction::Reject);
+    assert_eq!(front.session_rules[0].action, TcpAction::Accept);
+    assert_eq!(front.content_rules.len(), 3);
+    let TcpAction::SetVar(name, expr) = &front.content_rules[0].action else {
+        panic!("{:?}", front.content_rules[0]);
+    };
+    assert_eq!((name.as_str(), &expr.fetch), ("txn.sni", &Fetch::ReqSslSni));
+    assert_eq!(expr.converters, [Converter::Lower]);
+    let acl = &proxy.acls[1].tests[0];
+    assert_eq!(
+        acl.matcher,
+        Matcher::Text {
+            how: TextMatch::End,
+            ignore_case: true,
+            patterns: vec![".invalid".to_owned()],
+        }
+    );
+    assert_eq!(proxy.back.as_ref().expect("a back").response_rules.len(), 1);
+}
+
+#[test]
+fn mistakes_in_rules_name_the_wrong_word() {
+    let wrong = [
+        ("use_backend other if nope", "no such ACL"),
+        ("use_backend other if { src 1.2.3.4", "missing closing"),
+        ("use_backend other if", "condition is missing"),
+        ("acl a srcc 1.2.3.4", "unknown fetch"),
+        ("acl a src 1.2.3", "not an address"),
+        ("acl a dst_port x", "not a number"),
+        (
+            "acl a req.payload(0,4),hex -m regg x",
+            "not a matching method",
+        ),
+        ("acl a req.ssl_sni -m reg (", "bad regular expression"),
+        ("tcp-request content jump", "not an action"),
+        (
+            "tcp-request connection capture src len 5",
+            "not an action of this list",
+        ),
+        ("tcp-request content set-var(x) src", "not a variable"),
+        ("tcp-request content track-sc0 src", "not there yet"),
+        ("acl a src,lowwer x", "unknown converter"),
+        ("acl a sc0_conn_rate gt 5", "not there yet"),
+    ];
+    for (line, message) in wrong {
+        let (config, report) = lb::load_str(&listen(line));
+        assert!(config.is_none(), "{line}");
+        let found: Vec<_> = report
+            .diagnostics
+            .iter()
+            .filter(|d| d.severity == Severity::Error)
+            .map(|d| d.message.clone())
+            .collect();
+        assert!(
+            found.iter().any(|m| m.contains(message)),
+            "{line}: {found:?}"
+        );
+    }
+}
+
+#[test]
+fn an_acl_of_what_is_not_there_yet_warns() {
+    let (_, report) = lb::load_str(&listen("tcp-request connection reject if { req.len gt 1 }"));
+    let warned = |d: &&conf::diagnostic::Diagnostic| d.message.contains("never matches");
+    assert!(
+        report.diagnostics.iter().any(|d| warned(&d)),
+        "{}",
+        report.human(false)
+    );
+}

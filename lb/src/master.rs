@@ -1,0 +1,192 @@
+//! The master of `-W`: starts the worker, passes signals on, offers a CLI of
+//! its own, and ends with the worker. A reload happens inside the worker, so
+//! there is never more than one.
+
+use crate::daemon::{Ready, outcome_of};
+use crate::fork::{Side, split};
+use crate::loading::Startup;
+use crate::options::Options;
+use crate::process::{self, Identity};
+use crate::signals::Signals;
+use crate::{console, master_cli, run};
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::signal::{Signal, kill};
+use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
+use nix::unistd::Pid;
+use std::io;
+use std::os::fd::AsFd;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+use std::time::Instant;
+
+/// What the master knows about itself and its worker.
+pub struct Master {
+    /// The worker.
+    pub worker: Pid,
+    /// When both started.
+    pub started: Instant,
+    /// Reloads that worked.
+    pub reloads: AtomicU32,
+    /// Reloads that were refused since the last that worked.
+    pub failed: AtomicU32,
+    /// The worker's admin socket.
+    pub socket: PathBuf,
+}
+
+impl Master {
+    /// Lets the worker reload; gives what it says.
+    ///
+    /// # Errors
+    /// The worker refuses or cannot be asked.
+    pub fn reload(&self) -> Result<String, String> {
+        let answer = crate::diff::ask(&self.socket, "reload\n").map_err(|e| {
+            format!(
+                "the worker cannot be asked at {}: {e}",
+                self.socket.display()
+            )
+        });
+        let result = answer.and_then(|text| {
+            match text.starts_with("Reload refused") || text.contains("[ALERT]") {
+                true => Err(text),
+                false => Ok(text),
+            }
+        });
+        match &result {
+            Ok(_) => {
+                self.reloads.fetch_add(1, Relaxed);
+                self.failed.store(0, Relaxed);
+            }
+            Err(_) => {
+                self.failed.fetch_add(1, Relaxed);
+            }
+        }
+        result
+    }
+}
+
+/// Runs master and worker.
+///
+/// # Errors
+/// The system refuses a pipe or a process.
+pub fn run(
+    options: &Options,
+    startup: Startup,
+    identity: &Identity,
+    ready: Ready,
+) -> io::Result<ExitCode> {
+    let pidfile = startup.config.global.process.pidfile.clone();
+    let cli = match master_cli::bind(&options.master_cli) {
+        Ok(cli) => cli,
+        Err(problem) => {
+            console::alert(&format!(
+                "[evenkeel] Cannot create the master CLI: {problem}"
+            ));
+            return Ok(ExitCode::FAILURE);
+        }
+    };
+    let signals = Signals::block()?;
+    let (reader, writer) = io::pipe()?;
+    let worker = match split()? {
+        Side::Parent(worker) => worker,
+        Side::Child => {
+            drop((reader, cli));
+            let ready = Ready::to_parent(writer, false);
+            return Ok(run::worker(options, startup, identity, signals, ready));
+        }
+    };
+    drop((writer, startup));
+    console::notice(&format!("New worker ({worker}) forked"));
+    let outcome = outcome_of(worker, reader);
+    if outcome != ExitCode::SUCCESS {
+        console::alert(&format!("[evenkeel] Worker ({worker}) failed to start."));
+        return Ok(outcome);
+    }
+    if let Some(path) = pidfile
+        && let Err(refusal) = process::write_pid(&path, std::process::id())
+    {
+        console::alert(&refusal.to_string());
+        // a signal to a child that we know
+        let _ = kill(worker, Signal::SIGTERM);
+        return Ok(ExitCode::FAILURE);
+    }
+    console::notice("Loading success.");
+    let run_dir = options.run_dir.clone();
+    let run_dir = run_dir.unwrap_or_else(|| PathBuf::from(crate::admin::socket::RUN_DIR));
+    let master = Arc::new(Master {
+        worker,
+        started: Instant::now(),
+        reloads: AtomicU32::new(0),
+        failed: AtomicU32::new(0),
+        socket: crate::admin::socket::default_path(&run_dir, worker.as_raw() as u32),
+    });
+    if let Some(cli) = cli {
+        master_cli::serve(cli, master.clone())?;
+    }
+    let notify = ready.announce();
+    Ok(attend(&master, &signals, &notify))
+}
+
+/// Waits for signals until the worker is gone.
+fn attend(master: &Arc<Master>, signals: &Signals, notify: &crate::notify::Notify) -> ExitCode {
+    let mut ending = None;
+    loop {
+        let mut descriptors = [PollFd::new(signals.as_fd(), PollFlags::POLLIN)];
+        // interrupted or not, the loop looks for signals next
+        let _ = poll(&mut descriptors, PollTimeout::NONE);
+        while let Some(signal) = signals.next() {
+            match signal {
+                Signal::SIGUSR2 | Signal::SIGHUP => {
+                    notify.reloading();
+                    match master.reload() {
+                        Ok(text) => console::notice(&format!("Reload: {}", text.trim())),
+                        Err(text) => console::alert(&format!("Reload refused: {}", text.trim())),
+                    }
+                    notify.ready(std::process::id(), "Ready.");
+                }
+                Signal::SIGUSR1 | Signal::SIGINT | Signal::SIGTERM => {
+                    if ending.is_none() {
+                        console::warning("Exiting Master process...");
+                        notify.stopping();
+                    }
+                    ending = Some(signal);
+                    // the worker may be gone already
+                    let _ = kill(master.worker, signal);
+                }
+                _ => {}
+            }
+            if let Some(status) = worker_end(master.worker) {
+                return farewell(master.worker, status, ending);
+            }
+        }
+    }
+}
+
+/// The worker's exit status, once it has one.
+fn worker_end(worker: Pid) -> Option<i32> {
+    match waitpid(worker, Some(WaitPidFlag::WNOHANG)) {
+        Ok(WaitStatus::Exited(_, status)) => Some(status),
+        Ok(WaitStatus::Signaled(_, signal, _)) => Some(128 + signal as i32),
+        Ok(_) => None,
+        Err(_) => Some(1),
+    }
+}
+
+fn farewell(worker: Pid, status: i32, ending: Option<Signal>) -> ExitCode {
+    let text = format!("Current worker ({worker}) exited with code {status}");
+    match ending {
+        None => {
+            console::alert(&text);
+            console::alert("exit-on-failure: killing every processes with SIGTERM");
+        }
+        Some(_) => console::warning(&text),
+    }
+    let status = match ending {
+        Some(Signal::SIGINT) => 130,
+        Some(_) => 0,
+        None => status,
+    };
+    console::warning(&format!("All workers exited. Exiting... ({status})"));
+    ExitCode::from(status as u8)
+}

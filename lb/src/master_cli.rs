@@ -1,0 +1,200 @@
+//! The master's CLI (`-S`): `show proc`, `show info`, `reload`, and `@1
+//! <command>` for the worker.
+
+use crate::diff::ask;
+use crate::master::Master;
+use std::io::{self, BufRead, BufReader, Write};
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+use std::time::Duration;
+
+/// Connections at once.
+const CONNECTION_LIMIT: u32 = 16;
+
+/// Longest command line.
+const LINE_LIMIT: usize = 16 * 1024;
+
+/// Patience with a silent operator.
+const TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Opens the socket that `-S` names: a path (with `unix@` or not), then
+/// options such as `mode,600`.
+///
+/// # Errors
+/// The address is none that is known here, or cannot be bound.
+pub fn bind(words: &[String]) -> Result<Option<UnixListener>, String> {
+    let Some((address, options)) = words.split_first() else {
+        return Ok(None);
+    };
+    let path = address.strip_prefix("unix@").unwrap_or(address);
+    if !path.starts_with('/') {
+        return Err(format!(
+            "'{address}' is not a path; only unix sockets are offered here"
+        ));
+    }
+    // what an earlier master left behind
+    let _ = std::fs::remove_file(path);
+    let listener = UnixListener::bind(path).map_err(|e| format!("{path}: {e}"))?;
+    let mut options = options.iter();
+    while let Some(option) = options.next() {
+        let value = options.next().map(String::as_str).unwrap_or_default();
+        match option.as_str() {
+            "mode" => set_mode(Path::new(path), value)?,
+            "level" if matches!(value, "admin" | "operator" | "user") => {}
+            other => return Err(format!("option '{other}' is not known for the master CLI")),
+        }
+    }
+    Ok(Some(listener))
+}
+
+fn set_mode(path: &Path, value: &str) -> Result<(), String> {
+    let mode = u32::from_str_radix(value, 8).map_err(|_| format!("'{value}' is no mode"))?;
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).map_err(|e| e.to_string())
+}
+
+/// Serves the socket on a thread of its own, and each connection on another.
+///
+/// # Errors
+/// The system gives no thread.
+pub fn serve(listener: UnixListener, master: Arc<Master>) -> io::Result<()> {
+    let open = Arc::new(AtomicU32::new(0));
+    std::thread::Builder::new()
+        .name("master-cli".into())
+        .spawn(move || {
+            for stream in listener.incoming().flatten() {
+                if open.fetch_add(1, Relaxed) >= CONNECTION_LIMIT {
+                    open.fetch_sub(1, Relaxed);
+                    continue;
+                }
+                let (master, mine) = (master.clone(), open.clone());
+                let talk = move || {
+                    // whoever hangs up in the middle hears nothing more
+                    let _ = converse(&stream, &master);
+                    mine.fetch_sub(1, Relaxed);
+                };
+                if std::thread::Builder::new().spawn(talk).is_err() {
+                    open.fetch_sub(1, Relaxed);
+                }
+            }
+        })?;
+    Ok(())
+}
+
+fn converse(stream: &UnixStream, master: &Master) -> io::Result<()> {
+    stream.set_read_timeout(Some(TIMEOUT))?;
+    stream.set_write_timeout(Some(TIMEOUT))?;
+    let mut reader = BufReader::new(io::Read::take(stream.try_clone()?, LINE_LIMIT as u64));
+    let mut out = stream.try_clone()?;
+    let mut prompt = false;
+    let mut line = String::new();
+    loop {
+        if prompt {
+            out.write_all(b"master> ")?;
+        }
+        line.clear();
+        if reader.read_line(&mut line)? == 0 {
+            return Ok(());
+        }
+        reader.get_mut().set_limit(LINE_LIMIT as u64);
+        for command in line.trim().split(';').map(str::trim) {
+            match command {
+                "prompt" => prompt = !prompt,
+                "quit" | "exit" => return Ok(()),
+                _ => out.write_all(answer(command, master).as_bytes())?,
+            }
+        }
+        if !prompt {
+            return Ok(());
+        }
+    }
+}
+
+/// The answer to one command, ended by an empty line as HAProxy does.
+fn answer(command: &str, master: &Master) -> String {
+    let words: Vec<&str> = command.split_whitespace().collect();
+    let text = match words.as_slice() {
+        [] => String::new(),
+        ["show", "proc"] => processes(master),
+        ["show", "info"] => own_info(master),
+        ["show", "version"] => format!("{}\n", env!("CARGO_PKG_VERSION")),
+        ["reload"] => match master.reload() {
+            Ok(text) => format!("Success=1\n--\n{}\n", text.trim_end()),
+            Err(text) => format!("Success=0\n--\n{}\n", text.trim_end()),
+        },
+        ["help"] => HELP.to_owned(),
+        [target, rest @ ..] if target.starts_with('@') => passed_on(target, rest, command, master),
+        _ => format!("Unknown command: '{command}'\n{HELP}"),
+    };
+    format!("{text}\n")
+}
+
+const HELP: &str = "The following commands are valid at this level:\n\
+    \x20 @<relative pid> <command>  send a command to the worker: @1, @!<pid>\n\
+    \x20 show proc                  show the processes\n\
+    \x20 show info                  facts about the master\n\
+    \x20 show version               the version\n\
+    \x20 reload                     reload the configuration\n\
+    \x20 prompt                     toggle interactive mode\n\
+    \x20 quit                       leave\n\
+    \x20 help                       this list\n";
+
+fn passed_on(target: &str, rest: &[&str], command: &str, master: &Master) -> String {
+    let own = format!("@!{}", master.worker);
+    if target == "@master" || target == "@0" {
+        return answer(&rest.join(" "), master);
+    }
+    if target != "@1" && target != own {
+        return format!("Can't find the target PID matching '{target}'.\n");
+    }
+    let command = command[target.len()..].trim();
+    match ask(&master.socket, &format!("{command}\n")) {
+        Ok(text) => text,
+        Err(error) => format!(
+            "the worker cannot be asked at {}: {error}\n",
+            master.socket.display()
+        ),
+    }
+}
+
+fn processes(master: &Master) -> String {
+    let uptime = master.started.elapsed().as_secs();
+    let (days, hours, minutes, seconds) = (
+        uptime / 86400,
+        uptime / 3600 % 24,
+        uptime / 60 % 60,
+        uptime % 60,
+    );
+    let uptime = format!("{days}d{hours:02}h{minutes:02}m{seconds:02}s");
+    let version = env!("CARGO_PKG_VERSION");
+    let reloads = format!(
+        "{} [failed: {}]",
+        master.reloads.load(Relaxed),
+        master.failed.load(Relaxed)
+    );
+    let row = |pid: String, kind: &str, reloads: &str| {
+        format!("{pid:<15} {kind:<15} {reloads:<15} {uptime:<15} {version:<15}\n")
+    };
+    let header = format!(
+        "{:<15} {:<15} {:<15} {:<15} {:<15}\n",
+        "#<PID>", "<type>", "<reloads>", "<uptime>", "<version>"
+    );
+    header
+        + &row(std::process::id().to_string(), "master", &reloads)
+        + "# workers\n"
+        + &row(master.worker.to_string(), "worker", "0")
+        + "# programs\n"
+}
+
+fn own_info(master: &Master) -> String {
+    format!(
+        "Name: Evenkeel\nVersion: {}\nPid: {}\nUptime_sec: {}\nWorker: {}\nReloads: {}\n",
+        env!("CARGO_PKG_VERSION"),
+        std::process::id(),
+        master.started.elapsed().as_secs(),
+        master.worker,
+        master.reloads.load(Relaxed),
+    )
+}
