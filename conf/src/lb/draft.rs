@@ -108,20 +108,14 @@ pub struct Marks {
     pub needs_inspection: Option<Span>,
     /// `mode` stands in the section itself.
     pub mode: Option<Span>,
-    /// `option external-check` stands here.
-    pub external_check: Option<Span>,
-    /// `tcp-check` rules without `option tcp-check` yet.
+    /// `tcp-check` rules.
     pub tcp_rules: Vec<super::model::CheckStep>,
     /// `http-check` rules.
     pub http_rules: Vec<super::model::CheckStep>,
-    /// The kind of check was chosen by `option tcp-check`.
-    pub tcp_check: bool,
+    /// These came from `defaults`: rules of the section replace them.
+    pub inherited_rules: [bool; 2],
     /// The request of `option httpchk`.
     pub httpchk: Option<super::model::HttpSend>,
-    /// `external-check command`.
-    pub external_command: Option<std::path::PathBuf>,
-    /// `external-check path`.
-    pub external_path: Option<String>,
     /// `http-check send-state`.
     pub send_state: bool,
 }
@@ -175,6 +169,7 @@ impl Draft {
         draft.proxy.description = None;
         draft.seen.clear();
         draft.marks.mode = None;
+        draft.marks.inherited_rules = [true; 2];
         draft
     }
 

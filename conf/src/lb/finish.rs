@@ -2,8 +2,12 @@
 
 use super::draft::Draft;
 use super::load::Loader;
-use super::model::{Config, Front, Proxy, ProxyKind, Server, SessionFormat};
+use super::model::{
+    CheckAction, CheckKind, CheckStep, Config, Front, Place, Proxy, ProxyKind, Server,
+    SessionFormat,
+};
 use super::post;
+use super::proxy::check_rules::plain_request;
 use crate::diagnostic::Report;
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -86,6 +90,7 @@ fn settle(draft: &mut Draft) {
     if http && draft.proxy.mode == super::model::Mode::Tcp {
         draft.proxy.logging.format = SessionFormat::Tcp;
     }
+    settle_checks(draft);
     for server in &mut draft.back().servers {
         let server = Arc::make_mut(server);
         if let Some(track) = &mut server.track
@@ -93,6 +98,43 @@ fn settle(draft: &mut Draft) {
         {
             track.backend.clone_from(&own);
         }
+    }
+}
+
+/// Puts the rules of the chosen kind of check together.
+fn settle_checks(draft: &mut Draft) {
+    let request = draft.marks.httpchk.clone();
+    let send_state = draft.marks.send_state;
+    let tcp = draft.marks.tcp_rules.clone();
+    let mut http = draft.marks.http_rules.clone();
+    let is_send = |step: &CheckStep| matches!(step.action, CheckAction::HttpSend(_));
+    if !http.iter().any(is_send) {
+        let connects = |step: &CheckStep| {
+            matches!(
+                step.action,
+                CheckAction::Connect(_) | CheckAction::Comment(_)
+            )
+        };
+        let at = http.iter().take_while(|step| connects(step)).count();
+        let send = request.unwrap_or_else(plain_request);
+        http.insert(
+            at,
+            CheckStep {
+                action: CheckAction::HttpSend(send),
+                comment: None,
+                place: Place::default(),
+            },
+        );
+    }
+    for step in &mut http {
+        if let CheckAction::HttpSend(send) = &mut step.action {
+            send.send_state = send_state;
+        }
+    }
+    match &mut draft.back().check.kind {
+        CheckKind::Tcp(steps) => *steps = tcp,
+        CheckKind::Http(steps) => *steps = http,
+        _ => {}
     }
 }
 

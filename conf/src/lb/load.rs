@@ -5,6 +5,7 @@ use super::env::Env;
 use super::global::{self, GlobalDraft};
 use super::known;
 use super::model::{Config, ProxyKind, Userlist};
+use super::proxy::check_rules::{self, Script};
 use super::proxy::{self, Side};
 use super::words::{LinePlace, split};
 use super::{finish, userlist};
@@ -557,6 +558,13 @@ fn unknown_line<'n>(
 }
 
 fn proxy_line(draft: &mut Draft, words: &[Word], place: &str, report: &mut Report) {
+    if let Some(result) = check_variable(draft, words) {
+        report.diagnostics.append(&mut draft.diagnostics);
+        if let Err(e) = result {
+            report.push(e);
+        }
+        return;
+    }
     let tables = proxy::TABLES.iter().map(|(_, _, rows)| *rows);
     let Some((row, count)) = find(tables.clone(), words) else {
         let names: Vec<_> = tables
@@ -597,6 +605,24 @@ fn proxy_line(draft: &mut Draft, words: &[Word], place: &str, report: &mut Repor
     if let Err(e) = result {
         report.push(e);
     }
+}
+
+/// `tcp-check set-var(name) ...`: a keyword with its argument in one word.
+fn check_variable(draft: &mut Draft, words: &[Word]) -> Option<Result<(), Diagnostic>> {
+    let script = match words.first()?.text.as_str() {
+        "tcp-check" => Script::Tcp,
+        "http-check" => Script::Http,
+        _ => return None,
+    };
+    let (name, _) = words.get(1)?.text.split_once('(')?;
+    if !matches!(name, "set-var" | "set-var-fmt" | "unset-var") {
+        return None;
+    }
+    let head = words[0].span.to(words[1].span);
+    let form =
+        "{ set-var(<name>) <expression> | set-var-fmt(<name>) <format> | unset-var(<name>) }";
+    let mut args = Args::new("tcp-check", form, head, &words[1..]);
+    Some(check_rules::variable(draft, &mut args, script))
 }
 
 fn wrong_side(draft: &Draft, name: &str, head: Span, capability: &str) -> Diagnostic {

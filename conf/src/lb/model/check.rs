@@ -252,7 +252,7 @@ pub enum ExpectPattern {
     StatusRegex(Regex),
     /// `hdr` / `fhdr` (HTTP).
     Header(ExpectHeader),
-    /// `custom`: decided by the kind of check.
+    /// Nothing in particular: any answer.
     Custom,
 }
 
@@ -295,7 +295,9 @@ pub enum CheckStatus {
     L6Ok,
     L6Rsp,
     L6Tout,
+    L4Ok,
     L4Con,
+    L4Tout,
 }
 
 /// `option amqp-check [user <name> password <secret>] [vhost <name>]`.

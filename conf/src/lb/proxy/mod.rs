@@ -3,6 +3,8 @@
 pub mod actions;
 pub mod balance;
 pub mod bind;
+pub mod check_rules;
+pub mod checks;
 pub mod general;
 pub mod http;
 pub mod logging;
@@ -41,6 +43,7 @@ pub static TABLES: &[(Side, &str, &[Keyword<Draft>])] = &[
     (Side::Front, "ACLs and rules", rules::FRONT),
     (Side::Back, "ACLs and rules", rules::BACK),
     (Side::Back, "Servers", server::KEYWORDS),
+    (Side::Back, "Health checks", checks::BACK),
     (Side::Both, "Logging", logging::BOTH),
     (Side::Front, "Logging", logging::FRONT),
     (Side::Both, "Options", options::BOTH),

@@ -1,0 +1,222 @@
+//! Kinds of health checks: `option ...-check` and their settings.
+
+use super::check_rules::{self, Script};
+use crate::diagnostic::Diagnostic;
+use crate::keyword::{Args, Keyword};
+use crate::lb::draft::{Draft, Negation};
+use crate::lb::format;
+use crate::lb::model::{AmqpCheck, CheckKind, HttpSend};
+
+type Applied = Result<(), Diagnostic>;
+
+/// Chooses a kind; `no option ...` of the same kind goes back to connecting.
+fn choose(d: &mut Draft, kind: CheckKind) {
+    let same = std::mem::discriminant(&d.back().check.kind) == std::mem::discriminant(&kind);
+    if d.negation == Negation::Plain {
+        d.back().check.kind = kind;
+    } else if same {
+        d.back().check.kind = CheckKind::Connect;
+    }
+}
+
+fn httpchk(d: &mut Draft, a: &mut Args<'_>) -> Applied {
+    let words = a.rest();
+    let text = |index: usize| words.get(index).map(|w| w.text.as_str());
+    let (method, uri, version) = match words.len() {
+        0 => ("OPTIONS", "/", "HTTP/1.0"),
+        1 => ("OPTIONS", text(0).unwrap_or("/"), "HTTP/1.0"),
+        _ => (
+            text(0).unwrap_or("OPTIONS"),
+            text(1).unwrap_or("/"),
+            text(2).unwrap_or("HTTP/1.0"),
+        ),
+    };
+    if let Some(word) = words.get(3) {
+        return Err(Diagnostic::error("E0004", word.span, "too many arguments")
+            .label("the form is: option httpchk [<method>] [<uri>] [<version>]"));
+    }
+    if version.contains(['\r', '\n']) {
+        let span = words[2].span;
+        return Err(Diagnostic::error(
+            "E0005",
+            span,
+            "headers behind the version are an old trick that is refused",
+        )
+        .help("write `http-check send hdr <name> <value>`"));
+    }
+    d.marks.httpchk = Some(HttpSend {
+        method: method.to_owned(),
+        uri: format::fixed(uri),
+        version: version.to_owned(),
+        headers: Vec::new(),
+        body: None,
+        send_state: false,
+    });
+    choose(d, CheckKind::Http(Vec::new()));
+    Ok(())
+}
+
+fn amqp(d: &mut Draft, a: &mut Args<'_>) -> Applied {
+    let mut check = AmqpCheck::default();
+    let span = a.head();
+    loop {
+        if a.take_if("user").is_some() {
+            check.user = Some(a.expect("a user's name")?.text.clone());
+        } else if a.take_if("password").is_some() {
+            check.password = Some(a.expect("a password")?.text.clone());
+        } else if a.take_if("vhost").is_some() {
+            check.vhost = Some(a.expect("a vhost's name")?.text.clone());
+        } else {
+            break;
+        }
+    }
+    a.finish()?;
+    let lonely = match (&check.user, &check.password, &check.vhost) {
+        (Some(_), None, _) => Some("`user` needs a `password`"),
+        (None, Some(_), _) => Some("`password` needs a `user`"),
+        (None, None, Some(_)) => Some("`vhost` needs a `user` and a `password`"),
+        _ => None,
+    };
+    if let Some(problem) = lonely {
+        return Err(Diagnostic::error("E0003", span, problem).help(
+            "the form is: option amqp-check [user <name> password <secret> [vhost <name>]]",
+        ));
+    }
+    choose(d, CheckKind::Amqp(check));
+    Ok(())
+}
+
+/// Of the side of the servers.
+pub static BACK: &[Keyword<Draft>] = &[
+    Keyword {
+        name: "option tcp-check",
+        args: "",
+        doc: "Checks run the `tcp-check` rules of the section; without rules they only connect.",
+        example: "option tcp-check",
+        apply: |d, a| {
+            a.finish()?;
+            choose(d, CheckKind::Tcp(Vec::new()));
+            Ok(())
+        },
+    },
+    Keyword {
+        name: "option httpchk",
+        args: "[[<method>] <uri> [<version>]]",
+        doc: "Checks send an HTTP request; 2xx and 3xx are good unless `http-check expect` rules \
+              say otherwise. Default `OPTIONS / HTTP/1.0`.",
+        example: "option httpchk GET /api/health/checks/alarms",
+        apply: httpchk,
+    },
+    Keyword {
+        name: "option amqp-check",
+        args: "[user <name> password <secret> [vhost <name>]]",
+        doc: "Checks speak AMQP 0-9-1: read the greeting, and with a user log in, open the vhost \
+              and close properly, so that the broker's log stays clean. A broker that blocks \
+              publishers or is in maintenance gets no new sessions. Put it under `.if \
+              feature(AMQP_CHECK)` in files that HAProxy reads too.",
+        example: "option amqp-check user monitor password secret vhost /",
+        apply: amqp,
+    },
+    Keyword {
+        name: "http-check disable-on-404",
+        args: "",
+        doc: "A server that answers a check with 404 gets no new sessions but is not down.",
+        example: "http-check disable-on-404",
+        apply: |d, a| {
+            d.back().disable_on_404 = true;
+            a.finish()
+        },
+    },
+    Keyword {
+        name: "http-check send-state",
+        args: "",
+        doc: "Checks tell the server its state in the header X-Haproxy-Server-State.",
+        example: "http-check send-state",
+        apply: |d, a| {
+            d.marks.send_state = true;
+            a.finish()
+        },
+    },
+    Keyword {
+        name: "tcp-check comment",
+        args: "<text>",
+        doc: "Names the rules that follow, for the message when one fails.",
+        example: "tcp-check comment greeting",
+        apply: |d, a| check_rules::comment(d, a, Script::Tcp),
+    },
+    Keyword {
+        name: "tcp-check connect",
+        args: "[default] [port <port or expression>] [addr <ip>] [send-proxy] [linger] [comment <text>]",
+        doc: "Opens a connection; the first rule if it stands anywhere.",
+        example: "tcp-check connect port 5672",
+        apply: |d, a| check_rules::connect(d, a, Script::Tcp),
+    },
+    Keyword {
+        name: "tcp-check send",
+        args: "<text> [comment <text>]",
+        doc: "Sends a text.",
+        example: "tcp-check send PING\\r\\n",
+        apply: |d, a| check_rules::send(d, a, check_rules::Payload::Text),
+    },
+    Keyword {
+        name: "tcp-check send-lf",
+        args: "<format> [comment <text>]",
+        doc: "Sends what a format gives.",
+        example: "tcp-check send-lf \"EHLO %H\\r\\n\"",
+        apply: |d, a| check_rules::send(d, a, check_rules::Payload::Format),
+    },
+    Keyword {
+        name: "tcp-check send-binary",
+        args: "<hex> [comment <text>]",
+        doc: "Sends bytes given as hexadecimal digits.",
+        example: "tcp-check send-binary 414d515000000901",
+        apply: |d, a| check_rules::send(d, a, check_rules::Payload::Hex),
+    },
+    Keyword {
+        name: "tcp-check send-binary-lf",
+        args: "<format> [comment <text>]",
+        doc: "Sends bytes whose hexadecimal digits a format gives.",
+        example: "tcp-check send-binary-lf 50494e47%[int(0),hex]",
+        apply: |d, a| check_rules::send(d, a, check_rules::Payload::HexFormat),
+    },
+    Keyword {
+        name: "tcp-check expect",
+        args: "[min-recv <n>] [comment <text>] [ok-status <s>] [error-status <s>] [tout-status <s>] \
+               [on-success <format>] [on-error <format>] [!] { string | rstring | string-lf | \
+               binary | rbinary | binary-lf } <pattern>",
+        doc: "Waits for an answer that matches.",
+        example: "tcp-check expect rbinary ^01",
+        apply: |d, a| check_rules::expect(d, a, Script::Tcp),
+    },
+    Keyword {
+        name: "http-check comment",
+        args: "<text>",
+        doc: "Names the rules that follow, for the message when one fails.",
+        example: "http-check comment alarms",
+        apply: |d, a| check_rules::comment(d, a, Script::Http),
+    },
+    Keyword {
+        name: "http-check connect",
+        args: "[default] [port <port or expression>] [addr <ip>] [send-proxy] [linger] [comment <text>]",
+        doc: "Opens a connection.",
+        example: "http-check connect port 15672",
+        apply: |d, a| check_rules::connect(d, a, Script::Http),
+    },
+    Keyword {
+        name: "http-check send",
+        args: "[meth <method>] [uri <uri> | uri-lf <format>] [ver <version>] [hdr <name> <format>]... \
+               [body <text> | body-lf <format>] [comment <text>]",
+        doc: "Sends a request.",
+        example: "http-check send meth GET uri /health ver HTTP/1.1 hdr Host lb",
+        apply: check_rules::http_send,
+    },
+    Keyword {
+        name: "http-check expect",
+        args: "[min-recv <n>] [comment <text>] [ok-status <s>] [error-status <s>] [tout-status <s>] \
+               [on-success <format>] [on-error <format>] [!] { status | rstatus | string | rstring \
+               | string-lf | hdr | fhdr } <pattern>",
+        doc: "Waits for an answer that matches.",
+        example: "http-check expect status 200-299",
+        apply: |d, a| check_rules::expect(d, a, Script::Http),
+    },
+];
