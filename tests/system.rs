@@ -1,0 +1,59 @@
+//! The whole system under faults: clients that know one address go on, and no
+//! confirmed message is lost. Each scenario once, with wide bounds on time; the
+//! figures are the benchmark's business (`cargo bench --bench failover`).
+
+mod kit;
+#[path = "system/scenario.rs"]
+mod scenario;
+
+use scenario::{Outcome, Proxies, SCENARIOS, SWITCH, Scenario};
+
+/// No client may be cut off for longer, ten times what is aimed at.
+const LONGEST_GAP_MS: u64 = 15_000;
+
+fn check(scenario: &Scenario, outcome: &Outcome) {
+    let name = scenario.name;
+    let text = &outcome.output;
+    assert_eq!(outcome.books.len(), 2, "{name}: pika and java:\n{text}");
+    for books in &outcome.books {
+        assert!(books.confirmed > 50, "{name}: {books:?}\n{text}");
+        assert_eq!(books.lost, 0, "{name}: {books:?}\n{text}");
+        assert_eq!(books.unflagged, 0, "{name}: {books:?}\n{text}");
+        assert!(books.gap_ms < LONGEST_GAP_MS, "{name}: {books:?}\n{text}");
+    }
+    assert!(outcome.good, "{name}:\n{text}");
+}
+
+fn by_name(name: &str) {
+    let scenario = SCENARIOS.iter().chain([&SWITCH]).find(|s| s.name == name);
+    let scenario = scenario.expect("a scenario of this name");
+    check(
+        scenario,
+        &scenario::run(scenario, Proxies::Ours, &kit::binary()),
+    );
+}
+
+macro_rules! scenarios {
+    ($($test:ident $name:literal,)*) => {$(
+        #[test]
+        #[ignore = "needs root, pika, the Java client and RabbitMQ; tests/run installs them and runs this"]
+        fn $test() {
+            by_name($name);
+        }
+    )*};
+}
+
+scenarios! {
+    clients_lose_nothing_when_nothing_happens "calm",
+    clients_go_on_when_the_active_proxy_host_dies "proxy-host-dies",
+    clients_go_on_when_the_balancer_dies "balancer-dies",
+    clients_go_on_when_the_vrrp_daemon_dies "vrrp-dies",
+    clients_go_on_when_the_vrrp_daemon_hangs "vrrp-hangs",
+    clients_go_on_through_a_partition_and_its_healing "link-cut",
+    clients_go_on_when_both_proxy_hosts_die_in_turn "both-in-turn",
+    sessions_survive_reloads "reload",
+    a_planned_switch_loses_nothing "planned-switch",
+    confirmed_messages_survive_a_killed_broker "broker-restarts",
+    clients_go_on_when_rabbitmq_nodes_die_hang_and_roll "rabbit-killed-hung-rolling",
+    clients_go_on_when_a_proxy_and_a_node_die_at_once "proxy-and-rabbit-at-once",
+}

@@ -1,0 +1,276 @@
+//! The scenarios: what breaks when, and running one against our proxies or
+//! against haproxy and keepalived. Shared by the tests and the benchmark.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+/// Which programs stand on the proxy hosts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Proxies {
+    /// `evenkeel lb` and `evenkeel vip`.
+    Ours,
+    /// haproxy and keepalived.
+    Peers,
+}
+
+/// Which brokers stand behind them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Brokers {
+    /// One node of ours.
+    Ours,
+    /// A real RabbitMQ cluster of three with mirrored queues.
+    Rabbit,
+}
+
+/// One scenario.
+#[derive(Clone, Debug)]
+pub struct Scenario {
+    /// Its name.
+    pub name: &'static str,
+    /// What happens, for the report.
+    pub what: &'static str,
+    /// The brokers it needs.
+    pub brokers: Brokers,
+    /// Actions for `evenkeel up --at`; times in seconds after ready.
+    pub actions: &'static [&'static str],
+    /// How long the clients publish, in seconds.
+    pub seconds: u32,
+    /// A proxy decides the outcome (and not a broker).
+    pub by_proxy: bool,
+}
+
+/// All scenarios in the order of the report.
+pub const SCENARIOS: &[Scenario] = &[
+    Scenario {
+        name: "calm",
+        what: "nothing happens",
+        brokers: Brokers::Ours,
+        actions: &[],
+        seconds: 5,
+        by_proxy: false,
+    },
+    Scenario {
+        name: "proxy-host-dies",
+        what: "the active proxy host dies, later it returns",
+        brokers: Brokers::Ours,
+        actions: &["3s:kill-proxy a", "7s:heal"],
+        seconds: 11,
+        by_proxy: true,
+    },
+    Scenario {
+        name: "balancer-dies",
+        what: "the active host's balancer is killed, later it returns",
+        brokers: Brokers::Ours,
+        actions: &["3s:kill-lb a", "7s:heal"],
+        seconds: 11,
+        by_proxy: true,
+    },
+    Scenario {
+        name: "vrrp-dies",
+        what: "every process of the active host's VRRP daemon is killed, later it returns",
+        brokers: Brokers::Ours,
+        actions: &["3s:kill-vip a", "7s:heal"],
+        seconds: 11,
+        by_proxy: true,
+    },
+    Scenario {
+        name: "vrrp-hangs",
+        what: "the active host's VRRP daemon hangs, later it goes on",
+        brokers: Brokers::Ours,
+        actions: &["3s:hang-vip a", "7s:heal"],
+        seconds: 11,
+        by_proxy: true,
+    },
+    Scenario {
+        name: "link-cut",
+        what: "the active host's link goes silent and comes back (a partition and its healing)",
+        brokers: Brokers::Ours,
+        actions: &["3s:cut a", "7s:heal"],
+        seconds: 12,
+        by_proxy: true,
+    },
+    Scenario {
+        name: "both-in-turn",
+        what: "host A dies and returns, then host B",
+        brokers: Brokers::Ours,
+        actions: &["3s:kill-proxy a", "6s:heal", "9s:kill-proxy b", "12s:heal"],
+        seconds: 15,
+        by_proxy: true,
+    },
+    Scenario {
+        name: "reload",
+        what: "both proxies reload three times with live sessions",
+        brokers: Brokers::Ours,
+        actions: &["2s:reload", "4s:reload", "6s:reload"],
+        seconds: 8,
+        by_proxy: true,
+    },
+    Scenario {
+        name: "broker-restarts",
+        what: "our broker is killed and started again",
+        brokers: Brokers::Ours,
+        actions: &["3s:kill-node n1", "4s:start-node n1"],
+        seconds: 9,
+        by_proxy: false,
+    },
+    Scenario {
+        name: "rabbit-killed-hung-rolling",
+        what: "RabbitMQ nodes are killed, hung and stopped in turn, each returning",
+        brokers: Brokers::Rabbit,
+        actions: &[
+            "4s:kill-node n2",
+            "8s:start-node n2",
+            "20s:hang n3",
+            "26s:heal n3",
+            "32s:stop-node n1",
+            "40s:start-node n1",
+        ],
+        seconds: 50,
+        by_proxy: false,
+    },
+    Scenario {
+        name: "proxy-and-rabbit-at-once",
+        what: "the active proxy host and a RabbitMQ node die in the same second",
+        brokers: Brokers::Rabbit,
+        actions: &["4s:kill-proxy a", "4s:kill-node n2"],
+        seconds: 14,
+        by_proxy: false,
+    },
+];
+
+/// The scenario that only our proxies know.
+pub const SWITCH: Scenario = Scenario {
+    name: "planned-switch",
+    what: "the master gives the address away and takes it back",
+    brokers: Brokers::Ours,
+    actions: &["3s:demote", "6s:heal"],
+    seconds: 9,
+    by_proxy: true,
+};
+
+/// What a client's ledger says.
+#[derive(Clone, Debug, Default)]
+pub struct Books {
+    /// `pika` or `java`.
+    pub client: String,
+    /// Confirmed messages.
+    pub confirmed: u64,
+    /// Confirmed and never delivered.
+    pub lost: u64,
+    /// Delivered again.
+    pub duplicates: u64,
+    /// Of these, without the flag.
+    pub unflagged: u64,
+    /// Connections that had to be opened again.
+    pub reconnects: u64,
+    /// Longest gap of publishing or consuming, milliseconds.
+    pub gap_ms: u64,
+}
+
+/// Everything of one run.
+#[derive(Clone, Debug, Default)]
+pub struct Outcome {
+    /// One set of books per client.
+    pub books: Vec<Books>,
+    /// What `up` printed.
+    pub output: String,
+    /// Whether it ended with status 0.
+    pub good: bool,
+}
+
+impl Outcome {
+    /// The longest gap of any client, milliseconds.
+    pub fn gap_ms(&self) -> u64 {
+        self.books.iter().map(|b| b.gap_ms).max().unwrap_or(0)
+    }
+}
+
+/// Runs a scenario with a pika and, where it was compiled, a Java client.
+pub fn run(scenario: &Scenario, proxies: Proxies, binary: &Path) -> Outcome {
+    let state = std::env::temp_dir().join(format!(
+        "evenkeel-system-{}-{proxies:?}-{}",
+        scenario.name,
+        std::process::id()
+    ));
+    let mut command = Command::new(binary);
+    command
+        .args(["up", "--plain", "--state-dir"])
+        .arg(&state)
+        .args([
+            "--amqp-port",
+            "0",
+            "--stats-port",
+            "0",
+            "--management-port",
+            "0",
+        ])
+        .stdin(Stdio::null());
+    if proxies == Proxies::Peers {
+        command.arg("--peers");
+    }
+    if scenario.brokers == Brokers::Rabbit {
+        command.arg("--with-rabbitmq");
+    }
+    for action in scenario.actions {
+        command.args(["--at", action]);
+    }
+    for client in clients(scenario.seconds) {
+        command.args(["--client", &client]);
+    }
+    let output = command.output().expect("the binary runs");
+    let text = String::from_utf8_lossy(&output.stdout).into_owned()
+        + &String::from_utf8_lossy(&output.stderr);
+    Outcome {
+        books: text.lines().filter_map(books).collect(),
+        good: output.status.success(),
+        output: text,
+    }
+}
+
+/// The commands of the clients; only those that are installed.
+fn clients(seconds: u32) -> Vec<String> {
+    let root = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
+    let python = std::env::var("EVENKEEL_PYTHON").unwrap_or_else(|_| "python3".to_owned());
+    let ledger = root.join("tests/system/ledger.py");
+    let mut commands = vec![format!("{python} {} {seconds}", ledger.display())];
+    commands.extend(java(&root, seconds));
+    commands
+}
+
+/// Compiles the Java ledger once and gives its command.
+fn java(root: &Path, seconds: u32) -> Option<String> {
+    static COMPILED: std::sync::OnceLock<Option<PathBuf>> = std::sync::OnceLock::new();
+    let jars = "/usr/share/java/amqp-client.jar:/usr/share/java/slf4j-api.jar:/usr/share/java/slf4j-nop.jar";
+    let classes = COMPILED.get_or_init(|| {
+        let classes = std::env::temp_dir().join(format!("evenkeel-java-{}", std::process::id()));
+        std::fs::create_dir_all(&classes).ok()?;
+        let source = root.join("tests/system/Ledger.java");
+        let status = Command::new("javac")
+            .args(["-cp", jars, "-d"])
+            .arg(&classes)
+            .arg(source)
+            .status()
+            .ok()?;
+        status.success().then_some(classes)
+    });
+    let classes = classes.as_ref()?;
+    Some(format!(
+        "java -Xmx128m -cp {jars}:{} Ledger {seconds}",
+        classes.display()
+    ))
+}
+
+fn books(line: &str) -> Option<Books> {
+    let json = &line[line.find("{\"client\"")?..];
+    let value: serde_json::Value = serde_json::from_str(json).ok()?;
+    let number = |name: &str| value[name].as_u64().unwrap_or(0);
+    Some(Books {
+        client: value["client"].as_str()?.to_owned(),
+        confirmed: number("confirmed"),
+        lost: number("lost"),
+        duplicates: number("duplicates"),
+        unflagged: number("unflagged"),
+        reconnects: number("reconnects"),
+        gap_ms: number("publish_gap_ms").max(number("consume_gap_ms")),
+    })
+}
