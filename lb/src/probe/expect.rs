@@ -139,7 +139,9 @@ pub fn status(named: model::CheckStatus) -> CheckStatus {
         model::CheckStatus::L6Ok => CheckStatus::L6Ok,
         model::CheckStatus::L6Rsp => CheckStatus::L6Response,
         model::CheckStatus::L6Tout => CheckStatus::L6Timeout,
+        model::CheckStatus::L4Ok => CheckStatus::L4Ok,
         model::CheckStatus::L4Con => CheckStatus::L4Connection,
+        model::CheckStatus::L4Tout => CheckStatus::L4Timeout,
     }
 }
 
