@@ -26,6 +26,7 @@ pub static SECTIONS: &[&str] = &[
 /// Options of `server`.
 pub static SERVER_OPTIONS: &[&str] = &[
     "agent-addr",
+    "agent-check",
     "agent-inter",
     "agent-port",
     "agent-send",
@@ -50,6 +51,7 @@ pub static SERVER_OPTIONS: &[&str] = &[
     "log-proto",
     "max-reuse",
     "namespace",
+    "no-agent-check",
     "no-check-ssl",
     "no-ssl",
     "no-ssl-reuse",

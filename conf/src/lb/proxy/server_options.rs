@@ -7,8 +7,7 @@ use crate::lb::address::{self, Address, Port};
 use crate::lb::draft::{Reference, Referred};
 use crate::lb::env::Env;
 use crate::lb::model::{
-    AgentCheck, Host, InitAddr, InitState, Observe, OnError, SendProxy, ServerRef, SourceAddress,
-    UseSource,
+    Host, InitAddr, InitState, Observe, OnError, SendProxy, ServerRef, SourceAddress, UseSource,
 };
 use crate::lb::value::{self, Unit};
 use std::time::Duration;
@@ -175,15 +174,6 @@ fn proxy_v2_options(d: &mut ServerDraft, a: &mut Args<'_>) -> Applied {
     }
     d.proxy_v2_options = header;
     Ok(())
-}
-
-fn agent(d: &mut ServerDraft) -> &mut AgentCheck {
-    d.server.check.agent.get_or_insert(AgentCheck {
-        port: 0,
-        addr: None,
-        inter: Duration::from_secs(2),
-        send: None,
-    })
 }
 
 fn weight(d: &mut ServerDraft, a: &mut Args<'_>) -> Applied {
@@ -642,26 +632,6 @@ pub static OPTIONS: &[Keyword<ServerDraft>] = &[
         example: "server s 192.0.2.1:5672 no-tfo",
         apply: |d, _| {
             d.server.fast_open = false;
-            Ok(())
-        },
-    },
-    Keyword {
-        name: "agent-check",
-        args: "",
-        doc: "Asks an agent on the server for its state; needs `agent-port`.",
-        example: "server s 192.0.2.1:5672 check agent-check agent-port 9999",
-        apply: |d, _| {
-            agent(d);
-            Ok(())
-        },
-    },
-    Keyword {
-        name: "no-agent-check",
-        args: "",
-        doc: "Undoes `agent-check` of `default-server`.",
-        example: "server s 192.0.2.1:5672 no-agent-check",
-        apply: |d, _| {
-            d.server.check.agent = None;
             Ok(())
         },
     },
