@@ -5,7 +5,7 @@ use crate::fork::{Side, split};
 use crate::loading::Startup;
 use crate::notify::Notify;
 use crate::options::Options;
-use crate::process::{self, Identity};
+use crate::process::{Identity, Nowhere};
 use crate::signals::Signals;
 use crate::{console, master, run};
 
@@ -18,7 +18,7 @@ use std::process::ExitCode;
 pub struct Ready {
     pipe: Option<PipeWriter>,
     notify: Notify,
-    background: bool,
+    nowhere: Option<Nowhere>,
 }
 
 impl Ready {
@@ -27,23 +27,23 @@ impl Ready {
         Ready {
             pipe: None,
             notify: Notify::from_environment(),
-            background: false,
+            nowhere: None,
         }
     }
 
     /// For a child whose parent waits at the other end of the pipe.
-    pub fn to_parent(pipe: PipeWriter, background: bool) -> Ready {
+    pub fn to_parent(pipe: PipeWriter, nowhere: Option<Nowhere>) -> Ready {
         Ready {
             pipe: Some(pipe),
             notify: Notify::silent(),
-            background,
+            nowhere,
         }
     }
 
     /// The process serves: tells so and, in the background, leaves the terminal.
     pub fn announce(self) -> Notify {
-        if self.background {
-            process::leave_terminal();
+        if let Some(nowhere) = &self.nowhere {
+            nowhere.replace_streams();
             console::hush(true);
         }
         if let Some(mut pipe) = self.pipe {
@@ -104,7 +104,8 @@ fn in_background(child: impl FnOnce(Ready) -> io::Result<ExitCode>) -> io::Resul
         Side::Child => {
             drop(reader);
             nix::unistd::setsid()?;
-            child(Ready::to_parent(writer, true))
+            let nowhere = Nowhere::open()?;
+            child(Ready::to_parent(writer, Some(nowhere)))
         }
     }
 }

@@ -9,13 +9,13 @@
 use crate::fork::{Side, split};
 use crate::loading::{self, Loaded};
 use crate::options::Options;
-use crate::process;
+use crate::process::Nowhere;
 use crate::reload::texts_of;
 use serde::{Deserialize, Serialize};
 use std::io::{self, Read, Write};
 use std::net::IpAddr;
 use std::os::unix::net::UnixStream;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::time::Duration;
 
@@ -44,7 +44,7 @@ impl Keeper {
     ///
     /// # Errors
     /// The system refuses another process.
-    pub fn start(options: &Options) -> io::Result<Keeper> {
+    pub fn start(options: &Options, admin_path: &Path) -> io::Result<Keeper> {
         let (ours, theirs) = UnixStream::pair()?;
         match split()? {
             Side::Parent(_) => {
@@ -56,6 +56,8 @@ impl Keeper {
             Side::Child => {
                 drop(ours);
                 serve(theirs, options);
+                // the balancer is gone and could not reach the file itself
+                let _ = std::fs::remove_file(admin_path);
                 std::process::exit(0)
             }
         }
@@ -91,7 +93,9 @@ impl Keeper {
 
 /// The helper's whole life.
 fn serve(mut stream: UnixStream, options: &Options) {
-    process::leave_terminal();
+    if let Ok(nowhere) = Nowhere::open() {
+        nowhere.replace_streams();
+    }
     // a name for ps; nothing depends on it
     let _ = nix::sys::prctl::set_name(c"lb-keeper");
     let mut request = [0];

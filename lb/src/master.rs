@@ -92,7 +92,7 @@ pub fn run(
         Side::Parent(worker) => worker,
         Side::Child => {
             drop((reader, cli));
-            let ready = Ready::to_parent(writer, false);
+            let ready = Ready::to_parent(writer, None);
             return Ok(run::worker(options, startup, identity, signals, ready));
         }
     };

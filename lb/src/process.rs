@@ -4,6 +4,7 @@ use conf::lb::model::{Account, Config, Process};
 use nix::sys::resource::{Resource, getrlimit, rlim_t, setrlimit};
 use nix::unistd::{Gid, Group, Uid, User};
 use std::fmt;
+use std::fs::{File, OpenOptions};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
@@ -112,6 +113,8 @@ impl Identity {
             nix::unistd::setgid(gid).map_err(failed)?;
         }
         if let Some(uid) = self.uid.filter(|uid| *uid != Uid::effective()) {
+            // without it a reload could not open a port below 1024
+            let keeps = nix::sys::prctl::set_keepcaps(true).is_ok();
             let failed = |e: nix::Error| {
                 Refusal::new(
                     format!("Cannot set uid {uid}: {}", e.desc()),
@@ -122,6 +125,9 @@ impl Identity {
                 nix::unistd::setgroups(&[]).map_err(failed)?;
             }
             nix::unistd::setuid(uid).map_err(failed)?;
+            if keeps {
+                keep_low_ports();
+            }
         }
         Ok(())
     }
@@ -258,7 +264,7 @@ pub fn raise_limits(config: &Config, memory_mib: Option<u64>) -> Result<Limits, 
 /// # Errors
 /// The file cannot be written.
 pub fn write_pid(path: &Path, pid: u32) -> Result<(), Refusal> {
-    let written = std::fs::OpenOptions::new()
+    let written = OpenOptions::new()
         .write(true)
         .create(true)
         .truncate(true)
@@ -287,19 +293,46 @@ pub fn read_pid(path: &Path) -> Option<i32> {
         .filter(|pid| *pid > 0)
 }
 
-/// Leaves the terminal: standard input, output and error become /dev/null.
-pub fn leave_terminal() {
-    let Ok(null) = std::fs::OpenOptions::new()
-        .read(true)
-        .write(true)
-        .open("/dev/null")
-    else {
-        return;
-    };
-    // a stream that cannot be replaced keeps the terminal: harmless
-    let _ = nix::unistd::dup2_stdin(&null);
-    let _ = nix::unistd::dup2_stdout(&null);
-    let _ = nix::unistd::dup2_stderr(&null);
+/// Gives up every right of root but that of listening on ports below 1024,
+/// which a reload may need. A process that cannot even do that has none left.
+fn keep_low_ports() {
+    use caps::{CapSet, Capability, CapsHashSet};
+    let only: CapsHashSet = [Capability::CAP_NET_BIND_SERVICE].into_iter().collect();
+    let kept = caps::set(None, CapSet::Effective, &only)
+        .and_then(|()| caps::set(None, CapSet::Permitted, &only));
+    if kept.is_err() {
+        let none = CapsHashSet::new();
+        for set in [CapSet::Effective, CapSet::Permitted] {
+            // nothing there to be cleared
+            let _ = caps::set(None, set, &none);
+        }
+    }
+}
+
+/// What standard input, output and error become in the background. Opened
+/// early: there is no /dev/null in a chroot.
+pub struct Nowhere(File);
+
+impl Nowhere {
+    /// Opens it.
+    ///
+    /// # Errors
+    /// There is no /dev/null.
+    pub fn open() -> std::io::Result<Nowhere> {
+        OpenOptions::new()
+            .read(true)
+            .write(true)
+            .open("/dev/null")
+            .map(Nowhere)
+    }
+
+    /// Leaves the terminal.
+    pub fn replace_streams(&self) {
+        // a stream that cannot be replaced keeps the terminal: harmless
+        let _ = nix::unistd::dup2_stdin(&self.0);
+        let _ = nix::unistd::dup2_stdout(&self.0);
+        let _ = nix::unistd::dup2_stderr(&self.0);
+    }
 }
 
 #[cfg(test)]

@@ -83,7 +83,14 @@ impl Balancer {
         if let Some(warning) = &limits.warning {
             console::warning(&format!("[evenkeel] {warning}"));
         }
-        let keeper = identity.changes_anything().then(|| Keeper::start(options));
+        let run_dir = options
+            .run_dir
+            .clone()
+            .unwrap_or_else(|| PathBuf::from(socket::RUN_DIR));
+        let admin_path = socket::default_path(&run_dir, std::process::id());
+        let keeper = identity
+            .changes_anything()
+            .then(|| Keeper::start(options, &admin_path));
         let keeper = keeper
             .transpose()
             .map_err(|e| one(format!("Cannot start a helper: {e}")))?;
@@ -104,10 +111,6 @@ impl Balancer {
         bind(&data, &config, options)?;
         control.set_listeners(data.listeners());
         let mut sockets = socket::bind(&config.global.stats).map_err(|e| one(e.to_string()))?;
-        let run_dir = options
-            .run_dir
-            .clone()
-            .unwrap_or_else(|| PathBuf::from(socket::RUN_DIR));
         match socket::bind_default(&run_dir, std::process::id()) {
             Ok(socket) => sockets.push(socket),
             Err(error) => {
