@@ -12,6 +12,7 @@ pub mod daemon;
 pub mod data_path;
 pub mod diff;
 pub mod dump;
+pub mod facts;
 pub mod fork;
 pub mod http;
 pub mod keeper;

@@ -13,9 +13,12 @@
 
 mod connect;
 mod end;
+mod facts;
 mod route;
 mod view;
 
+use crate::core::expr::Sample;
+use crate::core::queue::Priority;
 use crate::counters::Thread;
 use crate::listener::{Accepted, Admission};
 use crate::relay::{Fault, Flow, Side, Workshop};
@@ -23,6 +26,7 @@ use crate::state::{
     Answer, BackLive, Cause, End, Generation, Mailbox, Peer, Phase, Proxy, Runtime, Server,
     SessionId, Slot, Ticket,
 };
+use conf::lb::model::Level;
 use mio::Registry;
 use std::sync::Arc;
 
@@ -155,6 +159,19 @@ pub struct Extra {
     pub(crate) server_queue: u32,
     pub(crate) backend_queue: u32,
     pub(crate) response_until: Option<u64>,
+    /// `set-src` and `set-src-port`, until they are applied.
+    pub(crate) source: Option<Peer>,
+    pub(crate) variables: Vec<(String, Sample)>,
+    pub(crate) captures: Vec<Option<Vec<u8>>>,
+    pub(crate) priority: Priority,
+    pub(crate) level: Option<Option<Level>>,
+    /// A PROXY header is expected by a rule, and one came.
+    pub(crate) expects_header: bool,
+    pub(crate) greeted: bool,
+    pub(crate) authority: Option<Vec<u8>>,
+    pub(crate) unique_id: Option<Vec<u8>>,
+    /// Time that the PROXY header took.
+    pub(crate) handshake_ms: u32,
 }
 
 /// A session counted in a backend.
@@ -396,8 +413,13 @@ impl Session {
         if up.written > 0 {
             self.server_ms = cx.now_ms;
         }
-        if self.hold_response && !self.judge_response(cx) {
-            return self.held(cx, up.again);
+        if self.hold_response
+            && let Some(turn) = self.judge_response(cx)
+        {
+            return match turn {
+                Turn::Wait | Turn::Rearm if up.again => Turn::Again,
+                turn => turn,
+            };
         }
         let Some(server) = &mut self.server else {
             return Turn::Wait;

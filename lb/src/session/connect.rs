@@ -7,7 +7,7 @@ use crate::core::server::Operation;
 use crate::listener;
 use crate::relay::Side;
 use crate::state::{Answer, Assigned, Cause, End, Endpoint, Phase, Proxy, Request, Server, Waiter};
-use conf::lb::model::{Balance, Host, SourceAddress, UseSource};
+use conf::lb::model::{Balance, Expr, Fetch, Host, SourceAddress, UseSource};
 use mio::unix::SourceFd;
 use mio::{Interest, Token};
 use socket2::{Domain, Protocol, SockAddr, Socket, TcpKeepalive, Type};
@@ -34,12 +34,13 @@ pub(super) enum Failure {
 impl Session {
     pub(super) fn ask_for_server(&mut self, cx: &mut Context<'_>) -> Turn {
         let backend = self.backend().clone();
+        let key = self.balance_key(cx, &backend);
         let extra = self.extra.as_deref();
         let request = Request {
             pinned: extra.and_then(|e| e.pinned.clone()),
-            key: self.balance_key(&backend),
+            key,
             avoid: extra.and_then(|e| e.avoid.clone()),
-            priority: Default::default(),
+            priority: self.priority(),
         };
         let waiter = || Waiter::Session(cx.mailbox.clone(), cx.id);
         match backend.assign(cx.runtime, &request, waiter) {
@@ -97,11 +98,31 @@ impl Session {
         self.finish(cx, End { cause, phase })
     }
 
-    fn balance_key(&self, backend: &Arc<Proxy>) -> Option<u32> {
+    fn balance_key(&mut self, cx: &mut Context<'_>, backend: &Arc<Proxy>) -> Option<u32> {
         let back = backend.conf.back.as_ref()?;
-        match back.balance {
+        match &back.balance {
             Balance::Source => Some(balance::key_of_source(back, self.client_peer.ip()?)),
-            _ => None,
+            Balance::Hash(expr) => {
+                let found = self.on_request(cx, true, |facts| facts.value(expr));
+                Some(balance::key_of(back, &found?.to_bytes()))
+            }
+            Balance::RdpCookie(name) => {
+                let cookie = Expr {
+                    fetch: Fetch::ReqRdpCookie(Some(name.clone())),
+                    converters: Vec::new(),
+                    text: String::new(),
+                };
+                let found = self.on_request(cx, true, |facts| facts.value(&cookie));
+                Some(balance::key_of(back, &found?.to_bytes()))
+            }
+            Balance::RoundRobin
+            | Balance::StaticRr
+            | Balance::LeastConn
+            | Balance::First
+            | Balance::Random(_)
+            | Balance::Uri(_)
+            | Balance::UrlParam(_)
+            | Balance::Header(..) => None,
         }
     }
 
@@ -358,9 +379,15 @@ impl Session {
         if !wanted.v2 {
             return Some(proxy_protocol::v1(addresses));
         }
+        let extra = self.extra.as_deref();
         let extras = Extras {
             crc32c: wanted.crc32c,
-            ..Extras::default()
+            authority: extra
+                .and_then(|e| e.authority.as_deref())
+                .filter(|_| wanted.authority),
+            unique_id: extra
+                .and_then(|e| e.unique_id.as_deref())
+                .filter(|_| wanted.unique_id),
         };
         Some(proxy_protocol::v2(addresses, extras))
     }

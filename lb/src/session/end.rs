@@ -85,7 +85,7 @@ impl Session {
                     front.counters.of(thread).client_aborts.add(1);
                 }
             }
-            Cause::Server | Cause::ServerTimeout if matches!(self.connected_ms, Some(_)) => {
+            Cause::Server | Cause::ServerTimeout if self.connected_ms.is_some() => {
                 if let Some(back) = back {
                     back.counters.of(thread).server_aborts.add(1);
                 }
@@ -163,7 +163,7 @@ impl Session {
             remote: remote.map_or(Peer::None, Peer::Inet),
             accepted: SystemTime::now() - Duration::from_millis(age),
             timers: Timers {
-                handshake_ms: 0,
+                handshake_ms: extra.map_or(0, |e| e.handshake_ms),
                 queue_ms: self.queued_ms,
                 connect_ms: self.connected_ms,
                 total_ms: age as u32,
@@ -175,9 +175,14 @@ impl Session {
             redispatched: self.redispatched,
             server_queue: extra.map_or(0, |e| e.server_queue),
             backend_queue: extra.map_or(0, |e| e.backend_queue),
-            level: None,
-            captures: Vec::new(),
-            variables: Vec::new(),
+            level: extra.and_then(|e| e.level),
+            captures: extra.map(|e| e.captures.clone()).unwrap_or_default(),
+            variables: extra
+                .map(|e| &e.variables)
+                .into_iter()
+                .flatten()
+                .map(|(name, value)| (name.clone(), value.to_text()))
+                .collect(),
             http: None,
         }
     }

@@ -1,24 +1,44 @@
 //! Greet, inspect, route: from accept to the choice of a backend.
 
+use super::facts::Facts;
 use super::{Context, Routed, Session, Stage, Turn};
+use crate::core::expr::{Window, holds};
 use crate::core::proxy_protocol;
+use crate::core::rules::{Verdict, judge};
 use crate::listener::Admission;
 use crate::relay::Side;
-use crate::state::{Cause, End, HandedOver, Peer, Phase, Proxy};
-use conf::lb::model::Mode;
+use crate::state::{Cause, End, HandedOver, Peer, Phase, Proxy, Server};
+use conf::lb::model::{BackendName, Mode, TcpRule};
 use mio::unix::SourceFd;
 use nix::sys::socket::{MsgFlags, recv};
 use std::os::fd::AsRawFd;
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 impl Session {
     /// The first step after accept and registration.
     pub fn begin(&mut self, cx: &mut Context<'_>) -> Turn {
-        let listener = self.admission.listener().clone();
-        if listener.conf().is_some_and(|b| b.accept_proxy) {
-            let timeout = listener.proxy.conf.front.as_ref();
-            let timeout = timeout.and_then(|f| f.timeouts.client);
+        let proxy = self.frontend().clone();
+        let Some(front) = &proxy.conf.front else {
+            return self.refuse(cx, Cause::Internal);
+        };
+        if !front.connection_rules.is_empty() {
+            let nothing = (Window::default(), Window::default());
+            let verdict = self.with_facts(cx, nothing, |facts| {
+                judge(&front.connection_rules, &proxy.conf.acls, true, facts)
+            });
+            if verdict != Verdict::Accept {
+                if let Some(live) = &proxy.front {
+                    live.counters.of(cx.thread()).denied_connections.add(1);
+                }
+                self.drop_silently(verdict);
+                return self.refuse(cx, Cause::Proxy);
+            }
+        }
+        let listener = self.admission.listener();
+        let by_rule = self.extra.as_ref().is_some_and(|e| e.expects_header);
+        if by_rule || listener.conf().is_some_and(|b| b.accept_proxy) {
+            let timeout = front.timeouts.client;
             let until = timeout.map(|t| cx.now_ms + t.as_millis() as u64);
             self.stage = Stage::Greet { until };
             // The header often comes with the connection.
@@ -27,7 +47,40 @@ impl Session {
         self.admitted(cx)
     }
 
+    /// Ends the connection before it was a session: without a log line.
+    fn refuse(&mut self, cx: &mut Context<'_>, cause: Cause) -> Turn {
+        self.logged = true;
+        let phase = Phase::Request;
+        self.finish(cx, End { cause, phase })
+    }
+
+    /// `silent-drop`: what tells the client is not to get far.
+    fn drop_silently(&self, verdict: Verdict) {
+        if verdict == Verdict::Drop {
+            // A RST that the first router discards.
+            let socket = &self.client.socket;
+            let _ = socket.set_ttl_v4(1);
+            let _ = socket.set_unicast_hops_v6(1);
+            let _ = socket.set_linger(Some(Duration::ZERO));
+        }
+    }
+
     fn admitted(&mut self, cx: &mut Context<'_>) -> Turn {
+        let proxy = self.frontend().clone();
+        let rules = proxy.conf.front.as_ref().map(|f| &f.session_rules);
+        if let Some(rules) = rules.filter(|r| !r.is_empty()) {
+            let nothing = (Window::default(), Window::default());
+            let verdict = self.with_facts(cx, nothing, |facts| {
+                judge(rules, &proxy.conf.acls, true, facts)
+            });
+            if verdict != Verdict::Accept {
+                if let Some(live) = &proxy.front {
+                    live.counters.of(cx.thread()).denied_sessions.add(1);
+                }
+                self.drop_silently(verdict);
+                return self.refuse(cx, Cause::Proxy);
+            }
+        }
         self.admission.count_session(cx.thread(), cx.now_ms);
         self.log_start(cx, true);
         self.route(cx)
@@ -35,24 +88,16 @@ impl Session {
 
     /// Reads the PROXY header, which other bytes may follow.
     pub(super) fn greet(&mut self, cx: &mut Context<'_>) -> Turn {
-        let refuse = |session: &mut Session, cx: &mut Context<'_>| {
-            let end = End {
-                cause: Cause::Proxy,
-                phase: Phase::Request,
-            };
-            session.logged = true;
-            session.finish(cx, end)
-        };
         let buffer = &mut cx.shop.buffer[..proxy_protocol::MAX];
         let size = match peek(&self.client, buffer) {
             Peek::Bytes(size) => size,
             Peek::Nothing => return Turn::Rearm,
-            Peek::Ended => return refuse(self, cx),
+            Peek::Ended => return self.refuse(cx, Cause::Proxy),
         };
         match proxy_protocol::parse(&buffer[..size]) {
-            Ok(None) if self.client.ending => refuse(self, cx),
+            Ok(None) if self.client.ending => self.refuse(cx, Cause::Proxy),
             Ok(None) => Turn::Rearm,
-            Err(_) => refuse(self, cx),
+            Err(_) => self.refuse(cx, Cause::Proxy),
             Ok(Some((header, length))) => {
                 // Taken out of the socket; what follows stays there.
                 let taken = recv(
@@ -61,13 +106,18 @@ impl Session {
                     MsgFlags::empty(),
                 );
                 if taken != Ok(length) {
-                    return refuse(self, cx);
+                    return self.refuse(cx, Cause::Proxy);
                 }
                 self.client.readable = true;
+                let waited = (cx.now_ms - self.accepted_ms) as u32;
                 if let Some((from, to)) = header.addresses {
                     self.client_peer = Peer::Inet(from);
                     self.extra().local = Some(Peer::Inet(to));
                 }
+                let extra = self.extra();
+                extra.greeted = true;
+                extra.handshake_ms = waited;
+                (extra.authority, extra.unique_id) = (header.authority, header.unique_id);
                 self.admitted(cx)
             }
         }
@@ -84,36 +134,157 @@ impl Session {
         )
     }
 
-    /// Content rules, then the backend.
+    /// Content rules, the choice of the backend, the backend's rules.
     pub(super) fn route(&mut self, cx: &mut Context<'_>) -> Turn {
         let frontend = self.frontend().clone();
         if frontend.conf.mode == Mode::Http {
             return self.hand_over(cx);
         }
-        let name = frontend
-            .conf
-            .front
-            .as_ref()
-            .and_then(|f| f.default_backend.clone());
-        let backend = match name {
-            Some(name) => cx.generation.backend(&name).cloned(),
-            None => frontend.back.is_some().then(|| frontend.clone()),
+        let Some(front) = &frontend.conf.front else {
+            return self.refuse(cx, Cause::Internal);
         };
-        self.enter_backend(cx, backend)
-    }
-
-    fn enter_backend(&mut self, cx: &mut Context<'_>, backend: Option<Arc<Proxy>>) -> Turn {
-        let Some(backend) = backend else {
-            return self.finish(
-                cx,
-                End {
+        if self.routed.is_none() {
+            let rules = (front.content_rules.as_slice(), front.inspect_delay);
+            if let Some(turn) = self.inspect(cx, &frontend, rules, false) {
+                return turn;
+            }
+            let Some(backend) = self.choose_backend(cx, &frontend) else {
+                let end = End {
                     cause: Cause::Server,
                     phase: Phase::Connect,
-                },
-            );
+                };
+                return self.finish(cx, end);
+            };
+            self.routed = Some(Routed::new(backend, cx.thread(), cx.now_ms));
+        }
+        let backend = self.backend().clone();
+        let Some(back) = &backend.conf.back else {
+            return self.ask_for_server(cx);
         };
-        self.routed = Some(Routed::new(backend, cx.thread(), cx.now_ms));
+        let rules = (back.content_rules.as_slice(), back.inspect_delay);
+        if let Some(turn) = self.inspect(cx, &backend, rules, true) {
+            return turn;
+        }
+        if !back.use_server.is_empty() {
+            let pinned = self.use_server(cx, &backend);
+            if pinned.is_some() {
+                self.extra().pinned = pinned;
+            }
+        }
         self.ask_for_server(cx)
+    }
+
+    /// Content rules: nothing once the session may go on.
+    fn inspect(
+        &mut self,
+        cx: &mut Context<'_>,
+        proxy: &Arc<Proxy>,
+        (rules, delay): (&[TcpRule], Option<Duration>),
+        of_backend: bool,
+    ) -> Option<Turn> {
+        if rules.is_empty() {
+            return None;
+        }
+        let until = match &self.stage {
+            Stage::Inspect {
+                until,
+                of_backend: same,
+            } if *same == of_backend => *until,
+            _ => delay.map(|d| cx.now_ms + d.as_millis() as u64),
+        };
+        let over = until.is_none_or(|until| until <= cx.now_ms);
+        let verdict = self.on_request(cx, over, |facts| {
+            let complete = facts.request.complete;
+            judge(rules, &proxy.conf.acls, complete, facts)
+        });
+        match verdict {
+            Verdict::Accept | Verdict::Close => None,
+            Verdict::Wait => {
+                self.stage = Stage::Inspect { until, of_backend };
+                Some(Turn::Rearm)
+            }
+            Verdict::Reject | Verdict::Drop => {
+                self.count_denied(cx, proxy, of_backend);
+                self.drop_silently(verdict);
+                let end = End {
+                    cause: Cause::Proxy,
+                    phase: Phase::Request,
+                };
+                Some(self.finish(cx, end))
+            }
+        }
+    }
+
+    fn count_denied(&self, cx: &Context<'_>, proxy: &Proxy, of_backend: bool) {
+        match (&proxy.front, &proxy.back) {
+            (Some(front), _) if !of_backend => {
+                front.counters.of(cx.thread()).denied_requests.add(1);
+            }
+            (_, Some(back)) => back.counters.of(cx.thread()).denied_requests.add(1),
+            (_, None) => {}
+        }
+    }
+
+    /// Looks at the session with what the client has sent so far; the bytes
+    /// stay in the socket. `over`: no more are waited for.
+    pub(super) fn on_request<T>(
+        &mut self,
+        cx: &mut Context<'_>,
+        over: bool,
+        look: impl FnOnce(&mut Facts<'_>) -> T,
+    ) -> T {
+        let limit = cx.generation.conf.global.tune.bufsize;
+        let limit = limit.map_or(16_384, |b| b.0 as usize);
+        // Taken out for the time of the look, which may need the rest of the thread.
+        let mut buffer = std::mem::take(&mut cx.shop.buffer);
+        let limit = limit.min(buffer.len());
+        let (size, ended) = match peek(&self.client, &mut buffer[..limit]) {
+            Peek::Bytes(size) => (size, self.client.ending || size == limit),
+            Peek::Nothing => (0, false),
+            Peek::Ended => (0, true),
+        };
+        let request = Window {
+            bytes: &buffer[..size],
+            complete: over || ended,
+        };
+        let result = self.with_facts(cx, (request, Window::default()), look);
+        cx.shop.buffer = buffer;
+        result
+    }
+
+    fn choose_backend(&mut self, cx: &mut Context<'_>, frontend: &Arc<Proxy>) -> Option<Arc<Proxy>> {
+        let front = frontend.conf.front.as_ref()?;
+        if !front.use_backend.is_empty() {
+            let acls = &frontend.conf.acls;
+            let name = self.on_request(cx, true, |facts| {
+                front.use_backend.iter().find_map(|rule| {
+                    let applies = holds(rule.condition.as_ref(), acls, facts).settled();
+                    let name = applies.then(|| name_of(&rule.backend, facts))?;
+                    // A computed name that no backend has is passed over.
+                    facts.generation.backend(&name).map(|_| name)
+                })
+            });
+            if let Some(name) = name {
+                return cx.generation.backend(&name).cloned();
+            }
+        }
+        match &front.default_backend {
+            Some(name) => cx.generation.backend(name).cloned(),
+            None => frontend.back.is_some().then(|| frontend.clone()),
+        }
+    }
+
+    fn use_server(&mut self, cx: &mut Context<'_>, backend: &Arc<Proxy>) -> Option<Arc<Server>> {
+        let back = backend.conf.back.as_ref()?;
+        self.on_request(cx, true, |facts| {
+            back.use_server.iter().find_map(|rule| {
+                let applies = holds(rule.condition.as_ref(), &backend.conf.acls, facts);
+                let name = applies.settled().then(|| name_of(&rule.server, facts))?;
+                let server = backend.server(&name)?;
+                // One that is down is passed over, unless `option persist`.
+                (back.persist || server.status().usable()).then(|| server.clone())
+            })
+        })
     }
 
     /// An HTTP frontend behind a PROXY header: others serve what follows.
@@ -138,15 +309,67 @@ impl Session {
         self.finish(cx, End::default())
     }
 
-    pub(super) fn judge_response(&mut self, _cx: &mut Context<'_>) -> bool {
-        true
-    }
-
-    pub(super) fn held(&mut self, _cx: &mut Context<'_>, again: bool) -> Turn {
-        match again {
-            true => Turn::Again,
-            false => Turn::Rearm,
+    /// `tcp-response content`: whether the server's bytes may pass.
+    pub(super) fn judge_response(&mut self, cx: &mut Context<'_>) -> Option<Turn> {
+        let backend = self.backend().clone();
+        let (Some(back), Some(server)) = (&backend.conf.back, &self.server) else {
+            return None;
+        };
+        if !server.readable {
+            return Some(Turn::Wait);
         }
+        let mut buffer = std::mem::take(&mut cx.shop.buffer);
+        let (size, ended) = match peek(server, &mut buffer[..16_384]) {
+            Peek::Bytes(size) => (size, server.ending || size == 16_384),
+            Peek::Nothing => (0, false),
+            Peek::Ended => (0, true),
+        };
+        let deadline = self.extra.as_ref().and_then(|e| e.response_until);
+        let until = deadline.or_else(|| {
+            let delay = back.response_inspect_delay?;
+            Some(cx.now_ms + delay.as_millis() as u64)
+        });
+        let complete = ended || until.is_none_or(|until| until <= cx.now_ms);
+        let response = Window {
+            bytes: &buffer[..size],
+            complete,
+        };
+        let verdict = self.with_facts(cx, (Window::default(), response), |facts| {
+            judge(&back.response_rules, &backend.conf.acls, complete, facts)
+        });
+        cx.shop.buffer = buffer;
+        match verdict {
+            Verdict::Wait => {
+                self.extra().response_until = until;
+                Some(Turn::Rearm)
+            }
+            Verdict::Accept => {
+                self.hold_response = false;
+                self.extra().response_until = None;
+                None
+            }
+            Verdict::Reject | Verdict::Drop | Verdict::Close => {
+                if let Some(live) = &backend.back {
+                    live.counters.of(cx.thread()).denied_responses.add(1);
+                }
+                if let Some(attached) = &self.attached {
+                    let counters = attached.server.counters.of(cx.thread());
+                    counters.denied_responses.add(1);
+                }
+                let end = End {
+                    cause: Cause::Proxy,
+                    phase: Phase::Data,
+                };
+                Some(self.finish(cx, end))
+            }
+        }
+    }
+}
+
+fn name_of(name: &BackendName, facts: &mut Facts<'_>) -> String {
+    match name {
+        BackendName::Fixed(name) => name.clone(),
+        BackendName::Format(format) => String::from_utf8_lossy(&facts.text(format)).into_owned(),
     }
 }
 

@@ -1,0 +1,242 @@
+//! A session as rules see it.
+
+use super::{Context, Extra, Session};
+use crate::core::expr::{Found, Sample, Window, World, evaluate};
+use crate::core::queue::Priority;
+use crate::core::rules::Target;
+use crate::facts::Scene;
+use crate::state::{Generation, Peer, Runtime};
+use conf::lb::model::{Expr, Fetch, Format, FormatPart, TcpAction};
+use std::net::SocketAddr;
+
+/// Variables that a session may hold; more are ignored.
+const VARIABLES: usize = 256;
+
+/// A session with the bytes that rules look at. What rules change is in `extra`.
+pub(super) struct Facts<'a> {
+    pub session: &'a Session,
+    pub runtime: &'a Runtime,
+    pub generation: &'a Generation,
+    pub request: Window<'a>,
+    pub response: Window<'a>,
+    pub extra: &'a mut Extra,
+    pub id: u64,
+}
+
+impl World for Facts<'_> {
+    fn request(&self) -> Window<'_> {
+        self.request
+    }
+
+    fn response(&self) -> Window<'_> {
+        self.response
+    }
+
+    fn fetch(&mut self, fetch: &Fetch) -> Found {
+        let session = self.session;
+        match fetch {
+            Fetch::PrioClass => {
+                return Found::just(Sample::Int(i64::from(self.extra.priority.class)));
+            }
+            Fetch::PrioOffset => {
+                return Found::just(Sample::Int(i64::from(self.extra.priority.offset_ms)));
+            }
+            Fetch::FcPpAuthority => {
+                return Found::maybe(self.extra.authority.clone().map(Sample::Text));
+            }
+            Fetch::FcPpUniqueId => {
+                return Found::maybe(self.extra.unique_id.clone().map(Sample::Text));
+            }
+            _ => {}
+        }
+        let listener = session.admission.listener();
+        let socket = session.server.as_ref().map(|s| &s.socket);
+        let address = |a: std::io::Result<socket2::SockAddr>| {
+            a.map_or(Peer::None, |a| crate::listener::peer(&a))
+        };
+        let scene = Scene {
+            runtime: self.runtime,
+            generation: self.generation,
+            frontend: session.frontend(),
+            backend: session.routed.as_ref().map(|r| &r.proxy),
+            server: session.slot.as_ref().map(|s| s.server()),
+            listener: (
+                listener.index,
+                listener.live.connections.get(),
+                listener.conf().and_then(|b| b.name.as_deref()),
+            ),
+            client: self.extra.source.clone().unwrap_or_else(|| session.client_peer.clone()),
+            local: self
+                .extra
+                .local
+                .clone()
+                .or_else(|| session.local_address())
+                .unwrap_or_default(),
+            outgoing: socket.map_or(Peer::None, |s| address(s.local_addr())),
+            remote: socket.map_or(Peer::None, |s| address(s.peer_addr())),
+            rcvd_proxy: self.extra.greeted,
+            id: self.id,
+        };
+        scene.fetch(fetch)
+    }
+
+    fn variable(&self, name: &str) -> Option<Sample> {
+        let known = self.extra.variables.iter().find(|(n, _)| n == name);
+        known.map(|(_, value)| value.clone())
+    }
+
+    fn set_variable(&mut self, name: &str, value: Option<Sample>) {
+        let variables = &mut self.extra.variables;
+        variables.retain(|(n, _)| n != name);
+        if let Some(value) = value.filter(|_| variables.len() < VARIABLES) {
+            variables.push((name.to_owned(), value));
+        }
+    }
+}
+
+impl Target for Facts<'_> {
+    fn perform(&mut self, action: &TcpAction) {
+        match action {
+            TcpAction::SetVar(name, expr) => {
+                let value = self.value(expr);
+                self.set_variable(name, value);
+            }
+            TcpAction::SetVarFormat(name, format) => {
+                let text = self.text(format);
+                self.set_variable(name, Some(Sample::Text(text)));
+            }
+            TcpAction::UnsetVar(name) => self.set_variable(name, None),
+            TcpAction::SetSrc(expr) => {
+                let before = self.extra.source.clone();
+                let before = before.unwrap_or_else(|| self.session.client_peer.clone());
+                self.extra.source = self.with_ip(&before, expr).or(Some(before));
+            }
+            TcpAction::SetSrcPort(expr) => {
+                let before = self.extra.source.clone();
+                let before = before.unwrap_or_else(|| self.session.client_peer.clone());
+                self.extra.source = self.with_port(&before, expr).or(Some(before));
+            }
+            TcpAction::SetDst(expr) => {
+                let before = self.local();
+                self.extra.local = self.with_ip(&before, expr).or(Some(before));
+            }
+            TcpAction::SetDstPort(expr) => {
+                let before = self.local();
+                self.extra.local = self.with_port(&before, expr).or(Some(before));
+            }
+            TcpAction::SetMark(mark) => {
+                // Needs CAP_NET_ADMIN; without, packets stay unmarked.
+                let _ = self.session.client.socket.set_mark(*mark);
+            }
+            TcpAction::SetTos(tos) => {
+                // Only IPv4 sockets have it.
+                let _ = self.session.client.socket.set_tos_v4(u32::from(*tos));
+            }
+            // Sessions of a thread take turns by events: there is no priority among them.
+            TcpAction::SetNice(_) => {}
+            TcpAction::SetLogLevel(level) => self.extra.level = Some(*level),
+            TcpAction::SetPriorityClass(expr) => {
+                let class = self.number(expr).unwrap_or(0);
+                self.extra.priority.class = class.clamp(-2047, 2047) as i16;
+            }
+            TcpAction::SetPriorityOffset(expr) => {
+                let offset = self.number(expr).unwrap_or(0);
+                self.extra.priority.offset_ms = offset.clamp(-524_287, 524_287) as i32;
+            }
+            TcpAction::Capture { expr, slot, len } => {
+                let value = self.value(expr).map(|v| {
+                    let mut text = v.to_text();
+                    text.truncate(*len);
+                    text
+                });
+                if self.extra.captures.len() <= *slot {
+                    self.extra.captures.resize(*slot + 1, None);
+                }
+                self.extra.captures[*slot] = value;
+            }
+            TcpAction::ExpectProxy => self.extra.expects_header = true,
+            TcpAction::Accept
+            | TcpAction::Reject
+            | TcpAction::Close
+            | TcpAction::SilentDrop => {}
+        }
+    }
+
+    fn world(&mut self) -> &mut dyn World {
+        self
+    }
+}
+
+impl Facts<'_> {
+    /// The value of an expression.
+    pub fn value(&mut self, expr: &Expr) -> Option<Sample> {
+        evaluate(expr, self).value
+    }
+
+    fn number(&mut self, expr: &Expr) -> Option<i64> {
+        self.value(expr)?.to_int()
+    }
+
+    /// A format's text; tags that only a finished session has are empty.
+    pub fn text(&mut self, format: &Format) -> Vec<u8> {
+        let mut out = Vec::new();
+        for part in &format.parts {
+            match part {
+                FormatPart::Text(text) => out.extend(text.as_bytes()),
+                FormatPart::Space => out.push(b' '),
+                FormatPart::Expr(expr, _) => {
+                    out.extend(self.value(expr).map(|v| v.to_text()).unwrap_or_default());
+                }
+                FormatPart::Tag(..) => {}
+            }
+        }
+        out
+    }
+
+    fn local(&self) -> Peer {
+        let set = self.extra.local.clone();
+        set.or_else(|| self.session.local_address()).unwrap_or_default()
+    }
+
+    fn with_ip(&mut self, peer: &Peer, expr: &Expr) -> Option<Peer> {
+        let ip = self.value(expr)?.to_ip()?;
+        Some(Peer::Inet(SocketAddr::new(ip, peer.port().unwrap_or(0))))
+    }
+
+    fn with_port(&mut self, peer: &Peer, expr: &Expr) -> Option<Peer> {
+        let port = u16::try_from(self.number(expr)?).ok()?;
+        Some(Peer::Inet(SocketAddr::new(peer.ip()?, port)))
+    }
+}
+
+impl Session {
+    /// Looks at the session with the bytes that are there; `complete`: no
+    /// more are waited for.
+    pub(super) fn with_facts<T>(
+        &mut self,
+        cx: &mut Context<'_>,
+        windows: (Window<'_>, Window<'_>),
+        look: impl FnOnce(&mut Facts<'_>) -> T,
+    ) -> T {
+        let mut extra = self.extra.take().unwrap_or_default();
+        let mut facts = Facts {
+            session: self,
+            runtime: cx.runtime,
+            generation: cx.generation,
+            request: windows.0,
+            response: windows.1,
+            extra: &mut extra,
+            id: cx.id.number(),
+        };
+        let result = look(&mut facts);
+        if let Some(source) = extra.source.take() {
+            self.client_peer = source;
+        }
+        self.extra = Some(extra);
+        result
+    }
+
+    pub(super) fn priority(&self) -> Priority {
+        self.extra.as_ref().map_or(Priority::default(), |e| e.priority)
+    }
+}
