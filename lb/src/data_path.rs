@@ -75,10 +75,9 @@ impl DataPath {
         let mut listeners = lock(&self.listeners);
         let stays = |l: &&Arc<listener::Listener>| l.proxy.name() != name;
         *listeners = Arc::new(listeners.iter().filter(stays).cloned().collect());
-        if let Some(front) = self.runtime.generation().frontend(name) {
-            if let Some(front) = &front.front {
-                front.stopped.store(true, Relaxed);
-            }
+        let generation = self.runtime.generation();
+        if let Some(front) = generation.frontend(name).and_then(|p| p.front.as_ref()) {
+            front.stopped.store(true, Relaxed);
         }
         self.tell_listeners(&listeners);
     }

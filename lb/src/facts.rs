@@ -150,9 +150,7 @@ impl Scene<'_> {
             }
             Fetch::SrvIsUp(name) => Sample::Bool(self.server_of(name)?.status().usable()),
             Fetch::SrvQueue(name) => Sample::Int(self.server_of(name)?.queue.len() as i64),
-            Fetch::SrvSessRate(name) => {
-                int(self.server_of(name)?.session_rate.per_second(now_ms))
-            }
+            Fetch::SrvSessRate(name) => int(self.server_of(name)?.session_rate.per_second(now_ms)),
             Fetch::SrvWeight(name) => int(self.server_of(name)?.weight().div_ceil(16)),
             Fetch::SrvIweight(name) => int(self.server_of(name)?.status().initial_weight),
             Fetch::SrvUweight(name) => int(self.server_of(name)?.status().weight),
@@ -162,7 +160,11 @@ impl Scene<'_> {
     }
 
     fn of_process(&self, fetch: &Fetch) -> Option<Sample> {
-        let since_1970 = || SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).ok();
+        let since_1970 = || {
+            SystemTime::now()
+                .duration_since(SystemTime::UNIX_EPOCH)
+                .ok()
+        };
         Some(match fetch {
             Fetch::Date(offset, unit) => {
                 let now = since_1970()?;
@@ -184,7 +186,7 @@ impl Scene<'_> {
             Fetch::Rand(range) => {
                 let random = getrandom::u32().ok()?;
                 match range {
-                    Some(range) => Sample::Int(i64::from(random) * i64::from(*range) >> 32),
+                    Some(range) => Sample::Int((i64::from(random) * i64::from(*range)) >> 32),
                     None => Sample::Int(i64::from(random)),
                 }
             }

@@ -25,6 +25,8 @@ pub struct Pipe {
 
 /// Spare pipes of one thread.
 pub struct Pool {
+    // Boxed because flows hold them so: a flow without a pipe stays small.
+    #[allow(clippy::vec_box)]
     spare: Vec<Box<Pipe>>,
     size: usize,
     in_use: usize,

@@ -51,23 +51,27 @@ pub struct Runtime {
     serial: AtomicU64,
 }
 
+/// A function that is set at most once.
+type Hook<F> = OnceLock<Box<F>>;
+
 /// What the data path and [`Runtime::change`] call; each is set at most once,
 /// before the data threads start.
 #[derive(Default)]
 pub struct Hooks {
     /// A session's line: at its end, and at its start where the frontend asks for that.
     /// Runs on the data thread: must not block.
-    pub log: OnceLock<Box<dyn Fn(&SessionRecord) + Send + Sync>>,
+    pub log: Hook<dyn Fn(&SessionRecord) + Send + Sync>,
     /// A server or backend changed its state.
-    pub on_change: OnceLock<Box<dyn Fn(&StateChange) + Send + Sync>>,
+    pub on_change: Hook<dyn Fn(&StateChange) + Send + Sync>,
     /// A connection was accepted on a frontend that speaks HTTP.
-    pub http: OnceLock<Box<dyn Fn(HandedOver) + Send + Sync>>,
+    pub http: Hook<dyn Fn(HandedOver) + Send + Sync>,
     /// Ends sessions that no data thread holds (HTTP).
-    pub kill: OnceLock<Box<dyn Fn(&Kill) + Send + Sync>>,
+    pub kill: Hook<dyn Fn(&Kill) + Send + Sync>,
     /// A session saw this server fail (`true`) or work: for `observe`.
-    pub observed: OnceLock<Box<dyn Fn(&Arc<Server>, bool) + Send + Sync>>,
+    #[allow(clippy::type_complexity)]
+    pub observed: Hook<dyn Fn(&Arc<Server>, bool) + Send + Sync>,
     /// Something an operator should know (accept paused, ...), once per occasion.
-    pub warn: OnceLock<Box<dyn Fn(&str) + Send + Sync>>,
+    pub warn: Hook<dyn Fn(&str) + Send + Sync>,
 }
 
 /// Sums and limits of the process.

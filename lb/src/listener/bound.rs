@@ -208,10 +208,8 @@ fn inet(address: SocketAddr, bind: &Bind, share_port: bool, backlog: i32) -> io:
     if share_port {
         socket.set_reuse_port(true)?;
     }
-    if address.is_ipv6() {
-        if let Some(only) = bind.v6only {
-            socket.set_only_v6(only)?;
-        }
+    if let Some(only) = bind.v6only.filter(|_| address.is_ipv6()) {
+        socket.set_only_v6(only)?;
     }
     if let Some(interface) = &bind.interface {
         socket.bind_device(Some(interface.as_bytes()))?;

@@ -65,7 +65,11 @@ impl World for Facts<'_> {
                 listener.live.connections.get(),
                 listener.conf().and_then(|b| b.name.as_deref()),
             ),
-            client: self.extra.source.clone().unwrap_or_else(|| session.client_peer.clone()),
+            client: self
+                .extra
+                .source
+                .clone()
+                .unwrap_or_else(|| session.client_peer.clone()),
             local: self
                 .extra
                 .local
@@ -155,10 +159,7 @@ impl Target for Facts<'_> {
                 self.extra.captures[*slot] = value;
             }
             TcpAction::ExpectProxy => self.extra.expects_header = true,
-            TcpAction::Accept
-            | TcpAction::Reject
-            | TcpAction::Close
-            | TcpAction::SilentDrop => {}
+            TcpAction::Accept | TcpAction::Reject | TcpAction::Close | TcpAction::SilentDrop => {}
         }
     }
 
@@ -195,7 +196,8 @@ impl Facts<'_> {
 
     fn local(&self) -> Peer {
         let set = self.extra.local.clone();
-        set.or_else(|| self.session.local_address()).unwrap_or_default()
+        set.or_else(|| self.session.local_address())
+            .unwrap_or_default()
     }
 
     fn with_ip(&mut self, peer: &Peer, expr: &Expr) -> Option<Peer> {
@@ -237,6 +239,8 @@ impl Session {
     }
 
     pub(super) fn priority(&self) -> Priority {
-        self.extra.as_ref().map_or(Priority::default(), |e| e.priority)
+        self.extra
+            .as_ref()
+            .map_or(Priority::default(), |e| e.priority)
     }
 }

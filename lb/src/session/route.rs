@@ -252,7 +252,11 @@ impl Session {
         result
     }
 
-    fn choose_backend(&mut self, cx: &mut Context<'_>, frontend: &Arc<Proxy>) -> Option<Arc<Proxy>> {
+    fn choose_backend(
+        &mut self,
+        cx: &mut Context<'_>,
+        frontend: &Arc<Proxy>,
+    ) -> Option<Arc<Proxy>> {
         let front = frontend.conf.front.as_ref()?;
         if !front.use_backend.is_empty() {
             let acls = &frontend.conf.acls;

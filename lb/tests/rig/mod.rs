@@ -3,6 +3,7 @@
 
 use lb::data_path::DataPath;
 use lb::state::Runtime;
+use std::io::{ErrorKind, Read};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::sync::{Arc, Mutex};
@@ -185,5 +186,14 @@ pub fn until(what: &str, mut condition: impl FnMut() -> bool) {
             "waited in vain until {what}"
         );
         std::thread::yield_now();
+    }
+}
+
+/// Everything up to the peer's end, or how it broke.
+pub fn ends_of(stream: &mut TcpStream) -> Result<Vec<u8>, ErrorKind> {
+    let mut bytes = Vec::new();
+    match stream.read_to_end(&mut bytes) {
+        Ok(_) => Ok(bytes),
+        Err(e) => Err(e.kind()),
     }
 }

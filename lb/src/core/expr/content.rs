@@ -42,7 +42,10 @@ pub(super) fn payload_lv(window: Window<'_>, lv: PayloadLv) -> Found {
     let Some(field) = window.bytes.get(lv.length_at..end) else {
         return too_short(window);
     };
-    let fold = |n: usize, b: &u8| n.checked_mul(256).and_then(|n| n.checked_add(usize::from(*b)));
+    let fold = |n: usize, b: &u8| {
+        n.checked_mul(256)
+            .and_then(|n| n.checked_add(usize::from(*b)))
+    };
     let Some(length) = field.iter().try_fold(0_usize, fold).filter(|n| *n > 0) else {
         return Found::missing();
     };
@@ -81,7 +84,11 @@ impl<'a> Reader<'a> {
 
 /// The handshake message of the first TLS record, once it is there.
 enum Hello<'a> {
-    Whole { kind: u8, version: u16, body: &'a [u8] },
+    Whole {
+        kind: u8,
+        version: u16,
+        body: &'a [u8],
+    },
     Short,
     Other,
 }
@@ -91,7 +98,10 @@ fn hello(bytes: &[u8]) -> Hello<'_> {
         return Hello::Other;
     }
     let mut reader = Reader { bytes };
-    let Some(version) = reader.take(3).map(|_| u16::from_be_bytes([bytes[1], bytes[2]])) else {
+    let Some(version) = reader
+        .take(3)
+        .map(|_| u16::from_be_bytes([bytes[1], bytes[2]]))
+    else {
         return Hello::Short;
     };
     let Some(mut record) = reader.sized(2) else {
@@ -113,10 +123,7 @@ fn hello(bytes: &[u8]) -> Hello<'_> {
     }
 }
 
-fn of_hello(
-    window: Window<'_>,
-    read: impl FnOnce(u8, u16, &[u8]) -> Option<Sample>,
-) -> Found {
+fn of_hello(window: Window<'_>, read: impl FnOnce(u8, u16, &[u8]) -> Option<Sample>) -> Found {
     match hello(window.bytes) {
         Hello::Whole {
             kind,

@@ -54,7 +54,13 @@ pub(super) fn convert(
                 let n = part.iter().fold(0_u64, |n, b| n << 8 | u64::from(*b));
                 n.to_string().into_bytes()
             };
-            Sample::Text(chunks(&value.to_bytes(), separator, *chunk, *truncate, number))
+            Sample::Text(chunks(
+                &value.to_bytes(),
+                separator,
+                *chunk,
+                *truncate,
+                number,
+            ))
         }
         C::Be2hex(separator, chunk, truncate) => {
             Sample::Text(chunks(&value.to_bytes(), separator, *chunk, *truncate, hex))
@@ -89,7 +95,12 @@ pub(super) fn convert(
             let mut text = raw(&value);
             text.extend(start.as_bytes());
             if let Some(name) = name {
-                text.extend(world.variable(name).map(|v| v.to_text()).unwrap_or_default());
+                text.extend(
+                    world
+                        .variable(name)
+                        .map(|v| v.to_text())
+                        .unwrap_or_default(),
+                );
             }
             text.extend(end.as_bytes());
             Sample::Text(text)
@@ -133,7 +144,9 @@ pub(super) fn convert(
                 backend: backend.to_owned(),
                 server: server.to_owned(),
             };
-            world.fetch(&conf::lb::model::Fetch::SrvQueue(server)).value?
+            world
+                .fetch(&conf::lb::model::Fetch::SrvQueue(server))
+                .value?
         }
         // The language does not take these before they work here.
         C::Xxh32(_) | C::Xxh64(_) | C::Sha1 | C::Sha2(_) | C::Md5 => return None,
@@ -290,5 +303,5 @@ fn time(seconds: i64, offset: i64, format: &str, local: bool) -> Option<Sample> 
 fn json(text: &[u8]) -> Vec<u8> {
     let text = String::from_utf8_lossy(text);
     let quoted = serde_json::Value::from(text.as_ref()).to_string();
-    quoted[1..quoted.len() - 1].as_bytes().to_vec()
+    quoted.as_bytes()[1..quoted.len() - 1].to_vec()
 }

@@ -100,9 +100,8 @@ fn a_condition_is_open_until_enough_bytes_are_there() {
         ..Fixed::default()
     };
     let acls = [acl];
-    let mut truth = |world: &mut Fixed, unless, negated| {
-        holds(Some(&condition(unless, negated)), &acls, world)
-    };
+    let mut truth =
+        |world: &mut Fixed, unless, negated| holds(Some(&condition(unless, negated)), &acls, world);
     assert_eq!(truth(&mut world, false, false), Truth::Open);
     assert_eq!(truth(&mut world, true, false), Truth::Open);
     world.complete = true;
@@ -139,9 +138,8 @@ fn client_hello() -> Vec<u8> {
         let length = (body.len() as u32).to_be_bytes();
         [&length[4 - size..], body].concat()
     };
-    let extension = |number: u16, body: &[u8]| {
-        [number.to_be_bytes().to_vec(), sized(2, body)].concat()
-    };
+    let extension =
+        |number: u16, body: &[u8]| [number.to_be_bytes().to_vec(), sized(2, body)].concat();
     let names = sized(2, &[vec![0], sized(2, b"mq.example")].concat());
     let extensions = [
         extension(10, &[0, 2, 0, 29]),
