@@ -37,6 +37,11 @@ static COMMANDS: &[Command] = &[
         about: "the whole picture on one machine: proxies, virtual address, brokers",
         run: crate::up::command,
     },
+    Command {
+        word: "doctor",
+        about: "what is wrong on this host, or on all hosts, and what mends it",
+        run: crate::doctor::command,
+    },
 ];
 
 /// Names of links under which the binary acts as another program.

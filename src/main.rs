@@ -2,6 +2,7 @@
 //! it stands in for (`haproxy`, `keepalived`, `rabbitmqctl`, ...) as links.
 
 mod dispatch;
+mod doctor;
 mod up;
 
 use std::process::ExitCode;

@@ -6,7 +6,9 @@ mod kit;
 use std::path::PathBuf;
 
 fn example(name: &str) -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("conf/examples").join(name)
+    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+        .join("conf/examples")
+        .join(name)
 }
 
 #[test]
@@ -25,7 +27,11 @@ fn the_pair_s_files_fit_together() {
 #[ignore = "needs systemd-analyze; tests/run installs it and runs this"]
 fn systemd_accepts_the_units() {
     let dir = tempfile::tempdir().expect("a temporary directory");
-    for unit in ["evenkeel-lb.service", "evenkeel-vip.service", "evenkeel-broker.service"] {
+    for unit in [
+        "evenkeel-lb.service",
+        "evenkeel-vip.service",
+        "evenkeel-broker.service",
+    ] {
         let text = std::fs::read_to_string(example("systemd").join(unit)).expect("readable");
         // The binary is not installed where the units say while this test runs.
         let binary = kit::binary().display().to_string();

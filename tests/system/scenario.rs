@@ -1,5 +1,6 @@
 //! The scenarios: what breaks when, and running one against our proxies or
 //! against haproxy and keepalived. Shared by the tests and the benchmark.
+#![allow(dead_code)]
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
