@@ -110,8 +110,8 @@ impl Facts {
             sysctls: sysctls.collect(),
             brokers: lb.text.as_deref().map_or(Vec::new(), brokers),
             lb_info: lb
-                .1
-                .is_ok()
+                .text
+                .is_some()
                 .then(|| ask(&options.run_dir.join("lb.sock"), "show info\n")),
             vip_status: vip.text.is_some().then(|| vip_status(&options.run_dir)),
             addresses,
