@@ -7,7 +7,7 @@ use std::process::ExitCode;
 struct Command {
     word: &'static str,
     about: &'static str,
-    run: fn(Vec<String>) -> ExitCode,
+    run: Entry,
 }
 
 /// The subcommands in the order in which `--help` shows them.
@@ -44,8 +44,11 @@ static COMMANDS: &[Command] = &[
     },
 ];
 
+/// What runs a command line.
+type Entry = fn(Vec<String>) -> ExitCode;
+
 /// Names of links under which the binary acts as another program.
-static LINKS: &[(&str, fn(Vec<String>) -> ExitCode)] = &[
+static LINKS: &[(&str, Entry)] = &[
     ("haproxy", lb::command),
     ("keepalived", vip::command),
     ("rabbitmqctl", broker::ctl),

@@ -293,7 +293,7 @@ impl Up {
     async fn wait_ready(&mut self, limit: Duration) -> Result<(), String> {
         let end = Instant::now() + limit;
         loop {
-            while let Ok((host, name, how)) = self.ends.try_recv() {
+            if let Ok((host, name, how)) = self.ends.try_recv() {
                 return Err(format!(
                     "{name} on host {host} ended with {how} before it was ready"
                 ));
