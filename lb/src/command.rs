@@ -16,6 +16,7 @@ const NO_LISTENER: u8 = 2;
 pub fn command(args: Vec<String>) -> ExitCode {
     match args.first().map(String::as_str) {
         Some("diff") => return diff::command(&args[1..]),
+        Some("ctl") => return crate::admin::client::command(&args[1..]),
         _ => {}
     }
     let options = match Options::parse(args) {

@@ -264,6 +264,8 @@ impl Rate {
         let before = u64::from(self.before.load(Relaxed));
         let sum = match second.wrapping_sub(then) {
             0 => count + before * (1000 - into) / 1000,
+            // a very low rate would flap between 0 and 1
+            1 if count <= 1 => count,
             1 => count * (1000 - into) / 1000,
             _ => 0,
         };

@@ -8,6 +8,7 @@ use conf::lb::model::{AdminLevel, Host, ServerAddress};
 
 use super::address;
 use super::command::{Answer, Call, Command};
+use crate::core::server::Admin;
 use crate::state::{Proxy, Runtime, Server};
 
 /// The commands of this file.
@@ -74,6 +75,13 @@ fn state_line(runtime: &Runtime, proxy: &Proxy, server: &Arc<Server>, out: &mut 
         .lock()
         .unwrap_or_else(|e| e.into_inner())
         .clone();
+    // a server without checks is shown as one whose check waits for its start
+    let resting = status.admin.in_maintenance();
+    let (value, bits) = match health.configured {
+        true => (health.value(), health.state_bits()),
+        false if resting => (0, 8),
+        false => (server.conf.check.rise, 0),
+    };
     let (address, port) = address::parts(&server.endpoint());
     let fqdn = match &server.conf.address {
         ServerAddress::Tcp {
@@ -95,7 +103,7 @@ fn state_line(runtime: &Runtime, proxy: &Proxy, server: &Arc<Server>, out: &mut 
         server.conf.id,
         server.name(),
         status.operation as u8,
-        status.admin.0,
+        admin_bits(status.admin),
         status.weight,
         status.initial_weight,
         runtime.now_ms().saturating_sub(status.changed_ms) / 1000,
@@ -119,6 +127,16 @@ fn state_line(runtime: &Runtime, proxy: &Proxy, server: &Arc<Server>, out: &mut 
         host(&check.agent.as_ref().and_then(|agent| agent.addr.clone())),
         check.agent.as_ref().map_or(0, |agent| agent.port),
     );
+}
+
+/// Maintenance by the file is shown as an operator's, too, as state files have it.
+fn admin_bits(admin: Admin) -> u8 {
+    let forced = if admin.has(Admin::CONFIG_MAINT) {
+        Admin::FORCED_MAINT.0
+    } else {
+        0
+    };
+    admin.0 | forced
 }
 
 fn conn(call: &mut Call<'_>) -> Answer {
