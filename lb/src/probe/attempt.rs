@@ -281,6 +281,14 @@ impl Attempt {
                     return self.established(&CheckConnect::default(), registry, token, now);
                 }
                 Ok(None) => return Outcome::Waits,
+                // refused while connecting is another error: it was connected for a moment
+                Ok(Some(error)) if error.kind() == ErrorKind::ConnectionReset => {
+                    self.connected = true;
+                    return match self.dialogue {
+                        Dialogue::Connect => Outcome::Over(Finding::bare(CheckStatus::L4Ok)),
+                        _ => Outcome::Over(self.socket_failed(&error)),
+                    };
+                }
                 Ok(Some(error)) | Err(error) => return Outcome::Over(self.socket_failed(&error)),
             }
         }

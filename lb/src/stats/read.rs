@@ -383,7 +383,7 @@ fn check(health: &Health) -> Check {
     Check {
         status: format!("{running}{}", health.status().name()),
         description: health.status().description().to_owned(),
-        code: health.code().filter(|code| *code > 0),
+        code: health.code(),
         duration_ms: health
             .duration()
             .map(|duration| duration.as_millis() as u64),

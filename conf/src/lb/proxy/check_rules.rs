@@ -231,6 +231,21 @@ pub fn expect(d: &mut Draft, a: &mut Args<'_>, script: Script) -> Applied {
         disable_on_404: false,
     };
     let mut comment = None;
+    expect_options(d, a, &mut rule, &mut comment)?;
+    rule.pattern = pattern(d, a, script, &mut rule.negated)?;
+    // HAProxy takes them on either side of the pattern
+    expect_options(d, a, &mut rule, &mut comment)?;
+    a.finish()?;
+    push(d, a, script, CheckAction::Expect(rule), comment);
+    Ok(())
+}
+
+fn expect_options(
+    d: &mut Draft,
+    a: &mut Args<'_>,
+    rule: &mut CheckExpect,
+    comment: &mut Option<String>,
+) -> Applied {
     loop {
         if a.take_if("min-recv").is_some() {
             let count = value::take_number(a, "a number of bytes", -1, i64::from(i32::MAX))?;
@@ -248,15 +263,11 @@ pub fn expect(d: &mut Draft, a: &mut Args<'_>, script: Script) -> Applied {
         } else if a.take_if("status-code").is_some() {
             rule.status_code = Some(Box::new(sample::take(d, a, When::Check)?));
         } else if a.peek().is_some_and(|w| w.text == "comment") {
-            comment = take_comment(a)?;
+            *comment = take_comment(a)?;
         } else {
-            break;
+            return Ok(());
         }
     }
-    rule.pattern = pattern(d, a, script, &mut rule.negated)?;
-    a.finish()?;
-    push(d, a, script, CheckAction::Expect(rule), comment);
-    Ok(())
 }
 
 fn pattern(
