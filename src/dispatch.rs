@@ -42,6 +42,11 @@ static COMMANDS: &[Command] = &[
         about: "what is wrong on this host, or on all hosts, and what mends it",
         run: crate::doctor::command,
     },
+    Command {
+        word: "manual",
+        about: "write manual pages and shell completions",
+        run: crate::manual::command,
+    },
 ];
 
 /// What runs a command line.

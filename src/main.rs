@@ -3,6 +3,7 @@
 
 mod dispatch;
 mod doctor;
+mod manual;
 mod up;
 
 use std::process::ExitCode;
