@@ -148,3 +148,27 @@ fn every_format_tag_can_be_used() {
         parses(&text, name);
     }
 }
+
+#[test]
+fn every_code_in_the_sources_is_explained() {
+    let mut files = vec![std::path::PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("src")];
+    let mut text = String::new();
+    while let Some(path) = files.pop() {
+        if path.is_dir() {
+            let entries = std::fs::read_dir(&path).expect("a directory of sources");
+            files.extend(entries.map(|e| e.expect("an entry").path()));
+        } else {
+            text.push_str(&std::fs::read_to_string(&path).expect("a source file"));
+        }
+    }
+    let mut used: Vec<&str> = text
+        .match_indices("\"E1")
+        .filter_map(|(at, _)| text.get(at + 1..at + 6))
+        .filter(|code| code[1..].bytes().all(|b| b.is_ascii_digit()))
+        .collect();
+    used.sort_unstable();
+    used.dedup();
+    for code in used {
+        assert!(conf::code::find(code).is_some(), "{code} is not explained");
+    }
+}

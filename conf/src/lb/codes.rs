@@ -1,6 +1,207 @@
-//! Codes of the balancer's language and their explanations.
+//! Codes of the balancer's language and their explanations. `E10xx` are
+//! mistakes and HAProxy's own warnings, `E11xx` are notes.
 
 use crate::code::Code;
 
+macro_rules! codes {
+    ($($id:literal $title:literal $explanation:literal)*) => {
+        &[$(Code { id: $id, title: $title, explanation: $explanation }),*]
+    };
+}
+
 /// Codes in ascending order.
-pub static CODES: &[Code] = &[];
+pub static CODES: &[Code] = codes! {
+    "E1001" "an address is not right"
+    "An address is an IP address or host name with a port (`192.0.2.1:5672`, `[2001:db8::1]:5672`, \
+     `:5672` or `*:5672` for every IPv4 address), the path of a unix socket, `unix@path`, \
+     `abns@name`, `fd@number`, or one of these with `ipv4@` or `ipv6@` in front of it. Listening \
+     addresses may have a range of ports (`:5672-5680`); servers may have a port relative to the \
+     one that the client connected to (`+1000`)."
+
+    "E1002" "an escape sequence is not right"
+    "Outside of single quotes, `\\x` needs two hexadecimal digits behind it. Other escapes are \
+     `\\ ` (space), `\\\\`, `\\#`, `\\'`, `\\\"`, `\\n`, `\\r` and `\\t`; a backslash in front of \
+     anything else stays as it is."
+
+    "E1003" "a variable is not right"
+    "Inside double quotes, `$NAME` and `${NAME}` are replaced by environment variables; \
+     `${NAME-text}` gives a text for a variable that is not set, `${NAME[*]}` splits the value \
+     into words. A name has letters, digits, `_` and starts with no digit. `${.LINE}`, \
+     `${.FILE}` and `${.SECTION}` tell where the line stands. Nothing is replaced outside of \
+     double quotes. A dollar sign inside of them is written `\\$`."
+
+    "E1004" "this cannot be negated"
+    "`no` and `default` in front of a line go with `option`, `log` and a few switches. Other \
+     keywords are undone by writing the value that is wanted."
+
+    "E1005" "not allowed in `defaults`"
+    "The keyword describes one proxy, so it has no meaning as a default. Rules and ACLs may stand \
+     in a `defaults` section that has a name and is used by `from`."
+
+    "E1006" "a name has a character that is not allowed"
+    "Names of sections and servers consist of letters, digits and `_`, `-`, `.`, `:`. They appear \
+     in logs, statistics and commands, where anything else would be ambiguous."
+
+    "E1007" "a format is not right"
+    "A log format is text with `%tag` and `%[expression]`; `%{+Q}tag` sets flags. A percent sign \
+     is written `%%`. The tags are listed in the reference page."
+
+    "E1008" "a keyword stands twice"
+    "The process has one value for this, and two lines give one each. Since it is not clear which \
+     one is meant, the second is refused, also when it stands in another file."
+
+    "E1009" "the last line does not end with a line feed"
+    "A file whose last line has no line feed may have been cut off while it was written or copied: \
+     the missing part could be anything. End the file with a line feed."
+
+    "E1010" "a name does not exist"
+    "The line refers to a section, server, ACL, userlist or `defaults` by a name that is not \
+     defined. Names are compared letter by letter. ACLs and named `defaults` must stand ahead of \
+     the line that uses them, the others may stand anywhere."
+
+    "E1011" "the keyword belongs to the other side"
+    "A `frontend` has clients and no servers, a `backend` has servers and no clients, a `listen` \
+     section has both. The keyword is about the side that this section does not have. It is \
+     ignored with a warning, except for `server`, which is refused."
+
+    "E1012" "a name or number is used twice"
+    "Sections of one kind, servers of one section, users of one list, and ids must be different: \
+     logs, statistics, state files and commands tell them apart by nothing else. The message shows \
+     both places."
+
+    "E1013" "`.if` blocks do not match"
+    "Each `.if` ends with `.endif` in the same file; `.elif` and one `.else` may stand between \
+     them. Blocks may be nested 16 deep."
+
+    "E1014" "the file speaks"
+    "The line is `.notice`, `.warning`, `.alert` or `.diag` and shows its text. `.alert` refuses \
+     the file, `.warning` counts as a warning."
+
+    "E1015" "a condition of `.if` is not right"
+    "A condition is a number (0 is false), a predicate such as `defined(NAME)`, \
+     `feature(AMQP_CHECK)`, `streq(\"$A\",text)`, `version_atleast(2.6)`, or several with `!`, \
+     `&&`, `||` and parentheses."
+
+    "E1016" "a host name gives no address"
+    "At start, each host name is looked up with the system's resolver (/etc/hosts, then DNS). A \
+     server whose name gives no address would never be used, so the start is refused. `getent \
+     hosts NAME` shows what the system answers. `init-addr last,libc,none` starts such a server \
+     in maintenance instead; the command line option `-dr` does so for all."
+
+    "E1017" "the value is not there at that time"
+    "An expression looks at something that does not exist when it is evaluated: contents in a \
+     `tcp-request connection` rule, the chosen server in a rule that runs before one is chosen, \
+     or HTTP in TCP rules. An ACL of this kind never matches."
+
+    "E1018" "a converter does not fit"
+    "A converter takes the value ahead of it, and its type cannot be made into the one that it \
+     needs, such as bytes into a number."
+
+    "E1019" "an unknown fetch or converter"
+    "An expression is a fetch, such as `src` or `req.ssl_sni`, followed by converters with commas \
+     between them, such as `src,ipmask(24)`. The reference page lists all of them."
+
+    "E1020" "a variable's name is not right"
+    "Variables are named by a scope, a dot and a name: `proc.` for the process, `sess.` for the \
+     connection, `txn.` for the session, `req.` and `res.` for the phases, `check.` for a health \
+     check."
+
+    "E1021" "a regular expression is not right"
+    "The expression does not compile. The engine works in linear time for every input and \
+     therefore has neither look-around nor back references."
+
+    "E1022" "the matching method must be told"
+    "The type of the value does not tell how it should be compared. Add `-m` and one of `str`, \
+     `beg`, `end`, `sub`, `reg`, `int`, `ip`, `bin`, `len`, `found`."
+
+    "E1023" "a loop"
+    "The line leads back to where it started: a section that sends sessions to itself, or servers \
+     that track each other."
+
+    "E1024" "modes do not match"
+    "Sessions go from a frontend to a backend of the same mode: what one reads as bytes the other \
+     cannot read as HTTP requests. Set the same `mode` in both."
+
+    "E1025" "a server cannot be tracked"
+    "`track` takes over the state that another server's checks give. That server must be checked \
+     itself, and the tracking one must not."
+
+    "E1026" "a check without a port"
+    "The server has no port of its own (it uses the one that the client connected to), so it must \
+     be said which port its checks connect to: `check port 5672`."
+
+    "E1027" "needs `mode http`"
+    "The keyword is about HTTP and this proxy passes bytes on. It is ignored with a warning. Set \
+     `mode http`, or remove the line."
+
+    "E1028" "nothing is logged"
+    "The proxy has a log format and no target. Write `log global` in the section or its defaults, \
+     and `log 127.0.0.1 local0` in the global section."
+
+    "E1029" "timeouts are missing"
+    "Without `timeout client`, `timeout connect` and `timeout server`, a session whose other side \
+     vanished without a word is kept for ever, and a server that does not answer is waited for \
+     without end. Long-lived sessions need long timeouts together with keep-alives, not none."
+
+    "E1030" "nobody can connect"
+    "A `frontend` or `listen` section needs at least one `bind` line."
+
+    "E1031" "servers that are never used"
+    "In a `listen` section with a `default_backend`, sessions always go to that backend. Remove \
+     the servers or the `default_backend`."
+
+    "E1032" "rules in another order than they run"
+    "Rules of different kinds run in a fixed order, wherever they stand: `tcp-request connection`, \
+     `session`, `content`, `http-request`, `use_backend`, `use-server`. Writing them in this order \
+     shows what happens."
+
+    "E1101" "a keyword stands twice in a section"
+    "The later line counts and the earlier one does nothing. That is legal and happens in files \
+     that were put together by copying; it becomes a trap when only the first of the two is \
+     changed."
+
+    "E1102" "a time without a unit"
+    "A bare number counts milliseconds: `timeout connect 5` gives a server five milliseconds to \
+     answer. Write the unit: us, ms, s, m, h or d."
+
+    "E1103" "a log format is overridden"
+    "`option tcplog` and `option httplog` replace a `log-format` that stands ahead of them in the \
+     same section."
+
+    "E1104" "accepted without effect"
+    "The keyword tunes something that Evenkeel does not have, such as a poller or a TLS library. \
+     Nothing would run differently with it, so the line may stay for HAProxy's sake."
+
+    "E1105" "an empty argument ends the line"
+    "An empty word, such as `\"\"` or a quoted variable that is not set, ends the line: what \
+     follows is not read. Give the variable a value with `\"${NAME-default}\"`."
+
+    "E1106" "retries without redispatch"
+    "A connection that fails is tried again on the same server, one second later. While a dead \
+     server is not yet marked down, each client that is sent there waits for all retries and then \
+     fails, although other servers are healthy. `option redispatch` sends the last try elsewhere."
+
+    "E1107" "a client timeout cuts quiet AMQP connections"
+    "A consumer on an empty queue sends nothing. Without heartbeats it is silent, and `timeout \
+     client` ends its connection with state `cD`. Let clients ask for heartbeats below half of the \
+     timeout, or raise the timeout and use `option clitcpka` to notice dead ones."
+
+    "E1108" "logs inside a chroot"
+    "After `chroot`, paths start at the new root: `/dev/log` is not there. Evenkeel opens the \
+     socket ahead of it, but cannot open it again when the log daemon restarts. Log to 127.0.0.1, \
+     or let the daemon listen inside of the directory."
+
+    "E1109" "leastconn without slowstart"
+    "`leastconn` sends new sessions to the server with the fewest. A server that comes back has \
+     none, so it gets every new session until it caught up. `slowstart 60s` raises its share over \
+     a minute."
+
+    "E1110" "looking at bytes that have not arrived"
+    "Rules about contents, such as `req.ssl_sni`, are evaluated as soon as the connection stands, \
+     when nothing was received yet. `tcp-request inspect-delay` lets them wait: \
+     `tcp-request inspect-delay 5s` and `tcp-request content accept if { req.ssl_hello_type 1 }`."
+
+    "E1111" "an address is listened on twice"
+    "Two lines listen on the same address and port. The kernel shares connections between them at \
+     random, so half of the clients end up in the other section."
+};

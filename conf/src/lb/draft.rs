@@ -104,6 +104,8 @@ pub struct Marks {
     pub timeout_client: Option<Span>,
     /// The `default_backend` name.
     pub default_backend: Option<Span>,
+    /// The rule of the highest rank in evaluation so far in this section.
+    pub latest_rule: Option<(u8, &'static str, Span)>,
     /// The first rule that looks at contents which arrive later.
     pub needs_inspection: Option<Span>,
     /// `mode` stands in the section itself.
@@ -169,6 +171,7 @@ impl Draft {
         draft.proxy.description = None;
         draft.seen.clear();
         draft.marks.mode = None;
+        draft.marks.latest_rule = None;
         draft.marks.inherited_rules = [true; 2];
         draft
     }

@@ -250,11 +250,14 @@ impl Loader {
                 .iter()
                 .flat_map(|(_, rows)| rows.iter().map(|row| first(row.name)))
                 .chain(known::GLOBAL.iter().copied())
+                .chain(known::GLOBAL_WITHOUT_EFFECT.iter().copied())
+                .chain(["no"])
                 .collect(),
             Section::Proxy(_) => proxy::TABLES
                 .iter()
                 .flat_map(|(_, _, rows)| rows.iter().map(|row| first(row.name)))
                 .chain(known::PROXY.iter().map(|name| first(name)))
+                .chain(known::PROXY_WITHOUT_EFFECT.iter().map(|name| first(name)))
                 .chain(["no", "default"])
                 .collect(),
         }
@@ -462,13 +465,24 @@ impl Loader {
     fn global_line(&mut self, words: &[Word], place: &str) {
         let tables = global::TABLES.iter().map(|(_, rows)| *rows);
         let Some((row, count)) = find(tables.clone(), words) else {
+            if let Some(note) = without_effect(words, known::GLOBAL_WITHOUT_EFFECT) {
+                self.report.push(note);
+                return;
+            }
             let names = tables.flat_map(|rows| rows.iter().map(|row| row.name));
             let error = unknown_line(words, place, names, known::GLOBAL);
             self.report.push(error);
             return;
         };
         if self.global.negation != Negation::Plain
-            && !matches!(row.name, "log" | "strict-limits" | "numa-cpu-mapping")
+            && !matches!(
+                row.name,
+                "log"
+                    | "strict-limits"
+                    | "numa-cpu-mapping"
+                    | "set-dumpable"
+                    | "insecure-fork-wanted"
+            )
         {
             self.report.push(no_negation(words));
             return;
@@ -504,6 +518,18 @@ fn find<'t, C>(
     tables
         .filter_map(|rows| keyword::lookup(rows, words))
         .max_by_key(|&(_, count)| count)
+}
+
+/// The note for a line that may stand but does nothing.
+fn without_effect(words: &[Word], names: &[&str]) -> Option<Diagnostic> {
+    let starts = |name: &&&str| {
+        let count = name.split(' ').count();
+        count <= words.len() && name.split(' ').zip(words).all(|(n, w)| n == w.text)
+    };
+    let name = names.iter().find(starts)?;
+    let count = name.split(' ').count();
+    let span = words[0].span.to(words[count - 1].span);
+    Some(known::without_effect(span, name))
 }
 
 /// The error for a line that no row takes. Where the first word is known (as
@@ -567,6 +593,10 @@ fn proxy_line(draft: &mut Draft, words: &[Word], place: &str, report: &mut Repor
     }
     let tables = proxy::TABLES.iter().map(|(_, _, rows)| *rows);
     let Some((row, count)) = find(tables.clone(), words) else {
+        if let Some(note) = without_effect(words, known::PROXY_WITHOUT_EFFECT) {
+            report.push(note);
+            return;
+        }
         let names: Vec<_> = tables
             .flat_map(|rows| rows.iter().map(|r| r.name))
             .collect();
@@ -599,11 +629,43 @@ fn proxy_line(draft: &mut Draft, words: &[Word], place: &str, report: &mut Repor
         report.push(wrong_side(draft, row.name, head, capability));
         return;
     }
+    misplaced(draft, row.name, head, report);
     let mut args = Args::new(row.name, row.args, head, &words[count..]);
     let result = (row.apply)(draft, &mut args);
     report.diagnostics.append(&mut draft.diagnostics);
     if let Err(e) = result {
         report.push(e);
+    }
+}
+
+/// Rules in the order in which they are evaluated.
+const RANKS: &[&str] = &[
+    "tcp-request connection",
+    "tcp-request session",
+    "tcp-request content",
+    "monitor fail",
+    "http-request",
+    "use_backend",
+    "use-server",
+];
+
+/// Warns about a rule behind one that is evaluated later.
+fn misplaced(draft: &mut Draft, name: &'static str, head: Span, report: &mut Report) {
+    let Some(rank) = RANKS.iter().position(|rule| *rule == name) else {
+        return;
+    };
+    let rank = rank as u8;
+    match draft.marks.latest_rule {
+        Some((latest, other, place)) if latest > rank => report.push(
+            Diagnostic::warning(
+                "E1032",
+                head,
+                format!("a `{name}` rule behind a `{other}` rule is still evaluated before it"),
+            )
+            .label("evaluated first")
+            .also(place, "evaluated after it"),
+        ),
+        _ => draft.marks.latest_rule = Some((rank, name, head)),
     }
 }
 

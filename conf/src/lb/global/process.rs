@@ -318,7 +318,7 @@ pub static KEYWORDS: &[Keyword<GlobalDraft>] = &[
         doc: "Allows core dumps after the change of user.",
         example: "set-dumpable",
         apply: |d, a| {
-            d.global.process.dumpable = true;
+            d.global.process.dumpable = d.negation == Negation::Plain;
             a.finish()
         },
     },
@@ -355,7 +355,7 @@ pub static KEYWORDS: &[Keyword<GlobalDraft>] = &[
         doc: "The process may start others (external checks).",
         example: "insecure-fork-wanted",
         apply: |d, a| {
-            d.global.insecure_fork_wanted = true;
+            d.global.insecure_fork_wanted = d.negation == Negation::Plain;
             a.finish()
         },
     },

@@ -71,6 +71,16 @@ pub enum Mode {
     Http,
 }
 
+impl Mode {
+    /// As it is written.
+    pub fn word(self) -> &'static str {
+        match self {
+            Mode::Tcp => "tcp",
+            Mode::Http => "http",
+        }
+    }
+}
+
 /// Socket options of a proxy's connections.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct TcpOptions {

@@ -1,15 +1,74 @@
 //! Rules about the configuration as a whole, after every line was read.
 
+mod modes;
+mod names;
+mod references;
+mod servers;
+mod traps;
+mod warnings;
+
 use super::draft::Draft;
 use super::global::GlobalDraft;
 use super::model::Userlist;
-use crate::diagnostic::Report;
+use crate::diagnostic::{Diagnostic, Report};
+use crate::source::Span;
+use std::collections::BTreeSet;
+
+/// What the rules look at.
+struct Whole<'a> {
+    global: &'a GlobalDraft,
+    /// Every proxy; those that are `disabled` are not checked themselves.
+    proxies: &'a [Draft],
+    userlists: &'a [Userlist],
+}
+
+impl<'a> Whole<'a> {
+    /// Those that run.
+    fn running(&self) -> impl Iterator<Item = &'a Draft> + use<'a> {
+        self.proxies.iter().filter(|d| !d.proxy.disabled)
+    }
+
+    /// The proxy that sessions can be sent to by this name.
+    fn backend(&self, name: &str) -> Option<&'a Draft> {
+        self.proxies
+            .iter()
+            .find(|d| d.proxy.name == name && d.has_back())
+    }
+
+    /// The proxy with clients of this name.
+    fn frontend(&self, name: &str) -> Option<&'a Draft> {
+        self.proxies
+            .iter()
+            .find(|d| d.proxy.name == name && d.has_front())
+    }
+}
 
 /// Checks everything and adds the findings.
 pub(super) fn check(
-    _global: &GlobalDraft,
-    _proxies: &[Draft],
-    _userlists: &[Userlist],
-    _report: &mut Report,
+    global: &GlobalDraft,
+    proxies: &[Draft],
+    userlists: &[Userlist],
+    report: &mut Report,
 ) {
+    let whole = Whole {
+        global,
+        proxies,
+        userlists,
+    };
+    let mut found = Vec::new();
+    names::check(&whole, &mut found);
+    references::check(&whole, &mut found);
+    servers::check(&whole, &mut found);
+    modes::check(&whole, &mut found);
+    warnings::check(&whole, &mut found);
+    traps::check(&whole, &mut found);
+    // what stands in defaults is found once for each section that uses them
+    let mut seen: BTreeSet<(&str, String, Option<(u32, u32)>)> = BTreeSet::new();
+    let place = |d: &Diagnostic| d.primary.as_ref().map(|l| key(l.span));
+    found.retain(|d| seen.insert((d.code, d.message.clone(), place(d))));
+    report.diagnostics.append(&mut found);
+}
+
+fn key(span: Span) -> (u32, u32) {
+    (span.start, span.end)
 }

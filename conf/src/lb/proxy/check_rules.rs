@@ -353,9 +353,8 @@ fn statuses(word: &Word) -> Result<Vec<(u16, u16)>, Diagnostic> {
 }
 
 fn header(d: &mut Draft, a: &mut Args<'_>, full: bool) -> Result<ExpectHeader, Diagnostic> {
-    let name = match a.choose("`name` or `name-lf`", &[("name", false), ("name-lf", true)])? {
-        evaluated => header_match(d, a, evaluated)?,
-    };
+    let evaluated = a.choose("`name` or `name-lf`", &[("name", false), ("name-lf", true)])?;
+    let name = header_match(d, a, evaluated)?;
     let value = match a.peek().map(|w| w.text.as_str()) {
         Some("value") => a.take().map(|_| false),
         Some("value-lf") => a.take().map(|_| true),

@@ -116,7 +116,12 @@ pub fn rule(d: &mut Draft, a: &mut Args<'_>, when: When) -> Result<HttpRule, Dia
     let word = a.expect("an action")?;
     let action = action(d, a, word, when)?;
     let condition = condition::optional(d, a, when)?;
-    d.marks.http_only.push(("http rules", span));
+    let list = if when == When::HttpRequest {
+        "http-request"
+    } else {
+        "http-response"
+    };
+    d.marks.http_only.push((list, span));
     Ok(HttpRule {
         action,
         condition,

@@ -90,6 +90,9 @@ fn forwardfor(d: &mut Draft, a: &mut Args<'_>) -> Applied {
         }
     }
     a.finish()?;
+    if d.negation == Negation::Plain {
+        d.marks.http_only.push(("option forwardfor", a.head()));
+    }
     d.proxy.http.forwardfor = (d.negation == Negation::Plain).then_some(value);
     Ok(())
 }

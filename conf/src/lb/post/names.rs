@@ -1,0 +1,95 @@
+//! Names and numbers that must be different.
+
+use super::Whole;
+use crate::diagnostic::Diagnostic;
+use crate::lb::draft::Draft;
+use crate::lb::model::Server;
+
+pub(super) fn check(whole: &Whole<'_>, found: &mut Vec<Diagnostic>) {
+    for (index, draft) in whole.proxies.iter().enumerate() {
+        let earlier = &whole.proxies[..index];
+        proxy_name(draft, earlier, found);
+        proxy_id(draft, earlier, found);
+        servers(draft, found);
+    }
+    for (index, list) in whole.userlists.iter().enumerate() {
+        let same = whole.userlists[..index]
+            .iter()
+            .find(|l| l.name == list.name);
+        if let Some(first) = same {
+            found.push(
+                twice(list.place.0, "userlist", &list.name).also(first.place.0, "the first one"),
+            );
+        }
+    }
+}
+
+fn twice(span: crate::source::Span, what: &str, name: &str) -> Diagnostic {
+    Diagnostic::error(
+        "E1012",
+        span,
+        format!("{what} `{name}` has the same name as another one"),
+    )
+    .label("the second one of this name")
+}
+
+/// A frontend and a backend may share a name; a listen section is both.
+fn proxy_name(draft: &Draft, earlier: &[Draft], found: &mut Vec<Diagnostic>) {
+    let clash = |other: &&Draft| {
+        other.proxy.name == draft.proxy.name
+            && ((other.has_front() && draft.has_front()) || (other.has_back() && draft.has_back()))
+    };
+    if let Some(first) = earlier.iter().find(clash) {
+        found.push(
+            twice(draft.proxy.place.0, draft.word(), &draft.proxy.name)
+                .also(first.proxy.place.0, "the first one"),
+        );
+    }
+}
+
+fn proxy_id(draft: &Draft, earlier: &[Draft], found: &mut Vec<Diagnostic>) {
+    let same = |other: &&Draft| other.proxy.id_forced && other.proxy.id == draft.proxy.id;
+    if !draft.proxy.id_forced {
+        return;
+    }
+    if let Some(first) = earlier.iter().find(same) {
+        found.push(
+            Diagnostic::error(
+                "E1012",
+                draft.proxy.place.0,
+                format!(
+                    "`{}` reuses id {} of another proxy",
+                    draft.proxy.name, draft.proxy.id
+                ),
+            )
+            .also(first.proxy.place.0, "has the same `id`"),
+        );
+    }
+}
+
+fn servers(draft: &Draft, found: &mut Vec<Diagnostic>) {
+    let Some(back) = draft.proxy.back.as_ref() else {
+        return;
+    };
+    for (index, server) in back.servers.iter().enumerate() {
+        let earlier = &back.servers[..index];
+        if let Some(first) = earlier.iter().find(|s| s.name == server.name) {
+            found.push(
+                twice(server.place.0, "server", &server.name)
+                    .also(first.place.0, "the first one")
+                    .help("statistics, logs and commands tell servers apart by their names"),
+            );
+        }
+        let same = |s: &&std::sync::Arc<Server>| s.id_forced && s.id == server.id;
+        if let Some(first) = earlier.iter().find(same).filter(|_| server.id_forced) {
+            found.push(
+                Diagnostic::error(
+                    "E1012",
+                    server.place.0,
+                    format!("server `{}` reuses id {}", server.name, server.id),
+                )
+                .also(first.place.0, "has the same `id`"),
+            );
+        }
+    }
+}

@@ -1,0 +1,99 @@
+//! What HAProxy warns about.
+
+use super::Whole;
+use crate::diagnostic::Diagnostic;
+use crate::lb::draft::Draft;
+use crate::lb::model::{Mode, ProxyKind};
+
+pub(super) fn check(whole: &Whole<'_>, found: &mut Vec<Diagnostic>) {
+    for draft in whole.running() {
+        timeouts(draft, found);
+        binds(draft, found);
+        precedence(draft, found);
+    }
+}
+
+fn timeouts(draft: &Draft, found: &mut Vec<Diagnostic>) {
+    let mut missing = Vec::new();
+    if let Some(front) = draft.proxy.front.as_ref().filter(|_| draft.has_front())
+        && front.timeouts.client.is_none()
+    {
+        missing.push("client");
+    }
+    if let Some(back) = draft.proxy.back.as_ref().filter(|_| draft.has_back())
+        && !back.servers.is_empty()
+    {
+        let tunnel = back.timeouts.tunnel.is_some() && draft.proxy.mode != Mode::Http;
+        if back.timeouts.connect.is_none() {
+            missing.push("connect");
+        }
+        if back.timeouts.server.is_none() && !tunnel {
+            missing.push("server");
+        }
+    }
+    if missing.is_empty() {
+        return;
+    }
+    let (word, name) = (draft.word(), &draft.proxy.name);
+    let list = missing
+        .iter()
+        .map(|which| format!("`timeout {which}`"))
+        .collect::<Vec<_>>()
+        .join(", ");
+    found.push(
+        Diagnostic::warning(
+            "E1029",
+            draft.proxy.place.0,
+            format!("missing timeouts for {word} `{name}`: {list}"),
+        )
+        .label("sessions that die silently are kept for ever")
+        .help("set them here or in the defaults, above 0"),
+    );
+}
+
+fn binds(draft: &Draft, found: &mut Vec<Diagnostic>) {
+    let none = draft
+        .proxy
+        .front
+        .as_ref()
+        .is_some_and(|front| front.binds.is_empty());
+    if draft.has_front() && none {
+        let (word, name) = (draft.word(), &draft.proxy.name);
+        found.push(
+            Diagnostic::warning(
+                "E1030",
+                draft.proxy.place.0,
+                format!("{word} `{name}` has no `bind` line"),
+            )
+            .label("nobody can connect to it")
+            .help("declare it as a `backend` if this was intended"),
+        );
+    }
+}
+
+/// In a listen section a default backend wins over its own servers.
+fn precedence(draft: &Draft, found: &mut Vec<Diagnostic>) {
+    let own = draft
+        .proxy
+        .back
+        .as_ref()
+        .and_then(|back| back.servers.first());
+    let (Some(ProxyKind::Listen), Some(span), Some(server)) =
+        (draft.kind, draft.marks.default_backend, own)
+    else {
+        return;
+    };
+    found.push(
+        Diagnostic::warning(
+            "E1031",
+            span,
+            format!(
+                "in `{}` the `default_backend` goes before the section's own servers, which are \
+                 never used",
+                draft.proxy.name
+            ),
+        )
+        .label("all sessions go there")
+        .also(server.place.0, "never used"),
+    );
+}
