@@ -240,7 +240,9 @@ impl Control {
             connections,
             connections_total: totals.connections,
             requests_total: totals.requests.max(totals.sessions),
-            max_pipes: global.maxpipes.unwrap_or(0),
+            max_pipes: global
+                .maxpipes
+                .unwrap_or_else(|| process.maxconn.load(Relaxed) / 4),
             pipes_used: process.pipes.get(),
             pipes_free: 0,
             connection_rate: rate(

@@ -107,14 +107,10 @@ fn state_line(runtime: &Runtime, proxy: &Proxy, server: &Arc<Server>, out: &mut 
         status.weight,
         status.initial_weight,
         runtime.now_ms().saturating_sub(status.changed_ms) / 1000,
-        health.status().number(),
+        health.status().number().max(1),
         health.status().result() as u8,
-        health.value(),
-        if health.configured {
-            health.state_bits()
-        } else {
-            0
-        },
+        value,
+        bits,
         if agent.configured {
             agent.state_bits()
         } else {
