@@ -93,12 +93,31 @@ fn nearest(words: &[String], level: AdminLevel) -> Vec<&'static Command> {
             .take_while(|(a, b)| a == b)
             .count()
     };
+    let sharing = |least: usize| -> Vec<&'static Command> {
+        let longest = allowed(level).map(common).max().unwrap_or(0);
+        allowed(level)
+            .filter(|command| longest >= least && common(command) == longest)
+            .collect()
+    };
     let exact: Vec<_> = allowed(level)
         .filter(|command| common(command) == words.len().min(command.words.len()))
         .collect();
     if !exact.is_empty() {
         return exact;
     }
+    let near = sharing(2);
+    if !near.is_empty() {
+        return near;
+    }
+    let near = alike(words, level);
+    if !near.is_empty() {
+        return near;
+    }
+    sharing(1)
+}
+
+/// Commands whose words are spelled alike, the nearest first.
+fn alike(words: &[String], level: AdminLevel) -> Vec<&'static Command> {
     let mut scored: Vec<_> = allowed(level)
         .filter_map(|command| distance(command, words).map(|distance| (distance, command)))
         .collect();
@@ -121,7 +140,7 @@ fn distance(command: &Command, words: &[String]) -> Option<usize> {
             continue;
         };
         let distance = edits(word, expected);
-        let near = distance <= expected.len().div_ceil(3)
+        let near = distance <= (expected.len() / 3).max(1)
             || (word.len() >= 2 && expected.starts_with(word.as_str()));
         if !near {
             return None;
@@ -184,6 +203,16 @@ mod tests {
             near("show servers"),
             ["show servers conn", "show servers state"]
         );
+    }
+
+    #[test]
+    fn a_wrong_last_word_finds_the_commands_that_begin_alike() {
+        assert_eq!(
+            near("show servers foo"),
+            ["show servers conn", "show servers state"]
+        );
+        assert_eq!(near("set maxconn foo").len(), 3);
+        assert!(near("show hlua").contains(&"show stat".to_owned()));
     }
 
     #[test]

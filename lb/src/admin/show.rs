@@ -112,7 +112,7 @@ pub static COMMANDS: &[Command] = &[
     ),
     Command::new(
         &["show", "stat"],
-        "[{<iid>|<proxy>} <type> <sid>] [desc|json|no-maint|typed|up]*",
+        "[<iid> <type> <sid>] [desc|json|no-maint|typed|up]*",
         AdminLevel::User,
         "counters of each proxy and server",
         stat,

@@ -130,7 +130,7 @@ impl Client {
                 Err(_) if !first => return Awaited::Nothing,
                 Err(stop) => {
                     self.begin(idle_since);
-                    return self.unheard(stop);
+                    return self.unheard(stop, idle_since);
                 }
             }
         }
@@ -158,12 +158,13 @@ impl Client {
     }
 
     /// Nothing came on a new connection: a probe, or a client that waits too long.
-    fn unheard(&mut self, stop: Stop) -> Awaited {
+    fn unheard(&mut self, stop: Stop, idle_since: Instant) -> Awaited {
         let conf = &self.live.frontend.conf;
-        if conf.http.ignore_probes || conf.logging.dont_log_null {
-            if let Some(draft) = &mut self.draft {
-                draft.silent = true;
-            }
+        if let Some(draft) = &mut self.draft {
+            // without a first byte, the time runs from the accept
+            draft.idle_ms = 0;
+            draft.began = idle_since;
+            draft.silent = conf.http.ignore_probes || conf.logging.dont_log_null;
         }
         if conf.http.ignore_probes {
             self.draft = None;
