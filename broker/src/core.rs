@@ -1,24 +1,62 @@
 //! The broker's engine: what the protocol, the exchanges and the queues decide, free of sockets, files and clocks.
 //!
-//! [`Core`] is the root. Bytes of connections and the time go in, bytes for connections, records for the journal and
-//! [`Effect`]s come out.
+//! [`Core`] is the root. Bytes of connections and the time go in ([`Core::receive`], [`Core::tick`],
+//! [`Core::end_turn`]); bytes for connections, records for the journal and [`Effect`]s come out. Connections, queues and
+//! the journal meet only through numbers (places, sequence numbers, positions), so that queues can move to cores of
+//! their own.
 
 pub mod access;
+pub mod alarm;
+pub mod channel;
+mod confirm;
+pub mod connection;
+mod consume;
+mod declare;
 pub mod definitions;
+mod deliver;
+mod dispatch;
 pub mod exchange;
 pub mod field;
+pub mod frame;
+mod handshake;
 pub mod journal;
+mod letters;
+mod lifecycle;
 pub mod limits;
 pub mod message;
 pub mod metadata;
+pub mod method;
+mod names;
+pub mod output;
 pub mod policy;
+pub mod properties;
+mod publish;
+pub mod queue;
 pub mod refusal;
+mod reply;
 pub mod settings;
+mod settle;
+mod timers;
+mod transaction;
 pub mod vhost;
+pub mod wire;
 
+use access::{LoginCache, PasswordCheck};
+use alarm::Alarms;
+use connection::{At, Connection};
 use journal::Journal;
+use letters::Letter;
 use metadata::{Command, Metadata};
+use names::Names;
+use queue::Queue;
 use settings::Settings;
+use slab::Slab;
+use std::collections::VecDeque;
+use timers::Timers;
+use vhost::QueueId;
+
+pub use declare::{Declared, ExchangeDeclaration, QueueDeclaration};
+pub use publish::Published;
 
 /// The time of the current turn, given from outside.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -29,29 +67,201 @@ pub struct Clock {
     pub wall_ms: u64,
 }
 
+/// What the engine asks of the world around it, besides writing output and the journal.
+#[derive(Debug)]
+pub enum Effect {
+    /// Write what waits for this connection, then close its socket.
+    Close { connection: u32, serial: u64 },
+    /// Check a password where blocking is allowed, then call [`Core::verified`].
+    Verify {
+        connection: u32,
+        serial: u64,
+        check: Box<PasswordCheck>,
+    },
+    /// Give the bytes that were not used to [`Core::receive`] again: it was not ready for them.
+    Resume { connection: u32 },
+}
+
+/// What has happened on this node since it started.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Statistics {
+    pub connections_created: u64,
+    pub connections_closed: u64,
+    pub channels_created: u64,
+    pub channels_closed: u64,
+    pub queues_declared: u64,
+    pub queues_created: u64,
+    pub queues_deleted: u64,
+    pub publish: u64,
+    pub confirm: u64,
+    pub return_unroutable: u64,
+    pub drop_unroutable: u64,
+    pub deliver: u64,
+    pub deliver_no_ack: u64,
+    pub get: u64,
+    pub get_no_ack: u64,
+    pub get_empty: u64,
+    pub ack: u64,
+    pub redeliver: u64,
+}
+
 /// The engine.
 pub struct Core {
     pub settings: Settings,
     pub clock: Clock,
     pub metadata: Metadata,
     pub journal: Box<dyn Journal>,
+    pub connections: Slab<Connection>,
+    pub alarms: Alarms,
+    pub statistics: Statistics,
+    pub logins: LoginCache,
+    /// Live queues by the place in their id.
+    queues: Vec<Option<Box<Queue>>>,
+    effects: Vec<Effect>,
+    /// Connections with something to write.
+    dirty: Vec<u32>,
+    /// Queues to deliver from, trim or expire at the turn's end.
+    scheduled: Vec<QueueId>,
+    /// Channels with confirms to send or waiting for the journal.
+    confirming: Vec<At>,
+    letters: VecDeque<Letter>,
+    timers: Timers,
+    names: Names,
+    next_serial: u64,
+    /// Where messages are assembled.
+    scratch: Vec<u8>,
+    stopping: bool,
 }
 
 impl Core {
-    pub fn new(settings: Settings, journal: Box<dyn Journal>) -> Core {
+    /// An engine without any vhost or user. `seed` makes generated names and keys unguessable.
+    pub fn new(settings: Settings, journal: Box<dyn Journal>, seed: [u8; 32]) -> Core {
         Core {
             settings,
             clock: Clock::default(),
             metadata: Metadata::default(),
             journal,
+            connections: Slab::new(),
+            alarms: Alarms::default(),
+            statistics: Statistics::default(),
+            logins: LoginCache::new(seed),
+            queues: Vec::new(),
+            effects: Vec::new(),
+            dirty: Vec::new(),
+            scheduled: Vec::new(),
+            confirming: Vec::new(),
+            letters: VecDeque::new(),
+            timers: Timers::default(),
+            names: Names::new(seed),
+            next_serial: 1,
+            scratch: Vec::new(),
+            stopping: false,
         }
     }
 
     /// Makes a change: writes it to the journal where it must survive, applies it, and lets live queues follow.
+    ///
+    /// The checks that may refuse it come before; see for example [`Core::declare_queue`].
     pub fn execute(&mut self, command: Command) {
         if self.metadata.is_kept(&command) {
             self.journal.command(&command);
         }
-        self.metadata.apply(&command);
+        self.replay(&command);
+    }
+
+    /// Applies a change that the journal already has.
+    pub fn replay(&mut self, command: &Command) {
+        let gone = self.ends_with(command);
+        self.metadata.apply(command);
+        self.follow(command, gone);
+    }
+
+    /// The queue at `id`, unless it has been deleted.
+    #[inline]
+    pub fn queue(&self, id: QueueId) -> Option<&Queue> {
+        self.queues
+            .get(id.index as usize)?
+            .as_deref()
+            .filter(|queue| queue.id == id)
+    }
+
+    #[inline]
+    pub fn queue_mut(&mut self, id: QueueId) -> Option<&mut Queue> {
+        self.queues
+            .get_mut(id.index as usize)?
+            .as_deref_mut()
+            .filter(|queue| queue.id == id)
+    }
+
+    /// The queue of that name.
+    pub fn find_queue(&self, vhost: &str, name: &str) -> Option<&Queue> {
+        self.queue(self.metadata.vhost(vhost)?.queues.get(name)?.id)
+    }
+
+    pub fn queues(&self) -> impl Iterator<Item = &Queue> {
+        self.queues.iter().flatten().map(|queue| &**queue)
+    }
+
+    /// Takes the effects gathered so far.
+    pub fn take_effects(&mut self) -> Vec<Effect> {
+        std::mem::take(&mut self.effects)
+    }
+
+    /// The next connection that has something to write.
+    pub fn next_dirty(&mut self) -> Option<u32> {
+        while let Some(index) = self.dirty.pop() {
+            if let Some(connection) = self.connections.get_mut(index as usize) {
+                connection.dirty = false;
+                return Some(index);
+            }
+        }
+        None
+    }
+
+    /// Whether another turn has something to do at once.
+    pub fn has_work(&self) -> bool {
+        !self.scheduled.is_empty()
+            || !self.letters.is_empty()
+            || !self.effects.is_empty()
+            || !self.dirty.is_empty()
+    }
+
+    #[inline]
+    fn touch(&mut self, index: u32) {
+        let connection = &mut self.connections[index as usize];
+        if !connection.dirty {
+            connection.dirty = true;
+            self.dirty.push(index);
+        }
+    }
+
+    /// Puts a queue on the list of those to look after at the turn's end.
+    #[inline]
+    fn schedule(&mut self, id: QueueId) {
+        if let Some(queue) = self
+            .queues
+            .get_mut(id.index as usize)
+            .and_then(Option::as_deref_mut)
+            && !queue.scheduled
+        {
+            queue.scheduled = true;
+            self.scheduled.push(id);
+        }
+    }
+
+    /// Delivers, dead-letters, confirms: everything that follows from the events of this turn.
+    pub fn end_turn(&mut self) {
+        self.run_timers();
+        loop {
+            while let Some(id) = self.scheduled.pop() {
+                self.run_queue(id);
+            }
+            if self.letters.is_empty() {
+                break;
+            }
+            self.post_letters();
+        }
+        self.journal.flush();
+        self.send_confirms();
     }
 }

@@ -255,6 +255,43 @@ impl<const N: usize> From<[(&str, FieldValue); N]> for FieldTable {
     }
 }
 
+/// Walks over a table whose length prefix has been taken off, as decoding would, without keeping anything.
+pub fn check(table: &[u8]) -> Result<(), FieldError> {
+    check_fields(table, 0)
+}
+
+fn check_fields(mut input: &[u8], depth: usize) -> Result<(), FieldError> {
+    while !input.is_empty() {
+        let length = take(&mut input, 1)?[0] as usize;
+        take(&mut input, length)?;
+        check_value(&mut input, depth)?;
+    }
+    Ok(())
+}
+
+fn check_value(input: &mut &[u8], depth: usize) -> Result<(), FieldError> {
+    let size = match take(input, 1)?[0] {
+        b'V' => 0,
+        b't' | b'b' | b'B' => 1,
+        b's' | b'u' => 2,
+        b'I' | b'i' | b'f' => 4,
+        b'D' => 5,
+        b'l' | b'L' | b'd' | b'T' => 8,
+        b'S' | b'x' => return long_bytes(input).map(drop),
+        b'F' => return check_fields(long_bytes(input)?, deeper(depth)?),
+        b'A' => {
+            let mut inner = long_bytes(input)?;
+            let depth = deeper(depth)?;
+            while !inner.is_empty() {
+                check_value(&mut inner, depth)?;
+            }
+            return Ok(());
+        }
+        other => return Err(FieldError::UnknownTag(other)),
+    };
+    take(input, size).map(drop)
+}
+
 fn deeper(depth: usize) -> Result<usize, FieldError> {
     if depth >= MAX_DEPTH {
         Err(FieldError::TooDeep)
@@ -347,8 +384,17 @@ pub(crate) mod tests {
         }
 
         #[test]
-        fn any_bytes_decode_or_are_refused(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
-            let _ = FieldTable::decode(&mut &bytes[..]);
+        fn any_bytes_decode_or_are_refused_and_the_check_agrees(
+            table in any_table(), place: usize, byte: u8, bytes in proptest::collection::vec(any::<u8>(), 0..200),
+        ) {
+            let mut damaged = table.to_bytes();
+            let place = place % damaged.len();
+            damaged[place] = byte;
+            for bytes in [&damaged[..], &bytes[..]] {
+                let decoded = FieldTable::decode(&mut &bytes[..]).map(drop);
+                let checked = long_bytes(&mut &bytes[..]).and_then(check);
+                prop_assert_eq!(decoded, checked);
+            }
         }
     }
 

@@ -41,6 +41,18 @@ impl Message {
         Message(Arc::from(&scratch[..]))
     }
 
+    /// The same message with another content header.
+    pub fn with_header(&self, header: &[u8]) -> Message {
+        Message::new(
+            self.route(),
+            header,
+            self.body(),
+            self.is_persistent(),
+            self.priority(),
+            &mut Vec::new(),
+        )
+    }
+
     /// The buffer as it stands, for a store to keep.
     pub fn as_bytes(&self) -> &[u8] {
         &self.0

@@ -389,6 +389,20 @@ impl Vhost {
         }
     }
 
+    /// Whether a headers exchange can be reached from this one, over bindings or as an alternate.
+    pub(super) fn has_headers_behind(&self, exchange: &str) -> bool {
+        let has_any = |e: &Exchange| e.kind == super::exchange::Kind::Headers && e.bindings() > 0;
+        let reaches_on = self
+            .exchanges
+            .get(exchange)
+            .is_some_and(|e| e.alternate.is_some())
+            || self
+                .bindings
+                .keys()
+                .any(|destination| matches!(destination, Destination::Exchange(_)));
+        reaches_on && self.exchanges.values().any(has_any)
+    }
+
     /// The queue of that name, for the default exchange.
     pub fn queue_by_bytes(&self, name: &[u8]) -> Option<QueueId> {
         Some(self.queues.get(std::str::from_utf8(name).ok()?)?.id)

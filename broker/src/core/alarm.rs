@@ -1,0 +1,89 @@
+//! Resource alarms: while one is set, connections that publish are not read and are told why.
+
+use super::Core;
+use super::connection::State;
+use super::method::Method;
+
+/// What may run short.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Alarm {
+    Memory,
+    Disk,
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Alarms {
+    pub memory: bool,
+    pub disk: bool,
+}
+
+impl Alarms {
+    pub fn any(self) -> bool {
+        self.memory || self.disk
+    }
+
+    fn reason(self) -> &'static str {
+        match (self.memory, self.disk) {
+            (true, true) => "low on memory & disk",
+            (true, false) => "low on memory",
+            (false, _) => "low on disk",
+        }
+    }
+}
+
+impl Core {
+    /// Sets or clears an alarm; clients that asked to know are told.
+    pub fn set_alarm(&mut self, alarm: Alarm, on: bool) {
+        let before = self.alarms;
+        match alarm {
+            Alarm::Memory => self.alarms.memory = on,
+            Alarm::Disk => self.alarms.disk = on,
+        }
+        if self.alarms == before {
+            return;
+        }
+        tracing::warn!(?alarm, on, "resource alarm changed");
+        let indexes: Vec<u32> = self
+            .connections
+            .iter()
+            .map(|(index, _)| index as u32)
+            .collect();
+        for index in indexes {
+            self.tell_blocked(index);
+        }
+    }
+
+    /// Tells a publishing connection whether it is blocked, when that has changed.
+    pub(super) fn tell_blocked(&mut self, index: u32) {
+        let blocked = self.alarms.any();
+        let connection = &mut self.connections[index as usize];
+        if connection.state != State::Running
+            || !connection.publishes
+            || connection.told_blocked == blocked
+        {
+            return;
+        }
+        connection.told_blocked = blocked;
+        if !connection.capabilities.connection_blocked {
+            return;
+        }
+        let method = match blocked {
+            true => Method::ConnectionBlocked {
+                reason: self.alarms.reason(),
+            },
+            false => Method::ConnectionUnblocked,
+        };
+        self.send(index, 0, &method);
+    }
+
+    /// Whether the connection's socket should be read now.
+    pub fn wants_input(&self, index: u32) -> bool {
+        let Some(connection) = self.connections.get(index as usize) else {
+            return false;
+        };
+        let held_back = connection.publishes && (self.alarms.any() || self.journal.is_congested());
+        connection.state != State::Verifying
+            && !held_back
+            && connection.output.len() < super::deliver::OUTPUT_STOP
+    }
+}

@@ -1,0 +1,425 @@
+//! One channel: consumers, what is out unacknowledged, the publish under way, confirms or a transaction.
+
+use super::field::FieldTable;
+use super::journal::Position;
+use super::message::Message;
+use super::queue::Entry;
+use super::vhost::{QueueId, Routes};
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+#[derive(Debug, Default)]
+pub struct Channel {
+    /// `channel.close` was sent: everything but its answer is ignored.
+    pub closing: bool,
+    pub consumers: Vec<Consumer>,
+    pub unacked: Unacked,
+    /// Prefetch for consumers to come; 0 = no limit.
+    pub prefetch: u16,
+    /// Prefetch of all consumers together; 0 = no limit.
+    pub global_prefetch: u16,
+    /// Messages out through consumers (not through `basic.get`).
+    pub consumer_unacked: u32,
+    pub mode: Mode,
+    /// The publish whose header or body is still to come.
+    pub content: Option<Box<Content>>,
+    /// The last queue declared here, meant by an empty name.
+    pub last_queue: Arc<str>,
+    /// Where recent publishes went.
+    pub routes: RouteCache,
+    /// Direct reply-to: the consumer's tag and the secret in its address.
+    pub reply: Option<Box<ReplyConsumer>>,
+    pub counters: ChannelCounters,
+    pub next_consumer: u32,
+    /// Whether it stands in the engine's list of channels with confirms to send.
+    pub confirming: bool,
+}
+
+#[derive(Debug, Clone, Copy, Default)]
+pub struct ChannelCounters {
+    pub publish: u64,
+    pub confirm: u64,
+    pub return_unroutable: u64,
+    pub deliver: u64,
+    pub deliver_no_ack: u64,
+    pub get: u64,
+    pub get_no_ack: u64,
+    pub get_empty: u64,
+    pub ack: u64,
+    pub redeliver: u64,
+}
+
+/// What a channel was switched to.
+#[derive(Debug, Default)]
+pub enum Mode {
+    #[default]
+    Plain,
+    Confirm(Box<Confirms>),
+    Transaction(Box<Transaction>),
+}
+
+/// Publisher confirms: numbers given and what is still owed.
+#[derive(Debug, Default)]
+pub struct Confirms {
+    /// Number of the last publish.
+    pub last: u64,
+    /// Everything up to here has been answered.
+    pub answered: u64,
+    /// Everything up to here may be answered.
+    pub ready: u64,
+    /// Waiting for the journal, in order.
+    pub pending: VecDeque<(u64, Position)>,
+    /// Good already, although something older waits.
+    pub ahead: Vec<u64>,
+    /// Refused.
+    pub nacks: Vec<u64>,
+}
+
+/// Publishes and settlements that wait for `tx.commit`.
+#[derive(Debug, Default)]
+pub struct Transaction {
+    pub publishes: Vec<Pending>,
+    pub settlements: Vec<Settlement>,
+    /// `tx.commit-ok` is owed once the journal is durable up to here.
+    pub committing: Option<Position>,
+}
+
+/// A publish held back by a transaction.
+#[derive(Debug)]
+pub struct Pending {
+    pub message: Message,
+    pub routes: Routes,
+    pub ttl_ms: Option<u64>,
+    pub mandatory: bool,
+}
+
+/// An acknowledgement held back by a transaction.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Settlement {
+    pub tag: u64,
+    pub multiple: bool,
+    pub action: Action,
+}
+
+/// What a client does with deliveries.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Action {
+    Ack,
+    Requeue,
+    Reject,
+}
+
+/// A `basic.publish` whose content is still arriving.
+#[derive(Debug)]
+pub struct Content {
+    pub route: Box<[u8]>,
+    pub mandatory: bool,
+    pub header: Option<Box<[u8]>>,
+    pub size: u64,
+    pub body: Vec<u8>,
+}
+
+#[derive(Debug)]
+pub struct ReplyConsumer {
+    pub tag: Box<str>,
+    pub secret: u64,
+    pub delivered: u64,
+}
+
+#[derive(Debug)]
+pub struct Consumer {
+    pub number: u32,
+    pub tag: Box<str>,
+    pub queue: QueueId,
+    pub no_ack: bool,
+    pub exclusive: bool,
+    pub priority: i32,
+    /// 0 = no limit.
+    pub prefetch: u16,
+    pub unacked: u32,
+    /// Passed over by its queue until it can take messages again.
+    pub parked: bool,
+    pub arguments: Option<Box<FieldTable>>,
+    /// Class, method and consumer tag: how each of its deliveries begins.
+    pub prefix: Box<[u8]>,
+}
+
+impl Consumer {
+    #[inline]
+    pub fn has_room(&self) -> bool {
+        self.no_ack || self.prefetch == 0 || self.unacked < u32::from(self.prefetch)
+    }
+}
+
+/// No consumer: fetched by `basic.get`.
+pub const BY_GET: u32 = u32::MAX;
+
+/// A delivery that is not acknowledged yet.
+#[derive(Debug)]
+pub struct Held {
+    pub queue: QueueId,
+    /// The consumer's number, or [`BY_GET`].
+    pub consumer: u32,
+    pub delivered_ms: u64,
+    pub entry: Entry,
+}
+
+/// What is out, by delivery tag. Tags rise by one, so a tag's place is known.
+#[derive(Debug, Default)]
+pub struct Unacked {
+    slots: VecDeque<Option<Held>>,
+    /// Tag of the first slot.
+    first: u64,
+    live: usize,
+    last: u64,
+}
+
+impl Unacked {
+    pub fn len(&self) -> usize {
+        self.live
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.live == 0
+    }
+
+    /// The next delivery tag, for something that needs no acknowledgement.
+    #[inline]
+    pub fn skip_tag(&mut self) -> u64 {
+        self.last += 1;
+        if self.slots.is_empty() {
+            self.first = self.last + 1;
+        } else {
+            self.slots.push_back(None);
+        }
+        self.last
+    }
+
+    /// Keeps a delivery; answers its tag.
+    #[inline]
+    pub fn hold(&mut self, held: Held) -> u64 {
+        self.last += 1;
+        if self.slots.is_empty() {
+            self.first = self.last;
+        }
+        self.slots.push_back(Some(held));
+        self.live += 1;
+        self.last
+    }
+
+    /// Takes one delivery; `None` when the tag is not out.
+    #[inline]
+    pub fn take(&mut self, tag: u64) -> Option<Held> {
+        let index = usize::try_from(tag.checked_sub(self.first)?).ok()?;
+        let held = self.slots.get_mut(index)?.take()?;
+        self.live -= 1;
+        if index == 0 {
+            self.trim();
+        }
+        Some(held)
+    }
+
+    /// Takes the first delivery whose tag is at most `upto`.
+    pub fn take_first(&mut self, upto: u64) -> Option<Held> {
+        self.trim();
+        if self.live == 0 || self.first > upto {
+            return None;
+        }
+        let held = self.slots.pop_front().flatten();
+        self.first += 1;
+        self.live -= 1;
+        self.trim();
+        held
+    }
+
+    /// Takes the last delivery, to give everything back in reverse order.
+    pub fn take_last(&mut self) -> Option<Held> {
+        while let Some(slot) = self.slots.pop_back() {
+            if let Some(held) = slot {
+                self.live -= 1;
+                return Some(held);
+            }
+        }
+        None
+    }
+
+    /// Whether the tag has been given out at all.
+    pub fn was_given(&self, tag: u64) -> bool {
+        tag != 0 && tag <= self.last
+    }
+
+    pub fn contains(&self, tag: u64) -> bool {
+        let index = tag
+            .checked_sub(self.first)
+            .and_then(|index| usize::try_from(index).ok());
+        index
+            .and_then(|index| self.slots.get(index))
+            .is_some_and(Option::is_some)
+    }
+
+    /// The oldest delivery.
+    pub fn oldest(&self) -> Option<&Held> {
+        self.slots.iter().flatten().next()
+    }
+
+    pub fn iter(&self) -> impl Iterator<Item = &Held> {
+        self.slots.iter().flatten()
+    }
+
+    #[inline]
+    fn trim(&mut self) {
+        while let Some(None) = self.slots.front() {
+            self.slots.pop_front();
+            self.first += 1;
+        }
+        if self.slots.is_empty() {
+            self.first = self.last + 1;
+            if self.slots.capacity() > 1024 {
+                self.slots = VecDeque::new();
+            }
+        }
+    }
+}
+
+/// The last few places that a channel published to.
+#[derive(Debug, Default)]
+pub struct RouteCache {
+    entries: Vec<Route>,
+}
+
+/// Where one exchange and routing key lead, as of one version of the metadata.
+#[derive(Debug)]
+pub struct Route {
+    pub route: Box<[u8]>,
+    pub version: u64,
+    pub queues: Routes,
+}
+
+const CACHED_ROUTES: usize = 16;
+
+impl RouteCache {
+    /// The cached queues for this exchange and key, as long as the metadata is still of this version.
+    #[inline]
+    pub fn get(&self, route: &[u8], version: u64) -> Option<&Routes> {
+        let slot = self
+            .entries
+            .get(Self::slot(route))
+            .or(self.entries.first())?;
+        (slot.version == version && *slot.route == *route).then_some(&slot.queues)
+    }
+
+    pub fn put(&mut self, route: &[u8], version: u64, queues: Routes) {
+        let entry = Route {
+            route: route.into(),
+            version,
+            queues,
+        };
+        if self.entries.is_empty() {
+            self.entries.push(entry);
+            return;
+        }
+        if self.entries.len() == 1 && *self.entries[0].route == *route {
+            self.entries[0] = entry;
+            return;
+        }
+        while self.entries.len() < CACHED_ROUTES {
+            self.entries.push(Route {
+                route: Box::default(),
+                version: 0,
+                queues: Routes::new(),
+            });
+        }
+        self.entries[Self::slot(route)] = entry;
+    }
+
+    fn slot(route: &[u8]) -> usize {
+        let mixed = route
+            .iter()
+            .rev()
+            .take(8)
+            .fold(route.len(), |hash, b| hash.wrapping_mul(31) ^ *b as usize);
+        mixed % CACHED_ROUTES
+    }
+}
+
+impl Channel {
+    #[inline]
+    pub fn consumer_mut(&mut self, number: u32) -> Option<&mut Consumer> {
+        let index = match &self.consumers[..] {
+            [only] if only.number == number => 0,
+            consumers => consumers.binary_search_by_key(&number, |c| c.number).ok()?,
+        };
+        Some(&mut self.consumers[index])
+    }
+
+    pub fn consumer_by_tag(&self, tag: &str) -> Option<&Consumer> {
+        self.consumers.iter().find(|consumer| &*consumer.tag == tag)
+    }
+
+    /// Whether the channel as a whole may have one more delivery out.
+    #[inline]
+    pub fn has_room(&self) -> bool {
+        self.global_prefetch == 0 || self.consumer_unacked < u32::from(self.global_prefetch)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use std::collections::BTreeMap;
+
+    fn held(seq: u64) -> Held {
+        let entry = Entry {
+            seq,
+            message: None,
+            stored: None,
+            expires_ms: 0,
+            returns: 0,
+            size: 0,
+            priority: 0,
+            redelivered: false,
+        };
+        Held {
+            queue: QueueId {
+                index: 0,
+                generation: 0,
+            },
+            consumer: 0,
+            delivered_ms: 0,
+            entry,
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn tags_behave_like_a_map(steps in proptest::collection::vec((0u8..5, 0u64..40), 0..200)) {
+            let mut unacked = Unacked::default();
+            let mut oracle = BTreeMap::new();
+            let mut last = 0;
+            for (kind, tag) in steps {
+                match kind {
+                    0 | 1 => {
+                        last += 1;
+                        oracle.insert(last, last);
+                        prop_assert_eq!(unacked.hold(held(last)), last);
+                    }
+                    2 => {
+                        last += 1;
+                        prop_assert_eq!(unacked.skip_tag(), last);
+                    }
+                    3 => {
+                        prop_assert_eq!(unacked.contains(tag), oracle.contains_key(&tag));
+                        prop_assert_eq!(unacked.take(tag).map(|h| h.entry.seq), oracle.remove(&tag));
+                    }
+                    _ => {
+                        let first = oracle.keys().next().copied().filter(|first| *first <= tag);
+                        let expected = first.and_then(|first| oracle.remove(&first));
+                        prop_assert_eq!(unacked.take_first(tag).map(|h| h.entry.seq), expected);
+                    }
+                }
+                prop_assert_eq!(unacked.len(), oracle.len());
+            }
+        }
+    }
+}

@@ -1,0 +1,234 @@
+//! One client's connection: its state, its channels, what it was told and what waits to be written.
+
+use super::access::Right;
+use super::channel::Channel;
+use super::field::{FieldTable, FieldValue};
+use super::frame;
+use super::output::Output;
+use super::vhost::QueueId;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+/// A channel of a connection: the connection's place in the engine's table and the channel's number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct At {
+    pub connection: u32,
+    pub channel: u16,
+}
+
+/// Where a connection stands between accept and close.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum State {
+    /// Waiting for the protocol header.
+    Header,
+    /// `connection.start` sent.
+    Starting,
+    /// A password is being checked elsewhere; input waits.
+    Verifying,
+    /// Refused without a word; the socket closes after a moment.
+    Refused,
+    /// `connection.tune` sent.
+    Tuning,
+    /// Waiting for `connection.open`.
+    Opening,
+    Running,
+    /// `connection.close` sent.
+    Closing,
+    /// Nothing more is read; the socket closes when all is written.
+    Closed,
+}
+
+/// How the client reached us.
+#[derive(Debug, Clone)]
+pub struct Peer {
+    pub address: SocketAddr,
+    pub local: SocketAddr,
+    /// TLS version and cipher, when encrypted.
+    pub tls: Option<(String, String)>,
+    /// The name in the client's certificate, when it showed one that is trusted.
+    pub certificate: Option<String>,
+}
+
+impl Peer {
+    pub fn is_loopback(&self) -> bool {
+        self.address.ip().to_canonical().is_loopback()
+    }
+
+    /// `client:port -> server:port`: the connection's name.
+    pub fn name(&self) -> String {
+        let canonical = |a: &SocketAddr| SocketAddr::new(a.ip().to_canonical(), a.port());
+        format!("{} -> {}", canonical(&self.address), canonical(&self.local))
+    }
+}
+
+/// What the client said it can take.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Capabilities {
+    pub authentication_failure_close: bool,
+    pub consumer_cancel_notify: bool,
+    pub connection_blocked: bool,
+}
+
+impl Capabilities {
+    pub fn of(client_properties: &FieldTable) -> Capabilities {
+        let Some(FieldValue::Table(table)) = client_properties.get("capabilities") else {
+            return Capabilities::default();
+        };
+        let has = |name: &str| table.get(name) == Some(&FieldValue::Bool(true));
+        Capabilities {
+            authentication_failure_close: has("authentication_failure_close"),
+            consumer_cancel_notify: has("consumer_cancel_notify"),
+            connection_blocked: has("connection.blocked"),
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy, Default)]
+pub struct ConnectionCounters {
+    pub received_bytes: u64,
+    pub sent_bytes: u64,
+    pub received_frames: u64,
+    pub sent_frames: u64,
+}
+
+#[derive(Debug)]
+pub struct Connection {
+    /// Unique on this node for ever.
+    pub serial: u64,
+    pub state: State,
+    pub peer: Peer,
+    pub user: Arc<str>,
+    pub vhost: Arc<str>,
+    /// `PLAIN`, `AMQPLAIN` or `EXTERNAL`.
+    pub mechanism: &'static str,
+    pub client_properties: Option<Box<FieldTable>>,
+    pub capabilities: Capabilities,
+    pub channel_max: u16,
+    pub frame_max: u32,
+    pub heartbeat_s: u16,
+    pub output: Output,
+    pub connected_wall_ms: u64,
+    pub counters: ConnectionCounters,
+    /// Whether it has published: such connections are held back under an alarm.
+    pub publishes: bool,
+    /// Whether `connection.blocked` was sent.
+    pub told_blocked: bool,
+    /// Since when nothing was received or sent, on the engine's clock.
+    pub received_ms: u64,
+    pub sent_ms: u64,
+    /// Whether it stands in the engine's list of connections with something to write.
+    pub dirty: bool,
+    /// Whether a consumer was passed over because the output was full.
+    pub starved: bool,
+    /// The queues that end with it.
+    pub exclusive_queues: Vec<QueueId>,
+    channels: Vec<(u16, Box<Channel>)>,
+}
+
+impl Connection {
+    pub fn new(serial: u64, peer: Peer, now_ms: u64, wall_ms: u64) -> Connection {
+        Connection {
+            serial,
+            state: State::Header,
+            peer,
+            user: Arc::from(""),
+            vhost: Arc::from(""),
+            mechanism: "",
+            client_properties: None,
+            capabilities: Capabilities::default(),
+            channel_max: 0,
+            frame_max: frame::MIN_FRAME_MAX,
+            heartbeat_s: 0,
+            output: Output::default(),
+            connected_wall_ms: wall_ms,
+            counters: ConnectionCounters::default(),
+            publishes: false,
+            told_blocked: false,
+            received_ms: now_ms,
+            sent_ms: now_ms,
+            dirty: false,
+            starved: false,
+            exclusive_queues: Vec::new(),
+            channels: Vec::new(),
+        }
+    }
+
+    pub fn channel(&self, number: u16) -> Option<&Channel> {
+        let index = self
+            .channels
+            .binary_search_by_key(&number, |(n, _)| *n)
+            .ok()?;
+        Some(&self.channels[index].1)
+    }
+
+    #[inline]
+    pub fn channel_mut(&mut self, number: u16) -> Option<&mut Channel> {
+        self.channel_and_output(number).map(|(channel, _)| channel)
+    }
+
+    /// The channel together with the output that it writes to.
+    #[inline]
+    pub fn channel_and_output(&mut self, number: u16) -> Option<(&mut Channel, &mut Output)> {
+        let index = match &self.channels[..] {
+            [(only, _)] if *only == number => 0,
+            channels => channels.binary_search_by_key(&number, |(n, _)| *n).ok()?,
+        };
+        Some((&mut self.channels[index].1, &mut self.output))
+    }
+
+    pub fn add_channel(&mut self, number: u16, channel: Channel) {
+        if let Err(index) = self.channels.binary_search_by_key(&number, |(n, _)| *n) {
+            self.channels.insert(index, (number, Box::new(channel)));
+        }
+    }
+
+    pub fn remove_channel(&mut self, number: u16) -> Option<Channel> {
+        let index = self
+            .channels
+            .binary_search_by_key(&number, |(n, _)| *n)
+            .ok()?;
+        Some(*self.channels.remove(index).1)
+    }
+
+    pub fn channels(&self) -> impl ExactSizeIterator<Item = (u16, &Channel)> {
+        self.channels
+            .iter()
+            .map(|(number, channel)| (*number, &**channel))
+    }
+
+    pub fn channels_mut(&mut self) -> impl ExactSizeIterator<Item = (u16, &mut Channel)> {
+        self.channels
+            .iter_mut()
+            .map(|(number, channel)| (*number, &mut **channel))
+    }
+
+    /// The word that listings show.
+    pub fn state_word(&self) -> &'static str {
+        match self.state {
+            State::Header | State::Starting | State::Verifying | State::Refused => "starting",
+            State::Tuning => "tuning",
+            State::Opening => "opening",
+            State::Running => "running",
+            State::Closing => "closing",
+            State::Closed => "closed",
+        }
+    }
+
+    /// The name that the client gave itself.
+    pub fn client_name(&self) -> Option<&str> {
+        self.client_properties
+            .as_ref()?
+            .get("connection_name")?
+            .as_str()
+    }
+}
+
+/// The word of a right's refusal, shared by everything that checks one.
+pub fn refusal_text(kind: &str, name: &str, vhost: &str, user: &str, _right: Right) -> String {
+    let name = if kind == "exchange" && name.is_empty() {
+        "amq.default"
+    } else {
+        name
+    };
+    format!("access to {kind} '{name}' in vhost '{vhost}' refused for user '{user}'")
+}

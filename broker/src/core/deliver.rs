@@ -1,0 +1,353 @@
+//! From a queue to its consumers, as far as they have room; then what has expired or is too much goes.
+
+use super::Core;
+use super::channel::{BY_GET, Held};
+use super::connection::At;
+use super::field::FieldValue;
+use super::frame;
+use super::journal::Journal;
+use super::letters::Reason;
+use super::message::Message;
+use super::properties::Properties;
+use super::queue::{ConsumerKey, Entry, Overflow};
+use super::refusal::Refusal;
+use super::vhost::QueueId;
+use super::wire;
+use std::time::Duration;
+
+/// A connection with this much to write gets no more deliveries and is not read.
+pub(super) const OUTPUT_STOP: usize = 512 * 1024;
+/// Below this much its consumers are served again.
+const OUTPUT_RESUME: usize = 256 * 1024;
+
+impl Core {
+    /// Does for a queue all that can be done now.
+    pub(super) fn run_queue(&mut self, id: QueueId) {
+        let Some(queue) = self.queue_mut(id) else {
+            return;
+        };
+        queue.scheduled = false;
+        self.expire(id);
+        self.deliver(id);
+        self.drop_excess(id);
+        self.arm_expiry(id);
+    }
+
+    fn expire(&mut self, id: QueueId) {
+        let now_ms = self.clock.now_ms;
+        loop {
+            let Some(queue) = self.queue_mut(id) else {
+                return;
+            };
+            let Some(entry) = queue.ready.pop_expired(now_ms) else {
+                return;
+            };
+            queue.counters.expired += 1;
+            self.bury(id, entry, Reason::Expired);
+        }
+    }
+
+    fn drop_excess(&mut self, id: QueueId) {
+        loop {
+            let Some(queue) = self.queue_mut(id) else {
+                return;
+            };
+            if queue.settings.overflow != Overflow::DropHead || !queue.is_over_limit() {
+                return;
+            }
+            let Some(entry) = queue.ready.pop() else {
+                return;
+            };
+            queue.counters.dropped += 1;
+            self.bury(id, entry, Reason::MaxLength);
+        }
+    }
+
+    /// Takes the next ready message with its bytes; one that cannot be read any more is counted and passed over.
+    pub(super) fn take_ready(&mut self, id: QueueId) -> Option<(Entry, Message)> {
+        loop {
+            let queue = self.queues.get_mut(id.index as usize)?.as_deref_mut()?;
+            let mut entry = queue.ready.pop()?;
+            if let Some(message) = bytes_of(&mut *self.journal, &mut entry) {
+                return Some((entry, message));
+            }
+        }
+    }
+
+    fn deliver(&mut self, id: QueueId) {
+        while let Some(queue) = self
+            .queues
+            .get_mut(id.index as usize)
+            .and_then(Option::as_deref_mut)
+        {
+            if queue.ready.is_empty() {
+                return;
+            }
+            let Some(key) = queue.consumers.next() else {
+                return;
+            };
+            let alone = queue.consumers.is_alone();
+            let delivered = self.deliver_to(id, key, if alone { usize::MAX } else { 1 });
+            let Some(queue) = self
+                .queues
+                .get_mut(id.index as usize)
+                .and_then(Option::as_deref_mut)
+            else {
+                return;
+            };
+            if delivered == 0 {
+                if queue.ready.is_empty() {
+                    return;
+                }
+                queue.consumers.put_aside();
+            } else {
+                queue.consumers.rotate();
+            }
+        }
+    }
+
+    /// Gives one consumer up to `most` messages; answers how many it took. 0 with messages left: it has no room.
+    fn deliver_to(&mut self, id: QueueId, key: ConsumerKey, most: usize) -> usize {
+        let now_ms = self.clock.now_ms;
+        let at = key.at;
+        let mut count = 0;
+        while count < most {
+            let Some(queue) = self.queues[id.index as usize].as_deref_mut() else {
+                break;
+            };
+            let Some(connection) = self.connections.get_mut(at.connection as usize) else {
+                break;
+            };
+            let frame_max = connection.frame_max;
+            if connection.output.len() >= OUTPUT_STOP {
+                connection.starved = true;
+            }
+            let full = connection.starved;
+            let Some((channel, output)) = connection.channel_and_output(at.channel) else {
+                break;
+            };
+            let channel_has_room = channel.has_room();
+            let Some(consumer) = channel.consumer_mut(key.number) else {
+                break;
+            };
+            if full || !consumer.has_room() || (!consumer.no_ack && !channel_has_room) {
+                consumer.parked = true;
+                break;
+            }
+            let Some(mut entry) = queue.ready.pop() else {
+                break;
+            };
+            let Some(message) = bytes_of(&mut *self.journal, &mut entry) else {
+                continue;
+            };
+            let message = if queue.quorum && entry.returns > 0 {
+                counted(message, entry.returns)
+            } else {
+                message
+            };
+            let (redelivered, no_ack, number) =
+                (entry.redelivered, consumer.no_ack, consumer.number);
+            let tag = if no_ack {
+                if let Some(stored) = entry.stored {
+                    self.journal.settle(queue.key, entry.seq, stored);
+                    queue.persistent = queue.persistent.saturating_sub(1);
+                }
+                channel.unacked.skip_tag()
+            } else {
+                consumer.unacked += 1;
+                channel.consumer_unacked += 1;
+                queue.went_out(&entry);
+                channel.unacked.hold(Held {
+                    queue: id,
+                    consumer: number,
+                    delivered_ms: now_ms,
+                    entry,
+                })
+            };
+            let Some(consumer) = channel.consumer_mut(number) else {
+                break;
+            };
+            write_delivery(
+                output,
+                at.channel,
+                &consumer.prefix,
+                tag,
+                redelivered,
+                &message,
+                frame_max,
+            );
+            match no_ack {
+                true => {
+                    queue.counters.deliver_no_ack += 1;
+                    channel.counters.deliver_no_ack += 1;
+                    self.statistics.deliver_no_ack += 1;
+                }
+                false => {
+                    queue.counters.deliver += 1;
+                    channel.counters.deliver += 1;
+                    self.statistics.deliver += 1;
+                }
+            }
+            if redelivered {
+                queue.counters.redeliver += 1;
+                channel.counters.redeliver += 1;
+                self.statistics.redeliver += 1;
+            }
+            count += 1;
+        }
+        if count > 0 {
+            let connection = &mut self.connections[at.connection as usize];
+            connection.counters.sent_frames += 3 * count as u64;
+            self.touch(at.connection);
+        }
+        count
+    }
+
+    /// A connection's output has been written: consumers that waited for that are served again.
+    pub fn written(&mut self, index: u32, bytes: usize) {
+        let now_ms = self.clock.now_ms;
+        let Some(connection) = self.connections.get_mut(index as usize) else {
+            return;
+        };
+        connection.output.advance(bytes);
+        connection.counters.sent_bytes += bytes as u64;
+        connection.sent_ms = now_ms;
+        if !connection.starved || connection.output.len() >= OUTPUT_RESUME {
+            return;
+        }
+        connection.starved = false;
+        let numbers: Vec<u16> = connection.channels().map(|(number, _)| number).collect();
+        for channel in numbers {
+            self.wake_consumers(At {
+                connection: index,
+                channel,
+            });
+        }
+    }
+
+    /// Lets the channel's consumers try again.
+    pub(super) fn wake_consumers(&mut self, at: At) {
+        let Some(channel) = self.connections[at.connection as usize].channel_mut(at.channel) else {
+            return;
+        };
+        let parked: Vec<(u32, QueueId)> = channel
+            .consumers
+            .iter_mut()
+            .filter_map(|consumer| {
+                std::mem::take(&mut consumer.parked).then_some((consumer.number, consumer.queue))
+            })
+            .collect();
+        for (number, id) in parked {
+            self.wake_consumer(id, ConsumerKey { at, number });
+        }
+    }
+
+    pub(super) fn wake_consumer(&mut self, id: QueueId, key: ConsumerKey) {
+        if let Some(queue) = self.queue_mut(id) {
+            queue.consumers.wake(key);
+            self.schedule(id);
+        }
+    }
+
+    /// Closes channels that have kept a delivery for longer than they may.
+    pub(super) fn close_overdue_channels(&mut self) {
+        let now_ms = self.clock.now_ms;
+        let default = self
+            .settings
+            .consumer_timeout
+            .map(|timeout| timeout.as_millis() as u64);
+        let mut overdue = Vec::new();
+        for (index, connection) in &self.connections {
+            for (number, channel) in connection.channels() {
+                let Some(held) = channel.unacked.oldest() else {
+                    continue;
+                };
+                if held.consumer == BY_GET {
+                    continue;
+                }
+                let own = self
+                    .queue(held.queue)
+                    .and_then(|queue| queue.settings.consumer_timeout_ms);
+                let Some(limit) = own.or(default) else {
+                    continue;
+                };
+                if now_ms.saturating_sub(held.delivered_ms) >= limit {
+                    overdue.push((
+                        At {
+                            connection: index as u32,
+                            channel: number,
+                        },
+                        limit,
+                    ));
+                }
+            }
+        }
+        for (at, limit) in overdue {
+            let text = format!(
+                "delivery acknowledgement on channel {} timed out. Timeout value used: {} ms. This timeout value can \
+                 be configured, see consumers doc guide to learn more",
+                at.channel,
+                Duration::from_millis(limit).as_millis()
+            );
+            self.fail(at, &Refusal::precondition(text), (0, 0));
+        }
+    }
+}
+
+#[inline]
+fn write_delivery(
+    output: &mut super::output::Output,
+    channel: u16,
+    prefix: &[u8],
+    tag: u64,
+    redelivered: bool,
+    message: &Message,
+    frame_max: u32,
+) {
+    let route = message.route();
+    let out = output.buffer();
+    frame::head(out, frame::METHOD, channel, prefix.len() + 9 + route.len());
+    out.extend_from_slice(prefix);
+    wire::longlong(out, tag);
+    out.push(u8::from(redelivered));
+    out.extend_from_slice(route);
+    out.push(frame::END);
+    output.content(channel, message, frame_max);
+}
+
+/// The entry's message, read back from the journal where it must be; `None` when it is lost.
+#[inline]
+pub(super) fn bytes_of(journal: &mut dyn Journal, entry: &mut Entry) -> Option<Message> {
+    if let Some(message) = &entry.message {
+        return Some(message.clone());
+    }
+    match journal.fetch(entry.stored?) {
+        Ok(message) => {
+            entry.message = Some(message.clone());
+            Some(message)
+        }
+        Err(damage) => {
+            tracing::error!(
+                seq = entry.seq,
+                damage = damage.0,
+                "a stored message is lost"
+            );
+            None
+        }
+    }
+}
+
+/// A quorum queue's message carries how often it came back.
+fn counted(message: Message, returns: u32) -> Message {
+    let Ok(properties) = Properties::decode(message.header()) else {
+        return message;
+    };
+    let mut headers = properties.header_table();
+    headers.set("x-delivery-count", FieldValue::I64(returns.into()));
+    let table = headers.to_bytes();
+    let changed = Properties {
+        headers: Some(&table[4..]),
+        ..properties
+    };
+    message.with_header(&changed.encode(message.size() as u64))
+}

@@ -1,0 +1,163 @@
+//! A queue: ready messages, counters of what is out, consumers, limits and times.
+//!
+//! It decides about its own messages only. Who is told, where dead letters go and what the journal keeps is composed
+//! by the engine around it.
+
+mod consumers;
+mod ready;
+mod settings;
+
+pub use consumers::{ConsumerKey, Consumers};
+pub use ready::{Entry, Ready};
+pub use settings::{Overflow, QueueSettings, check_arguments, check_type, foreign_argument};
+
+use super::journal::QueueKey;
+use super::vhost::{QueueId, QueueRecord};
+use std::sync::Arc;
+
+/// What has happened in a queue since it was declared.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct QueueCounters {
+    pub publish: u64,
+    pub deliver: u64,
+    pub deliver_no_ack: u64,
+    pub get: u64,
+    pub get_no_ack: u64,
+    pub get_empty: u64,
+    pub ack: u64,
+    pub redeliver: u64,
+    pub expired: u64,
+    pub dropped: u64,
+    pub rejected: u64,
+}
+
+/// A live queue.
+#[derive(Debug)]
+pub struct Queue {
+    pub id: QueueId,
+    pub key: QueueKey,
+    pub vhost: Arc<str>,
+    pub name: Arc<str>,
+    pub durable: bool,
+    pub quorum: bool,
+    pub auto_delete: bool,
+    /// The serial number of the connection that alone may use it.
+    pub owner: Option<u64>,
+    pub settings: QueueSettings,
+    pub ready: Ready,
+    pub consumers: Consumers,
+    /// Messages out, unacknowledged, and their body bytes.
+    pub unacked: usize,
+    pub unacked_bytes: u64,
+    pub persistent: usize,
+    pub counters: QueueCounters,
+    /// Last time that somebody used it, for `x-expires` and for listings.
+    pub used_ms: u64,
+    /// Whether it stands in the engine's list of queues to run.
+    pub scheduled: bool,
+    /// The deadlines entered in the engine's timers; 0 = none.
+    pub expiry_timer_ms: u64,
+    pub unused_timer_ms: u64,
+    next_seq: u64,
+}
+
+impl Queue {
+    pub fn new(vhost: Arc<str>, record: &QueueRecord, now_ms: u64) -> Queue {
+        let spec = &record.spec;
+        let quorum = spec.is_quorum();
+        let settings = QueueSettings::new(&spec.arguments, &record.policy.definition, quorum);
+        let priorities = settings.max_priority;
+        Queue {
+            id: record.id,
+            key: spec.key,
+            vhost,
+            name: spec.name.as_str().into(),
+            durable: spec.is_kept(),
+            quorum,
+            auto_delete: spec.auto_delete,
+            owner: spec.owner,
+            consumers: Consumers::new(settings.single_active),
+            ready: if priorities > 0 {
+                Ready::with_priorities(priorities)
+            } else {
+                Ready::default()
+            },
+            settings,
+            unacked: 0,
+            unacked_bytes: 0,
+            persistent: 0,
+            counters: QueueCounters::default(),
+            used_ms: now_ms,
+            scheduled: false,
+            expiry_timer_ms: 0,
+            unused_timer_ms: 0,
+            next_seq: 1,
+        }
+    }
+
+    /// The place of the next message.
+    pub fn take_seq(&mut self) -> u64 {
+        self.next_seq += 1;
+        self.next_seq - 1
+    }
+
+    /// Makes sure that places up to `seq` are not given out again, after a restart.
+    pub fn skip_seqs(&mut self, seq: u64) {
+        self.next_seq = self.next_seq.max(seq + 1);
+    }
+
+    /// When a message arriving now expires, from the queue's and its own time to live; 0 = never.
+    pub fn expiry(&self, own_ttl_ms: Option<u64>, now_ms: u64) -> u64 {
+        let ttl = match (own_ttl_ms, self.settings.message_ttl_ms) {
+            (Some(a), Some(b)) => Some(a.min(b)),
+            (a, b) => a.or(b),
+        };
+        ttl.map_or(0, |ttl| (now_ms + ttl).max(1))
+    }
+
+    /// Messages ready and out.
+    pub fn messages(&self) -> usize {
+        self.ready.len() + self.unacked
+    }
+
+    /// Whether one more message of `size` bytes would be one too many.
+    pub fn is_full_for(&self, size: usize) -> bool {
+        let settings = &self.settings;
+        settings
+            .max_length
+            .is_some_and(|max| self.ready.len() as u64 >= max)
+            || settings
+                .max_length_bytes
+                .is_some_and(|max| self.ready.bytes() + size as u64 > max)
+    }
+
+    /// Whether it holds more than it may.
+    pub fn is_over_limit(&self) -> bool {
+        let settings = &self.settings;
+        settings
+            .max_length
+            .is_some_and(|max| self.ready.len() as u64 > max)
+            || settings
+                .max_length_bytes
+                .is_some_and(|max| self.ready.bytes() > max)
+    }
+
+    /// Notes that a message went out to be acknowledged.
+    pub fn went_out(&mut self, entry: &Entry) {
+        self.unacked += 1;
+        self.unacked_bytes += u64::from(entry.size);
+    }
+
+    /// Notes that a message that was out is settled or back.
+    pub fn came_in(&mut self, entry: &Entry) {
+        self.unacked = self.unacked.saturating_sub(1);
+        self.unacked_bytes = self.unacked_bytes.saturating_sub(u64::from(entry.size));
+    }
+
+    /// Puts a message that was out back to its old place, to be flagged when it goes out again.
+    pub fn put_back(&mut self, mut entry: Entry) {
+        entry.redelivered = true;
+        entry.returns += 1;
+        self.ready.put_back(entry);
+    }
+}

@@ -1,0 +1,169 @@
+//! A queue's ready messages: per priority in the order of arrival, with what came back in its old place.
+
+use crate::core::journal::Stored;
+use crate::core::message::Message;
+use std::collections::{BTreeMap, VecDeque};
+
+/// One message in one queue.
+#[derive(Debug, Clone)]
+pub struct Entry {
+    /// Its place in the queue.
+    pub seq: u64,
+    /// The message, or nothing when only the journal holds it at the moment.
+    pub message: Option<Message>,
+    pub stored: Option<Stored>,
+    /// On the engine's clock; 0 = never.
+    pub expires_ms: u64,
+    /// How often it was delivered and came back.
+    pub returns: u32,
+    /// Body bytes.
+    pub size: u32,
+    pub priority: u8,
+    pub redelivered: bool,
+}
+
+/// Ready messages by priority.
+#[derive(Debug, Default)]
+pub struct Ready {
+    first: Level,
+    /// The levels above 0, lowest first.
+    higher: Vec<Level>,
+    count: usize,
+    bytes: u64,
+}
+
+#[derive(Debug, Default)]
+struct Level {
+    fresh: VecDeque<Entry>,
+    returned: BTreeMap<u64, Entry>,
+}
+
+impl Level {
+    fn is_empty(&self) -> bool {
+        self.fresh.is_empty() && self.returned.is_empty()
+    }
+
+    fn returned_is_next(&self) -> bool {
+        match (self.returned.first_key_value(), self.fresh.front()) {
+            (Some((seq, _)), Some(front)) => *seq < front.seq,
+            (Some(_), None) => true,
+            (None, _) => false,
+        }
+    }
+
+    fn front(&self) -> Option<&Entry> {
+        if self.returned_is_next() {
+            self.returned.first_key_value().map(|(_, entry)| entry)
+        } else {
+            self.fresh.front()
+        }
+    }
+
+    fn pop(&mut self) -> Option<Entry> {
+        if !self.returned.is_empty() && self.returned_is_next() {
+            return self.returned.pop_first().map(|(_, entry)| entry);
+        }
+        let entry = self.fresh.pop_front();
+        if self.fresh.is_empty() && self.fresh.capacity() > 1024 {
+            self.fresh = VecDeque::new();
+        }
+        entry
+    }
+}
+
+impl Ready {
+    /// Room for priorities up to `max`.
+    pub fn with_priorities(max: u8) -> Ready {
+        Ready {
+            higher: (0..max).map(|_| Level::default()).collect(),
+            ..Ready::default()
+        }
+    }
+
+    pub fn len(&self) -> usize {
+        self.count
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.count == 0
+    }
+
+    /// Body bytes of all.
+    pub fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    /// A new message, behind all others of its priority.
+    pub fn push(&mut self, entry: Entry) {
+        self.count += 1;
+        self.bytes += u64::from(entry.size);
+        self.level(entry.priority).fresh.push_back(entry);
+    }
+
+    /// A message that came back, to its old place.
+    pub fn put_back(&mut self, entry: Entry) {
+        self.count += 1;
+        self.bytes += u64::from(entry.size);
+        self.level(entry.priority).returned.insert(entry.seq, entry);
+    }
+
+    /// The message that would be delivered next.
+    pub fn front(&self) -> Option<&Entry> {
+        let mut levels = self.higher.iter().rev().chain(std::iter::once(&self.first));
+        levels.find_map(Level::front)
+    }
+
+    pub fn pop(&mut self) -> Option<Entry> {
+        let entry = match self.higher.iter_mut().rev().find(|level| !level.is_empty()) {
+            Some(level) => level.pop(),
+            None => self.first.pop(),
+        }?;
+        self.took(&entry);
+        Some(entry)
+    }
+
+    /// Takes a message that has expired off the head of any priority.
+    pub fn pop_expired(&mut self, now_ms: u64) -> Option<Entry> {
+        let expired = |level: &&mut Level| {
+            level
+                .front()
+                .is_some_and(|entry| entry.expires_ms != 0 && entry.expires_ms <= now_ms)
+        };
+        let entry = std::iter::once(&mut self.first)
+            .chain(&mut self.higher)
+            .find(expired)?
+            .pop()?;
+        self.took(&entry);
+        Some(entry)
+    }
+
+    /// When the next head expires.
+    pub fn next_expiry_ms(&self) -> Option<u64> {
+        let heads = std::iter::once(&self.first)
+            .chain(&self.higher)
+            .filter_map(Level::front);
+        heads
+            .map(|entry| entry.expires_ms)
+            .filter(|ms| *ms != 0)
+            .min()
+    }
+
+    fn took(&mut self, entry: &Entry) {
+        self.count -= 1;
+        self.bytes -= u64::from(entry.size);
+    }
+
+    fn level(&mut self, priority: u8) -> &mut Level {
+        match priority.min(self.higher.len() as u8) {
+            0 => &mut self.first,
+            n => &mut self.higher[n as usize - 1],
+        }
+    }
+
+    /// All messages in no particular order, for the store to look over.
+    pub fn iter_mut(&mut self) -> impl Iterator<Item = &mut Entry> {
+        std::iter::once(&mut self.first)
+            .chain(&mut self.higher)
+            .flat_map(|level| level.returned.values_mut().chain(level.fresh.iter_mut()))
+    }
+}

@@ -1,0 +1,238 @@
+//! What clients do with deliveries: acknowledge, reject, ask for them again.
+
+use super::Core;
+use super::channel::{Action, BY_GET, Held, Mode, Settlement};
+use super::connection::At;
+use super::letters::Reason;
+use super::method::Method;
+use super::queue::ConsumerKey;
+use super::refusal::{Code, Refusal};
+
+impl Core {
+    #[inline]
+    pub(super) fn on_ack(&mut self, at: At, tag: u64, multiple: bool) -> Result<(), Refusal> {
+        self.on_settle(
+            at,
+            Settlement {
+                tag,
+                multiple,
+                action: Action::Ack,
+            },
+        )
+    }
+
+    pub(super) fn on_settlement(&mut self, at: At, method: Method<'_>) -> Result<(), Refusal> {
+        let negative = |requeue: bool| {
+            if requeue {
+                Action::Requeue
+            } else {
+                Action::Reject
+            }
+        };
+        match method {
+            Method::BasicAck {
+                delivery_tag: tag,
+                multiple,
+            } => self.on_ack(at, tag, multiple),
+            Method::BasicNack {
+                delivery_tag: tag,
+                multiple,
+                requeue,
+            } => self.on_settle(
+                at,
+                Settlement {
+                    tag,
+                    multiple,
+                    action: negative(requeue),
+                },
+            ),
+            Method::BasicReject {
+                delivery_tag: tag,
+                requeue,
+            } => self.on_settle(
+                at,
+                Settlement {
+                    tag,
+                    multiple: false,
+                    action: negative(requeue),
+                },
+            ),
+            Method::BasicRecover { requeue: true } => {
+                self.recover(at);
+                self.reply(at, &Method::BasicRecoverOk);
+                Ok(())
+            }
+            Method::BasicRecoverAsync { requeue: true } => {
+                self.recover(at);
+                Ok(())
+            }
+            _ => Err(Refusal::new(Code::NotImplemented, "requeue=false")),
+        }
+    }
+
+    fn on_settle(&mut self, at: At, settlement: Settlement) -> Result<(), Refusal> {
+        let Some(channel) = self.connections[at.connection as usize].channel_mut(at.channel) else {
+            return Ok(());
+        };
+        let Settlement { tag, multiple, .. } = settlement;
+        if let Mode::Transaction(transaction) = &mut channel.mode {
+            let known = if multiple {
+                tag == 0 || channel.unacked.was_given(tag)
+            } else {
+                channel.unacked.contains(tag)
+            };
+            if !known {
+                return Err(unknown_tag(tag));
+            }
+            transaction.settlements.push(settlement);
+            return Ok(());
+        }
+        self.settle(at, settlement)
+    }
+
+    /// Settles one delivery, or all up to a tag.
+    pub(super) fn settle(&mut self, at: At, settlement: Settlement) -> Result<(), Refusal> {
+        let Settlement {
+            tag,
+            multiple,
+            action,
+        } = settlement;
+        if !multiple {
+            let channel = self.connections[at.connection as usize].channel_mut(at.channel);
+            let Some(held) = channel.and_then(|channel| channel.unacked.take(tag)) else {
+                return Err(unknown_tag(tag));
+            };
+            self.settle_one(at, held, action);
+            return Ok(());
+        }
+        let upto = if tag == 0 { u64::MAX } else { tag };
+        let mut returned = Vec::new();
+        let mut count = 0;
+        while let Some(channel) = self.connections[at.connection as usize].channel_mut(at.channel) {
+            if count == 0
+                && tag != 0
+                && (!channel.unacked.was_given(tag) || channel.unacked.is_empty())
+            {
+                return Err(unknown_tag(tag));
+            }
+            let Some(held) = channel.unacked.take_first(upto) else {
+                break;
+            };
+            count += 1;
+            match action {
+                Action::Requeue => returned.push(held),
+                _ => self.settle_one(at, held, action),
+            }
+        }
+        for held in returned.into_iter().rev() {
+            self.settle_one(at, held, action);
+        }
+        Ok(())
+    }
+
+    #[inline]
+    fn settle_one(&mut self, at: At, held: Held, action: Action) {
+        self.free_room(at, &held);
+        match action {
+            Action::Ack => self.acknowledged(at, held),
+            Action::Requeue => self.give_back(held),
+            Action::Reject => {
+                let Some(queue) = self.queue_mut(held.queue) else {
+                    return;
+                };
+                queue.came_in(&held.entry);
+                queue.counters.rejected += 1;
+                self.bury(held.queue, held.entry, Reason::Rejected);
+            }
+        }
+    }
+
+    #[inline]
+    fn acknowledged(&mut self, at: At, held: Held) {
+        self.statistics.ack += 1;
+        if let Some(channel) = self.connections[at.connection as usize].channel_mut(at.channel) {
+            channel.counters.ack += 1;
+        }
+        let Some(queue) = self
+            .queues
+            .get_mut(held.queue.index as usize)
+            .and_then(Option::as_deref_mut)
+        else {
+            return;
+        };
+        if queue.id != held.queue {
+            return;
+        }
+        queue.came_in(&held.entry);
+        queue.counters.ack += 1;
+        if let Some(stored) = held.entry.stored {
+            queue.persistent = queue.persistent.saturating_sub(1);
+            self.journal.settle(queue.key, held.entry.seq, stored);
+        }
+    }
+
+    /// A delivery is no longer out: its consumer, and with a shared prefetch the others, may take more.
+    #[inline]
+    fn free_room(&mut self, at: At, held: &Held) {
+        if held.consumer == BY_GET {
+            return;
+        }
+        let Some(channel) = self.connections[at.connection as usize].channel_mut(at.channel) else {
+            return;
+        };
+        channel.consumer_unacked = channel.consumer_unacked.saturating_sub(1);
+        let shared = channel.global_prefetch != 0;
+        let Some(consumer) = channel.consumer_mut(held.consumer) else {
+            return;
+        };
+        consumer.unacked = consumer.unacked.saturating_sub(1);
+        if shared {
+            self.wake_consumers(at);
+        } else if consumer.parked {
+            consumer.parked = false;
+            let (queue, number) = (consumer.queue, consumer.number);
+            self.wake_consumer(queue, ConsumerKey { at, number });
+        }
+    }
+
+    /// Puts a delivery back to its old place; one that came back too often goes elsewhere.
+    pub(super) fn give_back(&mut self, held: Held) {
+        let Some(queue) = self.queue_mut(held.queue) else {
+            return;
+        };
+        queue.came_in(&held.entry);
+        let returns = held.entry.returns + 1;
+        if queue
+            .settings
+            .delivery_limit
+            .is_some_and(|limit| returns > limit)
+        {
+            self.bury(held.queue, held.entry, Reason::DeliveryLimit);
+            return;
+        }
+        let (key, seq, stored) = (queue.key, held.entry.seq, held.entry.stored);
+        queue.put_back(held.entry);
+        if stored.is_some() {
+            self.journal.returned(key, seq, returns);
+        }
+        self.schedule(held.queue);
+    }
+
+    /// `basic.recover`: everything out on the channel goes back to its queues.
+    fn recover(&mut self, at: At) {
+        let mut returned = Vec::new();
+        while let Some(channel) = self.connections[at.connection as usize].channel_mut(at.channel)
+            && let Some(held) = channel.unacked.take_last()
+        {
+            returned.push(held);
+        }
+        for held in returned {
+            self.free_room(at, &held);
+            self.give_back(held);
+        }
+    }
+}
+
+pub(super) fn unknown_tag(tag: u64) -> Refusal {
+    Refusal::precondition(format!("unknown delivery tag {tag}"))
+}

@@ -1,0 +1,86 @@
+//! `tx`: publishes and settlements held back until `tx.commit` and journalled as one unit.
+
+use super::Core;
+use super::channel::{Mode, Transaction};
+use super::connection::At;
+use super::journal::Position;
+use super::method::Method;
+use super::refusal::Refusal;
+
+impl Core {
+    pub(super) fn on_transaction(&mut self, at: At, method: &Method<'_>) -> Result<(), Refusal> {
+        let Some(channel) = self.connections[at.connection as usize].channel_mut(at.channel) else {
+            return Ok(());
+        };
+        match (method, &mut channel.mode) {
+            (Method::TxSelect, Mode::Confirm(_)) => {
+                return Err(Refusal::precondition(
+                    "cannot switch from confirm to tx mode",
+                ));
+            }
+            (Method::TxSelect, mode) => {
+                if matches!(mode, Mode::Plain) {
+                    *mode = Mode::Transaction(Box::default());
+                }
+                self.reply(at, &Method::TxSelectOk);
+            }
+            (Method::TxCommit, Mode::Transaction(transaction)) => {
+                let held = std::mem::take(&mut **transaction);
+                return self.commit(at, held);
+            }
+            (Method::TxRollback, Mode::Transaction(transaction)) => {
+                **transaction = Transaction::default();
+                self.reply(at, &Method::TxRollbackOk);
+            }
+            (_, Mode::Plain | Mode::Confirm(_)) => {
+                return Err(Refusal::precondition("channel is not transactional"));
+            }
+            (_, Mode::Transaction(_)) => {}
+        }
+        Ok(())
+    }
+
+    /// Does everything at once; `tx.commit-ok` follows when the journal has it on disk.
+    fn commit(&mut self, at: At, held: Transaction) -> Result<(), Refusal> {
+        self.journal.begin_unit();
+        let mut refused = false;
+        let mut waits = false;
+        for pending in held.publishes {
+            if pending.routes.is_empty() {
+                self.pass_on(
+                    at,
+                    pending.message,
+                    &pending.routes,
+                    None,
+                    pending.mandatory,
+                );
+            } else {
+                let published = self.enqueue(pending.message, &pending.routes, pending.ttl_ms);
+                refused |= published.refused;
+                waits |= published.position > Position::default();
+            }
+        }
+        let mut outcome = Ok(());
+        for settlement in held.settlements {
+            outcome = outcome.and(self.settle(at, settlement));
+        }
+        let position = self.journal.end_unit();
+        outcome?;
+        if refused {
+            return Err(Refusal::precondition("partial tx completion"));
+        }
+        let Some(channel) = self.connections[at.connection as usize].channel_mut(at.channel) else {
+            return Ok(());
+        };
+        if let (true, Mode::Transaction(transaction)) = (waits, &mut channel.mode) {
+            transaction.committing = Some(position);
+            if !channel.confirming {
+                channel.confirming = true;
+                self.confirming.push(at);
+            }
+            return Ok(());
+        }
+        self.reply(at, &Method::TxCommitOk);
+        Ok(())
+    }
+}

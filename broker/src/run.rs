@@ -1,0 +1,84 @@
+//! Puts the broker together: listeners, the core thread, and the orderly stop.
+
+use crate::core::Core;
+use crate::core_thread::{CoreThread, Listener, Seat};
+use crate::handle::Handle;
+use mio::net::TcpListener;
+use socket2::{Domain, Protocol, Socket, Type};
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+
+/// RabbitMQ's is 128; a storm of reconnecting clients wants more.
+const BACKLOG: i32 = 1024;
+
+/// An address to listen on.
+#[derive(Clone)]
+pub struct Listen {
+    pub address: SocketAddr,
+    pub tls: Option<Arc<rustls::ServerConfig>>,
+    pub proxy_protocol: bool,
+}
+
+/// A running broker.
+pub struct Running {
+    pub handle: Handle,
+    /// Where it listens, in the order asked for, with the ports that the kernel chose.
+    pub addresses: Vec<SocketAddr>,
+    thread: JoinHandle<Core>,
+}
+
+impl Running {
+    /// Begins an orderly stop and waits for its end; gives the engine back, for its journal to be closed.
+    pub fn stop(self) -> Option<Core> {
+        let _ = self.handle.start(Core::stop);
+        self.thread.join().ok()
+    }
+}
+
+/// Opens the listeners and starts the core thread. The error names the address.
+pub fn start(seat: Seat, core: Core, listens: &[Listen]) -> io::Result<Running> {
+    let mut listeners = Vec::new();
+    let mut addresses = Vec::new();
+    for listen in listens {
+        let socket = open(listen.address).map_err(|error| {
+            io::Error::new(
+                error.kind(),
+                format!("listening on {}: {error}", listen.address),
+            )
+        })?;
+        addresses.push(socket.local_addr()?);
+        listeners.push(Listener {
+            socket,
+            tls: listen.tls.clone(),
+            proxy_protocol: listen.proxy_protocol,
+        });
+    }
+    let handle = seat.handle.clone();
+    let core_thread = CoreThread::new(seat, core, listeners)?;
+    let thread = std::thread::Builder::new()
+        .name("core".to_owned())
+        .spawn(move || core_thread.run())?;
+    Ok(Running {
+        handle,
+        addresses,
+        thread,
+    })
+}
+
+fn open(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = Socket::new(
+        Domain::for_address(address),
+        Type::STREAM,
+        Some(Protocol::TCP),
+    )?;
+    socket.set_reuse_address(true)?;
+    if address.is_ipv6() {
+        socket.set_only_v6(!address.ip().is_unspecified())?;
+    }
+    socket.set_nonblocking(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(BACKLOG)?;
+    Ok(TcpListener::from_std(socket.into()))
+}
