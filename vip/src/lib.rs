@@ -1,9 +1,6 @@
-//! The crate's front page; see its modules.
+//! The VRRP daemon: reads keepalived's configuration, keeps virtual addresses
+//! on exactly one of several hosts, and moves them without an outage.
+//!
+//! `core` decides; everything beside it acts.
 
-use std::process::ExitCode;
-
-/// `evenkeel vip`: runs with the arguments behind the subcommand.
-pub fn command(_args: Vec<String>) -> ExitCode {
-    eprintln!("evenkeel vip: not built yet");
-    ExitCode::from(69)
-}
+pub mod core;
