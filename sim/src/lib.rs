@@ -2,4 +2,5 @@
 //! as the simulations need them. Knows no daemon.
 
 pub mod disk;
+pub mod lan;
 pub mod rng;

@@ -271,9 +271,8 @@ impl Admission {
             return Err(Refusal::Interval);
         }
         let same_addresses = self.same_list(advert);
-        let obeyed = self.any_list
-            || advert.priority == 255
-            || self.trusted.contains(&envelope.source);
+        let obeyed =
+            self.any_list || advert.priority == 255 || self.trusted.contains(&envelope.source);
         if !same_addresses && !obeyed {
             return Err(Refusal::AddressList);
         }

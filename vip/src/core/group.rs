@@ -59,7 +59,11 @@ mod tests {
     fn the_first_to_give_up_pulls_the_others() {
         let pulled = pair().follow(1, "V6", Phase::Master, Phase::Backup);
         assert_eq!(pulled, [(0, Event::GroupBackup("V6".to_owned()))]);
-        assert!(pair().follow(0, "V4", Phase::Init, Phase::Backup).is_empty());
+        assert!(
+            pair()
+                .follow(0, "V4", Phase::Init, Phase::Backup)
+                .is_empty()
+        );
     }
 
     #[test]
@@ -69,7 +73,10 @@ mod tests {
             because: String::new(),
         };
         let fault = Health::Fault("eth1 is down".to_owned());
-        assert_eq!(Group::share(fit.clone(), std::slice::from_ref(&fault)), fault);
+        assert_eq!(
+            Group::share(fit.clone(), std::slice::from_ref(&fault)),
+            fault
+        );
         assert_eq!(Group::share(fit.clone(), std::slice::from_ref(&fit)), fit);
     }
 }

@@ -201,7 +201,9 @@ enum State {
         next_advert: Time,
         refresh_at: Option<Time>,
         second_burst_at: Option<Time>,
+        /// No answer to a worse router before; `owed`: one is due then.
         answer_from: Time,
+        owed: bool,
     },
     /// Priority 0 was said; the addresses stay and answer until a successor speaks.
     Leaving {
@@ -293,11 +295,17 @@ impl Router {
                 next_advert,
                 refresh_at,
                 second_burst_at,
-                ..
-            } => [Some(*next_advert), *refresh_at, *second_burst_at]
-                .into_iter()
-                .flatten()
-                .min(),
+                answer_from,
+                owed,
+            } => [
+                Some(*next_advert),
+                *refresh_at,
+                *second_burst_at,
+                owed.then_some(*answer_from),
+            ]
+            .into_iter()
+            .flatten()
+            .min(),
             State::Leaving { until, .. } | State::Ending { until } => Some(*until),
             State::Initialize | State::Fault | State::Stopped => None,
         }
@@ -444,7 +452,8 @@ impl Router {
             next_advert: now + s.interval,
             refresh_at: s.refresh.map(|after| now + after),
             second_burst_at: s.second_burst.map(|after| now + after),
-            answer_from: now + s.interval,
+            answer_from: now,
+            owed: false,
         };
         self.master_interval = s.interval;
         self.master = None;
@@ -484,7 +493,7 @@ impl Router {
     fn stop(&mut self, out: &mut Vec<Action>) {
         let from = self.phase();
         let (held, active) = (self.holds_addresses(), self.is_active());
-        if from == Phase::Stop && !held {
+        if self.is_gone() {
             return;
         }
         self.state = State::Stopped;
@@ -498,6 +507,27 @@ impl Router {
             self.changed(from, Cause::Stop, out);
         }
         out.push(Action::Gone);
+    }
+
+    fn shut_down(&mut self, now: Time, why: Cause, out: &mut Vec<Action>) {
+        match &mut self.state {
+            State::Active { .. } => self.leave(now, Aim::Stop, why, out),
+            State::Leaving { aim, .. } if *aim != Aim::Stop => *aim = Aim::Stop,
+            State::Backup {
+                grace: Some(grace), ..
+            } => {
+                let until = *grace;
+                let from = self.phase();
+                self.state = State::Ending { until };
+                self.changed(from, why, out);
+            }
+            State::Leaving { .. }
+            | State::Backup { .. }
+            | State::Initialize
+            | State::Fault
+            | State::Ending { .. }
+            | State::Stopped => self.stop(out),
+        }
     }
 
     fn changed(&self, from: Phase, cause: Cause, out: &mut Vec<Action>) {
@@ -569,24 +599,34 @@ impl Router {
             next_advert,
             refresh_at,
             second_burst_at,
-            ..
+            answer_from,
+            owed,
         } = &mut self.state
         else {
             return;
         };
         let mut announcements = 0;
+        if *owed && now >= *answer_from {
+            *owed = false;
+            *answer_from = now + settings.interval;
+            announcements = settings.lower_burst;
+        }
         let due = now >= *next_advert;
         while now >= *next_advert {
             *next_advert = *next_advert + settings.interval;
         }
         if second_burst_at.is_some_and(|at| now >= at) {
             *second_burst_at = None;
-            announcements = settings.burst;
+            announcements = announcements.max(settings.burst);
         }
         if let (Some(at), Some(every)) = (*refresh_at, settings.refresh)
             && now >= at
         {
-            *refresh_at = Some(if at + every > now { at + every } else { now + every });
+            *refresh_at = Some(if at + every > now {
+                at + every
+            } else {
+                now + every
+            });
             announcements = announcements.max(settings.refresh_burst);
         }
         if due {
@@ -623,7 +663,9 @@ impl Router {
 
     fn received(&mut self, now: Time, heard: Heard, out: &mut Vec<Action>) {
         if !heard.same_addresses {
-            out.push(Action::Report(Evidence::OtherAddresses { by: heard.sender }));
+            out.push(Action::Report(Evidence::OtherAddresses {
+                by: heard.sender,
+            }));
         }
         if heard.priority > 0 {
             self.rival = Some((heard.sender, heard.priority));
@@ -735,13 +777,19 @@ impl Router {
         self.follow(now, &heard);
     }
 
-    /// An advert at once and a new announcement, at most one of each per interval.
+    /// An advert at once and a new announcement, at most one of each per interval;
+    /// what comes too early is answered with an announcement when the interval is over,
+    /// so that the last word to the clients is always this router's.
     fn answer(&mut self, now: Time, out: &mut Vec<Action>) {
         let (interval, burst) = (self.settings.interval, self.settings.lower_burst);
-        let State::Active { answer_from, .. } = &mut self.state else {
+        let State::Active {
+            answer_from, owed, ..
+        } = &mut self.state
+        else {
             return;
         };
         if now < *answer_from {
+            *owed = true;
             return;
         }
         *answer_from = now + interval;
@@ -759,14 +807,7 @@ impl Router {
     }
 
     /// The successor of a hand-over speaks.
-    fn succeeded(
-        &mut self,
-        now: Time,
-        heard: Heard,
-        aim: Aim,
-        why: Cause,
-        out: &mut Vec<Action>,
-    ) {
+    fn succeeded(&mut self, now: Time, heard: Heard, aim: Aim, why: Cause, out: &mut Vec<Action>) {
         let grace = now + GRACE;
         let handed = Cause::HandedOver {
             to: heard.sender,
@@ -801,13 +842,7 @@ impl Router {
                 self.fault = Some(what.clone());
                 match self.state {
                     State::Backup { .. } | State::Active { .. } | State::Leaving { .. } => {
-                        let stopping = matches!(
-                            self.state,
-                            State::Leaving {
-                                aim: Aim::Stop,
-                                ..
-                            }
-                        );
+                        let stopping = matches!(self.state, State::Leaving { aim: Aim::Stop, .. });
                         if stopping {
                             self.stop(out);
                         } else {
@@ -870,13 +905,7 @@ impl Router {
     fn maintain(&mut self, now: Time, out: &mut Vec<Action>) {
         self.maintenance = true;
         if self.is_active() || self.is_leaving() {
-            if !matches!(
-                self.state,
-                State::Leaving {
-                    aim: Aim::Stop,
-                    ..
-                }
-            ) {
+            if !matches!(self.state, State::Leaving { aim: Aim::Stop, .. }) {
                 self.leave(now, Aim::Maintain, Cause::Maintenance, out);
             }
         }

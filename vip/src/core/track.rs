@@ -124,7 +124,10 @@ mod tests {
 
     #[test]
     fn weight_zero_is_a_fault_while_bad_or_unknown() {
-        assert_eq!(priority(100, &[item(0, false, Level::Bad(String::new()))]), None);
+        assert_eq!(
+            priority(100, &[item(0, false, Level::Bad(String::new()))]),
+            None
+        );
         assert_eq!(priority(100, &[item(0, false, Level::Unknown)]), None);
         assert_eq!(priority(100, &[item(0, false, Level::Good)]), Some(100));
         assert_eq!(priority(100, &[item(-5, false, Level::Unknown)]), Some(100));
@@ -141,8 +144,14 @@ mod tests {
 
     #[test]
     fn a_file_gives_its_number_times_the_weight() {
-        assert_eq!(priority(100, &[item(2, false, Level::Value(-10))]), Some(80));
-        assert_eq!(priority(100, &[item(1, true, Level::Value(-10))]), Some(110));
+        assert_eq!(
+            priority(100, &[item(2, false, Level::Value(-10))]),
+            Some(80)
+        );
+        assert_eq!(
+            priority(100, &[item(1, true, Level::Value(-10))]),
+            Some(110)
+        );
         assert_eq!(priority(100, &[item(1, false, Level::Value(-254))]), None);
         assert_eq!(priority(100, &[item(0, false, Level::Value(1))]), None);
         assert_eq!(priority(100, &[item(0, false, Level::Value(0))]), Some(100));

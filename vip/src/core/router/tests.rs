@@ -1,0 +1,555 @@
+use super::*;
+
+const ADV: Duration = Duration::from_secs(1);
+
+fn at(ms: u64) -> Time {
+    Time::new(Duration::from_millis(ms))
+}
+
+fn v4(last: u8) -> IpAddr {
+    IpAddr::from([10, 77, 0, last])
+}
+
+fn settings(priority: u8) -> Settings {
+    Settings {
+        version: Version::V3,
+        priority,
+        interval: ADV,
+        down_adverts: 3,
+        preempt: true,
+        preempt_delay: Duration::ZERO,
+        address: v4(11),
+        burst: 5,
+        second_burst: Some(Duration::from_secs(5)),
+        refresh: Some(ADV),
+        refresh_burst: 1,
+        lower_burst: 5,
+        answer_lower: true,
+        last_advert: true,
+    }
+}
+
+fn heard(last: u8, priority: u8) -> Event {
+    Event::Received(Heard {
+        sender: v4(last),
+        priority,
+        interval: ADV,
+        same_addresses: true,
+    })
+}
+
+fn step(router: &mut Router, now: Time, event: Event) -> Vec<Action> {
+    let mut out = Vec::new();
+    router.step(now, event, &mut out);
+    out
+}
+
+fn backup(settings: Settings) -> Router {
+    let mut router = Router::new(settings);
+    step(&mut router, at(0), Event::Startup);
+    assert_eq!(router.phase(), Phase::Backup);
+    router
+}
+
+/// A router that became active at its deadline, and when that was.
+fn active(settings: Settings) -> (Router, Time) {
+    let mut router = backup(settings);
+    let now = router.deadline().expect("a backup has a deadline");
+    step(&mut router, now, Event::Timeout);
+    assert!(router.is_active());
+    (router, now)
+}
+
+fn fit(priority: u8) -> Event {
+    Event::Health(Health::Fit {
+        priority,
+        because: "script chk failed".to_owned(),
+    })
+}
+
+fn adverts(actions: &[Action]) -> Vec<u8> {
+    let sent = |a: &Action| match a {
+        Action::Advertise { priority } => Some(*priority),
+        _ => None,
+    };
+    actions.iter().filter_map(sent).collect()
+}
+
+// Point 23.
+
+#[test]
+fn a_router_starts_as_backup_for_its_master_down_interval() {
+    let router = backup(settings(100));
+    assert_eq!(
+        router.deadline(),
+        Some(at(0) + Duration::from_nanos(3_609_375_000))
+    );
+}
+
+#[test]
+fn the_owner_starts_active() {
+    let mut router = Router::new(settings(255));
+    let out = step(&mut router, at(0), Event::Startup);
+    assert!(router.is_active());
+    assert_eq!(adverts(&out), [255]);
+}
+
+// Point 24.
+
+#[test]
+fn takeover_comes_exactly_a_master_down_interval_after_the_last_advert() {
+    let mut router = backup(settings(100));
+    step(&mut router, at(500), heard(12, 110));
+    let due = at(500) + Duration::from_nanos(3_609_375_000);
+    assert_eq!(router.deadline(), Some(due));
+    let early = Time::new(due.since_start() - Duration::from_nanos(1));
+    assert_eq!(step(&mut router, early, Event::Timeout), []);
+    let out = step(&mut router, due, Event::Timeout);
+    assert_eq!(out[0], Action::Advertise { priority: 100 });
+    assert_eq!(out[1], Action::AddAddresses);
+    assert_eq!(out[2], Action::Announce { repeat: 5 });
+}
+
+#[test]
+fn v2_skew_is_a_fraction_of_a_second_and_v3_skew_of_the_interval() {
+    let interval = Duration::from_secs(4);
+    let v3 = backup(Settings {
+        interval,
+        ..settings(128)
+    });
+    assert_eq!(v3.skew(), Duration::from_secs(2));
+    let v2 = backup(Settings {
+        interval,
+        version: Version::V2,
+        ..settings(128)
+    });
+    assert_eq!(v2.skew(), Duration::from_millis(500));
+    assert_eq!(v2.master_down_interval(), Duration::from_millis(12_500));
+}
+
+// Point 25.
+
+#[test]
+fn priority_zero_makes_a_backup_wait_its_skew_time() {
+    let mut router = backup(settings(100));
+    step(&mut router, at(500), heard(12, 0));
+    assert_eq!(router.deadline(), Some(at(500) + router.skew()));
+}
+
+#[test]
+fn the_only_backup_of_a_pair_takes_over_on_priority_zero_at_once() {
+    let mut router = backup(settings(100));
+    let view = PeerView {
+        address: v4(12),
+        priority: 110,
+        active: true,
+        sole: true,
+    };
+    step(&mut router, at(100), Event::Peer(Some(view)));
+    let out = step(&mut router, at(500), heard(12, 0));
+    assert!(router.is_active());
+    assert_eq!(adverts(&out), [100]);
+}
+
+// Points 26 and 27.
+
+#[test]
+fn a_preempting_backup_ignores_a_worse_master() {
+    let mut router = backup(settings(100));
+    let before = router.deadline();
+    step(&mut router, at(500), heard(12, 90));
+    assert_eq!(router.deadline(), before);
+}
+
+#[test]
+fn without_preempt_a_worse_master_is_followed() {
+    let mut router = backup(Settings {
+        preempt: false,
+        ..settings(100)
+    });
+    step(&mut router, at(500), heard(12, 90));
+    assert_eq!(
+        router.deadline(),
+        Some(at(500) + router.master_down_interval())
+    );
+}
+
+#[test]
+fn an_equal_or_better_master_is_followed_and_its_interval_learnt_first() {
+    for priority in [100, 110] {
+        let mut router = backup(settings(100));
+        let event = Event::Received(Heard {
+            sender: v4(12),
+            priority,
+            interval: Duration::from_millis(100),
+            same_addresses: true,
+        });
+        step(&mut router, at(500), event);
+        let down =
+            Duration::from_millis(300) + Duration::from_micros(60_937) + Duration::from_nanos(500);
+        assert_eq!(router.deadline(), Some(at(500) + down));
+    }
+}
+
+#[test]
+fn a_worse_master_is_left_alone_for_the_preempt_delay() {
+    let mut router = backup(Settings {
+        preempt_delay: Duration::from_secs(10),
+        ..settings(100)
+    });
+    for second in 1..=10 {
+        step(&mut router, at(second * 1000), heard(12, 90));
+        assert_eq!(router.phase(), Phase::Backup);
+    }
+    let deadline = router.deadline();
+    step(&mut router, at(11_000), heard(12, 90));
+    assert_eq!(
+        router.deadline(),
+        deadline,
+        "the delay is over: ignored from now on"
+    );
+}
+
+// Point 28.
+
+#[test]
+fn an_active_router_yields_to_a_better_one_with_one_last_advert() {
+    let (mut router, now) = active(settings(100));
+    let out = step(&mut router, now + ADV / 2, heard(12, 110));
+    assert_eq!(
+        adverts(&out),
+        [100],
+        "the last advert makes the winner announce again"
+    );
+    assert_eq!(router.phase(), Phase::Backup);
+    let end = now + ADV / 2 + GRACE;
+    let out = step(&mut router, end, Event::Timeout);
+    assert_eq!(out, [Action::RemoveAddresses]);
+    assert_eq!(
+        router.deadline(),
+        Some(now + ADV / 2 + router.master_down_interval())
+    );
+}
+
+// Point 29.
+
+#[test]
+fn between_equals_the_greater_address_wins_as_an_unsigned_number() {
+    let mut greater = settings(100);
+    greater.address = IpAddr::from([9, 255, 255, 255]);
+    let (mut router, now) = active(greater);
+    let out = step(&mut router, now, heard(1, 100));
+    assert_eq!(
+        router.phase(),
+        Phase::Backup,
+        "10.x is greater than 9.x: {out:?}"
+    );
+    let (mut router, now) = active(settings(100));
+    step(&mut router, now, heard(10, 100));
+    assert!(router.is_active(), ".10 is smaller than .11");
+    step(&mut router, now, heard(200, 100));
+    assert_eq!(
+        router.phase(),
+        Phase::Backup,
+        "200 does not count as negative"
+    );
+}
+
+// Points 30 and 31.
+
+#[test]
+fn an_active_router_answers_priority_zero_and_worse_routers_at_once() {
+    for priority in [0, 90] {
+        let (mut router, now) = active(settings(100));
+        let later = now + ADV + ADV / 2;
+        step(&mut router, now + ADV, Event::Timeout);
+        let out = step(&mut router, later, heard(12, priority));
+        assert_eq!(adverts(&out), [100]);
+        assert!(router.is_active());
+    }
+}
+
+#[test]
+fn answers_are_limited_to_one_per_interval_whatever_arrives() {
+    let (mut router, now) = active(settings(100));
+    step(&mut router, now + ADV, Event::Timeout);
+    let mut sent = Vec::new();
+    for i in 0..300 {
+        sent.extend(step(&mut router, now + ADV + ADV * i / 300, heard(12, 90)));
+    }
+    assert_eq!(adverts(&sent).len(), 1);
+    let bursts = sent.iter().filter(|a| matches!(a, Action::Announce { .. }));
+    assert_eq!(bursts.count(), 1);
+    let owed = step(&mut router, now + ADV * 2, Event::Timeout);
+    let burst = Action::Announce { repeat: 5 };
+    assert!(owed.contains(&burst), "the last word is ours: {owed:?}");
+}
+
+// Point 44, for valid packets; invalid ones cannot become an event.
+
+#[test]
+fn no_worse_advert_moves_the_next_own_advert() {
+    let (mut router, now) = active(settings(100));
+    for i in 1..10 {
+        step(&mut router, now + ADV * i / 10, heard(12, 90));
+        step(&mut router, now + ADV * i / 10, heard(12, 0));
+    }
+    let out = step(&mut router, now + ADV, Event::Timeout);
+    assert_eq!(adverts(&out), [100]);
+}
+
+// Point 6.
+
+#[test]
+fn adverts_keep_their_phase_when_the_process_wakes_late() {
+    let (mut router, now) = active(Settings {
+        refresh: None,
+        second_burst: None,
+        ..settings(100)
+    });
+    step(&mut router, now + ADV + ADV / 4, Event::Timeout);
+    assert_eq!(router.deadline(), Some(now + ADV * 2));
+}
+
+// Points 7, 32 and the make-before-break hand-over.
+
+#[test]
+fn leaving_says_zero_once_and_keeps_the_addresses_until_the_successor_speaks() {
+    let (mut router, now) = active(settings(110));
+    let out = step(&mut router, now, Event::Shutdown(Cause::Stop));
+    assert_eq!(out, [Action::Advertise { priority: 0 }]);
+    assert!(router.holds_addresses());
+    let later = now + Duration::from_millis(600);
+    let out = step(&mut router, later, heard(12, 100));
+    assert!(!out.contains(&Action::RemoveAddresses));
+    assert_eq!(router.phase(), Phase::Stop);
+    let out = step(&mut router, later + GRACE, Event::Timeout);
+    assert_eq!(out, [Action::RemoveAddresses, Action::Gone]);
+}
+
+#[test]
+fn leaving_without_a_successor_ends_after_the_longest_skew_and_an_advert() {
+    let (mut router, now) = active(settings(110));
+    step(&mut router, now, Event::Shutdown(Cause::Stop));
+    assert_eq!(router.deadline(), Some(now + ADV * 2));
+    let out = step(&mut router, now + ADV * 2, Event::Timeout);
+    assert_eq!(out[0], Action::RemoveAddresses);
+    assert!(router.is_gone());
+}
+
+#[test]
+fn a_second_stop_ends_at_once() {
+    let (mut router, now) = active(settings(110));
+    step(&mut router, now, Event::Shutdown(Cause::Stop));
+    let out = step(&mut router, now, Event::Shutdown(Cause::Stop));
+    assert!(out.contains(&Action::RemoveAddresses) && router.is_gone());
+}
+
+#[test]
+fn a_backup_stops_in_silence() {
+    let mut router = backup(settings(100));
+    let out = step(&mut router, at(10), Event::Shutdown(Cause::Stop));
+    assert!(adverts(&out).is_empty());
+    assert!(router.is_gone());
+}
+
+#[test]
+fn a_demoted_router_follows_the_worse_one_until_resumed() {
+    let (mut router, now) = active(settings(110));
+    step(&mut router, now, Event::Demote);
+    step(&mut router, now, heard(12, 100));
+    assert_eq!(router.phase(), Phase::Backup);
+    step(&mut router, now + GRACE, Event::Timeout);
+    step(&mut router, now + ADV, heard(12, 100));
+    assert_eq!(
+        router.deadline(),
+        Some(now + ADV + router.master_down_interval())
+    );
+    step(&mut router, now + ADV, Event::Resume);
+    let before = router.deadline();
+    step(&mut router, now + ADV * 2, heard(12, 100));
+    assert_eq!(router.deadline(), before, "resumed: it preempts again");
+}
+
+#[test]
+fn a_demotion_that_nobody_follows_keeps_the_role() {
+    let (mut router, now) = active(settings(110));
+    step(&mut router, now, Event::Demote);
+    let out = step(&mut router, now + ADV * 2, Event::Timeout);
+    assert!(router.is_active());
+    assert!(!out.contains(&Action::RemoveAddresses));
+}
+
+#[test]
+fn maintenance_leaves_the_election_until_resumed() {
+    let mut router = backup(settings(110));
+    step(&mut router, at(0), Event::Maintenance);
+    assert_eq!(router.deadline(), None);
+    step(&mut router, at(60_000), Event::Timeout);
+    assert_eq!(router.phase(), Phase::Backup);
+    step(&mut router, at(60_000), Event::Resume);
+    assert_eq!(
+        router.deadline(),
+        Some(at(60_000) + router.master_down_interval())
+    );
+}
+
+// Weights and faults.
+
+#[test]
+fn a_lowered_priority_is_offered_to_the_unknown_peer_by_one_advert() {
+    let (mut router, now) = active(settings(110));
+    let out = step(&mut router, now, fit(90));
+    assert_eq!(out, [Action::Advertise { priority: 0 }]);
+    let out = step(&mut router, now + ADV / 2, heard(12, 100));
+    assert_eq!(router.phase(), Phase::Backup);
+    assert!(!out.contains(&Action::RemoveAddresses), "grace first");
+}
+
+#[test]
+fn a_lowered_priority_without_a_live_peer_keeps_the_address() {
+    let (mut router, now) = active(settings(110));
+    step(&mut router, now, fit(90));
+    let out = step(&mut router, now + ADV * 2, Event::Timeout);
+    assert_eq!(adverts(&out), [90]);
+    assert!(!out.contains(&Action::RemoveAddresses));
+}
+
+#[test]
+fn a_priority_that_stays_above_the_known_peer_changes_nothing() {
+    let (mut router, now) = active(settings(110));
+    let view = PeerView {
+        address: v4(12),
+        priority: 100,
+        active: false,
+        sole: true,
+    };
+    step(&mut router, now, Event::Peer(Some(view)));
+    assert_eq!(step(&mut router, now, fit(105)), []);
+    assert_eq!(adverts(&step(&mut router, now, fit(95))), [0]);
+}
+
+#[test]
+fn a_worse_successor_is_overruled_and_remembered() {
+    let (mut router, now) = active(settings(110));
+    step(&mut router, now, fit(95));
+    step(&mut router, now, heard(12, 90));
+    assert!(router.is_active());
+    assert_eq!(
+        step(&mut router, now, fit(92)),
+        [],
+        "the peer is known to be worse"
+    );
+}
+
+#[test]
+fn a_fault_says_zero_and_removes_the_addresses_at_once() {
+    let (mut router, now) = active(settings(110));
+    let fault = Event::Health(Health::Fault("script chk failed".to_owned()));
+    let out = step(&mut router, now, fault);
+    assert_eq!(
+        out[..2],
+        [Action::Advertise { priority: 0 }, Action::RemoveAddresses]
+    );
+    assert_eq!(router.phase(), Phase::Fault);
+    step(&mut router, now, fit(110));
+    assert_eq!(
+        router.phase(),
+        Phase::Backup,
+        "point 33: back through Backup"
+    );
+    assert_eq!(router.deadline(), Some(now + router.master_down_interval()));
+}
+
+#[test]
+fn a_router_that_starts_with_a_fault_stays_out() {
+    let mut router = Router::new(settings(110));
+    let fault = Event::Health(Health::Fault("eth0 is down".to_owned()));
+    step(&mut router, at(0), fault);
+    step(&mut router, at(0), Event::Startup);
+    assert_eq!((router.phase(), router.deadline()), (Phase::Fault, None));
+}
+
+// Point 20.
+
+#[test]
+fn the_owner_ignores_adverts_and_reports_a_second_owner() {
+    let mut router = Router::new(settings(255));
+    step(&mut router, at(0), Event::Startup);
+    let out = step(&mut router, at(100), heard(12, 255));
+    assert!(router.is_active());
+    assert!(out.contains(&Action::Report(Evidence::SecondOwner { by: v4(12) })));
+}
+
+// Point 34, hang, split brain.
+
+#[test]
+fn an_address_that_others_deleted_comes_back() {
+    let (mut router, now) = active(settings(100));
+    let out = step(&mut router, now + ADV, Event::AddressDeleted);
+    assert!(out.contains(&Action::AddAddresses));
+}
+
+#[test]
+fn a_router_that_slept_through_its_own_funeral_gives_the_addresses_up_first() {
+    let (mut router, now) = active(settings(110));
+    let late = now + Duration::from_secs(10);
+    let out = step(&mut router, late, Event::Timeout);
+    assert_eq!(out[0], Action::RemoveAddresses);
+    assert!(adverts(&out).is_empty());
+    assert!(router.deadline().is_some_and(|d| d - late <= ADV * 2));
+}
+
+#[test]
+fn a_worse_or_foreign_claim_is_reported_and_answered_with_an_announcement() {
+    let (mut router, now) = active(settings(110));
+    let claim = Event::ForeignClaim {
+        address: v4(50),
+        mac: [2, 0, 0, 0, 0, 1],
+    };
+    let out = step(&mut router, now + ADV, claim);
+    assert!(matches!(
+        out[0],
+        Action::Report(Evidence::ForeignClaim { .. })
+    ));
+    assert!(out.contains(&Action::Announce { repeat: 5 }));
+}
+
+#[test]
+fn a_dead_peer_is_replaced_at_once_if_it_was_the_master() {
+    let mut router = backup(settings(100));
+    step(&mut router, at(100), Event::PeerDead(v4(12)));
+    assert_eq!(router.phase(), Phase::Backup, "it was not the master");
+    step(&mut router, at(500), heard(12, 110));
+    let out = step(&mut router, at(800), Event::PeerDead(v4(12)));
+    assert!(router.is_active());
+    assert_eq!(adverts(&out), [100]);
+}
+
+// Point 35 and the refresh.
+
+#[test]
+fn announcements_come_at_once_again_after_five_seconds_and_one_each_second() {
+    let (mut router, start) = active(settings(100));
+    let mut repeats = Vec::new();
+    for _ in 0..12 {
+        let now = router.deadline().expect("active");
+        for action in step(&mut router, now, Event::Timeout) {
+            if let Action::Announce { repeat } = action {
+                repeats.push(((now - start).as_secs(), repeat));
+            }
+        }
+    }
+    let expected: Vec<(u64, u32)> = (1..=12).map(|s| (s, if s == 5 { 5 } else { 1 })).collect();
+    assert_eq!(repeats, expected);
+}
+
+#[test]
+fn a_group_moves_its_members() {
+    let mut router = backup(settings(100));
+    step(&mut router, at(5), Event::GroupActive("V4".to_owned()));
+    assert!(router.is_active());
+    let out = step(&mut router, at(6), Event::GroupBackup("V4".to_owned()));
+    assert_eq!(adverts(&out), [0]);
+    assert_eq!(router.phase(), Phase::Backup);
+}
