@@ -12,7 +12,7 @@ use vip::core::{Cause, Time};
 
 use conf::vip::model::Version;
 
-const SEEDS: u64 = 2_000;
+const SEEDS: u64 = 500;
 
 #[derive(Clone, Debug)]
 enum Frame {
