@@ -1,6 +1,131 @@
 //! The VRRP daemon: reads keepalived's configuration, keeps virtual addresses
 //! on exactly one of several hosts, and moves them without an outage.
 //!
-//! `core` decides; everything beside it acts.
+//! `core` decides; everything beside it acts. Three processes: the guardian
+//! (parent), the worker (sockets and addresses) and the script helper.
 
 pub mod core;
+
+mod ask;
+mod clock;
+mod daemon;
+mod frame;
+mod guardian;
+mod helper;
+mod instance;
+mod journal;
+mod link;
+mod log;
+mod mailbox;
+mod metrics;
+mod net;
+mod netlink;
+mod notify;
+mod options;
+mod packet;
+mod pair;
+mod pidfile;
+mod raw;
+mod reload;
+mod run;
+mod safety;
+mod sd;
+mod serve;
+mod speaker;
+mod sys;
+mod tool;
+mod vmac;
+mod watch;
+
+use options::{Mode, Options};
+use std::process::ExitCode;
+
+/// Exit status of keepalived's `-t` for a file with errors.
+const EXIT_CONFIG: u8 = 5;
+/// Exit status of keepalived's `-t` for scripts that others than root can change.
+const EXIT_SECURITY: u8 = 6;
+/// A wrong command line.
+const EXIT_USAGE: u8 = 64;
+
+/// Runs `evenkeel vip` (or `keepalived`) with these arguments.
+pub fn command(args: Vec<String>) -> ExitCode {
+    let options = match Options::parse(&args) {
+        Ok(options) => options,
+        Err(error) => {
+            eprintln!("evenkeel vip: {error}");
+            return ExitCode::from(EXIT_USAGE);
+        }
+    };
+    match &options.mode {
+        Mode::Help => {
+            print!("{}", options::HELP);
+            ExitCode::SUCCESS
+        }
+        Mode::Version => {
+            eprintln!("evenkeel vip {}", env!("CARGO_PKG_VERSION"));
+            ExitCode::SUCCESS
+        }
+        Mode::Signum(name) => signum(name),
+        Mode::Test => ExitCode::from(check(&options)),
+        Mode::Tool(name, arguments) => tool::run(name, arguments, &options),
+        Mode::Worker => run::worker(&options),
+        Mode::Helper => {
+            log::start(&options);
+            let code = helper::run();
+            log::finish();
+            code
+        }
+        Mode::Run => start(&options),
+    }
+}
+
+/// Prints the findings about the file; gives keepalived's exit status for them.
+fn check(options: &Options) -> u8 {
+    let (config, report) = conf::vip::load(&options.file, &options.reading());
+    eprint!("{}", report.human(false));
+    let Some(config) = config else {
+        return EXIT_CONFIG;
+    };
+    let unsafe_parts = safety::findings(&config);
+    for finding in &unsafe_parts {
+        eprintln!("error: {finding}");
+    }
+    if unsafe_parts.is_empty() {
+        0
+    } else {
+        EXIT_SECURITY
+    }
+}
+
+fn start(options: &Options) -> ExitCode {
+    let code = check(options);
+    if code == EXIT_CONFIG || code == EXIT_SECURITY {
+        return ExitCode::from(code);
+    }
+    if !options.foreground
+        && let Err(error) = nix::unistd::daemon(true, options.console)
+    {
+        eprintln!("evenkeel vip: cannot go to the background: {error}");
+        return ExitCode::FAILURE;
+    }
+    log::start(options);
+    let code = guardian::run(options);
+    log::finish();
+    code
+}
+
+/// Numbers of the signals, by keepalived's names for them.
+fn signum(name: &str) -> ExitCode {
+    let number = match name {
+        "STOP" => libc::SIGTERM,
+        "RELOAD" => libc::SIGHUP,
+        "DATA" => libc::SIGUSR1,
+        "STATS" => libc::SIGUSR2,
+        _ => {
+            eprintln!("evenkeel vip: --signum knows STOP, RELOAD, DATA and STATS, not `{name}`");
+            return ExitCode::from(EXIT_USAGE);
+        }
+    };
+    println!("{number}");
+    ExitCode::SUCCESS
+}

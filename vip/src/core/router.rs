@@ -14,7 +14,7 @@ use std::time::Duration;
 /// After the successor was heard, how long the addresses stay for what is in flight.
 pub const GRACE: Duration = Duration::from_millis(50);
 /// How long a hand-over may last when the guardian is gone.
-const ORPHAN_GRACE: Duration = Duration::from_millis(60);
+const ORPHAN_GRACE: Duration = Duration::from_millis(40);
 
 /// What a router is told once; a reload replaces it.
 #[derive(Clone, Debug, PartialEq)]

@@ -1,0 +1,316 @@
+//! The guardian: the parent that starts the worker and the script helper,
+//! passes signals on, and cleans up at once when the worker dies.
+//!
+//! It keeps the worker's last will: which addresses may be on which interface,
+//! and the priority-0 adverts to send in its name.
+
+use crate::netlink::{Change, Netlink, NewAddress};
+use crate::options::Options;
+use crate::{pidfile, raw, sd, sys};
+use conf::vip::model::Family;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::signal::{SigSet, Signal};
+use nix::sys::signalfd::{SfdFlags, SignalFd};
+use nix::sys::socket::{
+    AddressFamily, ControlMessage, MsgFlags, SockFlag, SockType, recv, send, sendmsg, socketpair,
+};
+use serde::{Deserialize, Serialize};
+use std::io::{self, IoSlice};
+use std::net::IpAddr;
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::unix::process::CommandExt;
+use std::process::{Child, Command, ExitCode, Stdio};
+use std::time::{Duration, Instant};
+use tracing::{error, info, warn};
+
+/// Largest will: addresses and last words of many instances.
+const LARGEST: usize = 256 * 1024;
+/// Time a worker must have lived for its successor to start at once.
+const STABLE: Duration = Duration::from_secs(10);
+
+/// What the guardian does when the worker dies.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+struct Will {
+    /// Interface, address, prefix.
+    addresses: Vec<(u32, IpAddr, u8)>,
+    /// Interface name, source, destination, VRRP message.
+    goodbyes: Vec<(String, IpAddr, IpAddr, Vec<u8>)>,
+}
+
+/// The worker's end of the line to its guardian.
+#[derive(Debug, Default)]
+pub struct Ward {
+    fd: Option<OwnedFd>,
+    told: Will,
+}
+
+impl Ward {
+    /// The line that came as standard input.
+    pub fn inherited() -> io::Result<Ward> {
+        let fd = io::stdin().as_fd().try_clone_to_owned()?;
+        Ok(Ward {
+            fd: Some(fd),
+            told: Will::default(),
+        })
+    }
+
+    /// Another handle of the line, to be polled and read.
+    pub fn line(&self) -> Option<OwnedFd> {
+        self.fd.as_ref()?.try_clone().ok()
+    }
+
+    /// Leaves a new will, if it is new.
+    pub fn tell(
+        &mut self,
+        addresses: Vec<(u32, IpAddr, u8)>,
+        goodbyes: Vec<(String, IpAddr, IpAddr, Vec<u8>)>,
+    ) {
+        let will = Will {
+            addresses,
+            goodbyes,
+        };
+        let Some(fd) = self.fd.as_ref().filter(|_| will != self.told) else {
+            return;
+        };
+        match serde_json::to_vec(&will) {
+            Ok(bytes) => match send(fd.as_raw_fd(), &bytes, MsgFlags::MSG_DONTWAIT) {
+                Ok(_) => self.told = will,
+                Err(error) => warn!(%error, "the guardian does not listen"),
+            },
+            Err(error) => warn!(%error, "cannot write the will"),
+        }
+    }
+}
+
+/// A child process with its pidfd and our end of its line.
+struct Charge {
+    child: Child,
+    pidfd: OwnedFd,
+    line: OwnedFd,
+    born: Instant,
+}
+
+impl Charge {
+    fn start(role: &str, options: &Options) -> io::Result<Charge> {
+        let (ours, theirs) = socketpair(
+            AddressFamily::Unix,
+            SockType::SeqPacket,
+            None,
+            SockFlag::SOCK_CLOEXEC,
+        )?;
+        let child = Command::new("/proc/self/exe")
+            .arg0("evenkeel")
+            .args(["vip", &format!("--role={role}")])
+            .args(&options.raw)
+            .stdin(Stdio::from(theirs))
+            .spawn()?;
+        let pidfd = sys::pidfd_open(child.id() as i32)?;
+        Ok(Charge {
+            child,
+            pidfd,
+            line: ours,
+            born: Instant::now(),
+        })
+    }
+
+    fn signal(&self, signal: Signal) {
+        let pid = nix::unistd::Pid::from_raw(self.child.id() as i32);
+        let _ = nix::sys::signal::kill(pid, signal);
+    }
+}
+
+/// Runs until the worker ended for good; gives its exit status.
+pub fn run(options: &Options) -> ExitCode {
+    match guard(options) {
+        Ok(code) => ExitCode::from(code),
+        Err(error) => {
+            error!(%error, "cannot start");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn guard(options: &Options) -> io::Result<u8> {
+    let _lock = pidfile::Lock::take(&options.pid_file())?;
+    let mut signals = SigSet::empty();
+    for signal in [
+        Signal::SIGTERM,
+        Signal::SIGINT,
+        Signal::SIGHUP,
+        Signal::SIGUSR1,
+        Signal::SIGUSR2,
+    ] {
+        signals.add(signal);
+    }
+    // children get the mask back to normal by themselves: see `run` and `helper`
+    signals.thread_block()?;
+    let signalfd = SignalFd::with_flags(&signals, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK)?;
+    let mut guardian = Guardian {
+        helper: Charge::start("helper", options)?,
+        worker: Charge::start("worker", options)?,
+        will: Will::default(),
+        stopping: false,
+        options,
+    };
+    guardian.introduce_helper();
+    pidfile::write(&options.vrrp_pid_file(), guardian.worker.child.id())?;
+    let code = guardian.watch(&signalfd);
+    let _ = std::fs::remove_file(options.vrrp_pid_file());
+    code
+}
+
+struct Guardian<'a> {
+    helper: Charge,
+    worker: Charge,
+    will: Will,
+    stopping: bool,
+    options: &'a Options,
+}
+
+impl Guardian<'_> {
+    fn watch(&mut self, signals: &SignalFd) -> io::Result<u8> {
+        loop {
+            let mut fds = [
+                PollFd::new(self.worker.pidfd.as_fd(), PollFlags::POLLIN),
+                PollFd::new(self.worker.line.as_fd(), PollFlags::POLLIN),
+                PollFd::new(self.helper.pidfd.as_fd(), PollFlags::POLLIN),
+                PollFd::new(signals.as_fd(), PollFlags::POLLIN),
+            ];
+            match poll(&mut fds, PollTimeout::NONE) {
+                Ok(_) | Err(nix::errno::Errno::EINTR) => {}
+                Err(error) => return Err(error.into()),
+            }
+            let ready = fds.map(|f| f.revents().is_some_and(|r| !r.is_empty()));
+            if ready[1] {
+                self.read_will();
+            }
+            if ready[0]
+                && let Some(code) = self.worker_died()?
+            {
+                return Ok(code);
+            }
+            if ready[2] {
+                self.helper_died()?;
+            }
+            while let Ok(Some(info)) = signals.read_signal() {
+                self.pass_on(info.ssi_signo as i32);
+            }
+        }
+    }
+
+    fn pass_on(&mut self, number: i32) {
+        let Ok(signal) = Signal::try_from(number) else {
+            return;
+        };
+        if matches!(signal, Signal::SIGTERM | Signal::SIGINT) {
+            self.stopping = true;
+            sd::stopping();
+        }
+        self.worker.signal(signal);
+    }
+
+    fn read_will(&mut self) {
+        let mut buffer = vec![0; LARGEST];
+        let fd = self.worker.line.as_raw_fd();
+        while let Ok(length @ 1..) = recv(fd, &mut buffer, MsgFlags::MSG_DONTWAIT) {
+            match serde_json::from_slice(&buffer[..length]) {
+                Ok(will) => self.will = will,
+                Err(error) => warn!(%error, "cannot read the worker's will"),
+            }
+        }
+    }
+
+    /// Removes the addresses first, then speaks the last words.
+    fn execute_will(&mut self) {
+        let will = std::mem::take(&mut self.will);
+        if let Ok(mut netlink) = Netlink::new() {
+            for (index, address, prefix) in &will.addresses {
+                let old = NewAddress {
+                    index: *index,
+                    address: *address,
+                    prefix: *prefix,
+                    scope: 0,
+                    broadcast: None,
+                    label: None,
+                    lease_s: None,
+                    noprefixroute: false,
+                    deprecated: false,
+                    home: false,
+                };
+                if let Err(error) = netlink.address(Change::Remove, &old) {
+                    error!(%address, %error, "cannot remove an address of the dead worker");
+                }
+            }
+        }
+        for (interface, from, to, bytes) in &will.goodbyes {
+            if let Err(error) = goodbye(interface, *from, *to, bytes) {
+                warn!(%interface, %error, "cannot say priority 0 for the dead worker");
+            }
+        }
+    }
+
+    /// Gives the exit status when this was the end.
+    fn worker_died(&mut self) -> io::Result<Option<u8>> {
+        self.read_will();
+        let status = self.worker.child.wait()?;
+        let code = status.code();
+        if code == Some(0) || self.stopping {
+            if code != Some(0) {
+                self.execute_will();
+            }
+            let code = code.and_then(|c| u8::try_from(c).ok()).unwrap_or(1);
+            return Ok(Some(code));
+        }
+        self.execute_will();
+        if self.worker.born.elapsed() < Duration::from_millis(500) && code.is_some() {
+            // it refused to start and said why
+            return Ok(Some(code.and_then(|c| u8::try_from(c).ok()).unwrap_or(1)));
+        }
+        error!(%status, "the worker died; its addresses are removed, another one starts");
+        if self.worker.born.elapsed() < STABLE {
+            std::thread::sleep(Duration::from_secs(1));
+        }
+        self.worker = Charge::start("worker", self.options)?;
+        self.introduce_helper();
+        pidfile::write(&self.options.vrrp_pid_file(), self.worker.child.id())?;
+        Ok(None)
+    }
+
+    fn helper_died(&mut self) -> io::Result<()> {
+        let status = self.helper.child.wait()?;
+        if self.helper.born.elapsed() < STABLE {
+            std::thread::sleep(Duration::from_millis(100));
+        }
+        if !self.stopping {
+            warn!(%status, "the script helper died; another one starts");
+        }
+        self.helper = Charge::start("helper", self.options)?;
+        self.introduce_helper();
+        Ok(())
+    }
+
+    /// Hands the worker our end of the helper's line.
+    fn introduce_helper(&self) {
+        let fds = [self.helper.line.as_raw_fd()];
+        let control = [ControlMessage::ScmRights(&fds)];
+        let parts = [IoSlice::new(b"helper")];
+        let fd = self.worker.line.as_raw_fd();
+        if let Err(error) = sendmsg::<()>(fd, &parts, &control, MsgFlags::empty(), None) {
+            warn!(%error, "cannot give the worker its script helper");
+        }
+        info!(
+            worker = self.worker.child.id(),
+            helper = self.helper.child.id(),
+            "processes started"
+        );
+    }
+}
+
+fn goodbye(interface: &str, from: IpAddr, to: IpAddr, bytes: &[u8]) -> io::Result<()> {
+    let index = nix::net::if_::if_nametoindex(interface)?;
+    let family = match from {
+        IpAddr::V4(_) => Family::V4,
+        IpAddr::V6(_) => Family::V6,
+    };
+    raw::Speaker::new(family, interface, index)?.send(from, to, 255, bytes)
+}

@@ -1,0 +1,619 @@
+//! One `vrrp_instance` at work: its router, its sockets, what it counts and
+//! remembers. Performs the router's actions; decides nothing itself.
+
+use crate::core::advert::{self, Admission, Envelope, Heard, Outgoing, Refusal};
+use crate::core::router::{Action, Event, Health, PeerView, Phase, Router, Settings};
+use crate::core::track::{self, Level, Tracked};
+use crate::core::{Advert, Cause, Evidence, Time};
+use crate::journal::Journal;
+use crate::net::Net;
+use crate::netlink::Change;
+use crate::packet::Sender;
+use crate::raw;
+use crate::speaker::Speaker;
+use crate::vmac;
+use crate::watch::Key;
+use conf::vip::model::{self, Auth, Config, VirtualAddress};
+use std::net::IpAddr;
+use std::time::Duration;
+
+/// What the daemon must do after a step, beyond the instance.
+#[derive(Clone, Debug)]
+pub enum Effect {
+    /// The role changed.
+    Changed {
+        /// Before.
+        from: Phase,
+        /// Now.
+        to: Phase,
+        /// Why.
+        cause: Cause,
+    },
+    /// A worse router was heard while active.
+    HeardLower,
+    /// It left for good.
+    Gone,
+}
+
+/// A running instance.
+#[derive(Debug)]
+pub struct Instance {
+    /// As configured.
+    pub conf: model::Instance,
+    /// The state machine.
+    pub router: Router,
+    /// What it counts and remembers.
+    pub journal: Journal,
+    /// Tracked things and what they say.
+    pub tracked: Vec<(Key, Tracked)>,
+    /// The base interface, when it exists.
+    pub index: Option<u32>,
+    /// Where addresses go by default and adverts leave: macvlan or base.
+    pub out_index: Option<u32>,
+    /// Source of the adverts, once the interface has one.
+    pub source: Option<IpAddr>,
+    /// Started: the first results are in or were waited for long enough.
+    pub started: bool,
+    /// When it starts even without first results.
+    pub start_by: Time,
+    /// What the router was last told about its peer.
+    pub peer_told: Option<PeerView>,
+    /// Removed from the configuration: goes when it is gone.
+    pub departing: bool,
+    health_told: Option<Health>,
+    /// What packets must look like.
+    pub admission: Admission,
+    advertised: Vec<IpAddr>,
+    speaker: Option<Speaker>,
+    lease: bool,
+    renew_at: Option<Time>,
+    packet: Vec<u8>,
+}
+
+/// How long the first results of tracked things are waited for.
+const PATIENCE: Duration = Duration::from_secs(3);
+
+impl Instance {
+    /// Makes an instance from its configuration; sockets come with [`Instance::attach`].
+    pub fn new(conf: model::Instance, config: &Config, now: Time) -> Instance {
+        let advertised: Vec<IpAddr> = conf.addresses.iter().map(|a| a.address).collect();
+        let settings = settings(&conf, unspecified(&conf));
+        let tracked = tracked(&conf, config);
+        let patience = if tracked.is_empty() {
+            Duration::ZERO
+        } else {
+            PATIENCE
+        };
+        Instance {
+            admission: admission(&conf, &advertised),
+            router: Router::new(settings),
+            journal: Journal::default(),
+            tracked,
+            index: None,
+            out_index: None,
+            source: None,
+            started: false,
+            peer_told: None,
+            departing: false,
+            health_told: None,
+            start_by: now + patience,
+            advertised,
+            speaker: None,
+            lease: config.global.address_lease,
+            renew_at: None,
+            packet: Vec::new(),
+            conf,
+        }
+    }
+
+    /// Takes a new configuration over; addresses are added before others go.
+    pub fn reconfigure(&mut self, conf: model::Instance, config: &Config, net: &mut Net) {
+        let old = std::mem::replace(&mut self.conf, conf);
+        let before = std::mem::take(&mut self.tracked);
+        self.tracked = tracked(&self.conf, config);
+        for (key, item) in &mut self.tracked {
+            if let Some((_, known)) = before.iter().find(|(k, _)| k == key) {
+                item.level = known.level.clone();
+            }
+        }
+        self.advertised = self.conf.addresses.iter().map(|a| a.address).collect();
+        self.admission = admission(&self.conf, &self.advertised);
+        let own = self.source.unwrap_or(unspecified(&self.conf));
+        self.router.reconfigure(settings(&self.conf, own));
+        self.lease = config.global.address_lease;
+        if self.router.holds_addresses() {
+            self.put_addresses(net);
+            let now = self.conf.addresses.iter().chain(&self.conf.excluded);
+            let now: Vec<VirtualAddress> = now.cloned().collect();
+            for address in &now {
+                let known = |a: &VirtualAddress| a.address == address.address;
+                if !old.addresses.iter().chain(&old.excluded).any(known) {
+                    self.announce_one(net, address, 1);
+                }
+            }
+            self.remove_missing(&old, net);
+        }
+        self.attach(net);
+    }
+
+    fn remove_missing(&self, old: &model::Instance, net: &mut Net) {
+        let kept = |a: &VirtualAddress| {
+            let same = |b: &VirtualAddress| {
+                b.address == a.address && b.prefix == a.prefix && b.dev == a.dev
+            };
+            self.conf
+                .addresses
+                .iter()
+                .chain(&self.conf.excluded)
+                .any(same)
+        };
+        for address in old.addresses.iter().chain(&old.excluded) {
+            if let Some(index) = self.device(net, address).filter(|_| !kept(address)) {
+                let _ = net.address(Change::Remove, address, index, None);
+            }
+        }
+        for route in old.routes.iter().filter(|r| !self.conf.routes.contains(r)) {
+            let _ = net.route(Change::Remove, route, self.out_index.unwrap_or(0));
+        }
+    }
+
+    /// Finds the interface and its address and opens the speaker, as far as they exist.
+    pub fn attach(&mut self, net: &mut Net) {
+        let link = net.links.by_name(&self.conf.interface);
+        self.index = link.map(|l| l.index);
+        let Some(index) = self.index else {
+            self.speaker = None;
+            self.source = None;
+            self.out_index = None;
+            return;
+        };
+        if self.conf.vmac.is_some() && self.out_index.is_none_or(|i| net.links.get(i).is_none()) {
+            self.out_index = vmac::ensure(&self.conf, index, net)
+                .map_err(|error| self.journal.trouble("use_vmac", &error))
+                .ok();
+            self.speaker = None;
+        } else if self.conf.vmac.is_none() {
+            self.out_index = Some(index);
+        }
+        let family = self.conf.family;
+        let virtuals = self.virtuals();
+        let found = net.links.primary(index, family, &virtuals);
+        let source = self.conf.source.or(found);
+        if source != self.source {
+            self.source = source;
+            let own = source.unwrap_or(unspecified(&self.conf));
+            self.router.reconfigure(settings(&self.conf, own));
+        }
+        self.admission.own = net
+            .links
+            .of_family(family)
+            .filter(|a| !virtuals.contains(a))
+            .collect();
+        if self.speaker.is_none()
+            && let Some(out) = self.out_index
+        {
+            self.speaker = self
+                .open_speaker(index, out)
+                .map_err(|error| self.journal.trouble("cannot open a socket", &error))
+                .ok();
+        }
+    }
+
+    fn open_speaker(&self, index: u32, out: u32) -> std::io::Result<Speaker> {
+        let frames =
+            self.conf.peers.is_empty() && self.conf.vmac.as_ref().is_some_and(|v| !v.xmit_base);
+        if frames {
+            let sender = Sender::new(out)?;
+            let mac = advert::virtual_mac(self.conf.family, self.conf.vrid.0);
+            return Ok(Speaker::Frames { sender, mac });
+        }
+        raw::Speaker::new(self.conf.family, &self.conf.interface, index).map(Speaker::Ip)
+    }
+
+    /// Drops what belongs to a link that went away.
+    pub fn detach(&mut self) {
+        self.speaker = None;
+    }
+
+    /// All virtual addresses, advertised or not.
+    pub fn virtuals(&self) -> Vec<IpAddr> {
+        let all = self.conf.addresses.iter().chain(&self.conf.excluded);
+        all.map(|a| a.address).collect()
+    }
+
+    /// Why the instance itself cannot take part, apart from tracked things.
+    fn obstacle(&self, net: &Net) -> Option<String> {
+        let name = &self.conf.interface;
+        let Some(link) = self.index.and_then(|i| net.links.get(i)) else {
+            return Some(format!("interface {name} does not exist"));
+        };
+        if !link.up || !link.running {
+            if self.conf.dont_track_primary {
+                return None;
+            }
+            let what = if link.up { "has no carrier" } else { "is down" };
+            return Some(format!("interface {name} {what}"));
+        }
+        if self.source.is_none() {
+            let family = match self.conf.family {
+                model::Family::V4 => "IPv4",
+                model::Family::V6 => "IPv6 link-local",
+            };
+            return Some(format!("interface {name} has no {family} address"));
+        }
+        if self.speaker.is_none() {
+            return Some("no socket to send adverts with".to_owned());
+        }
+        None
+    }
+
+    /// The health of this instance alone.
+    pub fn health(&self, net: &Net, because: &str) -> Health {
+        if let Some(obstacle) = self.obstacle(net) {
+            return Health::Fault(obstacle);
+        }
+        let items: Vec<Tracked> = self.tracked.iter().map(|(_, t)| t.clone()).collect();
+        track::assess(self.conf.priority.0, &items, because)
+    }
+
+    /// Whether the router does not know this health yet; it does afterwards. The reason of a
+    /// change is no news by itself.
+    pub fn is_news(&mut self, health: &Health) -> bool {
+        let same = match (&self.health_told, health) {
+            (Some(Health::Fit { priority: a, .. }), Health::Fit { priority: b, .. }) => a == b,
+            (Some(told), now) => told == now,
+            (None, _) => false,
+        };
+        self.health_told = Some(health.clone());
+        !same
+    }
+
+    /// Whether all tracked things have answered once.
+    pub fn all_known(&self) -> bool {
+        self.tracked.iter().all(|(_, t)| t.level != Level::Unknown)
+    }
+
+    /// A packet for this VRID: checks it and counts it.
+    pub fn admit(&mut self, envelope: &Envelope, bytes: &[u8]) -> Option<Heard> {
+        let verdict = Advert::parse(bytes, envelope).and_then(|advert| {
+            let heard = self.admission.admit(&advert, envelope)?;
+            Ok((heard, advert.checksum))
+        });
+        match verdict {
+            Ok((heard, kind)) => {
+                self.journal.accepted(kind, &heard);
+                Some(heard)
+            }
+            Err(reason) => {
+                self.refuse(envelope, reason);
+                None
+            }
+        }
+    }
+
+    /// Counts a packet that was dropped before it was parsed.
+    pub fn refuse(&mut self, envelope: &Envelope, reason: Refusal) {
+        self.journal
+            .refused(&self.conf.name, envelope.source, reason);
+    }
+
+    /// When the loop must come back.
+    pub fn deadline(&self) -> Option<Time> {
+        let start = (!self.started).then_some(self.start_by);
+        [self.router.deadline(), self.renew_at, start]
+            .into_iter()
+            .flatten()
+            .min()
+    }
+
+    /// One event through the state machine; performs what it asks for.
+    pub fn step(&mut self, now: Time, event: Event, net: &mut Net) -> Vec<Effect> {
+        let mut actions = Vec::new();
+        self.router.step(now, event, &mut actions);
+        let mut effects = Vec::new();
+        for action in actions {
+            self.perform(now, action, net, &mut effects);
+        }
+        effects
+    }
+
+    fn perform(&mut self, now: Time, action: Action, net: &mut Net, effects: &mut Vec<Effect>) {
+        match action {
+            Action::Advertise { priority } => self.advertise(priority),
+            Action::AddAddresses => {
+                self.put_addresses(net);
+                self.renew_at = self.lease.then(|| now + self.renewal());
+            }
+            Action::RemoveAddresses => {
+                self.remove_addresses(net);
+                self.renew_at = None;
+            }
+            Action::Announce { repeat } => self.announce(net, repeat),
+            Action::Changed { from, to, cause } => {
+                self.journal.changed(&self.conf.name, from, to, &cause);
+                effects.push(Effect::Changed { from, to, cause });
+            }
+            Action::Report(evidence) => {
+                if matches!(evidence, Evidence::Rival { .. }) {
+                    effects.push(Effect::HeardLower);
+                }
+                self.journal.report(&self.conf.name, now, &evidence);
+            }
+            Action::Gone => effects.push(Effect::Gone),
+        }
+    }
+
+    /// Builds and sends one advert to the group or to every peer.
+    fn advertise(&mut self, priority: u8) {
+        let (Some(source), Some(speaker)) = (self.source, self.speaker.as_mut()) else {
+            return;
+        };
+        let outgoing = Outgoing {
+            version: self.conf.version,
+            vrid: self.conf.vrid.0,
+            priority,
+            interval: self.conf.advert_int,
+            password: self.admission.password,
+            addresses: &self.advertised,
+            plain_checksum: self.conf.v3_checksum_as_v2,
+        };
+        let mut failure = None;
+        if self.conf.peers.is_empty() {
+            outgoing.build(source, self.conf.group, &mut self.packet);
+            failure = speaker
+                .send(source, self.conf.group, 255, &self.packet)
+                .err();
+        } else {
+            let ttl = self.conf.unicast_ttl.unwrap_or(255);
+            for peer in &self.conf.peers {
+                outgoing.build(source, peer.address, &mut self.packet);
+                let result = speaker.send(source, peer.address, ttl, &self.packet);
+                failure = result.err().or(failure);
+            }
+        }
+        self.journal
+            .sent(&self.conf.name, priority, failure.as_ref());
+    }
+
+    /// The last words of this router, for the guardian: where they go and what they say.
+    pub fn goodbye(&self) -> Vec<(IpAddr, IpAddr, Vec<u8>)> {
+        let Some(source) = self.source else {
+            return Vec::new();
+        };
+        let outgoing = Outgoing {
+            version: self.conf.version,
+            vrid: self.conf.vrid.0,
+            priority: 0,
+            interval: self.conf.advert_int,
+            password: self.admission.password,
+            addresses: &self.advertised,
+            plain_checksum: self.conf.v3_checksum_as_v2,
+        };
+        let group = [self.conf.group];
+        let peers: Vec<IpAddr> = self.conf.peers.iter().map(|p| p.address).collect();
+        let targets = if peers.is_empty() { &group[..] } else { &peers };
+        let mut words = Vec::new();
+        for target in targets {
+            let mut bytes = Vec::new();
+            outgoing.build(source, *target, &mut bytes);
+            words.push((source, *target, bytes));
+        }
+        words
+    }
+
+    /// Seconds after which the kernel removes an address that nobody renews.
+    fn lease_s(&self) -> Option<u32> {
+        let nanos = self.router.master_down_interval().as_nanos();
+        let seconds = nanos.div_ceil(1_000_000_000).max(1);
+        self.lease
+            .then(|| u32::try_from(seconds).unwrap_or(u32::MAX))
+    }
+
+    /// A quarter of the lease between renewals.
+    fn renewal(&self) -> Duration {
+        Duration::from_millis(250) * self.lease_s().unwrap_or(1)
+    }
+
+    /// Renews the leases when it is time.
+    pub fn renew(&mut self, now: Time, net: &mut Net) {
+        if self.renew_at.is_some_and(|at| now >= at) {
+            self.renew_at = Some(now + self.renewal());
+            if self.router.holds_addresses() {
+                self.put_addresses(net);
+            }
+        }
+    }
+
+    /// The interface of an address.
+    pub fn device(&self, net: &Net, address: &VirtualAddress) -> Option<u32> {
+        match &address.dev {
+            Some(name) if *name != self.conf.interface || self.conf.vmac.is_none() => {
+                net.index(name).ok()
+            }
+            Some(_) | None => self.out_index,
+        }
+    }
+
+    /// Every held address with its interface.
+    pub fn placed(&self, net: &Net) -> Vec<(u32, VirtualAddress)> {
+        let all = self.conf.addresses.iter().chain(&self.conf.excluded);
+        all.filter_map(|a| self.device(net, a).map(|i| (i, a.clone())))
+            .collect()
+    }
+
+    fn put_addresses(&mut self, net: &mut Net) {
+        let lease = self.lease_s();
+        for (index, address) in self.placed(net) {
+            if let Err(error) = net.address(Change::Put, &address, index, lease) {
+                let what = format!("cannot set {}", address.address);
+                self.journal.trouble(&what, &error);
+            }
+        }
+        for route in &self.conf.routes {
+            if let Err(error) = net.route(Change::Put, route, self.out_index.unwrap_or(0)) {
+                let what = format!("cannot set the route to {}/{}", route.to, route.prefix);
+                self.journal.trouble(&what, &error);
+            }
+        }
+    }
+
+    /// Takes all addresses and routes away, whether set by this process or left behind.
+    pub fn remove_addresses(&mut self, net: &mut Net) {
+        for route in &self.conf.routes {
+            let _ = net.route(Change::Remove, route, self.out_index.unwrap_or(0));
+        }
+        for (index, address) in self.placed(net) {
+            if let Err(error) = net.address(Change::Remove, &address, index, None) {
+                let what = format!("cannot remove {}", address.address);
+                self.journal.trouble(&what, &error);
+            }
+        }
+    }
+
+    fn announce(&mut self, net: &mut Net, repeat: u32) {
+        let all: Vec<VirtualAddress> = self
+            .conf
+            .addresses
+            .iter()
+            .chain(&self.conf.excluded)
+            .cloned()
+            .collect();
+        for address in &all {
+            self.announce_one(net, address, repeat);
+        }
+    }
+
+    fn announce_one(&mut self, net: &mut Net, address: &VirtualAddress, repeat: u32) {
+        let Some(index) = self.device(net, address) else {
+            return;
+        };
+        match net.announce(index, address.address, repeat) {
+            Ok(()) => self.journal.announced(repeat),
+            Err(error) => {
+                let what = format!("cannot announce {}", address.address);
+                self.journal.trouble(&what, &error);
+            }
+        }
+    }
+}
+
+fn unspecified(conf: &model::Instance) -> IpAddr {
+    match conf.family {
+        model::Family::V4 => IpAddr::V4(std::net::Ipv4Addr::UNSPECIFIED),
+        model::Family::V6 => IpAddr::V6(std::net::Ipv6Addr::UNSPECIFIED),
+    }
+}
+
+/// Refreshes that nobody asked for, by default: a client that learnt a wrong
+/// link-layer address is right again after a second.
+const REFRESH: Duration = Duration::from_secs(1);
+
+fn settings(conf: &model::Instance, address: IpAddr) -> Settings {
+    let announce = &conf.announce;
+    let burst = if announce.minimal { 1 } else { announce.repeat };
+    Settings {
+        version: conf.version,
+        priority: conf.priority.0,
+        interval: conf.advert_int,
+        down_adverts: u32::from(conf.down_timer_adverts),
+        preempt: conf.preempt,
+        preempt_delay: conf.preempt_delay,
+        address,
+        burst,
+        second_burst: (!announce.minimal && !announce.delay.is_zero()).then_some(announce.delay),
+        refresh: match announce.refresh {
+            None => Some(REFRESH),
+            Some(every) if every.is_zero() => None,
+            Some(every) => Some(every),
+        },
+        refresh_burst: announce.refresh_repeat,
+        lower_burst: announce.lower_prio_repeat.unwrap_or(burst),
+        answer_lower: !conf.lower_prio_no_advert,
+        last_advert: conf.higher_prio_send_advert,
+    }
+}
+
+fn admission(conf: &model::Instance, advertised: &[IpAddr]) -> Admission {
+    Admission {
+        version: conf.version,
+        interval: conf.advert_int,
+        password: conf.auth.as_ref().map(|auth| match auth {
+            Auth::Pass(password) => advert::password_bytes(password),
+        }),
+        peers: conf
+            .peers
+            .iter()
+            .map(|p| (p.address, p.min_ttl.unwrap_or(0), p.max_ttl.unwrap_or(255)))
+            .collect(),
+        check_sender: conf.check_unicast_src,
+        own: Vec::new(),
+        addresses: advertised.to_vec(),
+        any_list: conf.skip_check_adv_addr,
+        trusted: Vec::new(),
+    }
+}
+
+/// The tracked things of an instance and of its groups; the first mention counts.
+fn tracked(conf: &model::Instance, config: &Config) -> Vec<(Key, Tracked)> {
+    let groups = || {
+        config
+            .groups
+            .iter()
+            .filter(|g| g.members.contains(&conf.name))
+    };
+    let mut found: Vec<(Key, Tracked)> = Vec::new();
+    let mut add = |key: Key, weight: model::Weight| {
+        if !found.iter().any(|(known, _)| *known == key) {
+            let item = Tracked {
+                name: key.to_string(),
+                weight,
+                level: Level::Unknown,
+            };
+            found.push((key, item));
+        }
+    };
+    for t in conf
+        .track_interfaces
+        .iter()
+        .chain(groups().flat_map(|g| &g.track_interfaces))
+    {
+        add(Key::Interface(t.name.clone()), t.weight.unwrap_or_default());
+    }
+    for t in conf
+        .track_scripts
+        .iter()
+        .chain(groups().flat_map(|g| &g.track_scripts))
+    {
+        if let Some(s) = config.scripts.iter().find(|s| s.name == t.name) {
+            add(Key::Script(s.name.clone()), t.weight.unwrap_or(s.weight));
+        }
+    }
+    for t in conf
+        .track_processes
+        .iter()
+        .chain(groups().flat_map(|g| &g.track_processes))
+    {
+        if let Some(p) = config.processes.iter().find(|p| p.name == t.name) {
+            add(Key::Process(p.name.clone()), t.weight.unwrap_or(p.weight));
+        }
+    }
+    for t in conf
+        .track_files
+        .iter()
+        .chain(groups().flat_map(|g| &g.track_files))
+    {
+        if let Some(f) = config.files.iter().find(|f| f.name == t.name) {
+            add(Key::File(f.name.clone()), t.weight.unwrap_or(f.weight));
+        }
+    }
+    for t in conf
+        .track_balancers
+        .iter()
+        .chain(groups().flat_map(|g| &g.track_balancers))
+    {
+        if let Some(b) = config.balancers.iter().find(|b| b.name == t.name) {
+            add(Key::Balancer(b.name.clone()), t.weight.unwrap_or(b.weight));
+        }
+    }
+    found
+}

@@ -1,0 +1,140 @@
+//! The daemon's hands: what it does to links, addresses and routes, and the
+//! announcements of them.
+
+use crate::frame::{self, Mac};
+use crate::link::Links;
+use crate::netlink::{Change, Netlink, NewAddress, NewRoute};
+use crate::packet::Sender;
+use conf::vip::model::{Broadcast, RouteKind, VirtualAddress, VirtualRoute};
+use std::collections::BTreeMap;
+use std::io;
+use std::net::{IpAddr, Ipv4Addr};
+
+/// Kernel sockets that instances share.
+#[derive(Debug)]
+pub struct Net {
+    /// Requests.
+    pub netlink: Netlink,
+    /// What the kernel last said.
+    pub links: Links,
+    senders: BTreeMap<u32, Sender>,
+}
+
+impl Net {
+    /// Opens the sockets and reads links and addresses.
+    pub fn new() -> io::Result<Net> {
+        let mut netlink = Netlink::new()?;
+        let links = Links::read(&mut netlink)?;
+        Ok(Net {
+            netlink,
+            links,
+            senders: BTreeMap::new(),
+        })
+    }
+
+    /// Sets or removes a virtual address.
+    pub fn address(
+        &mut self,
+        change: Change,
+        address: &VirtualAddress,
+        index: u32,
+        lease_s: Option<u32>,
+    ) -> io::Result<()> {
+        let new = NewAddress {
+            index,
+            address: address.address,
+            prefix: address.prefix,
+            scope: address.scope,
+            broadcast: broadcast(address),
+            label: address.label.as_deref(),
+            lease_s,
+            noprefixroute: address.noprefixroute,
+            deprecated: address.deprecated,
+            home: address.home,
+        };
+        self.netlink.address(change, &new)
+    }
+
+    /// Sets or removes a virtual route.
+    pub fn route(&mut self, change: Change, route: &VirtualRoute, own: u32) -> io::Result<()> {
+        let index = match &route.dev {
+            Some(name) => Some(self.index(name)?),
+            None if route.kind == RouteKind::Unicast => Some(own),
+            None => None,
+        };
+        let new = NewRoute {
+            to: Some((route.to, route.prefix)),
+            via: route.via,
+            index,
+            source: route.src,
+            metric: route.metric,
+            table: route.table,
+            scope: route.scope,
+            onlink: route.onlink,
+            kind: match route.kind {
+                RouteKind::Unicast => 1,
+                RouteKind::Blackhole => 6,
+                RouteKind::Unreachable => 7,
+                RouteKind::Prohibit => 8,
+            },
+        };
+        self.netlink.route(change, &new)
+    }
+
+    /// The number of a link.
+    pub fn index(&self, name: &str) -> io::Result<u32> {
+        let link = self.links.by_name(name);
+        link.map(|l| l.index).ok_or_else(|| {
+            io::Error::new(
+                io::ErrorKind::NotFound,
+                format!("there is no interface {name}"),
+            )
+        })
+    }
+
+    /// Sends a frame on an interface.
+    pub fn send_frame(&mut self, index: u32, frame: &[u8]) -> io::Result<()> {
+        if let Some(sender) = self.senders.get(&index) {
+            return sender.send(frame);
+        }
+        let sender = Sender::new(index)?;
+        let result = sender.send(frame);
+        self.senders.insert(index, sender);
+        result
+    }
+
+    /// Forgets the socket of a link that went away.
+    pub fn forget(&mut self, index: u32) {
+        self.senders.remove(&index);
+    }
+
+    /// Announces an address `repeat` times.
+    pub fn announce(&mut self, index: u32, address: IpAddr, repeat: u32) -> io::Result<()> {
+        let mac = self.mac(index)?;
+        let frame = frame::announcement(address, mac, address.is_ipv6());
+        for _ in 0..repeat {
+            self.send_frame(index, &frame)?;
+        }
+        Ok(())
+    }
+
+    /// The link-layer address of a link.
+    pub fn mac(&self, index: u32) -> io::Result<Mac> {
+        let mac = self.links.get(index).and_then(|l| l.mac);
+        mac.ok_or_else(|| io::Error::other("the interface has no Ethernet address"))
+    }
+}
+
+/// The broadcast address to set, if any.
+fn broadcast(address: &VirtualAddress) -> Option<IpAddr> {
+    let IpAddr::V4(v4) = address.address else {
+        return None;
+    };
+    let host = u32::MAX.checked_shr(u32::from(address.prefix)).unwrap_or(0);
+    let all = match address.broadcast? {
+        Broadcast::Address(given) => return Some(IpAddr::V4(given)),
+        Broadcast::Plus => u32::from(v4) | host,
+        Broadcast::Minus => u32::from(v4) & !host,
+    };
+    Some(IpAddr::V4(Ipv4Addr::from(all)))
+}

@@ -1,0 +1,334 @@
+//! The command line: keepalived's options and a few of our own.
+
+use std::path::PathBuf;
+
+/// What to do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// Run the daemon.
+    Run,
+    /// `-t`: check the file.
+    Test,
+    /// `-v`.
+    Version,
+    /// `-h`.
+    Help,
+    /// `--signum NAME`.
+    Signum(String),
+    /// Internal: the process that does the work.
+    Worker,
+    /// Internal: the process that runs scripts.
+    Helper,
+    /// A tool: `status`, `watch`, `explain`, `demote`, `resume`, `maintenance`, `lint`.
+    Tool(String, Vec<String>),
+}
+
+/// The command line, read.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// What to do.
+    pub mode: Mode,
+    /// `-f`.
+    pub file: PathBuf,
+    /// `-n`.
+    pub foreground: bool,
+    /// `-l`.
+    pub console: bool,
+    /// `-G`.
+    pub no_syslog: bool,
+    /// `-D`.
+    pub detail: bool,
+    /// `-d`.
+    pub dump: bool,
+    /// `-S`: 0-7 for LOG_LOCAL0-7.
+    pub facility: Option<u8>,
+    /// `-p`.
+    pub pid: Option<PathBuf>,
+    /// `-r`.
+    pub vrrp_pid: Option<PathBuf>,
+    /// `-i`.
+    pub config_id: String,
+    /// `--run-dir`.
+    pub run_dir: PathBuf,
+    /// `--lenient`.
+    pub lenient: bool,
+    /// `--skip-lvs`.
+    pub skip_lvs: bool,
+    /// `--json` of a tool.
+    pub json: bool,
+    /// The words as given, for the processes that this one starts.
+    pub raw: Vec<String>,
+}
+
+/// The tools by name.
+pub const TOOLS: [&str; 7] = [
+    "status",
+    "watch",
+    "explain",
+    "demote",
+    "resume",
+    "maintenance",
+    "lint",
+];
+
+/// The page of `-h`.
+pub const HELP: &str = "\
+usage: evenkeel vip [OPTIONS]                  run the VRRP daemon
+       evenkeel vip -t [-f FILE]               check a file: 0 good, 5 errors, 6 unsafe scripts
+       evenkeel vip status [--json] | watch | explain [INSTANCE]
+       evenkeel vip demote | resume | maintenance [INSTANCE]
+       evenkeel vip lint FILE-A FILE-B         do the files of both hosts fit together?
+
+  -f, --use-file FILE      configuration (default /etc/keepalived/keepalived.conf)
+  -t, --config-test[=FILE] check the configuration and end
+  -n, --dont-fork          stay in the foreground
+  -l, --log-console        log to standard error
+  -D, --log-detail         log more
+  -S, --log-facility N     syslog facility local0-local7
+  -G, --no-syslog          do not log to syslog
+  -d, --dump-conf          log the configuration as understood
+  -P, --vrrp               only VRRP (there is nothing else here)
+  -p, --pid FILE           pid file of the guardian
+  -r, --vrrp_pid FILE      pid file of the worker
+  -i, --config-id ID       for @ID lines of the configuration
+      --run-dir DIR        sockets and pid files (default /run/evenkeel)
+      --lenient            run with the values that keepalived puts in place of bad ones
+      --skip-lvs           skip virtual_server blocks instead of refusing them
+      --signum NAME        number of the signal STOP, RELOAD, DATA or STATS
+  -v, --version            version
+";
+
+/// Options that take a value: short, long.
+const VALUED: [(&str, &str); 11] = [
+    ("-f", "--use-file"),
+    ("-S", "--log-facility"),
+    ("-p", "--pid"),
+    ("-r", "--vrrp_pid"),
+    ("-c", "--checkers_pid"),
+    ("-i", "--config-id"),
+    ("", "--run-dir"),
+    ("", "--signum"),
+    ("", "--role"),
+    ("-b", "--bfd_pid"),
+    ("-s", "--namespace"),
+];
+
+impl Options {
+    /// Reads the words behind `evenkeel vip`.
+    pub fn parse(words: &[String]) -> Result<Options, String> {
+        let mut options = Options {
+            mode: Mode::Run,
+            file: PathBuf::from("/etc/keepalived/keepalived.conf"),
+            foreground: false,
+            console: false,
+            no_syslog: false,
+            detail: false,
+            dump: false,
+            facility: None,
+            pid: None,
+            vrrp_pid: None,
+            config_id: String::new(),
+            run_dir: PathBuf::from("/run/evenkeel"),
+            lenient: false,
+            skip_lvs: false,
+            json: false,
+            raw: words.to_vec(),
+        };
+        options.raw.retain(|w| !w.starts_with("--role="));
+        let words = spread(words);
+        let mut rest = words.iter();
+        while let Some(word) = rest.next() {
+            if let Some((short, long)) = VALUED.iter().find(|(s, l)| word == s || word == l) {
+                let name = if word == short { short } else { long };
+                let value = rest.next().ok_or_else(|| format!("{name} needs a value"))?;
+                options.value(long, value)?;
+            } else {
+                options.word(word)?;
+            }
+        }
+        Ok(options)
+    }
+
+    fn value(&mut self, name: &str, value: &str) -> Result<(), String> {
+        match name {
+            "--use-file" => self.file = PathBuf::from(value),
+            "--log-facility" => {
+                let number = value.parse().ok().filter(|n| *n < 8);
+                let wrong = || format!("--log-facility takes 0 to 7, not `{value}`");
+                self.facility = Some(number.ok_or_else(wrong)?);
+            }
+            "--pid" => self.pid = Some(PathBuf::from(value)),
+            "--vrrp_pid" => self.vrrp_pid = Some(PathBuf::from(value)),
+            "--config-id" => self.config_id = value.to_owned(),
+            "--run-dir" => self.run_dir = PathBuf::from(value),
+            "--signum" => self.mode = Mode::Signum(value.to_owned()),
+            "--role" if value == "worker" => self.mode = Mode::Worker,
+            "--role" if value == "helper" => self.mode = Mode::Helper,
+            "--role" => return Err(format!("there is no role `{value}`")),
+            "--namespace" => {
+                return Err("-s: start the daemon in the network namespace instead \
+                     (ip netns exec NAME evenkeel vip ...)"
+                    .to_owned());
+            }
+            // nothing here checks or speaks BFD: their pid files have no process
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn word(&mut self, word: &str) -> Result<(), String> {
+        match word {
+            "-t" | "--config-test" => self.mode = Mode::Test,
+            "-n" | "--dont-fork" => self.foreground = true,
+            "-l" | "--log-console" => self.console = true,
+            "-D" | "--log-detail" => self.detail = true,
+            "-G" | "--no-syslog" => self.no_syslog = true,
+            "-d" | "--dump-conf" => self.dump = true,
+            "-P" | "--vrrp" | "-R" | "--dont-respawn" | "-m" | "--core-dump" | "--all" => {}
+            "-v" | "--version" => self.mode = Mode::Version,
+            "-h" | "--help" => self.mode = Mode::Help,
+            "--lenient" => self.lenient = true,
+            "--skip-lvs" => self.skip_lvs = true,
+            "--json" => self.json = true,
+            "-C" | "--check" => {
+                return Err("-C runs only the checkers of virtual servers, \
+                     which this program does not have"
+                    .to_owned());
+            }
+            _ if word.starts_with("--config-test=") => {
+                self.mode = Mode::Test;
+                self.file = PathBuf::from(&word["--config-test=".len()..]);
+            }
+            _ if word.starts_with('-') => {
+                let names = HELP.split_whitespace().filter(|w| w.starts_with("--"));
+                let near = conf::suggest::nearest(word, names);
+                let hint = near.map_or(String::new(), |n| format!("; did you mean `{n}`?"));
+                return Err(format!("there is no option `{word}`{hint}"));
+            }
+            _ => return self.positional(word),
+        }
+        Ok(())
+    }
+
+    fn positional(&mut self, word: &str) -> Result<(), String> {
+        match &mut self.mode {
+            Mode::Tool(_, arguments) => arguments.push(word.to_owned()),
+            // keepalived's -t takes the file behind a space nowhere, yet people write it
+            Mode::Test => self.file = PathBuf::from(word),
+            Mode::Run if TOOLS.contains(&word) => {
+                self.mode = Mode::Tool(word.to_owned(), Vec::new());
+            }
+            Mode::Run
+            | Mode::Version
+            | Mode::Help
+            | Mode::Signum(_)
+            | Mode::Worker
+            | Mode::Helper => {
+                let near = conf::suggest::nearest(word, TOOLS);
+                let hint = near.map_or(String::new(), |n| format!("; did you mean `{n}`?"));
+                return Err(format!("there is no command `vip {word}`{hint}"));
+            }
+        }
+        Ok(())
+    }
+
+    /// Pid file of the guardian.
+    pub fn pid_file(&self) -> PathBuf {
+        let default = || self.run_dir.join("vip.pid");
+        self.pid.clone().unwrap_or_else(default)
+    }
+
+    /// Pid file of the worker.
+    pub fn vrrp_pid_file(&self) -> PathBuf {
+        let default = || self.run_dir.join("vip-worker.pid");
+        self.vrrp_pid.clone().unwrap_or_else(default)
+    }
+
+    /// The admin socket.
+    pub fn socket(&self) -> PathBuf {
+        self.run_dir.join("vip.sock")
+    }
+
+    /// How the file is read.
+    pub fn reading(&self) -> conf::vip::Options {
+        conf::vip::Options {
+            lenient: self.lenient,
+            skip_lvs: self.skip_lvs,
+            config_id: self.config_id.clone(),
+        }
+    }
+}
+
+/// `--name=value` becomes two words, `-nlD` three, `-f/path` two.
+fn spread(words: &[String]) -> Vec<String> {
+    let mut out = Vec::new();
+    for word in words {
+        let long = word
+            .split_once('=')
+            .filter(|(n, _)| VALUED.iter().any(|(_, l)| l == n));
+        if let Some((name, value)) = long {
+            out.extend([name.to_owned(), value.to_owned()]);
+        } else if word.starts_with('-') && !word.starts_with("--") && word.len() > 2 {
+            spread_short(word, &mut out);
+        } else {
+            out.push(word.clone());
+        }
+    }
+    out
+}
+
+fn spread_short(word: &str, out: &mut Vec<String>) {
+    for (at, letter) in word.char_indices().skip(1) {
+        let short = format!("-{letter}");
+        let valued = VALUED.iter().any(|(s, _)| *s == short);
+        out.push(short);
+        let rest = &word[at + letter.len_utf8()..];
+        if valued && !rest.is_empty() {
+            out.push(rest.to_owned());
+            return;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(line: &str) -> Result<Options, String> {
+        let words: Vec<String> = line.split_whitespace().map(str::to_owned).collect();
+        Options::parse(&words)
+    }
+
+    #[test]
+    fn keepalived_s_own_command_lines_are_read() {
+        let o = parse("-n -l -D -P -f /etc/k.conf -p /run/m.pid -r /run/v.pid").expect("valid");
+        assert!(o.foreground && o.console && o.detail);
+        assert_eq!(o.file, PathBuf::from("/etc/k.conf"));
+        assert_eq!(o.pid_file(), PathBuf::from("/run/m.pid"));
+        assert_eq!(o.vrrp_pid_file(), PathBuf::from("/run/v.pid"));
+        let o = parse("-nlDf/etc/k.conf --log-facility=3").expect("valid");
+        assert!(o.foreground && o.console && o.detail);
+        assert_eq!(
+            (o.facility, o.file),
+            (Some(3), PathBuf::from("/etc/k.conf"))
+        );
+        assert_eq!(
+            parse("--signum=DATA").expect("valid").mode,
+            Mode::Signum("DATA".into())
+        );
+        assert_eq!(parse("-t -f x").expect("valid").mode, Mode::Test);
+        assert_eq!(
+            parse("--config-test=y").expect("valid").file,
+            PathBuf::from("y")
+        );
+    }
+
+    #[test]
+    fn what_is_not_known_is_refused_with_the_nearest() {
+        let error = parse("--use-fil x").expect_err("unknown");
+        assert!(error.contains("did you mean `--use-file`?"), "{error}");
+        let error = parse("stats").expect_err("unknown");
+        assert!(error.contains("did you mean `status`?"), "{error}");
+        assert!(parse("-f").is_err() && parse("-S 9").is_err());
+    }
+}

@@ -1,0 +1,286 @@
+//! Raw VRRP sockets: one to listen per interface and family, one to speak per
+//! virtual router. They carry bytes; what the bytes mean is `core::advert`'s.
+
+use crate::core::advert::{Envelope, PROTOCOL};
+use conf::vip::model::Family;
+use nix::sys::socket::{
+    ControlMessage, ControlMessageOwned, MsgFlags, SockaddrIn6, recvmsg, sendmsg, setsockopt,
+    sockopt,
+};
+use socket2::{Domain, InterfaceIndexOrAddress, Protocol, SockAddr, Socket, Type};
+use std::io::{self, IoSlice, IoSliceMut};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, SocketAddrV6};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
+
+/// Largest packet that is looked at; more than 255 IPv6 addresses need.
+const LARGEST: usize = 8192;
+const NETWORK_CONTROL: u32 = 0xc0;
+
+fn open(family: Family, interface: &str) -> io::Result<Socket> {
+    let domain = match family {
+        Family::V4 => Domain::IPV4,
+        Family::V6 => Domain::IPV6,
+    };
+    let socket = Socket::new(domain, Type::RAW, Some(Protocol::from(i32::from(PROTOCOL))))?;
+    socket.set_nonblocking(true)?;
+    socket.bind_device(Some(interface.as_bytes()))?;
+    Ok(socket)
+}
+
+/// Listens for protocol 112 on one interface.
+#[derive(Debug)]
+pub struct Listener {
+    socket: Socket,
+    family: Family,
+    index: u32,
+    groups: Vec<IpAddr>,
+    buffer: Vec<u8>,
+}
+
+impl Listener {
+    /// Opens a listener on an interface.
+    pub fn new(family: Family, interface: &str, index: u32) -> io::Result<Listener> {
+        let socket = open(family, interface)?;
+        match family {
+            Family::V4 => socket.set_multicast_all_v4(false)?,
+            Family::V6 => {
+                socket.set_multicast_all_v6(false)?;
+                setsockopt(&socket, sockopt::Ipv6RecvPacketInfo, &true)?;
+                socket.set_recv_hoplimit_v6(true)?;
+            }
+        }
+        Ok(Listener {
+            socket,
+            family,
+            index,
+            groups: Vec::new(),
+            buffer: vec![0; LARGEST],
+        })
+    }
+
+    /// Sets the size of the kernel's buffer.
+    pub fn set_buffer(&self, bytes: u32) -> io::Result<()> {
+        self.socket.set_recv_buffer_size(bytes as usize)
+    }
+
+    /// Joins a multicast group, once.
+    pub fn join(&mut self, group: IpAddr) -> io::Result<()> {
+        if self.groups.contains(&group) {
+            return Ok(());
+        }
+        self.join_now(group)?;
+        self.groups.push(group);
+        Ok(())
+    }
+
+    fn join_now(&self, group: IpAddr) -> io::Result<()> {
+        match group {
+            IpAddr::V4(group) => self
+                .socket
+                .join_multicast_v4_n(&group, &InterfaceIndexOrAddress::Index(self.index)),
+            IpAddr::V6(group) => self.socket.join_multicast_v6(&group, self.index),
+        }
+    }
+
+    /// Leaves and joins all groups again: after the link came back.
+    pub fn rejoin(&self) {
+        for group in &self.groups {
+            let index = InterfaceIndexOrAddress::Index(self.index);
+            let _ = match group {
+                IpAddr::V4(g) => self.socket.leave_multicast_v4_n(g, &index),
+                IpAddr::V6(g) => self.socket.leave_multicast_v6(g, self.index),
+            };
+            if let Err(error) = self.join_now(*group) {
+                tracing::warn!(%group, %error, "cannot join the multicast group again");
+            }
+        }
+    }
+
+    /// The next packet: its VRRP part and what the IP layer said. Nothing when none is there.
+    pub fn receive(&mut self) -> io::Result<Option<(Envelope, &[u8])>> {
+        match self.family {
+            Family::V4 => self.receive_v4(),
+            Family::V6 => self.receive_v6(),
+        }
+    }
+
+    fn receive_v4(&mut self) -> io::Result<Option<(Envelope, &[u8])>> {
+        let mut parts = [IoSliceMut::new(&mut self.buffer)];
+        let message = recvmsg::<()>(self.socket.as_raw_fd(), &mut parts, None, MsgFlags::empty());
+        let length = match message {
+            Ok(message) => message.bytes,
+            Err(nix::errno::Errno::EAGAIN) => return Ok(None),
+            Err(error) => return Err(error.into()),
+        };
+        Ok(Some(split_v4(&self.buffer[..length])))
+    }
+
+    fn receive_v6(&mut self) -> io::Result<Option<(Envelope, &[u8])>> {
+        let mut space = nix::cmsg_space!(libc::in6_pktinfo, libc::c_int);
+        let mut parts = [IoSliceMut::new(&mut self.buffer)];
+        let message = recvmsg::<SockaddrIn6>(
+            self.socket.as_raw_fd(),
+            &mut parts,
+            Some(&mut space),
+            MsgFlags::empty(),
+        );
+        let message = match message {
+            Ok(message) => message,
+            Err(nix::errno::Errno::EAGAIN) => return Ok(None),
+            Err(error) => return Err(error.into()),
+        };
+        let unknown = IpAddr::V6(std::net::Ipv6Addr::UNSPECIFIED);
+        let mut envelope = Envelope {
+            source: message.address.map_or(unknown, |a| IpAddr::V6(a.ip())),
+            destination: unknown,
+            hop_limit: 0,
+        };
+        for control in message.cmsgs()? {
+            match control {
+                ControlMessageOwned::Ipv6PacketInfo(info) => {
+                    envelope.destination = IpAddr::from(info.ipi6_addr.s6_addr);
+                }
+                ControlMessageOwned::Ipv6HopLimit(limit) => {
+                    envelope.hop_limit = u8::try_from(limit).unwrap_or(0);
+                }
+                _ => {}
+            }
+        }
+        let length = message.bytes;
+        Ok(Some((envelope, &self.buffer[..length])))
+    }
+}
+
+impl AsFd for Listener {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.socket.as_fd()
+    }
+}
+
+/// Takes the IPv4 header apart. A runt gives an empty VRRP part, which no check passes.
+fn split_v4(packet: &[u8]) -> (Envelope, &[u8]) {
+    let unknown = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
+    let mut envelope = Envelope {
+        source: unknown,
+        destination: unknown,
+        hop_limit: 0,
+    };
+    let Some(header) = packet.first_chunk::<20>() else {
+        return (envelope, &[]);
+    };
+    let at = |i: usize| IpAddr::from([header[i], header[i + 1], header[i + 2], header[i + 3]]);
+    envelope.hop_limit = header[8];
+    envelope.source = at(12);
+    envelope.destination = at(16);
+    let length = usize::from(header[0] & 0x0f) * 4;
+    (envelope, packet.get(length..).unwrap_or_default())
+}
+
+/// Speaks for one virtual router.
+#[derive(Debug)]
+pub struct Speaker {
+    socket: Socket,
+    index: u32,
+    frame: Vec<u8>,
+}
+
+impl Speaker {
+    /// Opens a speaker on an interface (the macvlan one with a virtual MAC).
+    pub fn new(family: Family, interface: &str, index: u32) -> io::Result<Speaker> {
+        let socket = open(family, interface)?;
+        match family {
+            Family::V4 => {
+                socket.set_header_included_v4(true)?;
+                socket.set_multicast_loop_v4(false)?;
+            }
+            Family::V6 => {
+                socket.set_multicast_if_v6(index)?;
+                socket.set_multicast_loop_v6(false)?;
+                socket.set_multicast_hops_v6(255)?;
+                socket.set_unicast_hops_v6(255)?;
+                socket.set_tclass_v6(NETWORK_CONTROL)?;
+            }
+        }
+        // a speaker never reads: whatever arrives is dropped at the smallest size
+        let _ = socket.set_recv_buffer_size(0);
+        Ok(Speaker {
+            socket,
+            index,
+            frame: Vec::with_capacity(128),
+        })
+    }
+
+    /// Sends a VRRP message.
+    pub fn send(
+        &mut self,
+        source: IpAddr,
+        destination: IpAddr,
+        hop_limit: u8,
+        vrrp: &[u8],
+    ) -> io::Result<()> {
+        match (source, destination) {
+            (IpAddr::V4(source), IpAddr::V4(destination)) => {
+                ipv4_header(&mut self.frame, source, destination, hop_limit, vrrp.len());
+                self.frame.extend(vrrp);
+                let to = SockAddr::from(SocketAddr::from((destination, 0)));
+                self.socket.send_to(&self.frame, &to)?;
+            }
+            (IpAddr::V6(source), IpAddr::V6(destination)) => {
+                let to = SockaddrIn6::from(SocketAddrV6::new(destination, 0, 0, self.index));
+                let info = libc::in6_pktinfo {
+                    ipi6_addr: libc::in6_addr {
+                        s6_addr: source.octets(),
+                    },
+                    ipi6_ifindex: self.index,
+                };
+                let control = [ControlMessage::Ipv6PacketInfo(&info)];
+                let parts = [IoSlice::new(vrrp)];
+                let fd = self.socket.as_raw_fd();
+                sendmsg(fd, &parts, &control, MsgFlags::empty(), Some(&to))?;
+            }
+            (IpAddr::V4(_), IpAddr::V6(_)) | (IpAddr::V6(_), IpAddr::V4(_)) => {
+                return Err(io::ErrorKind::InvalidInput.into());
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The IPv4 header; the kernel fills in identification and checksum.
+fn ipv4_header(out: &mut Vec<u8>, from: Ipv4Addr, to: Ipv4Addr, ttl: u8, payload: usize) {
+    out.clear();
+    let total = (20 + payload) as u16;
+    let [high, low] = total.to_be_bytes();
+    out.extend([
+        0x45,
+        NETWORK_CONTROL as u8,
+        high,
+        low,
+        0,
+        0,
+        0,
+        0,
+        ttl,
+        PROTOCOL,
+        0,
+        0,
+    ]);
+    out.extend(from.octets());
+    out.extend(to.octets());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_runt_or_a_lying_header_gives_an_empty_message() {
+        assert_eq!(split_v4(&[0x45; 19]).1, []);
+        assert_eq!(split_v4(&[0x4f; 20]).1, []);
+        let mut packet = vec![0; 24];
+        packet[0] = 0x45;
+        packet[8] = 255;
+        let (envelope, rest) = split_v4(&packet);
+        assert_eq!((envelope.hop_limit, rest.len()), (255, 4));
+    }
+}

@@ -1,0 +1,82 @@
+//! SIGHUP: the new file is read; what stays keeps its state, timers and
+//! sockets. A broken file is refused and nothing changes.
+
+use crate::core::cause::Cause;
+use crate::core::router::Event;
+use crate::daemon::Daemon;
+use crate::instance::Instance;
+use crate::options::Options;
+use crate::pair::Pair;
+use crate::sd;
+use conf::vip::model;
+use tracing::{error, info};
+
+/// Reads the file again and takes it over; gives one line about the outcome.
+pub fn reload(daemon: &mut Daemon, options: &Options) -> String {
+    sd::reloading();
+    let (config, report) = conf::vip::load(&options.file, &options.reading());
+    let outcome = match config {
+        Some(config) => {
+            apply(daemon, config);
+            info!("reloaded {}", options.file.display());
+            "reloaded".to_owned()
+        }
+        None => {
+            error!(
+                "the file is refused, the running instances go on:\n{}",
+                report.human(false)
+            );
+            format!("refused\n{}", report.human(false))
+        }
+    };
+    sd::ready(std::os::unix::process::parent_id());
+    outcome
+}
+
+/// Whether an instance can go on as this one.
+fn same(running: &model::Instance, new: &model::Instance) -> bool {
+    running.vrid == new.vrid
+        && running.family == new.family
+        && running.interface == new.interface
+        && running.version == new.version
+        && running.vmac == new.vmac
+        && running.peers.is_empty() == new.peers.is_empty()
+        && running.group == new.group
+}
+
+fn apply(daemon: &mut Daemon, config: model::Config) {
+    let now = daemon.clock.now();
+    daemon.config = config;
+    let config = daemon.config.clone();
+    let mut old = std::mem::take(&mut daemon.instances);
+    let mut removed = Vec::new();
+    for conf in config.instances.clone() {
+        let running = old
+            .iter()
+            .position(|i| !i.departing && same(&i.conf, &conf));
+        match running {
+            Some(at) => {
+                let mut instance = old.remove(at);
+                instance.reconfigure(conf, &config, &mut daemon.net);
+                daemon.instances.push(instance);
+            }
+            None => daemon.instances.push(Instance::new(conf, &config, now)),
+        }
+    }
+    for mut instance in old {
+        instance.departing = true;
+        removed.push(daemon.instances.len());
+        daemon.instances.push(instance);
+    }
+    daemon.settle();
+    for at in removed {
+        daemon.dispatch(at, Event::Shutdown(Cause::Removed));
+    }
+    match (&mut daemon.pair, config.global.pair_channel.enabled) {
+        (Some(pair), true) => pair.configure(&config),
+        (pair @ Some(_), false) => *pair = None,
+        (pair @ None, _) => *pair = Pair::new(&config),
+    }
+    daemon.tell_watchers();
+    daemon.reassess("reload");
+}

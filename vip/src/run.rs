@@ -1,0 +1,430 @@
+//! The worker: the loop that waits for a packet, a deadline, a link change, a
+//! signal or an operator, and feeds the daemon. Timers fire before packets are
+//! read, and of packets only a bounded number per turn.
+
+use crate::core::Time;
+use crate::core::cause::Cause;
+use crate::core::track::Level;
+use crate::daemon::Daemon;
+use crate::frame;
+use crate::guardian::Ward;
+use crate::log;
+use crate::mailbox::{Mailbox, mailbox};
+use crate::net::Net;
+use crate::netlink::Monitor;
+use crate::notify::Order;
+use crate::options::Options;
+use crate::packet::Ear;
+use crate::pair::Pair;
+use crate::watch::{self, Key, ToWatch};
+use crate::{ask, reload, sd, serve, sys, vmac};
+use conf::vip::model::Family;
+use nix::poll::{PollFd, PollFlags, ppoll};
+use nix::sys::signal::{SigSet, Signal};
+use nix::sys::signalfd::{SfdFlags, SignalFd};
+use nix::sys::socket::{ControlMessageOwned, MsgFlags, recvmsg};
+use nix::sys::time::TimeSpec;
+use std::io::{self, IoSliceMut};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
+use std::process::ExitCode;
+use std::sync::mpsc::SyncSender;
+use std::time::Duration;
+use tracing::{error, info, warn};
+
+/// Packets of one socket per turn.
+const PER_TURN: u32 = 64;
+/// A second stop signal sooner than this is the same one, come twice (a service manager
+/// signals every process of the service).
+const SAME_SIGNAL: Duration = Duration::from_secs(1);
+
+/// What other threads tell the router thread.
+#[derive(Debug)]
+pub enum ToRouter {
+    /// A tracked thing says something new.
+    Tracked(Key, Level),
+    /// An operator asks; the answer goes back as text.
+    Ask(ask::Ask, SyncSender<String>),
+    /// The notify scripts of the stop are done.
+    Finished,
+}
+
+struct Loop {
+    daemon: Daemon,
+    options: Options,
+    monitor: Monitor,
+    signals: SignalFd,
+    mailbox: Mailbox<ToRouter>,
+    line: Option<OwnedFd>,
+    ears: Vec<(u32, u16, Ear)>,
+    stop_at: Option<Time>,
+    finishing: bool,
+    finished: bool,
+}
+
+/// Runs the worker to its end.
+pub fn worker(options: &Options) -> ExitCode {
+    let signals = match block_signals() {
+        Ok(signals) => signals,
+        Err(error) => {
+            eprintln!("evenkeel vip: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    log::start(options);
+    match prepare(options, signals) {
+        Ok(mut running) => {
+            let code = running.run();
+            log::finish();
+            code
+        }
+        Err(error) => {
+            error!(%error, "cannot start");
+            log::finish();
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn block_signals() -> io::Result<SignalFd> {
+    let mut set = SigSet::empty();
+    for signal in [
+        Signal::SIGTERM,
+        Signal::SIGINT,
+        Signal::SIGHUP,
+        Signal::SIGUSR1,
+        Signal::SIGUSR2,
+    ] {
+        set.add(signal);
+    }
+    set.thread_block()?;
+    Ok(SignalFd::with_flags(
+        &set,
+        SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC,
+    )?)
+}
+
+fn prepare(options: &Options, signals: SignalFd) -> io::Result<Loop> {
+    let (config, report) = conf::vip::load(&options.file, &options.reading());
+    let Some(config) = config else {
+        eprint!("{}", report.human(false));
+        return Err(io::Error::other("the configuration has errors"));
+    };
+    if options.dump {
+        info!("the configuration as understood:\n{config:#?}");
+    }
+    keep_network_capabilities();
+    let ward = Ward::inherited()?;
+    let line = ward.line();
+    let monitor = Monitor::new()?;
+    let net = Net::new()?;
+    let (to_router, mailbox_router) = mailbox()?;
+    let (to_watch, mailbox_watch) = mailbox()?;
+    let post = to_router.clone();
+    std::thread::Builder::new()
+        .name("health".to_owned())
+        .spawn(move || watch::run(mailbox_watch, post))?;
+    serve::start(options, config.global.status_page, to_router)?;
+    let mut daemon = Daemon::new(config, net, to_watch, ward);
+    daemon.pair = Pair::new(&daemon.config);
+    daemon.tell_watchers();
+    if let Some(command) = daemon.config.global.startup_script.clone() {
+        let order = vec![Order::Run(command, Vec::new())];
+        daemon.watch().send(ToWatch::Notify(order));
+    }
+    info!(instances = daemon.instances.len(), "the VRRP daemon runs");
+    sd::ready(std::os::unix::process::parent_id());
+    Ok(Loop {
+        daemon,
+        options: options.clone(),
+        monitor,
+        signals,
+        mailbox: mailbox_router,
+        line,
+        ears: Vec::new(),
+        stop_at: None,
+        finishing: false,
+        finished: false,
+    })
+}
+
+/// Of root's rights only those for sockets and links stay.
+fn keep_network_capabilities() {
+    use caps::{CapSet, Capability, CapsHashSet};
+    let keep: CapsHashSet = [Capability::CAP_NET_RAW, Capability::CAP_NET_ADMIN]
+        .into_iter()
+        .collect();
+    let had = caps::read(None, CapSet::Permitted).unwrap_or_default();
+    let missing: Vec<String> = keep.difference(&had).map(ToString::to_string).collect();
+    if !missing.is_empty() {
+        error!(
+            "{} missing: start as root, or give the process these capabilities",
+            missing.join(" and ")
+        );
+    }
+    for capability in caps::all() {
+        if !keep.contains(&capability) {
+            // a capability that this kernel does not know cannot be dropped, nor used
+            let _ = caps::drop(None, CapSet::Bounding, capability);
+        }
+    }
+    let keep: CapsHashSet = keep.intersection(&had).copied().collect();
+    let dropped = caps::set(None, CapSet::Effective, &keep)
+        .and_then(|()| caps::set(None, CapSet::Permitted, &keep))
+        .and_then(|()| caps::clear(None, CapSet::Inheritable));
+    if let Err(error) = dropped {
+        warn!(%error, "cannot drop capabilities");
+    }
+}
+
+impl Loop {
+    fn run(&mut self) -> ExitCode {
+        loop {
+            self.daemon.tick();
+            if self.is_over() {
+                return ExitCode::SUCCESS;
+            }
+            self.listen_for_claims();
+            let ready = match self.wait() {
+                Ok(ready) => ready,
+                Err(error) => {
+                    error!(%error, "cannot wait for events");
+                    return ExitCode::FAILURE;
+                }
+            };
+            self.daemon.tick();
+            self.read(&ready);
+        }
+    }
+
+    /// The routers are gone, then the scripts are done, then the end.
+    fn is_over(&mut self) -> bool {
+        if !self.daemon.is_over() {
+            return false;
+        }
+        if !self.finishing {
+            self.finishing = true;
+            for instance in &self.daemon.instances {
+                if instance.conf.vmac.is_some() {
+                    vmac::remove(&instance.conf, &mut self.daemon.net);
+                }
+            }
+            self.daemon.tell_guardian();
+            if let Some(command) = self.daemon.config.global.shutdown_script.clone() {
+                let order = vec![Order::Run(command, Vec::new())];
+                self.daemon.watch().send(ToWatch::Notify(order));
+            }
+            self.finished = !self.daemon.watch().send(ToWatch::Finish);
+        }
+        self.finished
+    }
+
+    /// One ear per interface and family in use.
+    fn listen_for_claims(&mut self) {
+        let mut wanted: Vec<(u32, u16)> = Vec::new();
+        for heard in &self.daemon.listeners {
+            let ethertype = match heard.family {
+                Family::V4 => frame::ARP,
+                Family::V6 => frame::IPV6,
+            };
+            wanted.push((heard.index, ethertype));
+        }
+        if self.ears.len() == wanted.len() {
+            return;
+        }
+        self.ears.retain(|(i, e, _)| wanted.contains(&(*i, *e)));
+        for (index, ethertype) in wanted {
+            if self
+                .ears
+                .iter()
+                .any(|(i, e, _)| (*i, *e) == (index, ethertype))
+            {
+                continue;
+            }
+            match Ear::new(index, ethertype) {
+                Ok(ear) => self.ears.push((index, ethertype, ear)),
+                Err(error) => warn!(%error, "cannot listen for claims of our addresses"),
+            }
+        }
+    }
+
+    /// Waits for the next deadline or something to read; says what is ready.
+    fn wait(&self) -> nix::Result<Ready> {
+        let mut fds = vec![
+            PollFd::new(self.signals.as_fd(), PollFlags::POLLIN),
+            PollFd::new(self.mailbox.as_fd(), PollFlags::POLLIN),
+            PollFd::new(self.monitor.as_fd(), PollFlags::POLLIN),
+        ];
+        let mut add = |fd| fds.push(PollFd::new(fd, PollFlags::POLLIN));
+        for heard in &self.daemon.listeners {
+            add(heard.listener.as_fd());
+        }
+        for (_, _, ear) in &self.ears {
+            add(ear.as_fd());
+        }
+        for socket in self.daemon.pair.iter().flat_map(Pair::sockets) {
+            add(socket.as_fd());
+        }
+        if let Some(line) = &self.line {
+            add(line.as_fd());
+        }
+        let now = self.daemon.clock.now();
+        let patience = self.daemon.deadline().map(|at| TimeSpec::from(at - now));
+        match ppoll(&mut fds, patience, None) {
+            Ok(_) | Err(nix::errno::Errno::EINTR) => {}
+            Err(error) => return Err(error),
+        }
+        let mut flags = fds
+            .iter()
+            .map(|f| f.revents().is_some_and(|r| !r.is_empty()));
+        let mut one = || flags.next().unwrap_or(false);
+        Ok(Ready {
+            signals: one(),
+            mailbox: one(),
+            monitor: one(),
+            listeners: self.daemon.listeners.iter().map(|_| one()).collect(),
+            ears: self.ears.iter().map(|_| one()).collect(),
+            pair: self
+                .daemon
+                .pair
+                .iter()
+                .flat_map(Pair::sockets)
+                .fold(false, |any, _| one() | any),
+            line: self.line.is_some() && one(),
+        })
+    }
+
+    fn read(&mut self, ready: &Ready) {
+        // indices hold: listeners and ears change only between turns
+        for (at, _) in ready.listeners.iter().enumerate().filter(|(_, r)| **r) {
+            self.read_packets(at);
+        }
+        for (at, _) in ready.ears.iter().enumerate().filter(|(_, r)| **r) {
+            let mut budget = PER_TURN;
+            while let Some(claim) = self.ears[at].2.next_claim(&mut budget) {
+                self.daemon.claim(self.ears[at].0, claim);
+            }
+        }
+        if ready.pair {
+            let now = self.daemon.clock.now();
+            if let Some(pair) = &mut self.daemon.pair {
+                pair.receive(now, PER_TURN);
+            }
+        }
+        if ready.line {
+            self.read_line();
+        }
+        if ready.monitor {
+            let notices = self.monitor.read();
+            self.daemon.notices(&notices);
+        }
+        if ready.mailbox {
+            for message in self.mailbox.take() {
+                self.message(message);
+            }
+        }
+        if ready.signals {
+            while let Ok(Some(info)) = self.signals.read_signal() {
+                self.signal(info.ssi_signo as i32);
+            }
+        }
+    }
+
+    fn read_packets(&mut self, at: usize) {
+        for _ in 0..PER_TURN {
+            // the listener lends its buffer: take the packet out before the daemon moves
+            let Some(heard) = self.daemon.listeners.get_mut(at) else {
+                return;
+            };
+            let (index, family) = (heard.index, heard.family);
+            let (envelope, bytes) = match heard.listener.receive() {
+                Ok(Some((envelope, bytes))) => (envelope, bytes.to_vec()),
+                Ok(None) => return,
+                Err(error) => {
+                    // a link that went down says so once; the next poll goes on
+                    tracing::debug!(%error, "receiving");
+                    return;
+                }
+            };
+            self.daemon.packet(index, family, &envelope, &bytes);
+        }
+    }
+
+    /// The guardian sends the helper's line, or died.
+    fn read_line(&mut self) {
+        let Some(line) = &self.line else {
+            return;
+        };
+        let mut text = [0; 64];
+        let mut space = nix::cmsg_space!([RawFd; 1]);
+        let mut parts = [IoSliceMut::new(&mut text)];
+        let flags = MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_CMSG_CLOEXEC;
+        let received = recvmsg::<()>(line.as_raw_fd(), &mut parts, Some(&mut space), flags);
+        match received {
+            Ok(message) if message.bytes > 0 => {
+                for control in message.cmsgs().into_iter().flatten() {
+                    if let ControlMessageOwned::ScmRights(fds) = control {
+                        for fd in fds {
+                            let helper = ToWatch::Helper(sys::received_fd(fd));
+                            self.daemon.watch().send(helper);
+                        }
+                    }
+                }
+            }
+            Err(nix::errno::Errno::EAGAIN | nix::errno::Errno::EINTR) => {}
+            Ok(_) | Err(_) => {
+                error!("the guardian died: this process gives its addresses up and ends");
+                self.line = None;
+                self.daemon.stop(&Cause::GuardianLost);
+            }
+        }
+    }
+
+    fn message(&mut self, message: ToRouter) {
+        match message {
+            ToRouter::Tracked(key, level) => self.daemon.tracked(&key, &level),
+            ToRouter::Finished => self.finished = true,
+            ToRouter::Ask(question, reply) => {
+                if question == ask::Ask::Reload {
+                    let text = reload::reload(&mut self.daemon, &self.options);
+                    let _ = reply.try_send(text);
+                    return;
+                }
+                let text = ask::answer(&mut self.daemon, &question);
+                // the asker may have given up meanwhile
+                let _ = reply.try_send(text);
+            }
+        }
+    }
+
+    fn signal(&mut self, number: i32) {
+        match Signal::try_from(number) {
+            Ok(Signal::SIGTERM | Signal::SIGINT) => {
+                let now = self.daemon.clock.now();
+                match self.stop_at {
+                    Some(at) if now - at < SAME_SIGNAL => {}
+                    Some(_) | None => {
+                        info!("told to stop");
+                        self.stop_at.get_or_insert(now);
+                        self.daemon.stop(&Cause::Stop);
+                    }
+                }
+            }
+            Ok(Signal::SIGHUP) => {
+                reload::reload(&mut self.daemon, &self.options);
+            }
+            Ok(Signal::SIGUSR1 | Signal::SIGUSR2) => ask::dump(&mut self.daemon, &self.options),
+            Ok(_) | Err(_) => {}
+        }
+    }
+}
+
+/// What a wait found.
+struct Ready {
+    signals: bool,
+    mailbox: bool,
+    monitor: bool,
+    listeners: Vec<bool>,
+    ears: Vec<bool>,
+    pair: bool,
+    line: bool,
+}

@@ -1,0 +1,126 @@
+//! `enable_script_security`: a script that runs as root must not be one that
+//! others than root can change. Names the part of the path that is at fault.
+
+use conf::vip::model::{Command, Config};
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+/// One sentence per script that root would run and others can change.
+pub fn findings(config: &Config) -> Vec<String> {
+    if !config.global.script_security {
+        return Vec::new();
+    }
+    let mut found = Vec::new();
+    for command in commands(config) {
+        let user = command.user.as_ref().or(config.global.script_user.as_ref());
+        let root = user.is_none_or(|u| u.user == "root" || u.user == "0");
+        let Some(program) = command.words.first().filter(|_| root) else {
+            continue;
+        };
+        if let Some((part, why)) = weak_part(Path::new(program)) {
+            let line = format!(
+                "script `{}` would run as root, but {} {why}; `chown root` and `chmod go-w` it, or name another user (`script_user`)",
+                command.line,
+                part.display()
+            );
+            if !found.contains(&line) {
+                found.push(line);
+            }
+        }
+    }
+    found
+}
+
+fn commands(config: &Config) -> Vec<&Command> {
+    let mut all: Vec<&Command> = config.scripts.iter().map(|s| &s.command).collect();
+    for n in config
+        .instances
+        .iter()
+        .map(|i| &i.notify)
+        .chain(config.groups.iter().map(|g| &g.notify))
+    {
+        let each = [
+            &n.any,
+            &n.master,
+            &n.backup,
+            &n.fault,
+            &n.stop,
+            &n.master_rx_lower,
+        ];
+        all.extend(each.into_iter().flatten());
+    }
+    all.extend(&config.global.startup_script);
+    all.extend(&config.global.shutdown_script);
+    all
+}
+
+/// The first part of the path that others than root can change, and how.
+fn weak_part(program: &Path) -> Option<(PathBuf, &'static str)> {
+    let path = if program.is_absolute() {
+        program.to_owned()
+    } else {
+        search(program)?
+    };
+    let path = fs::canonicalize(&path).ok()?;
+    let parts: Vec<&Path> = path.ancestors().collect();
+    for part in parts.into_iter().rev() {
+        let meta = fs::metadata(part).ok()?;
+        let sticky = meta.is_dir() && meta.mode() & 0o1000 != 0;
+        if meta.uid() != 0 {
+            return Some((part.to_owned(), "belongs to another user than root"));
+        }
+        if meta.mode() & 0o002 != 0 && !sticky {
+            return Some((part.to_owned(), "can be written by everybody"));
+        }
+        if meta.mode() & 0o020 != 0 && meta.gid() != 0 && !sticky {
+            return Some((
+                part.to_owned(),
+                "can be written by a group other than root's",
+            ));
+        }
+    }
+    None
+}
+
+fn search(program: &Path) -> Option<PathBuf> {
+    let folders = [
+        "/usr/local/sbin",
+        "/usr/local/bin",
+        "/usr/sbin",
+        "/usr/bin",
+        "/sbin",
+        "/bin",
+    ];
+    folders
+        .iter()
+        .map(|f| Path::new(f).join(program))
+        .find(|p| p.exists())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::PermissionsExt;
+
+    #[test]
+    fn the_part_of_the_path_that_others_can_change_is_named() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let open = folder.path().join("open");
+        fs::create_dir(&open).expect("writable");
+        let script = open.join("check.sh");
+        fs::write(&script, "#!/bin/sh\n").expect("writable");
+        fs::set_permissions(&open, fs::Permissions::from_mode(0o777)).expect("own folder");
+        if nix::unistd::geteuid().is_root() {
+            let (part, why) = weak_part(&script).expect("the folder is open");
+            assert_eq!(part, open.canonicalize().expect("exists"));
+            assert_eq!(why, "can be written by everybody");
+        }
+    }
+
+    #[test]
+    fn a_system_program_is_safe() {
+        assert_eq!(weak_part(Path::new("sh")), None);
+        assert_eq!(weak_part(Path::new("/bin/sh")), None);
+    }
+}

@@ -1,0 +1,258 @@
+//! The operator's tools: they talk to the admin socket and print.
+
+use crate::options::Options;
+use serde_json::{Value, json};
+use std::io::{BufRead, BufReader, Write};
+use std::os::unix::net::UnixStream;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+/// Runs a tool; 0 when it went well, 1 when not, 64 for a wrong call.
+pub fn run(name: &str, arguments: &[String], options: &Options) -> ExitCode {
+    let result = match name {
+        "lint" => return lint(arguments, options),
+        "status" => status(options),
+        "watch" => watch(options),
+        "explain" => explain(arguments.first(), options),
+        _ => order(name, arguments.first(), options),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("evenkeel vip {name}: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn ask(options: &Options, question: &Value) -> Result<Value, String> {
+    let path = options.socket();
+    let stream = UnixStream::connect(&path).map_err(|e| {
+        format!(
+            "no daemon answers at {} ({e}); with another --run-dir, name it here too",
+            path.display()
+        )
+    })?;
+    let _ = stream.set_read_timeout(Some(Duration::from_secs(5)));
+    (&stream)
+        .write_all(format!("{question}\n").as_bytes())
+        .map_err(|e| e.to_string())?;
+    let mut line = String::new();
+    BufReader::new(&stream)
+        .read_line(&mut line)
+        .map_err(|e| format!("the daemon does not answer: {e}"))?;
+    serde_json::from_str(&line).map_err(|e| format!("the answer is no JSON: {e}"))
+}
+
+fn get_status(options: &Options) -> Result<Value, String> {
+    ask(options, &json!({"command": "status"}))
+}
+
+fn status(options: &Options) -> Result<(), String> {
+    let status = get_status(options)?;
+    if options.json {
+        println!("{status:#}");
+    } else {
+        print!("{}", table(&status));
+    }
+    Ok(())
+}
+
+fn table(status: &Value) -> String {
+    let mut rows = vec![
+        [
+            "INSTANCE",
+            "STATE",
+            "PRIORITY",
+            "MASTER",
+            "SINCE",
+            "ADDRESSES",
+        ]
+        .map(str::to_owned),
+    ];
+    for i in status["instances"].as_array().into_iter().flatten() {
+        let text = |v: &Value| v.as_str().unwrap_or("-").to_owned();
+        let mut state = text(&i["state"]);
+        for (flag, word) in [
+            ("leaving", "leaving"),
+            ("maintenance", "maintenance"),
+            ("demoted", "demoted"),
+            ("split_brain", "SPLIT BRAIN"),
+        ] {
+            if i[flag] == true {
+                state.push_str(&format!(" ({word})"));
+            }
+        }
+        let addresses = i["addresses"].as_array().into_iter().flatten();
+        let addresses: Vec<&str> = addresses.filter_map(Value::as_str).collect();
+        let since = i["since_ms"]
+            .as_u64()
+            .map_or("-".to_owned(), |ms| format!("{} s", ms / 1000));
+        let master = if i["state"] == "MASTER" {
+            "this host".to_owned()
+        } else {
+            text(&i["master"])
+        };
+        rows.push([
+            text(&i["name"]),
+            state,
+            i["priority"].to_string(),
+            master,
+            since,
+            addresses.join(" "),
+        ]);
+    }
+    let mut out = columns(&rows);
+    for p in status["pair"]["peers"].as_array().into_iter().flatten() {
+        let alive = if p["alive"] == true {
+            "alive"
+        } else {
+            "silent"
+        };
+        let drift = if p["alive"] == true && p["same_configuration"] == false {
+            ", its configuration does not fit"
+        } else {
+            ""
+        };
+        out.push_str(&format!(
+            "peer {}: {alive}{drift}\n",
+            p["address"].as_str().unwrap_or("-")
+        ));
+    }
+    out
+}
+
+fn columns(rows: &[[String; 6]]) -> String {
+    let width = |c: usize| rows.iter().map(|r| r[c].chars().count()).max().unwrap_or(0);
+    let widths: Vec<usize> = (0..6).map(width).collect();
+    let mut out = String::new();
+    for row in rows {
+        let cells = row
+            .iter()
+            .zip(&widths)
+            .map(|(cell, w)| format!("{cell:w$}"));
+        let line = cells.collect::<Vec<_>>().join("  ");
+        out.push_str(line.trim_end());
+        out.push('\n');
+    }
+    out
+}
+
+/// Prints changes as they happen, until interrupted.
+fn watch(options: &Options) -> Result<(), String> {
+    let mut last = String::new();
+    loop {
+        let status = get_status(options)?;
+        if options.json {
+            println!("{status}");
+        } else {
+            let mut text = String::new();
+            for i in status["instances"].as_array().into_iter().flatten() {
+                let name = i["name"].as_str().unwrap_or("-");
+                let state = i["state"].as_str().unwrap_or("-");
+                let cause = i["transitions"].as_array().and_then(|t| t.last());
+                let cause = cause.and_then(|c| c["cause"].as_str()).unwrap_or("");
+                text.push_str(&format!(
+                    "{name} {state} priority {}: {cause}\n",
+                    i["priority"]
+                ));
+            }
+            if text != last {
+                print!(
+                    "{} {}",
+                    status["at"].as_str().unwrap_or(""),
+                    text.replace('\n', "\n                         ").trim_end()
+                );
+                println!();
+                last = text;
+            }
+        }
+        let _ = std::io::stdout().flush();
+        std::thread::sleep(Duration::from_millis(250));
+    }
+}
+
+fn explain(name: Option<&String>, options: &Options) -> Result<(), String> {
+    let status = get_status(options)?;
+    let all = status["instances"].as_array().cloned().unwrap_or_default();
+    let meant: Vec<&Value> = all
+        .iter()
+        .filter(|i| name.is_none_or(|n| i["name"] == n.as_str()))
+        .collect();
+    if meant.is_empty() {
+        let names: Vec<&str> = all.iter().filter_map(|i| i["name"].as_str()).collect();
+        return Err(format!(
+            "there is no such instance; there are: {}",
+            names.join(", ")
+        ));
+    }
+    for i in meant {
+        println!(
+            "{} is {}",
+            i["name"].as_str().unwrap_or("-"),
+            i["state"].as_str().unwrap_or("-")
+        );
+        for line in i["why"].as_array().into_iter().flatten() {
+            println!("  {}", line.as_str().unwrap_or(""));
+        }
+        println!("  transitions, oldest first:");
+        for t in i["transitions"].as_array().into_iter().flatten() {
+            let text = |k: &str| t[k].as_str().unwrap_or("-").to_owned();
+            println!(
+                "    {}  {} -> {}: {}",
+                text("at"),
+                text("from"),
+                text("to"),
+                text("cause")
+            );
+        }
+        for r in i["reports"].as_array().into_iter().flatten() {
+            println!(
+                "  seen {} times since {}: {}",
+                r["count"],
+                r["at"].as_str().unwrap_or("-"),
+                r["text"].as_str().unwrap_or("-")
+            );
+        }
+    }
+    Ok(())
+}
+
+fn order(word: &str, name: Option<&String>, options: &Options) -> Result<(), String> {
+    let answer = ask(options, &json!({"command": word, "instance": name}))?;
+    if answer["ok"] == true {
+        return Ok(());
+    }
+    Err(answer["error"].as_str().unwrap_or("refused").to_owned())
+}
+
+/// Compares the files of both hosts.
+fn lint(files: &[String], options: &Options) -> ExitCode {
+    let [a, b] = files else {
+        eprintln!("usage: evenkeel vip lint FILE-A FILE-B");
+        return ExitCode::from(64);
+    };
+    let mut configs = Vec::new();
+    for file in [a, b] {
+        let (config, report) = conf::vip::load(&PathBuf::from(file), &options.reading());
+        eprint!("{}", report.human(false));
+        configs.extend(config);
+    }
+    let [a, b] = &configs[..] else {
+        return ExitCode::from(5);
+    };
+    let findings = conf::vip::pair::compare(a, b);
+    for finding in &findings {
+        let kind = if finding.fatal { "error" } else { "hint" };
+        println!(
+            "{kind}: {}: {}\n  {}",
+            finding.instance, finding.message, finding.help
+        );
+    }
+    if findings.iter().any(|f| f.fatal) {
+        return ExitCode::FAILURE;
+    }
+    println!("the two files fit together");
+    ExitCode::SUCCESS
+}

@@ -1,0 +1,81 @@
+//! `use_vmac`: a macvlan interface with the virtual router's link-layer address.
+
+use crate::core::advert::virtual_mac;
+use crate::net::Net;
+use conf::vip::model::{Family, Instance};
+use std::io;
+
+/// Name of the macvlan interface of an instance.
+pub fn name(conf: &Instance) -> String {
+    let given = conf.vmac.as_ref().and_then(|v| v.name.clone());
+    given.unwrap_or_else(|| match conf.family {
+        Family::V4 => format!("vrrp.{}", conf.vrid.0),
+        Family::V6 => format!("vrrp6.{}", conf.vrid.0),
+    })
+}
+
+/// Makes the interface (or takes over one that fits) and gives its number.
+pub fn ensure(conf: &Instance, base: u32, net: &mut Net) -> io::Result<u32> {
+    let name = name(conf);
+    let mac = virtual_mac(conf.family, conf.vrid.0);
+    let known = net.links.by_name(&name).map(|l| (l.index, l.mac));
+    match known {
+        Some((index, Some(found))) if found == mac => {
+            net.netlink.link_up(index)?;
+            return Ok(index);
+        }
+        Some((index, _)) => net.netlink.remove_link(index)?,
+        None => {}
+    }
+    net.netlink.add_macvlan(&name, base, mac)?;
+    net.links = crate::link::Links::read(&mut net.netlink)?;
+    let index = net.index(&name)?;
+    quieten(conf, &name);
+    net.netlink.link_up(index)?;
+    net.links = crate::link::Links::read(&mut net.netlink)?;
+    Ok(index)
+}
+
+/// Only the macvlan interface may answer for its addresses, and it makes none of its own.
+fn quieten(conf: &Instance, name: &str) {
+    match conf.family {
+        Family::V4 => {
+            for (interface, key, value) in [
+                (conf.interface.as_str(), "arp_ignore", "1"),
+                (conf.interface.as_str(), "arp_filter", "1"),
+                (name, "arp_ignore", "1"),
+                (name, "arp_filter", "1"),
+                (name, "accept_local", "1"),
+                (name, "rp_filter", "0"),
+            ] {
+                set("ipv4", interface, key, value);
+            }
+        }
+        Family::V6 => {
+            for (key, value) in [
+                ("addr_gen_mode", "1"),
+                ("accept_ra", "0"),
+                ("autoconf", "0"),
+                ("accept_dad", "0"),
+            ] {
+                set("ipv6", name, key, value);
+            }
+        }
+    }
+}
+
+fn set(family: &str, interface: &str, key: &str, value: &str) {
+    let path = format!("/proc/sys/net/{family}/conf/{interface}/{key}");
+    if let Err(error) = std::fs::write(&path, value) {
+        tracing::warn!(%path, value, %error, "cannot set a kernel parameter for use_vmac");
+    }
+}
+
+/// Removes the interface of an instance.
+pub fn remove(conf: &Instance, net: &mut Net) {
+    if let Ok(index) = net.index(&name(conf))
+        && let Err(error) = net.netlink.remove_link(index)
+    {
+        tracing::warn!(%error, "cannot remove the interface {}", name(conf));
+    }
+}

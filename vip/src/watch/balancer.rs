@@ -1,0 +1,213 @@
+//! `track_lb`: a balancer through its admin socket. A closed socket is a dead
+//! balancer, known at once; a backend without a usable server makes it unfit.
+
+use crate::core::track::Level;
+use conf::vip::model::TrackedBalancer;
+use std::collections::BTreeMap;
+use std::io::{self, Read, Write};
+use std::os::fd::{AsFd, BorrowedFd};
+use std::os::unix::net::UnixStream;
+use std::time::{Duration, Instant};
+
+/// Largest answer that is looked at.
+const LARGEST: usize = 4 << 20;
+/// How long an answer may take.
+const PATIENCE: Duration = Duration::from_secs(2);
+const PROMPT: &[u8] = b"\n> ";
+
+/// A balancer under watch.
+#[derive(Debug)]
+pub struct Balancer {
+    conf: TrackedBalancer,
+    stream: Option<UnixStream>,
+    answer: Vec<u8>,
+    asked_at: Option<Instant>,
+    /// When it is asked (or called) next.
+    pub next_at: Instant,
+}
+
+impl Balancer {
+    /// Starts with nothing known.
+    pub fn new(conf: TrackedBalancer) -> Balancer {
+        Balancer {
+            conf,
+            stream: None,
+            answer: Vec::new(),
+            asked_at: None,
+            next_at: Instant::now(),
+        }
+    }
+
+    /// Its name.
+    pub fn name(&self) -> &str {
+        &self.conf.name
+    }
+
+    /// The connection, to be polled.
+    pub fn socket(&self) -> Option<BorrowedFd<'_>> {
+        self.stream.as_ref().map(|s| s.as_fd())
+    }
+
+    /// Calls or asks, if it is time; gives a level when one is certain.
+    pub fn tick(&mut self, now: Instant) -> Option<Level> {
+        if self.asked_at.is_some_and(|at| now - at > PATIENCE) {
+            self.hang_up();
+            self.next_at = now + self.conf.interval;
+            return Some(Level::Bad("does not answer on its admin socket".to_owned()));
+        }
+        if now < self.next_at || self.asked_at.is_some() {
+            return None;
+        }
+        self.next_at = now + self.conf.interval;
+        if self.stream.is_none()
+            && let Err(error) = self.call()
+        {
+            let path = self.conf.socket.display();
+            return Some(Level::Bad(format!("is dead: {path}: {error}")));
+        }
+        self.ask(now)
+    }
+
+    fn call(&mut self) -> io::Result<()> {
+        let stream = UnixStream::connect(&self.conf.socket)?;
+        stream.set_nonblocking(true)?;
+        (&stream).write_all(b"prompt\n")?;
+        self.answer.clear();
+        self.stream = Some(stream);
+        Ok(())
+    }
+
+    fn ask(&mut self, now: Instant) -> Option<Level> {
+        let stream = self.stream.as_ref()?;
+        match (&*stream).write_all(b"show stat\n") {
+            Ok(()) => {
+                self.asked_at = Some(now);
+                None
+            }
+            Err(_) => self.closed(now),
+        }
+    }
+
+    fn hang_up(&mut self) {
+        self.stream = None;
+        self.asked_at = None;
+        self.answer.clear();
+    }
+
+    /// The connection closed: it is dead unless a successor already listens.
+    fn closed(&mut self, now: Instant) -> Option<Level> {
+        self.hang_up();
+        self.next_at = now;
+        self.tick(now)
+    }
+
+    /// Reads what came; gives a level when an answer is complete or the socket closed.
+    pub fn read(&mut self, now: Instant) -> Option<Level> {
+        let mut buffer = [0; 16_384];
+        loop {
+            let stream = self.stream.as_ref()?;
+            match (&*stream).read(&mut buffer) {
+                Ok(0) => return self.closed(now),
+                Ok(length) => self.answer.extend(&buffer[..length]),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(_) => return self.closed(now),
+            }
+            if self.answer.len() > LARGEST {
+                self.hang_up();
+                return Some(Level::Bad("answers without end".to_owned()));
+            }
+        }
+        self.digest()
+    }
+
+    /// A whole answer ends with the prompt and holds the table.
+    fn digest(&mut self) -> Option<Level> {
+        if !self.answer.ends_with(PROMPT) && self.answer != b"> " {
+            return None;
+        }
+        let text = String::from_utf8_lossy(&self.answer).into_owned();
+        if !text.contains("# pxname") {
+            // the prompt's own answer; the table is still to come
+            return None;
+        }
+        self.answer.clear();
+        self.asked_at = None;
+        Some(judge(&text, &self.conf.backends))
+    }
+}
+
+/// What a `show stat` table says about the balancer's fitness.
+fn judge(table: &str, wanted: &[String]) -> Level {
+    let usable = usable_servers(table);
+    let missing = wanted
+        .iter()
+        .find(|b| usable.get(*b).copied().unwrap_or(0) == 0);
+    if let Some(backend) = missing {
+        return Level::Bad(format!("has no usable server in backend {backend}"));
+    }
+    if wanted.is_empty() && !usable.is_empty() && usable.values().all(|count| *count == 0) {
+        return Level::Bad("has no backend with a usable server".to_owned());
+    }
+    Level::Good
+}
+
+/// Usable servers by backend; backends without servers do not appear.
+fn usable_servers(table: &str) -> BTreeMap<String, usize> {
+    let mut counts = BTreeMap::new();
+    let mut lines = table.lines().skip_while(|l| !l.contains("# pxname"));
+    let header: Vec<&str> = lines.next().unwrap_or_default().split(',').collect();
+    let Some(status) = header.iter().position(|c| *c == "status") else {
+        return counts;
+    };
+    for line in lines {
+        let fields: Vec<&str> = line.split(',').collect();
+        let (Some(proxy), Some(server), Some(state)) =
+            (fields.first(), fields.get(1), fields.get(status))
+        else {
+            continue;
+        };
+        if matches!(*server, "FRONTEND" | "BACKEND") || proxy.is_empty() {
+            continue;
+        }
+        let usable = state.starts_with("UP") || state.starts_with("no check");
+        *counts.entry((*proxy).to_owned()).or_default() += usize::from(usable);
+    }
+    counts
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TABLE: &str = "# pxname,svname,qcur,status,weight\n\
+        web,FRONTEND,,OPEN,\n\
+        rabbit,r1,0,DOWN,1\n\
+        rabbit,r2,0,UP 1/3,1\n\
+        rabbit,BACKEND,0,UP,1\n\
+        admin,a1,0,MAINT,1\n\
+        admin,BACKEND,0,DOWN,1\n";
+
+    #[test]
+    fn one_backend_with_a_usable_server_is_enough_by_default() {
+        assert_eq!(judge(TABLE, &[]), Level::Good);
+        let down = TABLE.replace("UP 1/3", "DOWN");
+        assert!(matches!(judge(&down, &[]), Level::Bad(_)));
+    }
+
+    #[test]
+    fn named_backends_must_each_have_one() {
+        assert_eq!(judge(TABLE, &["rabbit".to_owned()]), Level::Good);
+        let verdict = judge(TABLE, &["rabbit".to_owned(), "admin".to_owned()]);
+        assert_eq!(
+            verdict,
+            Level::Bad("has no usable server in backend admin".to_owned())
+        );
+    }
+
+    #[test]
+    fn garbage_is_no_table() {
+        assert_eq!(judge("Unknown command", &[]), Level::Good);
+        assert!(usable_servers("# pxname\nx").is_empty());
+    }
+}

@@ -1,0 +1,198 @@
+//! Errands for the script helper: checks at any time, notify scripts strictly
+//! one after the other, and lines for the notify fifo.
+
+use crate::helper::{Answer, Job, LARGEST};
+use crate::notify::Order;
+use conf::vip::model::{Command, Global, ScriptUser};
+use nix::sys::socket::{MsgFlags, recv, send};
+use nix::sys::stat::Mode;
+use std::collections::VecDeque;
+use std::fs::{File, OpenOptions};
+use std::io::Write;
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+use std::time::Duration;
+use tracing::warn;
+
+/// Notify scripts that wait.
+const MOST_WAITING: usize = 1024;
+/// How long a notify script may take before the next one gets its turn.
+const NOTIFY_TIMEOUT: Duration = Duration::from_secs(60);
+/// keepalived's user for scripts, if it exists.
+const DEFAULT_USER: &str = "keepalived_script";
+
+/// The helper's line and what waits for it.
+#[derive(Debug, Default)]
+pub struct Errands {
+    line: Option<OwnedFd>,
+    next_id: u64,
+    waiting: VecDeque<(Command, Vec<String>)>,
+    running: Option<u64>,
+    fifo: Option<File>,
+    default_user: Option<ScriptUser>,
+}
+
+impl Errands {
+    /// The helper's line, to be polled.
+    pub fn line(&self) -> Option<&OwnedFd> {
+        self.line.as_ref()
+    }
+
+    /// A new helper: what the old one ran is lost.
+    pub fn helper(&mut self, line: OwnedFd) {
+        self.line = Some(line);
+        self.running = None;
+    }
+
+    /// Takes over users and fifo.
+    pub fn configure(&mut self, global: &Global) {
+        self.default_user = global.script_user.clone().or_else(|| {
+            let known = nix::unistd::User::from_name(DEFAULT_USER).ok().flatten();
+            known.map(|_| ScriptUser {
+                user: DEFAULT_USER.to_owned(),
+                group: None,
+            })
+        });
+        if let Some(fifo) = global.notify_fifo.as_ref().filter(|_| self.fifo.is_none()) {
+            self.fifo = open_fifo(&fifo.path);
+            if let Some(script) = &fifo.script {
+                let path = fifo.path.display().to_string();
+                self.start(script, &[path], None);
+            }
+        }
+    }
+
+    /// Puts orders behind those that wait.
+    pub fn queue(&mut self, orders: Vec<Order>) {
+        for order in orders {
+            match order {
+                Order::Line(line) => self.write_line(&line),
+                Order::Run(..) if self.waiting.len() >= MOST_WAITING => {
+                    warn!("{MOST_WAITING} notify scripts wait already: one is not run");
+                }
+                Order::Run(command, arguments) => self.waiting.push_back((command, arguments)),
+            }
+        }
+    }
+
+    fn write_line(&mut self, line: &str) {
+        if let Some(fifo) = &mut self.fifo
+            && let Err(error) = fifo.write_all(line.as_bytes())
+        {
+            warn!(%error, "cannot write into the notify fifo: a line is lost");
+        }
+    }
+
+    /// Starts the next notify script if none runs.
+    pub fn go_on(&mut self) {
+        while self.running.is_none() && self.line.is_some() {
+            let Some((command, arguments)) = self.waiting.pop_front() else {
+                return;
+            };
+            self.running = self.start(&command, &arguments, Some(NOTIFY_TIMEOUT));
+        }
+    }
+
+    /// Whether no notify script runs or waits.
+    pub fn is_idle(&self) -> bool {
+        self.line.is_none() || (self.running.is_none() && self.waiting.is_empty())
+    }
+
+    /// Sends an order; gives its number.
+    pub fn start(
+        &mut self,
+        command: &Command,
+        arguments: &[String],
+        timeout: Option<Duration>,
+    ) -> Option<u64> {
+        let line = self.line.as_ref()?;
+        self.next_id += 1;
+        let user = command.user.as_ref().or(self.default_user.as_ref());
+        let job = Job {
+            id: self.next_id,
+            words: words(command, arguments),
+            user: user.map(|u| u.user.clone()),
+            group: user.and_then(|u| u.group.clone()),
+            timeout,
+        };
+        let bytes = serde_json::to_vec(&job).ok()?;
+        match send(line.as_raw_fd(), &bytes, MsgFlags::MSG_DONTWAIT) {
+            Ok(_) => Some(job.id),
+            Err(error) => {
+                warn!(%error, script = command.line, "cannot give a script to the helper");
+                None
+            }
+        }
+    }
+
+    /// What ended: number, and what went wrong.
+    pub fn answers(&mut self) -> Vec<(u64, Option<String>)> {
+        let mut found = Vec::new();
+        let mut buffer = vec![0; LARGEST];
+        while let Some(line) = &self.line {
+            match recv(line.as_raw_fd(), &mut buffer, MsgFlags::MSG_DONTWAIT) {
+                Ok(0) => self.line = None,
+                Ok(length) => {
+                    if let Ok(answer) = serde_json::from_slice::<Answer>(&buffer[..length]) {
+                        if self.running == Some(answer.id) {
+                            self.running = None;
+                            if let Some(why) = &answer.failure {
+                                warn!("a notify script {why}");
+                            }
+                        }
+                        found.push((answer.id, answer.failure));
+                    }
+                }
+                Err(nix::errno::Errno::EINTR) => {}
+                Err(nix::errno::Errno::EAGAIN) => return found,
+                Err(_) => self.line = None,
+            }
+        }
+        found
+    }
+}
+
+/// The words to execute: through a shell only when the line needs one.
+fn words(command: &Command, arguments: &[String]) -> Vec<String> {
+    let needs_shell = command
+        .line
+        .contains(['$', '`', '|', ';', '&', '<', '>', '*']);
+    if needs_shell {
+        let line = format!("{} \"$@\"", command.line);
+        let line = if arguments.is_empty() {
+            command.line.clone()
+        } else {
+            line
+        };
+        let mut words = vec!["/bin/sh".to_owned(), "-c".to_owned(), line, "sh".to_owned()];
+        words.extend(arguments.iter().cloned());
+        return words;
+    }
+    let mut words = command.words.clone();
+    words.extend(arguments.iter().cloned());
+    words
+}
+
+/// Opens the fifo for both ends, so that a missing reader neither blocks nor breaks it.
+fn open_fifo(path: &Path) -> Option<File> {
+    if !path.exists() {
+        let mode = Mode::S_IRUSR | Mode::S_IWUSR;
+        if let Err(error) = nix::unistd::mkfifo(path, mode) {
+            warn!(path = %path.display(), %error, "cannot make the notify fifo");
+            return None;
+        }
+    }
+    let opened = OpenOptions::new()
+        .read(true)
+        .write(true)
+        .custom_flags(libc::O_NONBLOCK)
+        .open(path);
+    match opened {
+        Ok(file) => Some(file),
+        Err(error) => {
+            warn!(path = %path.display(), %error, "cannot open the notify fifo");
+            None
+        }
+    }
+}

@@ -1,0 +1,357 @@
+//! Health: scripts, processes, files and balancers, watched in a thread of
+//! their own so that a slow scan never delays an advert. Also the queue of
+//! notify scripts, which run one after the other.
+
+mod balancer;
+mod errand;
+mod file;
+mod process;
+mod recognise;
+mod script;
+
+use crate::core::track::Level;
+use crate::mailbox::{Mailbox, Post};
+use crate::notify::Order;
+use crate::run::ToRouter;
+use balancer::Balancer;
+use conf::vip::model::{Config, TrackedFile, TrackedProcess};
+use errand::Errands;
+use nix::poll::{PollFd, PollFlags, ppoll};
+use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify};
+use nix::sys::time::TimeSpec;
+use process::{Herd, Wanted};
+use script::Watched;
+use std::fmt;
+use std::os::fd::{AsFd, OwnedFd};
+use std::time::{Duration, Instant};
+use tracing::{info, warn};
+
+/// A tracked thing.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Key {
+    /// `vrrp_script`.
+    Script(String),
+    /// `vrrp_track_process`.
+    Process(String),
+    /// `vrrp_track_file`.
+    File(String),
+    /// `track_lb`.
+    Balancer(String),
+    /// `track_interface`; known to the router thread itself.
+    Interface(String),
+}
+
+impl fmt::Display for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Key::Script(name) => write!(f, "script {name}"),
+            Key::Process(name) => write!(f, "process {name}"),
+            Key::File(name) => write!(f, "file {name}"),
+            Key::Balancer(name) => write!(f, "balancer {name}"),
+            Key::Interface(name) => write!(f, "interface {name}"),
+        }
+    }
+}
+
+/// What the router thread tells this one.
+#[derive(Debug)]
+pub enum ToWatch {
+    /// Watch this, and nothing else any more.
+    Configure(Box<Config>),
+    /// Do these in order.
+    Notify(Vec<Order>),
+    /// The script helper's line.
+    Helper(OwnedFd),
+    /// Answer with [`ToRouter::Finished`] once the notify scripts are done.
+    Finish,
+}
+
+/// How long the notify scripts of a stop may take.
+const FAREWELL: Duration = Duration::from_secs(10);
+
+/// `vrrp_track_process` at work.
+struct Process {
+    conf: TrackedProcess,
+    herd: Herd,
+    enough: Option<bool>,
+    /// The count changed sides; it counts from then on.
+    turning: Option<(bool, Instant)>,
+    next_at: Instant,
+}
+
+struct Watcher {
+    mailbox: Mailbox<ToWatch>,
+    post: Post<ToRouter>,
+    scripts: Vec<Watched>,
+    processes: Vec<Process>,
+    files: Vec<(TrackedFile, Option<Level>)>,
+    inotify: Option<Inotify>,
+    balancers: Vec<Balancer>,
+    errands: Errands,
+    finish_by: Option<Instant>,
+}
+
+/// Runs the health thread until its router thread is gone.
+pub fn run(mailbox: Mailbox<ToWatch>, post: Post<ToRouter>) {
+    let mut watcher = Watcher {
+        mailbox,
+        post,
+        scripts: Vec::new(),
+        processes: Vec::new(),
+        files: Vec::new(),
+        inotify: None,
+        balancers: Vec::new(),
+        errands: Errands::default(),
+        finish_by: None,
+    };
+    loop {
+        let wait = watcher.tick();
+        if let Err(error) = watcher.wait(wait) {
+            warn!(%error, "the health thread cannot wait for events");
+            std::thread::sleep(Duration::from_millis(100));
+        }
+        watcher.read();
+    }
+}
+
+impl Watcher {
+    fn wait(&self, limit: Duration) -> nix::Result<()> {
+        let mut fds = vec![PollFd::new(self.mailbox.as_fd(), PollFlags::POLLIN)];
+        let mut add = |fd| fds.push(PollFd::new(fd, PollFlags::POLLIN));
+        if let Some(line) = self.errands.line() {
+            add(line.as_fd());
+        }
+        for herd in self.scripts.iter().filter_map(|s| s.herd.as_ref()) {
+            herd.pidfds().for_each(|fd| add(fd.as_fd()));
+        }
+        for process in &self.processes {
+            process.herd.pidfds().for_each(|fd| add(fd.as_fd()));
+        }
+        if let Some(inotify) = &self.inotify {
+            add(inotify.as_fd());
+        }
+        for balancer in &self.balancers {
+            if let Some(socket) = balancer.socket() {
+                add(socket);
+            }
+        }
+        match ppoll(&mut fds, Some(TimeSpec::from(limit)), None) {
+            Ok(_) | Err(nix::errno::Errno::EINTR) => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Does what is due; gives the time until something is due again.
+    fn tick(&mut self) -> Duration {
+        let now = Instant::now();
+        let mut next = now + Duration::from_secs(3600);
+        for script in &mut self.scripts {
+            if now >= script.next_at {
+                if script.herd.is_some() {
+                    let level = script.look(now);
+                    say(&self.post, Key::Script(script.conf.name.clone()), level);
+                } else {
+                    if script.running.is_none() {
+                        let timeout = Some(script.timeout());
+                        script.running = self.errands.start(&script.conf.command, &[], timeout);
+                    }
+                    script.next_at = now + script.conf.interval;
+                }
+            }
+            next = next.min(script.next_at);
+        }
+        for process in &mut self.processes {
+            if now >= process.next_at {
+                look(process, now, &self.post);
+            }
+            next = next.min(process.next_at);
+        }
+        for balancer in &mut self.balancers {
+            let level = balancer.tick(now);
+            say(&self.post, Key::Balancer(balancer.name().to_owned()), level);
+            next = next.min(balancer.next_at);
+        }
+        self.errands.go_on();
+        if let Some(by) = self.finish_by {
+            if self.errands.is_idle() || now >= by {
+                self.finish_by = None;
+                self.post.send(ToRouter::Finished);
+            }
+            next = next.min(by);
+        }
+        next.saturating_duration_since(Instant::now())
+    }
+
+    fn read(&mut self) {
+        for message in self.mailbox.take() {
+            match message {
+                ToWatch::Configure(config) => self.configure(*config),
+                ToWatch::Notify(orders) => self.errands.queue(orders),
+                ToWatch::Helper(line) => {
+                    self.errands.helper(line);
+                    self.scripts.iter_mut().for_each(|s| s.running = None);
+                }
+                ToWatch::Finish => self.finish_by = Some(Instant::now() + FAREWELL),
+            }
+        }
+        for (id, failure) in self.errands.answers() {
+            for script in self.scripts.iter_mut().filter(|s| s.running == Some(id)) {
+                script.running = None;
+                let level = script.ended(failure.clone());
+                say(&self.post, Key::Script(script.conf.name.clone()), level);
+            }
+        }
+        let now = Instant::now();
+        for script in &mut self.scripts {
+            if script.herd.as_ref().is_some_and(any_dead) {
+                let level = script.look(now);
+                say(&self.post, Key::Script(script.conf.name.clone()), level);
+            }
+        }
+        for process in &mut self.processes {
+            if any_dead(&process.herd) {
+                look(process, now, &self.post);
+            }
+        }
+        for balancer in &mut self.balancers {
+            let level = balancer.read(now);
+            say(&self.post, Key::Balancer(balancer.name().to_owned()), level);
+        }
+        if self
+            .inotify
+            .as_ref()
+            .is_some_and(|i| i.read_events().is_ok())
+        {
+            self.read_files();
+        }
+    }
+
+    fn configure(&mut self, config: Config) {
+        let mut old = std::mem::take(&mut self.scripts);
+        for conf in config.scripts {
+            match old.iter().position(|s| s.conf == conf) {
+                Some(at) => self.scripts.push(old.swap_remove(at)),
+                None => self.scripts.push(Watched::new(conf)),
+            }
+        }
+        for script in self.scripts.iter().filter(|s| s.herd.is_some()) {
+            info!(
+                script = script.conf.name,
+                line = script.conf.command.line,
+                "watched by pidfd instead of polled"
+            );
+        }
+        let mut old = std::mem::take(&mut self.processes);
+        for conf in config.processes {
+            match old.iter().position(|p| p.conf == conf) {
+                Some(at) => self.processes.push(old.swap_remove(at)),
+                None => self.processes.push(Process {
+                    herd: Herd::new(Wanted::Tracked(conf.clone())),
+                    conf,
+                    enough: None,
+                    turning: None,
+                    next_at: Instant::now(),
+                }),
+            }
+        }
+        self.balancers = config.balancers.into_iter().map(Balancer::new).collect();
+        self.watch_files(config.files);
+        self.errands.configure(&config.global);
+    }
+
+    fn watch_files(&mut self, files: Vec<TrackedFile>) {
+        self.inotify = None;
+        self.files = files.into_iter().map(|f| (f, None)).collect();
+        if self.files.is_empty() {
+            return;
+        }
+        let flags = AddWatchFlags::IN_CLOSE_WRITE
+            | AddWatchFlags::IN_MODIFY
+            | AddWatchFlags::IN_MOVED_TO
+            | AddWatchFlags::IN_MOVED_FROM
+            | AddWatchFlags::IN_CREATE
+            | AddWatchFlags::IN_DELETE;
+        match Inotify::init(InitFlags::IN_NONBLOCK | InitFlags::IN_CLOEXEC) {
+            Ok(inotify) => {
+                for (file, _) in &self.files {
+                    file::prepare(file);
+                    let folder = file.path.parent().unwrap_or(&file.path);
+                    if let Err(error) = inotify.add_watch(folder, flags) {
+                        warn!(folder = %folder.display(), %error, "cannot watch the folder of a tracked file");
+                    }
+                }
+                self.inotify = Some(inotify);
+            }
+            Err(error) => warn!(%error, "cannot watch tracked files"),
+        }
+        self.read_files();
+    }
+
+    fn read_files(&mut self) {
+        for (file, told) in &mut self.files {
+            let level = file::level(&file.path);
+            if told.as_ref() != Some(&level) {
+                *told = Some(level.clone());
+                say(&self.post, Key::File(file.name.clone()), Some(level));
+            }
+        }
+    }
+}
+
+fn any_dead(herd: &Herd) -> bool {
+    let mut fds: Vec<PollFd<'_>> = herd
+        .pidfds()
+        .map(|fd| PollFd::new(fd.as_fd(), PollFlags::POLLIN))
+        .collect();
+    let none = Some(TimeSpec::from(Duration::ZERO));
+    !fds.is_empty() && ppoll(&mut fds, none, None).is_ok_and(|n| n > 0)
+}
+
+fn say(post: &Post<ToRouter>, key: Key, level: Option<Level>) {
+    if let Some(level) = level
+        && !post.send(ToRouter::Tracked(key, level))
+    {
+        warn!("the router thread does not take health news");
+    }
+}
+
+/// Counts a tracked process; tells when enough or too few have lived long enough.
+fn look(process: &mut Process, now: Instant, post: &Post<ToRouter>) {
+    process.herd.gather();
+    let count = process.herd.count();
+    let conf = &process.conf;
+    let most = conf.quorum_max.unwrap_or(u32::MAX) as usize;
+    let enough = count >= conf.quorum as usize && count <= most;
+    process.next_at = now
+        + if enough {
+            Duration::from_secs(2)
+        } else {
+            Duration::from_millis(200)
+        };
+    if process.enough == Some(enough) {
+        process.turning = None;
+        return;
+    }
+    let delay = if enough {
+        conf.fork_delay
+    } else {
+        conf.terminate_delay
+    };
+    let since = match process.turning {
+        Some((side, since)) if side == enough => since,
+        Some(_) | None => now,
+    };
+    if process.enough.is_some() && now - since < delay {
+        process.turning = Some((enough, since));
+        process.next_at = since + delay;
+        return;
+    }
+    process.turning = None;
+    process.enough = Some(enough);
+    let level = if enough {
+        Level::Good
+    } else {
+        Level::Bad(format!("runs {count} times, wanted are {}", conf.quorum))
+    };
+    say(post, Key::Process(conf.name.clone()), Some(level));
+}
