@@ -22,7 +22,7 @@ use crate::raw::Listener;
 use crate::vmac;
 use crate::watch::{Key, ToWatch};
 use conf::vip::model::{Config, Family};
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::net::IpAddr;
 use tracing::{info, warn};
 
@@ -554,18 +554,6 @@ impl Daemon {
     /// The queue of the health thread.
     pub fn watch(&self) -> &Post<ToWatch> {
         &self.watch
-    }
-
-    /// Dropped packets by reason, over all instances.
-    pub fn refusals(&self) -> BTreeMap<Refusal, u64> {
-        let mut sum = BTreeMap::new();
-        for instance in &self.instances {
-            for (reason, count) in &instance.journal.refused {
-                *sum.entry(*reason).or_default() += count;
-            }
-        }
-        *sum.entry(Refusal::UnknownVrid).or_default() += self.unknown_vrid;
-        sum
     }
 }
 

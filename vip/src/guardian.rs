@@ -130,8 +130,9 @@ pub fn run(options: &Options) -> ExitCode {
     }
 }
 
-fn guard(options: &Options) -> io::Result<u8> {
-    let _lock = pidfile::Lock::take(&options.pid_file())?;
+/// Signals that the guardian reads in its loop. They must be blocked before any thread starts:
+/// a thread that does not block them would let them end the process.
+pub fn watched_signals() -> SigSet {
     let mut signals = SigSet::empty();
     for signal in [
         Signal::SIGTERM,
@@ -142,8 +143,12 @@ fn guard(options: &Options) -> io::Result<u8> {
     ] {
         signals.add(signal);
     }
-    // children get the mask back to normal by themselves: see `run` and `helper`
-    signals.thread_block()?;
+    signals
+}
+
+fn guard(options: &Options) -> io::Result<u8> {
+    let _lock = pidfile::Lock::take(&options.pid_file())?;
+    let signals = watched_signals();
     let signalfd = SignalFd::with_flags(&signals, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK)?;
     let mut guardian = Guardian {
         helper: Charge::start("helper", options)?,

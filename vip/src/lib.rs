@@ -108,6 +108,10 @@ fn start(options: &Options) -> ExitCode {
         eprintln!("evenkeel vip: cannot go to the background: {error}");
         return ExitCode::FAILURE;
     }
+    if let Err(error) = guardian::watched_signals().thread_block() {
+        eprintln!("evenkeel vip: cannot block signals: {error}");
+        return ExitCode::FAILURE;
+    }
     log::start(options);
     let code = guardian::run(options);
     log::finish();

@@ -87,9 +87,4 @@ impl Links {
         let all = self.addresses.iter().map(|a| a.address);
         all.filter(move |a| a.is_ipv4() == v4)
     }
-
-    /// All addresses.
-    pub fn addresses(&self) -> &[Address] {
-        &self.addresses
-    }
 }

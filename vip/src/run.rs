@@ -7,7 +7,7 @@ use crate::core::cause::Cause;
 use crate::core::track::Level;
 use crate::daemon::Daemon;
 use crate::frame;
-use crate::guardian::Ward;
+use crate::guardian::{self, Ward};
 use crate::log;
 use crate::mailbox::{Mailbox, mailbox};
 use crate::net::Net;
@@ -20,7 +20,7 @@ use crate::watch::{self, Key, ToWatch};
 use crate::{ask, reload, sd, serve, sys, vmac};
 use conf::vip::model::Family;
 use nix::poll::{PollFd, PollFlags, ppoll};
-use nix::sys::signal::{SigSet, Signal};
+use nix::sys::signal::Signal;
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 use nix::sys::socket::{ControlMessageOwned, MsgFlags, recvmsg};
 use nix::sys::time::TimeSpec;
@@ -86,21 +86,10 @@ pub fn worker(options: &Options) -> ExitCode {
 }
 
 fn block_signals() -> io::Result<SignalFd> {
-    let mut set = SigSet::empty();
-    for signal in [
-        Signal::SIGTERM,
-        Signal::SIGINT,
-        Signal::SIGHUP,
-        Signal::SIGUSR1,
-        Signal::SIGUSR2,
-    ] {
-        set.add(signal);
-    }
+    let set = guardian::watched_signals();
     set.thread_block()?;
-    Ok(SignalFd::with_flags(
-        &set,
-        SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC,
-    )?)
+    let flags = SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC;
+    Ok(SignalFd::with_flags(&set, flags)?)
 }
 
 fn prepare(options: &Options, signals: SignalFd) -> io::Result<Loop> {

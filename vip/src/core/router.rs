@@ -198,6 +198,7 @@ enum State {
         grace: Option<Time>,
     },
     Active {
+        since: Time,
         next_advert: Time,
         refresh_at: Option<Time>,
         second_burst_at: Option<Time>,
@@ -297,6 +298,7 @@ impl Router {
                 second_burst_at,
                 answer_from,
                 owed,
+                ..
             } => [
                 Some(*next_advert),
                 *refresh_at,
@@ -449,6 +451,7 @@ impl Router {
         let from = self.phase();
         let s = &self.settings;
         self.state = State::Active {
+            since: now,
             next_advert: now + s.interval,
             refresh_at: s.refresh.map(|after| now + after),
             second_burst_at: s.second_burst.map(|after| now + after),
@@ -601,6 +604,7 @@ impl Router {
             second_burst_at,
             answer_from,
             owed,
+            ..
         } = &mut self.state
         else {
             return;
@@ -751,12 +755,19 @@ impl Router {
         } else if wins {
             self.yield_to(now, heard, out);
         } else {
-            out.push(Action::Report(Evidence::Rival {
-                by: heard.sender,
-                priority: heard.priority,
-            }));
+            if !self.is_new(now) {
+                out.push(Action::Report(Evidence::Rival {
+                    by: heard.sender,
+                    priority: heard.priority,
+                }));
+            }
             self.answer(now, out);
         }
+    }
+
+    /// Whether the role began less than an interval ago: the one before may still speak.
+    fn is_new(&self, now: Time) -> bool {
+        matches!(self.state, State::Active { since, .. } if now - since < self.settings.interval)
     }
 
     /// One last advert makes the winner announce the addresses again, whoever heard whom first.
