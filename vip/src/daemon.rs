@@ -101,6 +101,10 @@ impl Daemon {
         self.groups = self.config.groups.iter().map(|g| self.group(g)).collect();
         self.listen();
         self.tell_guardian();
+        if let Some(pair) = &mut self.pair {
+            let own = |i: &Instance| Some((i.index?, i.source?));
+            pair.sources = self.instances.iter().filter_map(own).collect();
+        }
     }
 
     fn group(&self, group: &conf::vip::model::SyncGroup) -> Group {
@@ -111,32 +115,21 @@ impl Daemon {
         }
     }
 
+    /// One listener per interface and family. A frame that carries our virtual link-layer
+    /// address as its source arrives at the macvlan interface: that one listens, too.
     fn listen(&mut self) {
         let links = &self.net.links;
         self.listeners.retain(|h| links.get(h.index).is_some());
         for instance in &mut self.instances {
-            let Some(index) = instance.index else {
-                continue;
-            };
-            let family = instance.conf.family;
-            let same = |h: &&mut Heard| h.index == index && h.family == family;
-            let result = match self.listeners.iter_mut().find(same) {
-                Some(heard) => join(instance, &mut heard.listener),
-                None => Listener::new(family, &instance.conf.interface, index).and_then(
-                    |mut listener| {
-                        join(instance, &mut listener)?;
-                        self.listeners.push(Heard {
-                            index,
-                            family,
-                            listener,
-                        });
-                        Ok(())
-                    },
-                ),
-            };
-            if let Err(error) = result {
-                let what = format!("cannot listen on {}", instance.conf.interface);
-                instance.journal.trouble(&what, &error);
+            let mut indices: Vec<u32> = instance.index.into_iter().collect();
+            indices.extend(instance.out_index.filter(|o| Some(*o) != instance.index));
+            for index in indices {
+                let name = self.net.links.get(index).map(|l| l.name.clone());
+                let name = name.unwrap_or_default();
+                if let Err(error) = listen_on(&mut self.listeners, instance, &name, index) {
+                    let what = format!("cannot listen on {name}");
+                    instance.journal.trouble(&what, &error);
+                }
             }
         }
     }
@@ -389,7 +382,7 @@ impl Daemon {
     pub fn packet(&mut self, index: u32, family: Family, envelope: &Envelope, bytes: &[u8]) {
         let vrid = peek_vrid(bytes);
         let wanted = |i: &Instance| {
-            i.index == Some(index)
+            (i.index == Some(index) || i.out_index == Some(index))
                 && i.conf.family == family
                 && i.started
                 && vrid.is_none_or(|v| v == i.conf.vrid.0)
@@ -570,6 +563,27 @@ fn router_view(instance: &Instance) -> RouterView {
         },
         priority: router.priority(),
     }
+}
+
+fn listen_on(
+    listeners: &mut Vec<Heard>,
+    instance: &Instance,
+    name: &str,
+    index: u32,
+) -> std::io::Result<()> {
+    let family = instance.conf.family;
+    let same = |h: &&mut Heard| h.index == index && h.family == family;
+    if let Some(heard) = listeners.iter_mut().find(same) {
+        return join(instance, &mut heard.listener);
+    }
+    let mut listener = Listener::new(family, name, index)?;
+    join(instance, &mut listener)?;
+    listeners.push(Heard {
+        index,
+        family,
+        listener,
+    });
+    Ok(())
 }
 
 fn join(instance: &Instance, listener: &mut Listener) -> std::io::Result<()> {

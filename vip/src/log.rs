@@ -21,7 +21,10 @@ const LOCAL0: u8 = 16;
 const INFO: u8 = 6;
 
 static DROPPED: AtomicU64 = AtomicU64::new(0);
-static THREAD: Mutex<Option<(SyncSender<Vec<u8>>, JoinHandle<()>)>> = Mutex::new(None);
+static THREAD: Mutex<Option<Writer>> = Mutex::new(None);
+
+/// The thread that writes, and its queue.
+type Writer = (SyncSender<Vec<u8>>, JoinHandle<()>);
 
 enum Target {
     Console,

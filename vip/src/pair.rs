@@ -9,10 +9,12 @@ use crate::core::Time;
 use crate::core::heartbeat::{BootId, Heartbeat, LARGEST, Role, RouterView, Secret};
 use crate::core::router::PeerView;
 use conf::vip::model::{Auth, Config, Family};
+use nix::sys::socket::{ControlMessage, MsgFlags, SockaddrIn6, sendmsg};
 use sha2::{Digest, Sha256};
 use socket2::{Domain, Protocol, Socket, Type};
-use std::io;
+use std::io::{self, IoSlice};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6, UdpSocket};
+use std::os::fd::AsRawFd;
 use std::time::Duration;
 use tracing::{info, warn};
 
@@ -99,6 +101,8 @@ pub struct Pair {
     paths: Vec<Path>,
     hurry: bool,
     own: Vec<RouterView>,
+    /// The hosts' own addresses by interface: never a virtual one may be the source.
+    pub sources: Vec<(u32, IpAddr)>,
     /// Messages dropped: wrong HMAC, version, replayed.
     pub refused: u64,
 }
@@ -152,6 +156,7 @@ impl Pair {
             paths: Vec::new(),
             hurry: false,
             own: Vec::new(),
+            sources: Vec::new(),
             refused: 0,
         };
         pair.configure(config);
@@ -373,15 +378,15 @@ impl Pair {
         };
         path.unanswered = path.unanswered.saturating_add(1);
         path.next_at = now + pause;
-        let socket = if path.address.is_ipv4() {
-            &self.v4
-        } else {
-            &self.v6
+        let bytes = heartbeat.encode(&self.secret);
+        // unreachable peers are the channel's daily bread: silence is judged, not errors
+        let _ = match path.address {
+            SocketAddr::V4(to) => self.v4.as_ref().map(|s| s.send_to(&bytes, to).map(drop)),
+            SocketAddr::V6(to) => self
+                .v6
+                .as_ref()
+                .map(|s| send_v6(s, &self.sources, to, &bytes)),
         };
-        if let Some(socket) = socket {
-            // unreachable peers are the channel's daily bread: silence is judged, not errors
-            let _ = socket.send_to(&heartbeat.encode(&self.secret), path.address);
-        }
         if !path.configured && path.heard_at.is_none() && path.unanswered > EAGER * 4 {
             path.unanswered = EAGER * 2;
             path.next_at = now + RARE * 10;
@@ -458,6 +463,40 @@ impl Pair {
             .map(one)
             .collect()
     }
+}
+
+/// Sends from the interface's own link-local address: the kernel might pick a virtual one,
+/// which moves.
+fn send_v6(
+    socket: &UdpSocket,
+    sources: &[(u32, IpAddr)],
+    to: SocketAddrV6,
+    bytes: &[u8],
+) -> io::Result<()> {
+    let local = sources.iter().find_map(|(index, source)| match source {
+        IpAddr::V6(v6) if *index == to.scope_id() => Some(*v6),
+        IpAddr::V6(_) | IpAddr::V4(_) => None,
+    });
+    let Some(local) = local else {
+        return socket.send_to(bytes, to).map(drop);
+    };
+    let info = libc::in6_pktinfo {
+        ipi6_addr: libc::in6_addr {
+            s6_addr: local.octets(),
+        },
+        ipi6_ifindex: to.scope_id(),
+    };
+    let control = [ControlMessage::Ipv6PacketInfo(&info)];
+    let parts = [IoSlice::new(bytes)];
+    let to = SockaddrIn6::from(to);
+    sendmsg(
+        socket.as_raw_fd(),
+        &parts,
+        &control,
+        MsgFlags::empty(),
+        Some(&to),
+    )?;
+    Ok(())
 }
 
 fn both_active(own: &[RouterView], other: &[RouterView]) -> bool {

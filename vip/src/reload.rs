@@ -77,6 +77,7 @@ fn apply(daemon: &mut Daemon, config: model::Config) {
         (pair @ Some(_), false) => *pair = None,
         (pair @ None, _) => *pair = Pair::new(&config),
     }
+    daemon.settle();
     daemon.tell_watchers();
     daemon.reassess("reload");
 }

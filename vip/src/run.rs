@@ -115,6 +115,7 @@ fn prepare(options: &Options, signals: SignalFd) -> io::Result<Loop> {
     serve::start(options, config.global.status_page, to_router)?;
     let mut daemon = Daemon::new(config, net, to_watch, ward);
     daemon.pair = Pair::new(&daemon.config);
+    daemon.settle();
     daemon.tell_watchers();
     if let Some(command) = daemon.config.global.startup_script.clone() {
         let order = vec![Order::Run(command, Vec::new())];

@@ -915,10 +915,9 @@ impl Router {
 
     fn maintain(&mut self, now: Time, out: &mut Vec<Action>) {
         self.maintenance = true;
-        if self.is_active() || self.is_leaving() {
-            if !matches!(self.state, State::Leaving { aim: Aim::Stop, .. }) {
-                self.leave(now, Aim::Maintain, Cause::Maintenance, out);
-            }
+        let ending = matches!(self.state, State::Leaving { aim: Aim::Stop, .. });
+        if (self.is_active() || self.is_leaving()) && !ending {
+            self.leave(now, Aim::Maintain, Cause::Maintenance, out);
         }
     }
 

@@ -15,10 +15,10 @@ pub fn prepare(file: &TrackedFile) {
     let Some((value, overwrite)) = file.init else {
         return;
     };
-    if overwrite || !file.path.exists() {
-        if let Err(error) = fs::write(&file.path, format!("{value}\n")) {
-            warn!(path = %file.path.display(), %error, "cannot write the initial value of a tracked file");
-        }
+    if (overwrite || !file.path.exists())
+        && let Err(error) = fs::write(&file.path, format!("{value}\n"))
+    {
+        warn!(path = %file.path.display(), %error, "cannot write the initial value of a tracked file");
     }
 }
 
