@@ -7,6 +7,7 @@
 
 pub mod access;
 pub mod alarm;
+pub mod browse;
 pub mod channel;
 mod confirm;
 pub mod connection;
@@ -131,6 +132,8 @@ pub struct Core {
     /// Where messages are assembled.
     scratch: Vec<u8>,
     stopping: bool,
+    /// Stopped on an operator's word, with the process still there: clients are turned away.
+    suspended: bool,
 }
 
 impl Core {
@@ -156,6 +159,7 @@ impl Core {
             next_serial: 1,
             scratch: Vec::new(),
             stopping: false,
+            suspended: false,
         }
     }
 

@@ -36,6 +36,9 @@ impl Core {
                 serial,
             },
         );
+        if self.suspended {
+            self.hang_up(index);
+        }
         index
     }
 

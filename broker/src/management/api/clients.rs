@@ -1,0 +1,155 @@
+//! Connections, channels and consumers.
+
+use crate::management::caller::Caller;
+use crate::management::engine;
+use crate::management::listing::{list, one};
+use crate::management::render::{self, Scene};
+use crate::management::reply::{Answer, Reply};
+use crate::management::request::{Method, Request};
+use crate::management::state::Management;
+use crate::management::view::{ChannelView, ConnectionView};
+use serde_json::Value;
+
+/// What clients are told when an administrator closes their connection.
+pub const CLOSED: &str = "Closed via management plugin";
+
+/// Answers what begins with `connections`, `channels` and `consumers`.
+pub async fn answer(m: &Management, caller: &Caller, request: &Request, path: &[&str]) -> Answer {
+    match (path, request.method) {
+        (["connections"], _) => connections(m, caller, request, None).await,
+        (["connections", "username", user], Method::Get) => {
+            let views = seen(m, caller).await?;
+            let theirs: Vec<_> = views.into_iter().filter(|c| c.user == *user).collect();
+            Ok(list(request, rendered(m, &theirs), "name"))
+        }
+        (["connections", "username", user], _) => {
+            let user = (*user).to_owned();
+            close(m, caller, move |c| c.user == user).await?;
+            Ok(Reply::no_content())
+        }
+        (["connections", name], Method::Get) => {
+            let views = seen(m, caller).await?;
+            let found: Vec<_> = views.into_iter().filter(|c| c.name == *name).collect();
+            let value = rendered(m, &found).pop().ok_or_else(Reply::not_found)?;
+            Ok(one(request, value))
+        }
+        (["connections", name], _) => {
+            let name = (*name).to_owned();
+            match close(m, caller, move |c| c.name == name).await? {
+                0 => Err(Reply::not_found()),
+                _ => Ok(Reply::no_content()),
+            }
+        }
+        (["connections", name, _], _) => {
+            let mut views = channels_seen(m, caller).await?;
+            views.retain(|(_, c)| c.connection == *name);
+            Ok(list(request, channels_rendered(m, &views), "name"))
+        }
+        (["channels"], _) => channels(m, caller, request, None).await,
+        (["channels", name], _) => {
+            let mut views = channels_seen(m, caller).await?;
+            views.retain(|(_, c)| c.name == *name);
+            let value = channels_rendered(m, &views)
+                .pop()
+                .ok_or_else(Reply::not_found)?;
+            Ok(one(request, value))
+        }
+        (["consumers", only @ ..], _) => {
+            if let Some(vhost) = only.first() {
+                super::vhosts_must_exist(m, vhost).await?;
+                caller.must_see(vhost)?;
+            }
+            let (sees, only) = (caller.clone(), only.first().map(|v| (*v).to_owned()));
+            let views = m
+                .with(move |core| {
+                    engine::consumers(core, &|c| {
+                        sees.sees(&c.vhost) && only.as_deref().is_none_or(|v| v == c.vhost)
+                    })
+                })
+                .await?;
+            let node = &m.facts.name;
+            let items = views.iter().map(|c| render::consumer(node, c)).collect();
+            Ok(list(request, items, "consumer_tag"))
+        }
+        _ => Err(Reply::not_found()),
+    }
+}
+
+/// Those without the right to see everything see their own.
+async fn seen(m: &Management, caller: &Caller) -> Result<Vec<ConnectionView>, Reply> {
+    let mut views = m.with(|core| engine::connections(core)).await?;
+    if !caller.is_monitor() {
+        views.retain(|c| c.user == caller.name);
+    }
+    Ok(views)
+}
+
+async fn channels_seen(m: &Management, caller: &Caller) -> Result<Vec<(u64, ChannelView)>, Reply> {
+    let mut views = m.with(|core| engine::channels(core)).await?;
+    if !caller.is_monitor() {
+        views.retain(|(_, c)| c.user == caller.name);
+    }
+    Ok(views)
+}
+
+fn rendered(m: &Management, views: &[ConnectionView]) -> Vec<Value> {
+    let sampler = m.sampler();
+    let scene = Scene {
+        node: &m.facts.name,
+        sampler: &sampler,
+        plain: false,
+        range: None,
+    };
+    let value = |view| Value::Object(render::connection(scene, view));
+    views.iter().map(value).collect()
+}
+
+fn channels_rendered(m: &Management, views: &[(u64, ChannelView)]) -> Vec<Value> {
+    let sampler = m.sampler();
+    let scene = Scene {
+        node: &m.facts.name,
+        sampler: &sampler,
+        plain: false,
+        range: None,
+    };
+    let value = |(id, view): &(u64, ChannelView)| Value::Object(render::channel(scene, *id, view));
+    views.iter().map(value).collect()
+}
+
+/// Connections, of one virtual host or all.
+pub async fn connections(
+    m: &Management,
+    caller: &Caller,
+    request: &Request,
+    vhost: Option<&str>,
+) -> Answer {
+    let mut views = seen(m, caller).await?;
+    views.retain(|c| vhost.is_none_or(|only| only == c.vhost));
+    Ok(list(request, rendered(m, &views), "name"))
+}
+
+/// Channels, of one virtual host or all.
+pub async fn channels(
+    m: &Management,
+    caller: &Caller,
+    request: &Request,
+    vhost: Option<&str>,
+) -> Answer {
+    let mut views = channels_seen(m, caller).await?;
+    views.retain(|(_, c)| vhost.is_none_or(|only| only == c.vhost));
+    Ok(list(request, channels_rendered(m, &views), "name"))
+}
+
+async fn close(
+    m: &Management,
+    caller: &Caller,
+    which: impl Fn(&ConnectionView) -> bool + Send + 'static,
+) -> Result<usize, Reply> {
+    let caller = caller.clone();
+    m.with(move |core| {
+        engine::close_connections(core, CLOSED, &|c| {
+            (caller.is_administrator() || c.user == caller.name) && which(c)
+        })
+    })
+    .await
+}

@@ -1,0 +1,375 @@
+//! Queues: listed, declared, deleted, purged, read, moved.
+
+use super::{bindings, refusal};
+use crate::core::access::Right;
+use crate::core::definitions::json::from_json;
+use crate::core::{Core, QueueDeclaration};
+use crate::management::caller::Caller;
+use crate::management::engine::{self, AckMode, Fetched};
+use crate::management::listing::{list, one};
+use crate::management::render::{self, Scene};
+use crate::management::reply::{Answer, Reply};
+use crate::management::request::{Fields, Method, Request};
+use crate::management::sampler::{Range, add_samples};
+use crate::management::state::Management;
+use crate::management::view::QueueView;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::{Map, Value, json};
+
+/// Messages fetched or moved by one request at most.
+const FETCH_MAX: u64 = 10_000;
+
+/// Answers what begins with `queues`.
+pub async fn answer(m: &Management, caller: &Caller, request: &Request, path: &[&str]) -> Answer {
+    match (path, request.method) {
+        (["queues"] | ["queues", "detailed"], _) => all(m, caller, request, None).await,
+        (["queues", vhost], _) => {
+            super::vhosts_must_exist(m, vhost).await?;
+            caller.must_see(vhost)?;
+            all(m, caller, request, Some(vhost)).await
+        }
+        (["queues", "quorum", rest @ ..], _) => quorum(m, caller, rest).await,
+        (["queues", vhost, name, rest @ ..], _) => {
+            caller.must_see(vhost)?;
+            let at = Place {
+                vhost: (*vhost).to_owned(),
+                name: (*name).to_owned(),
+            };
+            object(m, caller, request, at, rest).await
+        }
+        _ => Err(Reply::not_found()),
+    }
+}
+
+/// A queue by its virtual host and name.
+#[derive(Clone)]
+struct Place {
+    vhost: String,
+    name: String,
+}
+
+async fn object(
+    m: &Management,
+    caller: &Caller,
+    request: &Request,
+    at: Place,
+    rest: &[&str],
+) -> Answer {
+    match (rest, request.method) {
+        ([], Method::Get) => get(m, request, &at).await,
+        ([], Method::Put) => declare(m, caller, request, at).await,
+        ([], _) => delete(m, caller, request, at).await,
+        (["bindings"], _) => {
+            find(m, &at).await?;
+            bindings::of_queue(m, request, &at.vhost, &at.name).await
+        }
+        (["contents"], _) => purge(m, caller, at).await,
+        (["get"], _) => fetch(m, caller, request, at).await,
+        (["move"], _) => move_messages(m, caller, request, at).await,
+        (["actions"], _) => action(m, request, at).await,
+        _ => Err(Reply::not_found()),
+    }
+}
+
+/// The part of the history that the query asks for.
+pub fn range(request: &Request) -> Option<Range> {
+    let number = |key: &str| request.query(key).and_then(|v| v.parse::<u64>().ok());
+    let age_s = number("msg_rates_age").or_else(|| number("lengths_age"))?;
+    let step_s = number("msg_rates_incr").or_else(|| number("lengths_incr"));
+    Some(Range {
+        age_s: age_s.min(86_400),
+        step_s: step_s.unwrap_or(5).max(1),
+    })
+}
+
+async fn all(m: &Management, caller: &Caller, request: &Request, vhost: Option<&str>) -> Answer {
+    let (caller, vhost) = (caller.clone(), vhost.map(str::to_owned));
+    let views = m
+        .with(move |core| {
+            engine::queues(core, &|v: &str| {
+                caller.sees(v) && vhost.as_deref().is_none_or(|only| only == v)
+            })
+        })
+        .await?;
+    let plain = request.is_set("disable_stats");
+    let totals = request.is_set("enable_queue_totals");
+    let sampler = m.sampler();
+    let scene = Scene {
+        node: &m.facts.name,
+        sampler: &sampler,
+        plain,
+        range: None,
+    };
+    let items = views.iter().map(|(id, q)| {
+        let mut map = render::queue(scene, *id, q);
+        if plain && totals {
+            map.insert("messages".into(), (q.ready + q.unacked).into());
+            map.insert("messages_ready".into(), q.ready.into());
+            map.insert("messages_unacknowledged".into(), q.unacked.into());
+        }
+        Value::Object(map)
+    });
+    Ok(list(request, items.collect(), "name"))
+}
+
+async fn find(m: &Management, at: &Place) -> Result<(u64, QueueView), Reply> {
+    let at = at.clone();
+    let found = m
+        .with(move |core| engine::queue(core, &at.vhost, &at.name))
+        .await?;
+    found.ok_or_else(Reply::not_found)
+}
+
+async fn get(m: &Management, request: &Request, at: &Place) -> Answer {
+    let (id, view) = find(m, at).await?;
+    let wanted = at.clone();
+    let consumers = m
+        .with(move |core| {
+            engine::consumers(core, &|c| c.vhost == wanted.vhost && c.queue == wanted.name)
+        })
+        .await?;
+    let range = range(request);
+    let mut sampler = m.sampler();
+    if range.is_some() {
+        sampler.watch(id);
+    }
+    let scene = Scene {
+        node: &m.facts.name,
+        sampler: &sampler,
+        plain: false,
+        range,
+    };
+    let mut map = render::queue(scene, id, &view);
+    if let Some(range) = range {
+        add_depths(&mut map, range, &sampler.queue_looks(id));
+    }
+    let details = consumers.iter().map(|c| render::consumer(&m.facts.name, c));
+    map.insert("consumer_details".into(), details.collect());
+    map.insert("deliveries".into(), json!([]));
+    map.insert("incoming".into(), json!([]));
+    Ok(one(request, Value::Object(map)))
+}
+
+fn add_depths(
+    map: &mut Map<String, Value>,
+    range: Range,
+    looks: &[crate::management::sampler::Look],
+) {
+    type Of = fn(&crate::management::sampler::Look) -> u64;
+    let of: [(&str, Of); 3] = [
+        ("messages_details", |l| l.ready + l.unacked),
+        ("messages_ready_details", |l| l.ready),
+        ("messages_unacknowledged_details", |l| l.unacked),
+    ];
+    for (key, of) in of {
+        let points: Vec<_> = looks.iter().map(|l| (l.at_ms, of(l))).collect();
+        if let Some(details) = map.get_mut(key) {
+            add_samples(details, range, &points);
+        }
+    }
+}
+
+/// Refuses a user who lacks the right.
+pub fn check(
+    core: &Core,
+    caller: &Caller,
+    vhost: &str,
+    right: Right,
+    name: &str,
+) -> Result<(), Reply> {
+    match core
+        .metadata
+        .access
+        .allows(&caller.name, vhost, right, name)
+    {
+        true => Ok(()),
+        false => Err(Reply::not_authorised("Access refused.")),
+    }
+}
+
+async fn declare(m: &Management, caller: &Caller, request: &Request, at: Place) -> Answer {
+    let body = request.object()?;
+    let wanted = QueueDeclaration {
+        name: at.name.clone(),
+        durable: body.flag("durable", false)?,
+        auto_delete: body.flag("auto_delete", false)?,
+        owner: None,
+        arguments: from_json(&body.table("arguments")?),
+    };
+    let caller = caller.clone();
+    let created = m
+        .with(move |core| {
+            if core.metadata.vhost(&at.vhost).is_none() {
+                return Err(Reply::missing("vhost_not_found"));
+            }
+            check(core, &caller, &at.vhost, Right::Configure, &at.name)?;
+            let is_there = core.find_queue(&at.vhost, &at.name).is_some();
+            if at.name.starts_with("amq.") && !is_there {
+                return Err(Reply::not_authorised("Access refused."));
+            }
+            let declared = core.declare_queue(&at.vhost, wanted).map_err(refusal)?;
+            Ok(declared.created)
+        })
+        .await??;
+    Ok(Reply::put(created))
+}
+
+async fn delete(m: &Management, caller: &Caller, request: &Request, at: Place) -> Answer {
+    let (if_empty, if_unused) = (request.is_set("if-empty"), request.is_set("if-unused"));
+    let caller = caller.clone();
+    m.with(move |core| {
+        if core.find_queue(&at.vhost, &at.name).is_none() {
+            return Err(Reply::not_found());
+        }
+        check(core, &caller, &at.vhost, Right::Configure, &at.name)?;
+        core.delete_queue(&at.vhost, &at.name, if_unused, if_empty)
+            .map_err(refusal)
+    })
+    .await??;
+    Ok(Reply::no_content())
+}
+
+async fn purge(m: &Management, caller: &Caller, at: Place) -> Answer {
+    let caller = caller.clone();
+    m.with(move |core| {
+        if core.find_queue(&at.vhost, &at.name).is_none() {
+            return Err(Reply::not_found());
+        }
+        check(core, &caller, &at.vhost, Right::Read, &at.name)?;
+        core.purge_queue(&at.vhost, &at.name).map_err(refusal)
+    })
+    .await??;
+    Ok(Reply::no_content())
+}
+
+async fn action(m: &Management, request: &Request, at: Place) -> Answer {
+    find(m, &at).await?;
+    let body = request.object_with(&["action"])?;
+    match body.text("action")?.as_str() {
+        // one node has no mirrors to bring up to date
+        "sync" | "cancel_sync" => Ok(Reply::no_content()),
+        other => Err(Reply::bad_request(json!(["unknown", other]))),
+    }
+}
+
+async fn fetch(m: &Management, caller: &Caller, request: &Request, at: Place) -> Answer {
+    let body = request.object_with(&["count", "ackmode", "encoding"])?;
+    let count = number(&body, "count")?.min(FETCH_MAX);
+    let mode = match body.text("ackmode")?.as_str() {
+        "ack_requeue_true" => AckMode::AckRequeue,
+        "ack_requeue_false" => AckMode::Ack,
+        "reject_requeue_true" => AckMode::RejectRequeue,
+        "reject_requeue_false" => AckMode::Reject,
+        other => return Err(Reply::bad_request(json!(["unknown_ackmode", other]))),
+    };
+    let base64 = match body.text("encoding")?.as_str() {
+        "auto" => false,
+        "base64" => true,
+        other => return Err(Reply::bad_request(json!(["unsupported_encoding", other]))),
+    };
+    let truncate = match body.contains_key("truncate") {
+        true => Some(number(&body, "truncate")? as usize),
+        false => None,
+    };
+    let caller = caller.clone();
+    let fetched = m
+        .with(move |core| {
+            check(core, &caller, &at.vhost, Right::Read, &at.name)?;
+            engine::fetch(core, &at.vhost, &at.name, count, mode)
+                .map_err(|r| Reply::missing(format!("{} - {}", r.code.name(), r.text)))
+        })
+        .await??;
+    let items: Vec<_> = fetched
+        .iter()
+        .map(|f| message(f, base64, truncate))
+        .collect();
+    Ok(Reply::ok(items))
+}
+
+fn number(body: &Map<String, Value>, key: &str) -> Result<u64, Reply> {
+    let value = &body[key];
+    let text = value.as_str().and_then(|t| t.parse().ok());
+    value
+        .as_u64()
+        .or(text)
+        .ok_or_else(|| Reply::bad_request(json!(["not_int", key])))
+}
+
+fn message(fetched: &Fetched, base64: bool, truncate: Option<usize>) -> Value {
+    let length = truncate.unwrap_or(usize::MAX).min(fetched.body.len());
+    let part = &fetched.body[..length];
+    let (payload, encoding) = match std::str::from_utf8(part) {
+        Ok(text) if !base64 => (text.to_owned(), "string"),
+        _ => (STANDARD.encode(part), "base64"),
+    };
+    json!({
+        "payload_bytes": fetched.body.len(),
+        "redelivered": fetched.redelivered,
+        "exchange": fetched.exchange,
+        "routing_key": fetched.routing_key,
+        "message_count": fetched.left,
+        "properties": fetched.properties,
+        "payload": payload,
+        "payload_encoding": encoding,
+    })
+}
+
+/// Moves ready messages to an exchange (`{"destination_exchange", "routing_key"}`)
+/// or a queue (`{"destination"}`); each leaves only when the other has it.
+async fn move_messages(m: &Management, caller: &Caller, request: &Request, at: Place) -> Answer {
+    let body = request.object()?;
+    let (exchange, key) = match body.contains_key("destination") {
+        true => (String::new(), body.text("destination")?),
+        false => (
+            body.text_or("destination_exchange", "")?,
+            body.text("routing_key")?,
+        ),
+    };
+    let count = match body.contains_key("count") {
+        true => number(&body, "count")?,
+        false => u64::MAX,
+    };
+    let caller = caller.clone();
+    let moved = m
+        .with(move |core| {
+            check(core, &caller, &at.vhost, Right::Read, &at.name)?;
+            check(core, &caller, &at.vhost, Right::Write, &exchange)?;
+            engine::move_messages(
+                core,
+                &at.vhost,
+                &at.name,
+                &exchange,
+                &key,
+                count.min(FETCH_MAX),
+            )
+            .map_err(refusal)
+        })
+        .await??;
+    Ok(Reply::ok(json!({"moved": moved})))
+}
+
+/// Quorum queues have one member on one node.
+async fn quorum(m: &Management, caller: &Caller, rest: &[&str]) -> Answer {
+    caller.must_be_administrator()?;
+    match rest {
+        [vhost, name, "status"] => {
+            let place = Place {
+                vhost: (*vhost).to_owned(),
+                name: (*name).to_owned(),
+            };
+            find(m, &place).await?;
+            Ok(Reply::ok(json!([{
+                "Node Name": m.facts.name,
+                "Raft State": "leader",
+                "Log Index": 0,
+                "Commit Index": 0,
+                "Snapshot Index": 0,
+                "Term": 1,
+            }])))
+        }
+        _ => Err(Reply::bad_request(
+            "this is one node: a quorum queue has one member, which stays",
+        )),
+    }
+}

@@ -1,0 +1,465 @@
+//! The one place where the management interface looks into the live engine:
+//! gathers plain data, and asks for the few live operations.
+
+use super::properties;
+use super::sampler::{Look, NodeLook, Round};
+use super::state::now_ms;
+use super::view::{
+    ChannelView, ConnectionView, ConsumerView, Counters, NodeView, QueueView, StoreView,
+};
+use crate::core::browse::Leave;
+use crate::core::channel::{ChannelCounters, Mode};
+use crate::core::connection::{Connection, State};
+use crate::core::queue::{Queue, QueueCounters};
+use crate::core::refusal::Refusal;
+use crate::core::vhost::QueueId;
+use crate::core::{Core, Statistics};
+use serde_json::Value;
+use std::collections::{BTreeMap, HashMap};
+
+/// A queue's number for rates: unique while the node runs.
+fn number(id: QueueId) -> u64 {
+    u64::from(id.index) << 32 | u64::from(id.generation)
+}
+
+/// Ready and unacknowledged messages per virtual host.
+pub fn depth_by_vhost(core: &Core) -> BTreeMap<String, (u64, u64)> {
+    let mut out: BTreeMap<String, (u64, u64)> = BTreeMap::new();
+    for queue in core.queues() {
+        let depth = out.entry(queue.vhost.to_string()).or_default();
+        depth.0 += queue.ready.len() as u64;
+        depth.1 += queue.unacked as u64;
+    }
+    out
+}
+
+fn queue_counters(c: &QueueCounters) -> Counters {
+    Counters {
+        publish: c.publish,
+        deliver: c.deliver,
+        deliver_no_ack: c.deliver_no_ack,
+        get: c.get,
+        get_no_ack: c.get_no_ack,
+        get_empty: c.get_empty,
+        ack: c.ack,
+        redeliver: c.redeliver,
+        ..Counters::default()
+    }
+}
+
+fn channel_counters(c: &ChannelCounters) -> Counters {
+    Counters {
+        publish: c.publish,
+        confirm: c.confirm,
+        return_unroutable: c.return_unroutable,
+        deliver: c.deliver,
+        deliver_no_ack: c.deliver_no_ack,
+        get: c.get,
+        get_no_ack: c.get_no_ack,
+        get_empty: c.get_empty,
+        ack: c.ack,
+        redeliver: c.redeliver,
+        ..Counters::default()
+    }
+}
+
+fn node_counters(s: &Statistics) -> Counters {
+    Counters {
+        publish: s.publish,
+        confirm: s.confirm,
+        return_unroutable: s.return_unroutable,
+        drop_unroutable: s.drop_unroutable,
+        deliver: s.deliver,
+        deliver_no_ack: s.deliver_no_ack,
+        get: s.get,
+        get_no_ack: s.get_no_ack,
+        get_empty: s.get_empty,
+        ack: s.ack,
+        redeliver: s.redeliver,
+    }
+}
+
+/// Names of connections by their serial number.
+fn names(core: &Core) -> HashMap<u64, String> {
+    let open = core.connections.iter();
+    open.map(|(_, c)| (c.serial, c.peer.name())).collect()
+}
+
+/// The queues of virtual hosts that are kept, by virtual host and name.
+pub fn queues(core: &Core, keep: &dyn Fn(&str) -> bool) -> Vec<(u64, QueueView)> {
+    let owners = names(core);
+    let kept = core.queues().filter(|queue| keep(&queue.vhost));
+    let mut views: Vec<_> = kept.map(|queue| view(core, queue, &owners)).collect();
+    views.sort_by(|(_, a), (_, b)| (&a.vhost, &a.name).cmp(&(&b.vhost, &b.name)));
+    views
+}
+
+/// One queue.
+pub fn queue(core: &Core, vhost: &str, name: &str) -> Option<(u64, QueueView)> {
+    let queue = core.find_queue(vhost, name)?;
+    Some(view(core, queue, &names(core)))
+}
+
+fn view(core: &Core, queue: &Queue, owners: &HashMap<u64, String>) -> (u64, QueueView) {
+    let record = core
+        .metadata
+        .vhost(&queue.vhost)
+        .and_then(|v| v.queues.get(&queue.name));
+    let (ready, unacked) = (queue.ready.len() as u64, queue.unacked as u64);
+    let idle = queue.consumers.is_empty();
+    let since = core
+        .clock
+        .wall_ms
+        .saturating_sub(core.clock.now_ms.saturating_sub(queue.used_ms));
+    let tag = |key: Option<crate::core::queue::ConsumerKey>| consumer_tag(core, key?);
+    let only = queue
+        .consumers
+        .is_exclusive()
+        .then(|| queue.consumers.keys().next())
+        .flatten();
+    let view = QueueView {
+        vhost: queue.vhost.to_string(),
+        name: queue.name.to_string(),
+        durable: record.is_some_and(|r| r.spec.durable),
+        auto_delete: queue.auto_delete,
+        owner: queue.owner.and_then(|serial| owners.get(&serial).cloned()),
+        exclusive: queue.owner.is_some(),
+        arguments: record.map(|r| r.spec.arguments.clone()).unwrap_or_default(),
+        quorum: queue.quorum,
+        policy: record.map(|r| r.policy.clone()).unwrap_or_default(),
+        consumers: queue.consumers.len(),
+        exclusive_consumer: tag(only),
+        single_active: match queue.consumers.is_single_active() {
+            true => tag(queue.consumers.active()),
+            false => None,
+        },
+        ready,
+        unacked,
+        ready_bytes: queue.ready.bytes(),
+        unacked_bytes: queue.unacked_bytes,
+        persistent: queue.persistent as u64,
+        in_memory: (ready + unacked).saturating_sub(paged_out(queue)),
+        in_memory_bytes: queue.ready.bytes() + queue.unacked_bytes,
+        idle_since_ms: idle.then_some(since),
+        head_timestamp: queue
+            .ready
+            .front()
+            .and_then(|entry| entry.message.as_ref())
+            .and_then(|m| {
+                crate::core::properties::Properties::decode(m.header())
+                    .ok()?
+                    .timestamp
+            }),
+        counters: queue_counters(&queue.counters),
+        damaged: None,
+    };
+    (number(queue.id), view)
+}
+
+/// Messages whose bytes only the journal holds at the moment.
+fn paged_out(_queue: &Queue) -> u64 {
+    0
+}
+
+fn consumer_tag(core: &Core, key: crate::core::queue::ConsumerKey) -> Option<String> {
+    let connection = core.connections.get(key.at.connection as usize)?;
+    let channel = connection.channel(key.at.channel)?;
+    let consumer = channel.consumers.iter().find(|c| c.number == key.number)?;
+    Some(consumer.tag.to_string())
+}
+
+fn address(at: &std::net::SocketAddr) -> (String, u16) {
+    (at.ip().to_canonical().to_string(), at.port())
+}
+
+/// Consumers that are kept.
+pub fn consumers(core: &Core, keep: &dyn Fn(&ConsumerView) -> bool) -> Vec<ConsumerView> {
+    let mut views = Vec::new();
+    for (_, connection) in &core.connections {
+        for (number, channel) in connection.channels() {
+            for consumer in &channel.consumers {
+                let Some(queue) = core.queue(consumer.queue) else {
+                    continue;
+                };
+                let single = queue.consumers.is_single_active();
+                let active = queue.consumers.active();
+                let view = ConsumerView {
+                    vhost: queue.vhost.to_string(),
+                    queue: queue.name.to_string(),
+                    tag: consumer.tag.to_string(),
+                    ack_required: !consumer.no_ack,
+                    exclusive: consumer.exclusive,
+                    active: !single
+                        || active.is_some_and(|key| {
+                            key.number == consumer.number
+                                && key.at.channel == number
+                                && core
+                                    .connections
+                                    .get(key.at.connection as usize)
+                                    .is_some_and(|c| c.serial == connection.serial)
+                        }),
+                    prefetch: consumer.prefetch,
+                    arguments: consumer.arguments.as_deref().cloned().unwrap_or_default(),
+                    channel: format!("{} ({number})", connection.peer.name()),
+                    channel_number: number,
+                    connection: connection.peer.name(),
+                    user: connection.user.to_string(),
+                    peer: address(&connection.peer.address),
+                };
+                if keep(&view) {
+                    views.push(view);
+                }
+            }
+        }
+    }
+    views
+}
+
+/// Connections that have come as far as to have a name and a user.
+fn open(core: &Core) -> impl Iterator<Item = (usize, &Connection)> {
+    let shown = |c: &Connection| !matches!(c.state, State::Header | State::Refused);
+    core.connections.iter().filter(move |(_, c)| shown(c))
+}
+
+/// All connections.
+pub fn connections(core: &Core) -> Vec<ConnectionView> {
+    let mut views: Vec<_> = open(core).map(|(_, c)| connection(core, c)).collect();
+    views.sort_by(|a, b| a.name.cmp(&b.name));
+    views
+}
+
+fn connection(core: &Core, c: &Connection) -> ConnectionView {
+    let blocked = core.alarms.any() && c.publishes && c.state == State::Running;
+    ConnectionView {
+        name: c.peer.name(),
+        id: c.serial,
+        user_provided_name: c.client_name().map(str::to_owned),
+        peer: address(&c.peer.address),
+        host: address(&c.peer.local),
+        user: c.user.to_string(),
+        vhost: c.vhost.to_string(),
+        mechanism: c.mechanism.to_owned(),
+        tls: c.peer.tls.clone(),
+        peer_subject: c.peer.certificate.clone(),
+        state: if blocked { "blocked" } else { c.state_word() },
+        channels: c.channels().len() as u64,
+        channel_max: c.channel_max,
+        frame_max: c.frame_max,
+        heartbeat_s: c.heartbeat_s,
+        client_properties: c.client_properties.as_deref().cloned().unwrap_or_default(),
+        connected_at_ms: c.connected_wall_ms,
+        received: c.counters.received_bytes,
+        sent: c.counters.sent_bytes,
+        received_frames: c.counters.received_frames,
+        sent_frames: c.counters.sent_frames,
+        pending: c.output.len() as u64,
+    }
+}
+
+/// All channels, each with its connection's number.
+pub fn channels(core: &Core) -> Vec<(u64, ChannelView)> {
+    let mut views = Vec::new();
+    for (_, c) in open(core) {
+        for (number, channel) in c.channels() {
+            let (unconfirmed, uncommitted, acks_uncommitted) = match &channel.mode {
+                Mode::Plain => (0, 0, 0),
+                Mode::Confirm(confirms) => (confirms.pending.len(), 0, 0),
+                Mode::Transaction(t) => (0, t.publishes.len(), t.settlements.len()),
+            };
+            let view = ChannelView {
+                name: format!("{} ({number})", c.peer.name()),
+                number,
+                connection: c.peer.name(),
+                peer: address(&c.peer.address),
+                user: c.user.to_string(),
+                vhost: c.vhost.to_string(),
+                confirm: matches!(channel.mode, Mode::Confirm(_)),
+                transactional: matches!(channel.mode, Mode::Transaction(_)),
+                consumers: channel.consumers.len() as u64,
+                unacked: channel.unacked.len() as u64,
+                unconfirmed: unconfirmed as u64,
+                uncommitted: uncommitted as u64,
+                acks_uncommitted: acks_uncommitted as u64,
+                prefetch: channel.prefetch,
+                global_prefetch: channel.global_prefetch,
+                idle_since_ms: None,
+                counters: channel_counters(&channel.counters),
+            };
+            views.push((c.serial, view));
+        }
+    }
+    views.sort_by(|(_, a), (_, b)| a.name.cmp(&b.name));
+    views
+}
+
+/// Closes the connections that are meant; says how many.
+pub fn close_connections(
+    core: &mut Core,
+    reason: &str,
+    which: &dyn Fn(&ConnectionView) -> bool,
+) -> usize {
+    let meant: Vec<_> = open(core)
+        .filter(|(_, c)| which(&connection(core, c)))
+        .map(|(index, _)| index as u32)
+        .collect();
+    for index in &meant {
+        core.close_connection(*index, reason);
+    }
+    meant.len()
+}
+
+/// The node's numbers.
+pub fn node(core: &Core) -> NodeView {
+    let s = &core.statistics;
+    let mut view = NodeView {
+        counters: node_counters(s),
+        connections: (s.connections_created, s.connections_closed),
+        channels: (s.channels_created, s.channels_closed),
+        queues: (s.queues_declared, s.queues_created, s.queues_deleted),
+        alarms: (core.alarms.memory, core.alarms.disk),
+        store: StoreView::default(),
+        ..NodeView::default()
+    };
+    for queue in core.queues() {
+        view.messages.0 += queue.ready.len() as u64;
+        view.messages.1 += queue.unacked as u64;
+        view.message_bytes.0 += queue.ready.bytes();
+        view.message_bytes.1 += queue.unacked_bytes;
+        view.open[2] += queue.consumers.len() as u64;
+        view.open[4] += 1;
+        view.dead_letters[0] += queue.counters.expired;
+        view.dead_letters[1] += queue.counters.dropped;
+        view.dead_letters[2] += queue.counters.rejected;
+    }
+    for (_, connection) in open(core) {
+        view.open[0] += 1;
+        view.open[1] += connection.channels().len() as u64;
+    }
+    let exchanges = core.metadata.vhosts.values();
+    view.open[3] = exchanges.map(|v| v.exchanges.len() as u64).sum();
+    view
+}
+
+/// One round of looking, for the rates.
+pub fn sample(core: &Core) -> Round {
+    let at_ms = now_ms();
+    let mut round = Round {
+        node: NodeLook::new(at_ms, &node(core)),
+        ..Round::default()
+    };
+    for queue in core.queues() {
+        let counters = queue_counters(&queue.counters);
+        if counters != Counters::default() {
+            let look = Look {
+                at_ms,
+                counters,
+                ready: queue.ready.len() as u64,
+                unacked: queue.unacked as u64,
+            };
+            round.queues.push((number(queue.id), look));
+        }
+    }
+    for (_, c) in open(core) {
+        let octets = &c.counters;
+        round.node.octets.0 += octets.received_bytes;
+        round.node.octets.1 += octets.sent_bytes;
+        let one = (c.serial, octets.received_bytes, octets.sent_bytes);
+        round.connections.push(one);
+        for (number, channel) in c.channels() {
+            let counters = channel_counters(&channel.counters);
+            if counters != Counters::default() {
+                let look = Look {
+                    at_ms,
+                    counters,
+                    ..Look::default()
+                };
+                round.channels.push(((c.serial, number), look));
+            }
+        }
+    }
+    round
+}
+
+/// What becomes of fetched messages.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AckMode {
+    /// Gone.
+    Ack,
+    /// Back to their places.
+    AckRequeue,
+    /// To the dead-letter exchange.
+    Reject,
+    /// Back to their places.
+    RejectRequeue,
+}
+
+/// A fetched message.
+#[derive(Clone, Debug)]
+pub struct Fetched {
+    /// The body.
+    pub body: Vec<u8>,
+    /// Was out before.
+    pub redelivered: bool,
+    /// Where it was published to.
+    pub exchange: String,
+    /// With which key.
+    pub routing_key: String,
+    /// Messages ready behind it.
+    pub left: usize,
+    /// Properties as the API shows them.
+    pub properties: Value,
+}
+
+/// Fetches messages.
+pub fn fetch(
+    core: &mut Core,
+    vhost: &str,
+    name: &str,
+    count: u64,
+    mode: AckMode,
+) -> Result<Vec<Fetched>, Refusal> {
+    let leave = match mode {
+        AckMode::Ack => Leave::Gone,
+        AckMode::AckRequeue | AckMode::RejectRequeue => Leave::Back,
+        AckMode::Reject => Leave::Rejected,
+    };
+    let read = core.browse(vhost, name, count as usize, leave)?;
+    let fetched = read.into_iter().map(|b| Fetched {
+        body: b.message.body().to_vec(),
+        redelivered: b.redelivered,
+        exchange: String::from_utf8_lossy(b.message.exchange()).into_owned(),
+        routing_key: String::from_utf8_lossy(b.message.routing_key()).into_owned(),
+        left: b.left,
+        properties: properties::to_json(b.message.header()),
+    });
+    Ok(fetched.collect())
+}
+
+/// Publishes; says whether the message went to any queue.
+pub fn publish(
+    core: &mut Core,
+    vhost: &str,
+    exchange: &str,
+    key: &str,
+    header: &[u8],
+    body: &[u8],
+) -> Result<bool, Refusal> {
+    core.inject(vhost, exchange, key, header, body)
+}
+
+/// Moves messages; says how many.
+pub fn move_messages(
+    core: &mut Core,
+    vhost: &str,
+    name: &str,
+    exchange: &str,
+    key: &str,
+    count: u64,
+) -> Result<usize, Refusal> {
+    core.move_ready(vhost, name, exchange, key, count as usize)
+}
+
+/// Whether an orderly stop has begun.
+pub fn is_stopping(core: &Core) -> bool {
+    core.is_stopping()
+}

@@ -1,0 +1,273 @@
+//! What the management interface shows, as plain data gathered on the core
+//! thread and formatted elsewhere.
+
+use crate::core::field::FieldTable;
+use crate::core::policy::Effective;
+
+/// Counters that rates are made of, of a queue, a channel or the whole node.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counters {
+    /// Messages that came in.
+    pub publish: u64,
+    /// Confirms sent.
+    pub confirm: u64,
+    /// Messages returned as unroutable.
+    pub return_unroutable: u64,
+    /// Messages dropped as unroutable.
+    pub drop_unroutable: u64,
+    /// Deliveries to be acknowledged.
+    pub deliver: u64,
+    /// Deliveries without acknowledgement.
+    pub deliver_no_ack: u64,
+    /// Messages fetched to be acknowledged.
+    pub get: u64,
+    /// Messages fetched without acknowledgement.
+    pub get_no_ack: u64,
+    /// Fetches from an empty queue.
+    pub get_empty: u64,
+    /// Acknowledgements.
+    pub ack: u64,
+    /// Deliveries of messages that were out before.
+    pub redeliver: u64,
+}
+
+impl Counters {
+    /// Names and values in the order of the API.
+    pub fn named(&self) -> [(&'static str, u64); 12] {
+        [
+            ("ack", self.ack),
+            ("confirm", self.confirm),
+            ("deliver", self.deliver),
+            ("deliver_get", self.deliver_get()),
+            ("deliver_no_ack", self.deliver_no_ack),
+            ("drop_unroutable", self.drop_unroutable),
+            ("get", self.get),
+            ("get_empty", self.get_empty),
+            ("get_no_ack", self.get_no_ack),
+            ("publish", self.publish),
+            ("redeliver", self.redeliver),
+            ("return_unroutable", self.return_unroutable),
+        ]
+    }
+
+    /// All that left a queue.
+    pub fn deliver_get(&self) -> u64 {
+        self.deliver + self.deliver_no_ack + self.get + self.get_no_ack
+    }
+}
+
+/// One queue.
+#[derive(Clone, Debug)]
+pub struct QueueView {
+    /// Its virtual host.
+    pub vhost: String,
+    /// Its name.
+    pub name: String,
+    /// Survives a restart.
+    pub durable: bool,
+    /// Goes with its last consumer.
+    pub auto_delete: bool,
+    /// The connection that alone may use it, by name.
+    pub owner: Option<String>,
+    /// Belongs to one connection alone.
+    pub exclusive: bool,
+    /// As declared.
+    pub arguments: FieldTable,
+    /// A quorum queue.
+    pub quorum: bool,
+    /// What policies give it.
+    pub policy: Effective,
+    /// Consumers.
+    pub consumers: usize,
+    /// The tag of the consumer that has it for itself.
+    pub exclusive_consumer: Option<String>,
+    /// The tag of the single active consumer.
+    pub single_active: Option<String>,
+    /// Messages ready.
+    pub ready: u64,
+    /// Messages out.
+    pub unacked: u64,
+    /// Bodies' bytes ready.
+    pub ready_bytes: u64,
+    /// Bodies' bytes out.
+    pub unacked_bytes: u64,
+    /// Messages that are on disk.
+    pub persistent: u64,
+    /// Messages whose bodies are in memory.
+    pub in_memory: u64,
+    /// Bodies' bytes in memory.
+    pub in_memory_bytes: u64,
+    /// Idle since, in milliseconds since 1970; nothing when in use.
+    pub idle_since_ms: Option<u64>,
+    /// The timestamp property of the message at the head.
+    pub head_timestamp: Option<u64>,
+    /// What happened so far.
+    pub counters: Counters,
+    /// A line of the store when the queue cannot be served.
+    pub damaged: Option<String>,
+}
+
+/// One consumer.
+#[derive(Clone, Debug)]
+pub struct ConsumerView {
+    /// The queue's virtual host.
+    pub vhost: String,
+    /// The queue.
+    pub queue: String,
+    /// The consumer's tag.
+    pub tag: String,
+    /// Deliveries must be acknowledged.
+    pub ack_required: bool,
+    /// Has the queue for itself.
+    pub exclusive: bool,
+    /// Gets messages (with single active consumer only one does).
+    pub active: bool,
+    /// Unacknowledged messages at most; 0 = no limit.
+    pub prefetch: u16,
+    /// As given.
+    pub arguments: FieldTable,
+    /// The channel's name.
+    pub channel: String,
+    /// The channel's number.
+    pub channel_number: u16,
+    /// The connection's name.
+    pub connection: String,
+    /// The user.
+    pub user: String,
+    /// The client's address and port.
+    pub peer: (String, u16),
+}
+
+/// One channel.
+#[derive(Clone, Debug)]
+pub struct ChannelView {
+    /// `10.0.0.1:4000 -> 10.0.0.2:5672 (1)`.
+    pub name: String,
+    /// Its number.
+    pub number: u16,
+    /// The connection's name.
+    pub connection: String,
+    /// The client's address and port.
+    pub peer: (String, u16),
+    /// The user.
+    pub user: String,
+    /// The virtual host.
+    pub vhost: String,
+    /// Confirms are on.
+    pub confirm: bool,
+    /// Transactions are on.
+    pub transactional: bool,
+    /// Consumers.
+    pub consumers: u64,
+    /// Messages out.
+    pub unacked: u64,
+    /// Publishes not yet confirmed.
+    pub unconfirmed: u64,
+    /// Publishes of an open transaction.
+    pub uncommitted: u64,
+    /// Acknowledgements of an open transaction.
+    pub acks_uncommitted: u64,
+    /// Prefetch of new consumers.
+    pub prefetch: u16,
+    /// Prefetch of the whole channel.
+    pub global_prefetch: u16,
+    /// Idle since, in milliseconds since 1970.
+    pub idle_since_ms: Option<u64>,
+    /// What happened so far.
+    pub counters: Counters,
+}
+
+/// One connection.
+#[derive(Clone, Debug)]
+pub struct ConnectionView {
+    /// `10.0.0.1:4000 -> 10.0.0.2:5672`.
+    pub name: String,
+    /// The number by which it is closed.
+    pub id: u64,
+    /// The name that the client gave it.
+    pub user_provided_name: Option<String>,
+    /// The client's address and port.
+    pub peer: (String, u16),
+    /// Our address and port.
+    pub host: (String, u16),
+    /// The user.
+    pub user: String,
+    /// The virtual host.
+    pub vhost: String,
+    /// `PLAIN`.
+    pub mechanism: String,
+    /// With TLS: protocol and suite.
+    pub tls: Option<(String, String)>,
+    /// With a client certificate: its subject.
+    pub peer_subject: Option<String>,
+    /// `running`, `blocked`, `blocking`, `flow`, ...
+    pub state: &'static str,
+    /// Open channels.
+    pub channels: u64,
+    /// Channels at most.
+    pub channel_max: u16,
+    /// Bytes of a frame at most.
+    pub frame_max: u32,
+    /// Heartbeat in seconds.
+    pub heartbeat_s: u16,
+    /// What the client said about itself.
+    pub client_properties: FieldTable,
+    /// Since, in milliseconds since 1970.
+    pub connected_at_ms: u64,
+    /// Bytes received.
+    pub received: u64,
+    /// Bytes sent.
+    pub sent: u64,
+    /// Frames received.
+    pub received_frames: u64,
+    /// Frames sent.
+    pub sent_frames: u64,
+    /// Bytes that wait to be sent.
+    pub pending: u64,
+}
+
+/// The node's numbers.
+#[derive(Clone, Debug, Default)]
+pub struct NodeView {
+    /// Counters of all channels together, ended ones included.
+    pub counters: Counters,
+    /// Connections opened and closed.
+    pub connections: (u64, u64),
+    /// Channels opened and closed.
+    pub channels: (u64, u64),
+    /// Queues declared (asked for), created, deleted.
+    pub queues: (u64, u64, u64),
+    /// Open connections, channels, consumers, exchanges, queues.
+    pub open: [u64; 5],
+    /// Messages ready, out.
+    pub messages: (u64, u64),
+    /// Bodies' bytes ready, out.
+    pub message_bytes: (u64, u64),
+    /// Memory alarm, disk alarm.
+    pub alarms: (bool, bool),
+    /// Logins tried and failed over AMQP.
+    pub logins: (u64, u64),
+    /// Dead letters: expired, over the limit, rejected, delivery limit.
+    pub dead_letters: [u64; 4],
+    /// Syncs of the log, their seconds, bytes written, messages read back.
+    pub store: StoreView,
+}
+
+/// The store's numbers.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct StoreView {
+    /// Syncs.
+    pub syncs: u64,
+    /// Microseconds spent in syncs.
+    pub sync_us: u64,
+    /// Writes.
+    pub writes: u64,
+    /// Bytes written.
+    pub written: u64,
+    /// Messages read back from disk.
+    pub reads: u64,
+    /// Segments.
+    pub segments: u64,
+    /// Bytes on disk.
+    pub disk_bytes: u64,
+}

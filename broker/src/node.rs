@@ -1,0 +1,272 @@
+//! One node from start to end: engine, core thread, management thread, control
+//! socket, alarms.
+
+use crate::config::NodeConfig;
+use crate::core::Core;
+use crate::core::access::Password;
+use crate::core::journal::{Journal, Volatile};
+use crate::core::metadata::Command;
+use crate::core::vhost::VhostSpec;
+use crate::handle::Handle;
+use crate::management::{self, Listener, Management, NodeFacts, system};
+use crate::run::{self, Listen, Running};
+use crate::{Seat, admin, ctl};
+use conf::broker::DiskLimit;
+use std::io;
+use std::net::SocketAddr;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// How often memory and disk are looked at.
+const WATCH: Duration = Duration::from_secs(1);
+
+/// Runs a node until it is told to stop.
+pub fn run(config: NodeConfig) -> ExitCode {
+    start_log(&config);
+    match serve(config) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("evenkeel broker: {error}");
+            ExitCode::from(69)
+        }
+    }
+}
+
+fn start_log(config: &NodeConfig) {
+    use tracing_subscriber::EnvFilter;
+    let log = &config.config.log;
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(&log.level));
+    let builder = tracing_subscriber::fmt().with_env_filter(filter);
+    let file = log.file.as_ref().map(|path| {
+        let file = std::fs::OpenOptions::new()
+            .create(true)
+            .append(true)
+            .open(path);
+        file.map_err(|error| eprintln!("evenkeel broker: log file {}: {error}", path.display()))
+    });
+    // a second start in one process (tests) keeps the first log
+    let _ = match file {
+        Some(Ok(file)) => builder
+            .with_ansi(false)
+            .with_writer(Arc::new(file))
+            .try_init(),
+        _ => builder.with_writer(io::stderr).try_init(),
+    };
+}
+
+fn serve(config: NodeConfig) -> io::Result<()> {
+    raise_file_limit();
+    let mut seed = [0; 32];
+    getrandom::fill(&mut seed).map_err(|error| io::Error::other(error.to_string()))?;
+    let seat = Seat::new()?;
+    let journal: Box<dyn Journal> = Box::new(Volatile);
+    let mut core = Core::new(config.settings(), journal, seed);
+    prepare(&mut core, &config)?;
+    let running = run::start(seat, core, &listens(&config)?)?;
+    let management = Arc::new(Management::new(running.handle.clone(), facts(&config)));
+    announce(&config, &running, &management);
+    let ended = supervise(&config, &running.handle, &management);
+    running.stop();
+    ended
+}
+
+/// What the core thread listens on, TLS behind the plain ones.
+fn listens(config: &NodeConfig) -> io::Result<Vec<Listen>> {
+    let c = &config.config;
+    let tls = match &c.tls {
+        Some(files) => Some(crate::certificates::server_config(files)?),
+        None => None,
+    };
+    if tls.is_none() && !c.listen_tls.is_empty() {
+        return Err(io::Error::other(
+            "a TLS listener needs a certificate and key in [tls] of the configuration file",
+        ));
+    }
+    let listen = |address: &SocketAddr, tls| Listen {
+        address: *address,
+        tls,
+        proxy_protocol: c.proxy_protocol,
+    };
+    let plain = c.listen.iter().map(|at| listen(at, None));
+    let secure = c.listen_tls.iter().map(|at| listen(at, tls.clone()));
+    Ok(plain.chain(secure).collect())
+}
+
+/// As many open files as the system lets this process have.
+fn raise_file_limit() {
+    use nix::sys::resource::{Resource, getrlimit, setrlimit};
+    if let Ok((soft, hard)) = getrlimit(Resource::RLIMIT_NOFILE)
+        && soft < hard
+        && let Err(error) = setrlimit(Resource::RLIMIT_NOFILE, hard, hard)
+    {
+        tracing::warn!(%error, soft, "the limit of open files stays as it is");
+    }
+}
+
+/// What a node has before the first client comes.
+fn prepare(core: &mut Core, config: &NodeConfig) -> io::Result<()> {
+    if core.metadata.vhosts.is_empty() && core.metadata.access.users.is_empty() {
+        first_start(core, config)?;
+    }
+    let loopback = config.config.loopback_users.iter().cloned();
+    core.metadata.access.loopback_users = loopback.collect();
+    if let Some(name) = core
+        .metadata
+        .global_parameters
+        .get("cluster_name")
+        .and_then(|n| n.as_str())
+    {
+        core.settings.cluster_name = name.to_owned();
+    }
+    if let Some(path) = &config.config.load_definitions {
+        let named =
+            |error: String| io::Error::other(format!("definitions {}: {error}", path.display()));
+        let text = std::fs::read(path).map_err(|e| named(e.to_string()))?;
+        let document = serde_json::from_slice(&text).map_err(|e| named(e.to_string()))?;
+        admin::import(core, &document, None).map_err(|e| named(e.to_string()))?;
+        tracing::info!(path = %path.display(), "definitions imported");
+    }
+    Ok(())
+}
+
+/// What a node without any data begins with: the default virtual host, and its
+/// user with all rights there.
+pub fn first_start(core: &mut Core, config: &NodeConfig) -> io::Result<()> {
+    let c = &config.config;
+    let mut salt = [0; 16];
+    getrandom::fill(&mut salt).map_err(|error| io::Error::other(error.to_string()))?;
+    let user = &c.default_user;
+    let password = Password::hash(user.password.as_bytes(), salt);
+    core.execute(Command::PutVhost(VhostSpec {
+        name: c.default_vhost.clone(),
+        description: "Default virtual host".to_owned(),
+        ..VhostSpec::default()
+    }));
+    admin::put_user(core, user.name.clone(), password, user.tags.clone());
+    let permissions = user.permissions.clone();
+    admin::set_permission(
+        core,
+        user.name.clone(),
+        c.default_vhost.clone(),
+        permissions,
+    )
+    .map(drop)
+    .map_err(|error| io::Error::other(format!("the default user's permissions: {error}")))
+}
+
+fn facts(config: &NodeConfig) -> NodeFacts {
+    let total = system::memory_total();
+    let (memory_limit, memory_setting) = config.memory_limit(total);
+    let settings = config.settings();
+    let c = &config.config;
+    NodeFacts {
+        name: config.node.clone(),
+        product: settings.product,
+        version: settings.version,
+        our_version: env!("CARGO_PKG_VERSION"),
+        data_dir: config.data_dir.clone(),
+        run_dir: config.run_dir.clone(),
+        config_files: config.config_file.iter().cloned().collect(),
+        log_file: c.log.file.clone(),
+        started_ms: management::now_ms(),
+        certificates: c.tls.iter().map(|tls| tls.certificate.clone()).collect(),
+        memory_limit,
+        memory_setting,
+        disk_limit: match c.disk {
+            DiskLimit::Absolute(bytes) => bytes,
+            DiskLimit::MemoryRatio(ratio) => (total as f64 * ratio) as u64,
+        },
+    }
+}
+
+fn announce(config: &NodeConfig, running: &Running, management: &Management) {
+    let plain = config.config.listen.len();
+    for (index, address) in running.addresses.iter().enumerate() {
+        let (protocol, purpose) = match index < plain {
+            true => ("amqp", "AMQP 0-9-1"),
+            false => ("amqp/ssl", "AMQP 0-9-1 over TLS"),
+        };
+        tracing::info!(%address, protocol, "listening");
+        println!("listening on {address}");
+        management.add_listener(Listener {
+            protocol,
+            purpose,
+            address: *address,
+        });
+    }
+}
+
+/// Everything beside the core thread: management, control socket, alarms, and
+/// the wait for the end.
+fn supervise(config: &NodeConfig, handle: &Handle, management: &Arc<Management>) -> io::Result<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .max_blocking_threads(4)
+        .thread_name("management")
+        .build()?;
+    let options = management::Options {
+        listen: config.config.management.clone(),
+        prometheus: config.config.prometheus.clone(),
+        sample_interval: config.config.sample_interval,
+    };
+    let ended = runtime.block_on(async {
+        let control = ctl::server::open(management.clone())?;
+        tokio::spawn(management::run(management.clone(), options));
+        tokio::spawn(watch(management.clone()));
+        let stop = control.serve();
+        tracing::info!(node = config.node, "the node is up");
+        wait(stop, handle).await
+    });
+    runtime.shutdown_timeout(Duration::from_secs(1));
+    ended
+}
+
+/// Waits for a signal, or for `ctl stop`.
+async fn wait(stop: impl Future<Output = ()>, handle: &Handle) -> io::Result<()> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    tokio::select! {
+        _ = terminate.recv() => tracing::info!("stopping on SIGTERM"),
+        _ = interrupt.recv() => tracing::info!("stopping on SIGINT"),
+        () = stop => tracing::info!("stopping on an operator's word"),
+        () = gone(handle) => return Err(io::Error::other("the core thread has ended")),
+    }
+    Ok(())
+}
+
+/// Ends when the core thread has ended.
+async fn gone(handle: &Handle) {
+    loop {
+        tokio::time::sleep(WATCH).await;
+        if handle.with(|_| ()).await == Err(crate::handle::HandleError::Stopped) {
+            return;
+        }
+    }
+}
+
+/// Sets and clears the alarms of memory and disk.
+async fn watch(management: Arc<Management>) {
+    use crate::core::alarm::Alarm;
+    let mut ticks = tokio::time::interval(WATCH);
+    let mut set = (false, false);
+    loop {
+        ticks.tick().await;
+        let limits = management.limits();
+        let memory = limits.memory > 0 && system::resident_memory() > limits.memory;
+        let disk = system::disk_free(&management.facts.data_dir) < limits.disk;
+        if (memory, disk) == set {
+            continue;
+        }
+        let told = management
+            .with(move |core| {
+                core.set_alarm(Alarm::Memory, memory);
+                core.set_alarm(Alarm::Disk, disk);
+            })
+            .await;
+        if told.is_ok() {
+            set = (memory, disk);
+        }
+    }
+}
