@@ -38,6 +38,16 @@ static COMMANDS: &[Command] = &[
         run: crate::up::command,
     },
     Command {
+        word: "check",
+        about: "read configuration files of any of the languages and say what is wrong",
+        run: crate::check::command,
+    },
+    Command {
+        word: "explain",
+        about: "what an error code means",
+        run: crate::explain::command,
+    },
+    Command {
         word: "doctor",
         about: "what is wrong on this host, or on all hosts, and what mends it",
         run: crate::doctor::command,

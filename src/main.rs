@@ -1,8 +1,10 @@
 //! The one binary: a subcommand per daemon, and the names of the programs that
 //! it stands in for (`haproxy`, `keepalived`, `rabbitmqctl`, ...) as links.
 
+mod check;
 mod dispatch;
 mod doctor;
+mod explain;
 mod manual;
 mod up;
 

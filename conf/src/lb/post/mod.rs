@@ -10,7 +10,7 @@ mod warnings;
 use super::draft::Draft;
 use super::global::GlobalDraft;
 use super::model::Userlist;
-use crate::diagnostic::{Diagnostic, Report};
+use crate::diagnostic::Report;
 use crate::source::Span;
 use std::collections::BTreeSet;
 
@@ -63,9 +63,11 @@ pub(super) fn check(
     warnings::check(&whole, &mut found);
     traps::check(&whole, &mut found);
     // what stands in defaults is found once for each section that uses them
-    let mut seen: BTreeSet<(&str, String, Option<(u32, u32)>)> = BTreeSet::new();
-    let place = |d: &Diagnostic| d.primary.as_ref().map(|l| key(l.span));
-    found.retain(|d| seen.insert((d.code, d.message.clone(), place(d))));
+    let mut seen = BTreeSet::new();
+    found.retain(|d| {
+        let place = d.primary.as_ref().map(|l| key(l.span));
+        seen.insert((d.code, d.message.clone(), place))
+    });
     report.diagnostics.append(&mut found);
 }
 

@@ -169,7 +169,8 @@ fn options(d: &mut Draft, a: &mut Args<'_>, draft: &mut ServerDraft) {
         let Some(row) = OPTIONS.iter().find(|row| row.name == word.text) else {
             d.diagnostics.push(unknown(word));
             at += 1;
-            while words.get(at).is_some_and(|w| !is_option(&w.text)) {
+            // its arguments are skipped, up to what is or should be an option
+            while words.get(at).is_some_and(|w| !looks_like_option(&w.text)) {
                 at += 1;
             }
             continue;
@@ -183,8 +184,9 @@ fn options(d: &mut Draft, a: &mut Args<'_>, draft: &mut ServerDraft) {
     d.diagnostics.append(&mut draft.diagnostics);
 }
 
-fn is_option(text: &str) -> bool {
-    OPTIONS.iter().any(|row| row.name == text) || known::SERVER_OPTIONS.contains(&text)
+fn looks_like_option(text: &str) -> bool {
+    let names = OPTIONS.iter().map(|row| row.name);
+    known::SERVER_OPTIONS.contains(&text) || suggest::nearest(text, names).is_some()
 }
 
 fn unknown(word: &Word) -> Diagnostic {
