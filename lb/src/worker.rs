@@ -14,11 +14,15 @@ use crate::splice::Pool;
 use crate::state::{
     Cause, Generation, Kill, Mailbox, Message, Runtime, SessionId, SessionView, Victims, WAKE,
 };
-use crate::wheel::Wheel;
-use mio::{Events, Poll, Token};
+use crate::wheel::{HEARTBEAT_MS, Wheel};
+use mio::unix::SourceFd;
+use mio::{Events, Interest, Poll, Token};
+use nix::sys::time::{TimeSpec, TimeValLike};
+use nix::sys::timerfd::{ClockId, Expiration, TimerFd, TimerFlags, TimerSetTimeFlags};
 use slab::Slab;
 use std::collections::VecDeque;
 use std::io;
+use std::os::fd::{AsFd, AsRawFd};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
@@ -26,6 +30,8 @@ use std::time::{Duration, Instant};
 /// Size of the buffer that a thread's sessions share.
 const BUFFER: usize = 64 * 1024;
 const EVENTS: usize = 512;
+/// The heartbeat's token.
+const HEARTBEAT: usize = usize::MAX - 1;
 /// Tokens of listeners start here; below are two for each session.
 const LISTENERS: usize = 1 << 40;
 
@@ -50,6 +56,15 @@ pub struct Worker {
     loops: u64,
     busy: Duration,
     stopping: bool,
+}
+
+/// A timer that fires for ever.
+fn heartbeat() -> io::Result<TimerFd> {
+    let flags = TimerFlags::TFD_NONBLOCK | TimerFlags::TFD_CLOEXEC;
+    let timer = TimerFd::new(ClockId::CLOCK_MONOTONIC, flags)?;
+    let every = TimeSpec::milliseconds(HEARTBEAT_MS as i64);
+    timer.set(Expiration::Interval(every), TimerSetTimeFlags::empty())?;
+    Ok(timer)
 }
 
 /// A listener with what this thread knows about its socket.
@@ -94,6 +109,11 @@ impl Worker {
 
     /// Works until it is told to stop.
     pub fn run(mut self) -> io::Result<()> {
+        // Its edges wake the poll; nobody needs to read it.
+        let heartbeat = heartbeat()?;
+        let fd = heartbeat.as_fd().as_raw_fd();
+        let registry = self.poll.registry();
+        registry.register(&mut SourceFd(&fd), Token(HEARTBEAT), Interest::READABLE)?;
         let mut events = Events::with_capacity(EVENTS);
         let mut due = Vec::new();
         while !self.stopping {
@@ -132,14 +152,18 @@ impl Worker {
             (Some(a), Some(b)) => Some(a.min(b)),
             (a, b) => a.or(b),
         };
+        let next = next?;
         let now_ms = self.runtime.now_ms();
-        next.map(|at| Duration::from_millis(at.saturating_sub(now_ms)))
+        Some(Duration::from_millis(next.saturating_sub(now_ms)))
     }
 
     fn dispatch(&mut self, event: &mio::event::Event) {
         let token = event.token().0;
         if token == WAKE.0 {
             return self.messages();
+        }
+        if token == HEARTBEAT {
+            return;
         }
         if token >= LISTENERS {
             if let Some(watched) = self.listeners.iter_mut().find(|w| w.token == token) {
@@ -308,8 +332,8 @@ impl Worker {
             let fd = accept::raw(&listener.bound, thread);
             let token = next_token;
             next_token += 1;
-            let mut source = mio::unix::SourceFd(&fd);
-            match registry.register(&mut source, Token(token), mio::Interest::READABLE) {
+            let mut source = SourceFd(&fd);
+            match registry.register(&mut source, Token(token), Interest::READABLE) {
                 Ok(()) => self.listeners.push(Watched {
                     listener: listener.clone(),
                     token,
@@ -324,7 +348,7 @@ impl Worker {
         for (watched, _) in old.iter().zip(kept).filter(|(_, kept)| !kept) {
             let fd = accept::raw(&watched.listener.bound, thread);
             // It will be closed anyway when its last user is gone.
-            let _ = registry.deregister(&mut mio::unix::SourceFd(&fd));
+            let _ = registry.deregister(&mut SourceFd(&fd));
         }
     }
 }

@@ -98,7 +98,12 @@ fn play(stream: &mut TcpStream, plan: &Plan, own: u8, other: u8, expected: usize
 }
 
 fn plan() -> impl Strategy<Value = Plan> {
-    let size = prop_oneof![Just(0_usize), 1_usize..2000, 60_000_usize..70_000, 0_usize..3_000_000];
+    let size = prop_oneof![
+        Just(0_usize),
+        1_usize..2000,
+        60_000_usize..70_000,
+        0_usize..3_000_000
+    ];
     let piece = prop_oneof![1000_usize..5000, 30_000_usize..200_000];
     (size, piece, 1000_usize..150_000, any::<bool>()).prop_map(
         |(size, piece, read_piece, waits_for_end)| Plan {
@@ -176,7 +181,9 @@ fn many_sessions_at_once_on_two_threads_all_get_their_answers() {
     for round in 0..4_u64 {
         let mut clients: Vec<_> = (0..150).map(|_| rig.connect()).collect();
         for (n, client) in clients.iter_mut().enumerate() {
-            client.write_all(&(round << 32 | n as u64).to_be_bytes()).expect("send");
+            client
+                .write_all(&(round << 32 | n as u64).to_be_bytes())
+                .expect("send");
         }
         for (n, client) in clients.iter_mut().enumerate() {
             let mut answer = [0; 8];
@@ -184,9 +191,17 @@ fn many_sessions_at_once_on_two_threads_all_get_their_answers() {
             assert_eq!(u64::from_be_bytes(answer), round << 32 | n as u64);
         }
     }
-    until("all sessions have ended", || rig.runtime().process.connections.get() == 0);
+    until("all sessions have ended", || {
+        rig.runtime().process.connections.get() == 0
+    });
     let generation = rig.runtime().generation();
-    let of = |name| generation.server("l", name).expect("configured").counters.totals();
+    let of = |name| {
+        generation
+            .server("l", name)
+            .expect("configured")
+            .counters
+            .totals()
+    };
     assert_eq!(of("s1").sessions + of("s2").sessions, 600);
     assert!(of("s1").sessions.abs_diff(of("s2").sessions) <= 60);
     assert_eq!(of("s1").bytes_in + of("s2").bytes_in, 600 * 8);

@@ -100,7 +100,7 @@ fn a_condition_is_open_until_enough_bytes_are_there() {
         ..Fixed::default()
     };
     let acls = [acl];
-    let mut truth =
+    let truth =
         |world: &mut Fixed, unless, negated| holds(Some(&condition(unless, negated)), &acls, world);
     assert_eq!(truth(&mut world, false, false), Truth::Open);
     assert_eq!(truth(&mut world, true, false), Truth::Open);
