@@ -41,13 +41,9 @@ pub struct Control {
     /// Sessions of frontends that speak HTTP, which no data thread holds.
     pub http_sessions: OnceLock<HttpSessions>,
     listeners: ArcSwap<Vec<Arc<Listener>>>,
-    startup_log: Mutex<String>,
     cli_sockets: Mutex<Vec<(String, AdminLevel)>>,
     hard_maxconn: OnceLock<u32>,
 }
-
-/// The most that is kept of what was said at start.
-const STARTUP_LOG_MAX: usize = 64 * 1024;
 
 impl Control {
     pub fn new(runtime: Arc<Runtime>) -> Arc<Self> {
@@ -61,7 +57,6 @@ impl Control {
             stop_frontend: OnceLock::new(),
             http_sessions: OnceLock::new(),
             listeners: ArcSwap::default(),
-            startup_log: Mutex::default(),
             cli_sockets: Mutex::default(),
             hard_maxconn: OnceLock::new(),
         })
@@ -79,16 +74,7 @@ impl Control {
 
     /// What was said while the process started.
     pub fn startup_log(&self) -> String {
-        lock(&self.startup_log).clone()
-    }
-
-    /// Keeps a line for `show startup-logs`; beyond a bound, lines are dropped.
-    pub fn say_at_start(&self, line: &str) {
-        let mut log = lock(&self.startup_log);
-        if log.len() + line.len() < STARTUP_LOG_MAX {
-            log.push_str(line.trim_end());
-            log.push('\n');
-        }
+        crate::console::said_at_start()
     }
 
     /// The CLI's sockets with their levels.
@@ -159,6 +145,10 @@ impl Control {
         if let Some(stop) = self.stop_frontend.get() {
             stop(proxy);
         }
+        // a socket is open as long as anybody holds its listener
+        let stays = |listener: &&Arc<Listener>| listener.proxy.conf.id != proxy.conf.id;
+        let listeners = self.listeners();
+        self.set_listeners(Arc::new(listeners.iter().filter(stays).cloned().collect()));
     }
 
     /// Where a server's health checks go from now on.

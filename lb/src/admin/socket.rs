@@ -257,6 +257,7 @@ pub fn serve(
             }
         }
     }
+    crate::console::seal();
     let control = control.clone();
     handle.spawn(async move {
         let mut ticks = tokio::time::interval(Duration::from_secs(1));

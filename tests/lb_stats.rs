@@ -1,0 +1,338 @@
+//! The statistics page and HTTP mode of the built binary: forms, options, admin actions, errors,
+//! log lines, garbage.
+
+mod kit;
+
+use kit::{Daemon, sandboxed, wait_until};
+use std::io::{Read, Write};
+use std::net::{Shutdown, TcpListener, TcpStream};
+use std::time::Duration;
+
+const PATIENCE: Duration = Duration::from_secs(20);
+
+const CONFIG: &str = "
+global
+    log stdout format raw local0
+defaults
+    log global
+    mode tcp
+    option tcplog
+    retries 1
+    maxconn 2000
+    timeout connect 500ms
+    timeout client 20s
+    timeout server 1s
+    timeout http-request 1s
+listen rabbit
+    bind 127.0.0.1:5672
+    server n1 127.0.0.1:6001 check inter 100ms rise 1 fall 1
+    server n2 127.0.0.1:6002 check inter 100ms rise 1 fall 1
+    server n3 127.0.0.1:6001 backup disabled
+frontend web
+    bind 127.0.0.1:8000
+    mode http
+    option httplog
+    monitor-uri /alive
+    default_backend pages
+backend pages
+    mode http
+    server w1 127.0.0.1:6003
+listen monitor
+    bind 127.0.0.1:8100
+    mode http
+    option httplog
+    stats enable
+    stats uri /stats
+    stats refresh 5s
+listen control
+    bind 127.0.0.1:8101
+    mode http
+    option httplog
+    stats enable
+    stats uri /admin
+    stats auth joe:secret
+    stats realm Keel
+    stats hide-version
+    stats show-legends
+    stats admin if TRUE
+";
+
+/// Accepts for ever on a port; `answer` gets each connection.
+fn serve(port: u16, answer: impl Fn(TcpStream) + Send + Sync + Clone + 'static) {
+    let listener = TcpListener::bind(("127.0.0.1", port)).expect("the port is free in here");
+    std::thread::spawn(move || {
+        for stream in listener.incoming().flatten() {
+            let answer = answer.clone();
+            std::thread::spawn(move || answer(stream));
+        }
+    });
+}
+
+/// A web server: the path decides what it does.
+fn web(mut stream: TcpStream) {
+    let mut buffer = [0u8; 4096];
+    while let Ok(read) = stream.read(&mut buffer) {
+        let request = String::from_utf8_lossy(&buffer[..read]).into_owned();
+        let path = request.split(' ').nth(1).unwrap_or("").to_owned();
+        let answer = match path.as_str() {
+            "" => return,
+            "/hang" => {
+                std::thread::sleep(Duration::from_secs(5));
+                return;
+            }
+            "/reset" => {
+                let linger = socket2::SockRef::from(&stream).set_linger(Some(Duration::ZERO));
+                return linger.expect("a socket has a linger time");
+            }
+            "/chunked" => {
+                "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n"
+                    .to_owned()
+            }
+            _ => format!(
+                "HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{path}",
+                path.len()
+            ),
+        };
+        if stream.write_all(answer.as_bytes()).is_err() {
+            return;
+        }
+    }
+}
+
+fn start() -> Daemon {
+    serve(6001, |stream| {
+        let mut stream = stream;
+        let mut sink = Vec::new();
+        let _ = stream.read_to_end(&mut sink);
+    });
+    serve(6003, web);
+    // the sandbox has its own process numbers, but not its own /tmp
+    let directory = tempfile::tempdir()
+        .expect("a temporary directory can be made")
+        .keep();
+    let file = directory.join("lb.cfg");
+    std::fs::write(&file, CONFIG).expect("the file can be written");
+    let path = file.to_str().expect("the path is text").to_owned();
+    let run_dir = directory.to_str().expect("the path is text").to_owned();
+    let daemon = Daemon::evenkeel(&["lb", "-db", "--run-dir", &run_dir, "-f", &path]);
+    wait_until("the page answers", PATIENCE, || {
+        TcpStream::connect("127.0.0.1:8100").is_ok()
+    });
+    daemon
+}
+
+/// Sends bytes and reads to the end.
+fn exchange(port: u16, bytes: &[u8]) -> String {
+    let mut stream = TcpStream::connect(("127.0.0.1", port)).expect("it listens");
+    stream
+        .set_read_timeout(Some(PATIENCE))
+        .expect("a time-out can be set");
+    // what refuses early may be gone before everything was sent
+    let _ = stream.write_all(bytes);
+    let mut answer = Vec::new();
+    let _ = stream.read_to_end(&mut answer);
+    String::from_utf8_lossy(&answer).into_owned()
+}
+
+fn get(port: u16, target: &str, fields: &str) -> String {
+    let request = format!("GET {target} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n{fields}\r\n");
+    exchange(port, request.as_bytes())
+}
+
+/// `joe:secret`
+const LOGIN: &str = "Authorization: Basic am9lOnNlY3JldA==\r\n";
+
+/// The body of an answer in chunks.
+fn body(answer: &str) -> String {
+    let (_, mut rest) = answer.split_once("\r\n\r\n").expect("an answer has a head");
+    let mut out = String::new();
+    while let Some((size, after)) = rest.split_once("\r\n") {
+        let size = usize::from_str_radix(size, 16).expect("a chunk has a size");
+        out.push_str(&after[..size]);
+        rest = &after[size + 2..];
+        if size == 0 {
+            break;
+        }
+    }
+    out
+}
+
+#[test]
+fn the_page_has_haproxys_headers_columns_and_rows() {
+    sandboxed(|| {
+        let _daemon = start();
+        wait_until("a check has taken n2 down", PATIENCE, || {
+            get(8100, "/stats", "").contains("active_down")
+        });
+        let answer = get(8100, "/stats", "");
+        assert!(answer.starts_with("HTTP/1.1 200 OK\r\ncache-control: no-cache\r\ncontent-type: text/html\r\nrefresh: 5\r\ntransfer-encoding: chunked\r\n"), "{answer:.300}");
+        let page = body(&answer);
+        assert!(page.contains("Statistics Report for pid"));
+        for id in [
+            "rabbit",
+            "rabbit/Frontend",
+            "rabbit/n1",
+            "rabbit/Backend",
+            "monitor/Frontend",
+        ] {
+            assert!(page.contains(&format!("id=\"{id}\"")), "no anchor {id}");
+        }
+        assert_eq!(page.matches("<th>LastChk</th>").count(), 4);
+        assert!(page.contains("class=\"active_up\"") && page.contains("class=\"maintain\""));
+        assert_eq!(page.matches("<tr").count(), page.matches("</tr>").count());
+        assert_eq!(page.matches("<td").count(), page.matches("</td>").count());
+        assert_eq!(
+            page.matches("<table").count(),
+            page.matches("</table>").count()
+        );
+        assert_eq!(page.matches("<div").count(), page.matches("</div>").count());
+        assert!(!page.contains("type=\"checkbox\""), "no admin, no form");
+    });
+}
+
+#[test]
+fn options_behind_the_uri_choose_form_rows_and_refresh() {
+    sandboxed(|| {
+        let _daemon = start();
+        let csv = body(&get(8100, "/stats;csv;norefresh", ""));
+        let mut lines = csv.lines();
+        let head = lines.next().expect("there is a head");
+        assert!(head.starts_with("# pxname,svname,qcur,"));
+        assert_eq!(head.split(',').position(|name| name == "-"), Some(103));
+        assert!(csv.lines().all(|line| line.matches(',').count() == 128));
+        assert!(csv.contains("\nrabbit,FRONTEND,,,0,"));
+        assert!(!get(8100, "/stats;norefresh", "").contains("\r\nrefresh:"));
+        assert!(get(8100, "/stats;csv", "").contains("content-type: text/plain\r\nrefresh: 5\r\n"));
+        let scoped = body(&get(8100, "/stats;csv?scope=mon", ""));
+        assert!(scoped.contains("monitor,BACKEND") && !scoped.contains("rabbit,"));
+        wait_until("a check has taken n2 down", PATIENCE, || {
+            !body(&get(8100, "/stats;csv;up", "")).contains("rabbit,n2,")
+        });
+        let json: serde_json::Value =
+            serde_json::from_str(&body(&get(8100, "/stats;json", ""))).expect("it is JSON");
+        assert_eq!(json[0][0]["field"]["name"], "pxname");
+        let schema = body(&get(8100, "/stats;json-schema", ""));
+        assert!(serde_json::from_str::<serde_json::Value>(&schema).is_ok());
+        let typed = body(&get(8100, "/stats;typed", ""));
+        assert!(typed.starts_with("F.2.0.0.pxname.1:KNS:str:rabbit\n"));
+    });
+}
+
+#[test]
+fn the_admin_form_wants_a_login_and_answers_with_a_redirect() {
+    sandboxed(|| {
+        let _daemon = start();
+        let refused = get(8101, "/admin", "");
+        assert!(refused.starts_with("HTTP/1.1 401 "));
+        assert!(refused.contains("www-authenticate: Basic realm=\"Keel\""));
+        let page = body(&get(8101, "/admin", LOGIN));
+        assert!(page.contains("name=\"s\" value=\"n1\"") && page.contains("<h1>Evenkeel</h1>"));
+        let post = |form: &str| {
+            let request = format!(
+                "POST /admin HTTP/1.1\r\nHost: x\r\nConnection: close\r\n{LOGIN}Content-Length: {}\r\n\r\n{form}",
+                form.len()
+            );
+            exchange(8101, request.as_bytes())
+        };
+        let answer = post("s=n1&s=n2&action=maint&b=%232");
+        assert!(answer.starts_with("HTTP/1.1 303 See Other\r\n"));
+        assert!(answer.contains("\r\nlocation: /admin;st=DONE\r\n"));
+        let csv = body(&get(8101, "/admin;csv", LOGIN));
+        assert!(
+            csv.lines()
+                .any(|line| line.starts_with("rabbit,n1,") && line.contains(",MAINT,"))
+        );
+        assert!(post("s=n1&action=ready&b=rabbit").contains("st=DONE"));
+        assert!(post("s=n1&action=explode&b=rabbit").contains("st=ERRP"));
+        assert!(post("s=n1&s=nope&action=ready&b=rabbit").contains("st=PART"));
+        assert!(post("").contains("st=NONE"));
+        assert!(post(&"x".repeat(20_000)).contains("st=EXCD"));
+        let done = body(&get(8101, "/admin;st=DONE", LOGIN));
+        assert!(done.contains("class=\"outcome good\""));
+    });
+}
+
+#[test]
+fn any_other_path_is_unavailable_and_lines_say_why() {
+    sandboxed(|| {
+        let mut daemon = start();
+        let answer = get(8100, "/other", "");
+        assert!(answer.starts_with("HTTP/1.1 503 Service Unavailable\r\ncontent-length: 107\r\n"));
+        daemon.wait_line("monitor monitor/<NOSRV> 0/-1/-1/-1/", PATIENCE);
+        let line = daemon.wait_line("\"GET /other HTTP/1.1\"", PATIENCE);
+        assert!(line.contains(" 503 ") && line.contains(" SC-- "), "{line}");
+        get(8100, "/stats", "");
+        let line = daemon.wait_line("monitor/<STATS> 0/0/0/0/", PATIENCE);
+        assert!(line.contains(" 200 ") && line.contains(" LR-- "), "{line}");
+    });
+}
+
+#[test]
+fn requests_are_passed_on_with_keep_alive_and_failures_have_their_letters() {
+    sandboxed(|| {
+        let mut daemon = start();
+        let two = exchange(
+            8000,
+            b"GET /a HTTP/1.1\r\nHost: x\r\n\r\nGET /bb HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n",
+        );
+        assert_eq!(two.matches("HTTP/1.1 200 OK").count(), 2);
+        assert!(two.ends_with("/bb"), "{two}");
+        assert!(get(8000, "/chunked", "").contains("3\r\nabc\r\n0\r\n\r\n"));
+        assert!(get(8000, "/alive", "").contains("Service ready."));
+        assert!(get(8000, "/hang", "").starts_with("HTTP/1.1 504 "));
+        assert!(get(8000, "/reset", "").starts_with("HTTP/1.1 502 "));
+        for (text, letters) in [("/bb", "----"), ("/hang", "sH--"), ("/reset", "SH--")] {
+            let line = daemon.wait_line(&format!("\"GET {text} "), PATIENCE);
+            assert!(
+                line.contains(" pages/w1 ") && line.contains(letters),
+                "{line}"
+            );
+        }
+        assert!(
+            !daemon.output().contains("/alive"),
+            "monitors are not logged"
+        );
+    });
+}
+
+#[test]
+fn garbage_and_silence_are_answered_and_harm_nobody() {
+    sandboxed(|| {
+        let mut daemon = start();
+        assert!(exchange(8100, b"garbage\r\n\r\n").starts_with("HTTP/1.1 400 Bad request\r\n"));
+        let line = daemon.wait_line("<BADREQ>", PATIENCE);
+        assert!(line.contains(" 400 ") && line.contains(" PR-- "), "{line}");
+        let long = format!("GET /{} HTTP/1.1\r\n\r\n", "a".repeat(20_000));
+        assert!(exchange(8100, long.as_bytes()).starts_with("HTTP/1.1 400 "));
+        assert!(exchange(8100, b"GET / HT").starts_with("HTTP/1.1 408 "));
+        daemon.wait_line("cR--", PATIENCE);
+        let smuggled =
+            b"POST /stats HTTP/1.1\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n";
+        assert!(exchange(8100, smuggled).starts_with("HTTP/1.1 400 "));
+        let gone = TcpStream::connect("127.0.0.1:8100").expect("it listens");
+        (&gone).write_all(b"GET /st").expect("it takes bytes");
+        gone.shutdown(Shutdown::Both).expect("it can be closed");
+        daemon.wait_line("CR--", PATIENCE);
+        assert!(get(8100, "/stats", "").contains("Statistics Report"));
+        assert!(daemon.runs());
+    });
+}
+
+#[test]
+fn a_reader_that_takes_nothing_holds_up_nobody() {
+    sandboxed(|| {
+        let _daemon = start();
+        let slow: Vec<TcpStream> = (0..50)
+            .map(|_| {
+                let mut stream = TcpStream::connect("127.0.0.1:8100").expect("it listens");
+                let request = b"GET /stats HTTP/1.1\r\nHost: x\r\n\r\n";
+                stream
+                    .write_all(&request.repeat(20))
+                    .expect("it takes bytes");
+                stream
+            })
+            .collect();
+        assert!(get(8100, "/stats;csv", "").contains("# pxname"));
+        drop(slow);
+    });
+}
