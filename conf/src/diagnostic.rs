@@ -175,6 +175,23 @@ impl Report {
         self.count(Severity::Error) > 0
     }
 
+    /// Widens every span to whole characters of its file.
+    pub fn align(&mut self) {
+        let sources = &self.sources;
+        for diagnostic in &mut self.diagnostics {
+            let labels = diagnostic
+                .primary
+                .iter_mut()
+                .chain(&mut diagnostic.secondary);
+            for label in labels {
+                label.span = sources.whole_characters(label.span);
+            }
+            if let Some(suggestion) = &mut diagnostic.suggestion {
+                suggestion.span = sources.whole_characters(suggestion.span);
+            }
+        }
+    }
+
     /// Everything for a person, as rustc prints it.
     pub fn human(&self, color: bool) -> String {
         let mut out = String::new();

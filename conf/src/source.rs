@@ -168,6 +168,20 @@ impl SourceMap {
             .unwrap_or("")
     }
 
+    /// The span widened to whole characters, and kept inside of its file.
+    pub fn whole_characters(&self, span: Span) -> Span {
+        let text = &self.file(span.file).text;
+        let mut start = (span.start as usize).min(text.len());
+        let mut end = (span.end as usize).min(text.len()).max(start);
+        while !text.is_char_boundary(start) {
+            start -= 1;
+        }
+        while !text.is_char_boundary(end) {
+            end += 1;
+        }
+        self.span(span.file, start, end)
+    }
+
     /// `file:line:column` of a span.
     pub fn place(&self, span: Span) -> String {
         let at = self.position(span);

@@ -27,6 +27,7 @@ pub(super) fn finish(mut loader: Loader) -> (Option<Config>, Report) {
         &loader.userlists,
         &mut loader.report,
     );
+    loader.report.align();
     if loader.report.has_errors() {
         return (None, loader.report);
     }

@@ -719,7 +719,7 @@ fn directory(path: &Path) -> std::io::Result<Vec<PathBuf>> {
 }
 
 /// A file's bytes as text: what is not UTF-8 becomes one character a byte.
-pub(crate) fn text_of(bytes: Vec<u8>) -> String {
+pub fn text_of(bytes: Vec<u8>) -> String {
     match String::from_utf8(bytes) {
         Ok(text) => text,
         Err(error) => {

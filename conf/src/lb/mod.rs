@@ -22,6 +22,7 @@ pub mod model;
 mod post;
 pub mod predicate;
 pub mod proxy;
+pub mod reference;
 mod resolve;
 pub mod sample;
 pub mod userlist;
@@ -30,7 +31,7 @@ pub mod words;
 
 pub use codes::CODES;
 pub use env::Env;
-pub(crate) use load::text_of;
+pub use load::text_of;
 pub use load::{load, load_str, load_texts};
 pub use messages::Voice;
 pub use model::*;
