@@ -248,12 +248,9 @@ impl Client {
             && self.live.frontend.conf.http.connection != ConnectionMode::Close;
         let draft = &mut self.draft;
         let live = &self.live;
-        let mut uploaded = None;
+        let mut watching = true;
         let response: Result<Response, Broken> = {
-            let upload = async {
-                let outcome = up.run(|| moved.set(clock.now_ms())).await;
-                (outcome, up.progress.is_done())
-            };
+            let upload = up.run(|| moved.set(clock.now_ms()));
             let download = async {
                 let response = down
                     .head(&request.method, &moved, || clock.now_ms())
@@ -272,8 +269,8 @@ impl Client {
             tokio::pin!(upload, download);
             loop {
                 tokio::select! {
-                    (outcome, done) = &mut upload, if uploaded.is_none() => {
-                        uploaded = Some(done);
+                    outcome = &mut upload, if watching => {
+                        watching = false;
                         if let Err(broken) = outcome {
                             break Err(broken);
                         }
@@ -283,6 +280,7 @@ impl Client {
             }
         };
         let (keeps_client, answered) = (down.keeps_client, down.answered);
+        let uploaded = up.progress.is_done();
         match response {
             Ok(response) if response.status == 101 => {
                 let tunnel = timeouts.tunnel.or(timeouts.server);
@@ -293,8 +291,8 @@ impl Client {
                 })
             }
             Ok(response) => Ok(Transferred {
-                client_stays: keeps_client && uploaded == Some(true),
-                server_stays: response.keeps_alive() && uploaded == Some(true),
+                client_stays: keeps_client && uploaded,
+                server_stays: response.keeps_alive() && uploaded,
             }),
             Err(broken) => Err((broken, answered)),
         }
