@@ -37,6 +37,8 @@ pub mod refusal;
 mod reply;
 pub mod settings;
 mod settle;
+#[cfg(test)]
+mod tests;
 mod timers;
 mod transaction;
 pub mod vhost;

@@ -17,7 +17,7 @@ pub mod node;
 mod proxy_protocol;
 pub mod run;
 pub mod store;
-mod tls;
+pub mod tls;
 mod verifier;
 
 pub use command::{command, server};

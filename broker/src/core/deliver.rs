@@ -27,19 +27,21 @@ impl Core {
             return;
         };
         queue.scheduled = false;
-        self.expire(id);
+        let now_ms = self.clock.now_ms;
+        // what expires in this very moment is still for a consumer that waits
+        self.expire(id, now_ms.saturating_sub(1));
         self.deliver(id);
+        self.expire(id, now_ms);
         self.drop_excess(id);
         self.arm_expiry(id);
     }
 
-    fn expire(&mut self, id: QueueId) {
-        let now_ms = self.clock.now_ms;
+    fn expire(&mut self, id: QueueId, upto_ms: u64) {
         loop {
             let Some(queue) = self.queue_mut(id) else {
                 return;
             };
-            let Some(entry) = queue.ready.pop_expired(now_ms) else {
+            let Some(entry) = queue.ready.pop_expired(upto_ms) else {
                 return;
             };
             queue.counters.expired += 1;

@@ -123,11 +123,11 @@ impl Ready {
     }
 
     /// Takes a message that has expired off the head of any priority.
-    pub fn pop_expired(&mut self, now_ms: u64) -> Option<Entry> {
+    pub fn pop_expired(&mut self, upto_ms: u64) -> Option<Entry> {
         let expired = |level: &&mut Level| {
             level
                 .front()
-                .is_some_and(|entry| entry.expires_ms != 0 && entry.expires_ms <= now_ms)
+                .is_some_and(|entry| entry.expires_ms != 0 && entry.expires_ms <= upto_ms)
         };
         let entry = std::iter::once(&mut self.first)
             .chain(&mut self.higher)

@@ -1,0 +1,8 @@
+//! The engine driven as clients drive it, without sockets and with a clock of the test's own.
+
+mod kit;
+mod oracle;
+mod queues;
+mod refusals;
+mod routing;
+mod timing;
