@@ -5,6 +5,7 @@
 
 pub mod daemon;
 pub mod lab;
+pub mod vrrp;
 
 pub use daemon::Daemon;
 pub use lab::{Host, Lab};

@@ -398,7 +398,7 @@ impl Daemon {
                 self.instances[i].refuse(envelope, Refusal::Length);
             } else if let Some(heard) = self.instances[i].admit(envelope, bytes) {
                 if let Some(pair) = &mut self.pair {
-                    pair.met(heard.sender, index);
+                    pair.met(heard.sender, self.instances[i].index.unwrap_or(index));
                 }
                 self.dispatch(i, Event::Received(heard));
             }

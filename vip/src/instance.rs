@@ -2,7 +2,7 @@
 //! remembers. Performs the router's actions; decides nothing itself.
 
 use crate::core::advert::{self, Admission, Envelope, Heard, Outgoing, Refusal};
-use crate::core::router::{Action, Event, Health, PeerView, Phase, Router, Settings};
+use crate::core::router::{Action, Event, GRACE, Health, PeerView, Phase, Router, Settings};
 use crate::core::track::{self, Level, Tracked};
 use crate::core::{Advert, Cause, Evidence, Time};
 use crate::journal::Journal;
@@ -529,7 +529,12 @@ fn settings(conf: &model::Instance, address: IpAddr) -> Settings {
         refresh_burst: announce.refresh_repeat,
         lower_burst: announce.lower_prio_repeat.unwrap_or(burst),
         answer_lower: !conf.lower_prio_no_advert,
-        last_advert: conf.higher_prio_send_advert,
+        last_advert: conf.higher_prio_send_advert && conf.vmac.is_none(),
+        grace: if conf.vmac.is_some() {
+            Duration::ZERO
+        } else {
+            GRACE
+        },
     }
 }
 

@@ -7,7 +7,7 @@ use sim::rng::Rng;
 use std::net::IpAddr;
 use std::time::Duration;
 use vip::core::advert::Heard;
-use vip::core::router::{Action, Event, Phase, Router, Settings};
+use vip::core::router::{Action, Event, GRACE, Phase, Router, Settings};
 use vip::core::{Cause, Time};
 
 use conf::vip::model::Version;
@@ -65,6 +65,7 @@ fn settings(host: usize, priority: u8, version: Version, interval: Duration) -> 
         lower_burst: 5,
         answer_lower: true,
         last_advert: true,
+        grace: GRACE,
     }
 }
 

@@ -47,6 +47,9 @@ pub struct Settings {
     pub answer_lower: bool,
     /// Whether the loser of an election says so with one last advert.
     pub last_advert: bool,
+    /// How long the addresses stay after the successor was heard. Zero with a virtual
+    /// link-layer address: a late frame from it would pull the switch back to this host.
+    pub grace: Duration,
 }
 
 /// What happens to a router.
@@ -231,6 +234,8 @@ pub struct Router {
     /// The master's interval: learnt in v3, the own one otherwise.
     master_interval: Duration,
     master: Option<IpAddr>,
+    /// Who said priority 0 while this router waits its skew time.
+    resigned: Option<IpAddr>,
     /// Best rival ever heard and its priority: what a weight is compared with.
     rival: Option<(IpAddr, u8)>,
     peer: Option<PeerView>,
@@ -250,6 +255,7 @@ impl Router {
             state: State::Initialize,
             fault: None,
             master: None,
+            resigned: None,
             rival: None,
             peer: None,
             preempt_from: None,
@@ -441,10 +447,16 @@ impl Router {
             grace,
         };
         self.preempt_from = None;
+        self.resigned = None;
         if held && grace.is_none() {
             out.push(Action::RemoveAddresses);
         }
         self.changed(from, cause, out);
+    }
+
+    fn grace_end(&self, now: Time) -> Option<Time> {
+        let grace = self.settings.grace;
+        (!grace.is_zero()).then(|| now + grace)
     }
 
     fn become_active(&mut self, now: Time, cause: Cause, out: &mut Vec<Action>) {
@@ -460,6 +472,7 @@ impl Router {
         };
         self.master_interval = s.interval;
         self.master = None;
+        self.resigned = None;
         self.demoted = false;
         self.advertise(now, self.priority, out);
         out.push(Action::AddAddresses);
@@ -558,9 +571,12 @@ impl Router {
                     self.end_grace(out);
                 }
                 if now >= down_at && !self.maintenance {
-                    let cause = Cause::Silence {
-                        master: self.master,
-                        waited: self.master_down_interval(),
+                    let cause = match self.resigned {
+                        Some(by) => Cause::Resigned { by },
+                        None => Cause::Silence {
+                            master: self.master,
+                            waited: self.master_down_interval(),
+                        },
                     };
                     self.become_active(now, cause, out);
                 }
@@ -700,6 +716,7 @@ impl Router {
             if wait.is_zero() {
                 self.become_active(now, Cause::Resigned { by: heard.sender }, out);
             } else {
+                self.resigned = Some(heard.sender);
                 self.wait(now + wait);
             }
         } else if self.follows(now, &heard) {
@@ -728,6 +745,7 @@ impl Router {
             self.master_interval = heard.interval;
         }
         self.master = Some(heard.sender);
+        self.resigned = None;
         self.wait(now + self.master_down_interval());
     }
 
@@ -784,7 +802,7 @@ impl Router {
         } else {
             Cause::GreaterAddress { by: heard.sender }
         };
-        self.become_backup(now, Some(now + GRACE), cause, out);
+        self.become_backup(now, self.grace_end(now), cause, out);
         self.follow(now, &heard);
     }
 
@@ -819,7 +837,6 @@ impl Router {
 
     /// The successor of a hand-over speaks.
     fn succeeded(&mut self, now: Time, heard: Heard, aim: Aim, why: Cause, out: &mut Vec<Action>) {
-        let grace = now + GRACE;
         let handed = Cause::HandedOver {
             to: heard.sender,
             why: Box::new(why),
@@ -827,8 +844,12 @@ impl Router {
         match aim {
             Aim::Stop => {
                 let from = self.phase();
-                self.state = State::Ending { until: grace };
+                let until = now + self.settings.grace;
+                self.state = State::Ending { until };
                 self.changed(from, handed, out);
+                if self.settings.grace.is_zero() {
+                    self.stop(out);
+                }
             }
             Aim::Weight if heard.priority < self.priority && self.settings.preempt => {
                 let cause = Cause::WorseSuccessor {
@@ -839,7 +860,7 @@ impl Router {
             }
             Aim::Demote | Aim::Maintain | Aim::Weight => {
                 self.demoted = aim == Aim::Demote;
-                self.become_backup(now, Some(grace), handed, out);
+                self.become_backup(now, self.grace_end(now), handed, out);
                 self.follow(now, &heard);
             }
         }
@@ -976,7 +997,7 @@ impl Router {
         if self.is_active() {
             self.advertise(now, 0, out);
             let cause = Cause::Group { member };
-            self.become_backup(now, Some(now + GRACE), cause, out);
+            self.become_backup(now, self.grace_end(now), cause, out);
         }
     }
 }

@@ -26,6 +26,7 @@ fn settings(priority: u8) -> Settings {
         lower_burst: 5,
         answer_lower: true,
         last_advert: true,
+        grace: GRACE,
     }
 }
 
