@@ -14,6 +14,29 @@ pub struct Word {
     pub span: Span,
 }
 
+impl Word {
+    /// A part of the word, given as bytes of its text, with its own place
+    /// where the source shows the text as it is (in quotes or without).
+    pub fn part(&self, start: usize, end: usize) -> Word {
+        let quotes = ((self.span.end - self.span.start) as usize).checked_sub(self.text.len());
+        let span = match quotes {
+            Some(extra @ (0 | 2)) => {
+                let first = self.span.start + (extra / 2) as u32;
+                Span {
+                    start: first + start as u32,
+                    end: first + end as u32,
+                    ..self.span
+                }
+            }
+            _ => self.span,
+        };
+        Word {
+            text: self.text[start..end].to_owned(),
+            span,
+        }
+    }
+}
+
 /// One row: a keyword, its form, and what it does to the context `C`.
 pub struct Keyword<C: 'static> {
     /// One word or several: `balance`, `timeout client`.

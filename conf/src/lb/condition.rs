@@ -134,7 +134,7 @@ impl Parser<'_, '_> {
                 Diagnostic::warning(
                     "E1017",
                     word.span,
-                    format!("`{}` never matches in {place}", word.text),
+                    format!("this condition never matches in {place}"),
                 )
                 .label(format!("`{}` is not available there", rows[0].name)),
             );

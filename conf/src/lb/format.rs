@@ -188,8 +188,16 @@ impl Parser<'_, '_> {
         }
     }
 
-    fn error(&self, message: String) -> Diagnostic {
-        Diagnostic::error("E1007", self.word.span, message)
+    /// Byte offset of what is still to be read.
+    fn at(&self) -> usize {
+        self.word.text.len() - self.rest.len()
+    }
+
+    /// An error about the next `length` bytes and the percent sign ahead.
+    fn error(&self, length: usize, message: String) -> Diagnostic {
+        let (start, end) = (self.at().saturating_sub(1), self.at() + length);
+        let place = self.word.part(start, end.min(self.word.text.len()));
+        Diagnostic::error("E1007", place.span, message)
     }
 
     fn percent(&mut self) -> Result<(), Diagnostic> {
@@ -214,7 +222,7 @@ impl Parser<'_, '_> {
             return Ok(flags);
         };
         let Some((list, rest)) = rest.split_once('}') else {
-            return Err(self.error("`%{` is never closed".to_owned()));
+            return Err(self.error(1, "`%{` is never closed".to_owned()));
         };
         for flag in list.split(',').filter(|f| !f.is_empty()) {
             let on = !flag.starts_with('-');
@@ -225,7 +233,10 @@ impl Parser<'_, '_> {
                 "M" => flags.mandatory = on,
                 _ => {
                     return Err(self
-                        .error(format!("`{flag}` is not a flag of a format"))
+                        .error(
+                            list.len() + 2,
+                            format!("`{flag}` is not a flag of a format"),
+                        )
                         .help("flags are Q (quotes), X (hexadecimal), E (escapes), with + or -"));
                 }
             }
@@ -236,12 +247,10 @@ impl Parser<'_, '_> {
 
     fn expression(&mut self, flags: FormatFlags) -> Result<(), Diagnostic> {
         let inner = &self.rest[1..];
-        let end =
-            closing_bracket(inner).ok_or_else(|| self.error("`%[` is never closed".to_owned()))?;
-        let word = Word {
-            text: inner[..end].trim().to_owned(),
-            span: self.word.span,
-        };
+        let end = closing_bracket(inner)
+            .ok_or_else(|| self.error(1, "`%[` is never closed".to_owned()))?;
+        let start = self.at() + 1;
+        let word = trimmed(self.word, start, start + end);
         let expr = sample::parse_text(self.d, &word, When::Log)?;
         self.parts.push(FormatPart::Expr(Box::new(expr), flags));
         self.rest = &inner[end + 1..];
@@ -256,7 +265,7 @@ impl Parser<'_, '_> {
         let name = &self.rest[..letters];
         let Some((_, tag, _)) = TAGS.iter().find(|(text, ..)| *text == name) else {
             let near = suggest::nearest(name, TAGS.iter().map(|(text, ..)| *text));
-            let error = self.error(format!("no such format tag: `%{name}`"));
+            let error = self.error(letters, format!("no such format tag: `%{name}`"));
             return Err(match near {
                 Some(near) => error.help(format!("did you mean `%{near}`?")),
                 None => error.help("write `%%` for a percent sign"),
@@ -270,6 +279,13 @@ impl Parser<'_, '_> {
         self.rest = &self.rest[letters..];
         Ok(())
     }
+}
+
+/// A part of a word without the spaces around it.
+fn trimmed(word: &Word, start: usize, end: usize) -> Word {
+    let text = &word.text[start..end];
+    let left = text.len() - text.trim_start().len();
+    word.part(start + left, start + left + text.trim().len())
 }
 
 /// The bracket that closes an expression: not one inside parentheses or quotes.

@@ -10,7 +10,7 @@ mod warnings;
 use super::draft::Draft;
 use super::global::GlobalDraft;
 use super::model::Userlist;
-use crate::diagnostic::Report;
+use crate::diagnostic::{Report, Severity};
 use crate::source::Span;
 use std::collections::BTreeSet;
 
@@ -60,13 +60,21 @@ pub(super) fn check(
     references::check(&whole, &mut found);
     servers::check(&whole, &mut found);
     modes::check(&whole, &mut found);
+    // a timeout that was refused is not also missing
+    if !report.has_errors() {
+        warnings::timeouts(&whole, &mut found);
+    }
     warnings::check(&whole, &mut found);
     traps::check(&whole, &mut found);
     // what stands in defaults is found once for each section that uses them
     let mut seen = BTreeSet::new();
     found.retain(|d| {
         let place = d.primary.as_ref().map(|l| key(l.span));
-        seen.insert((d.code, d.message.clone(), place))
+        let message = match d.severity {
+            Severity::Note => String::new(),
+            Severity::Warning | Severity::Error => d.message.clone(),
+        };
+        seen.insert((d.code, message, place))
     });
     report.diagnostics.append(&mut found);
 }

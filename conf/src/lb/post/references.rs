@@ -82,11 +82,11 @@ fn backend(whole: &Whole<'_>, draft: &Draft, reference: &Reference) -> Option<Di
     let name = &reference.name;
     let Some(target) = whole.backend(name) else {
         let names = whole.proxies.iter().filter(|d| d.has_back());
-        return Some(missing(
-            reference,
-            "backend",
-            names.map(|d| d.proxy.name.as_str()),
-        ));
+        let error = missing(reference, "backend", names.map(|d| d.proxy.name.as_str()));
+        return Some(match whole.frontend(name) {
+            Some(other) => error.also(other.proxy.place.0, "this is a frontend: it has no servers"),
+            None => error,
+        });
     };
     if std::ptr::eq(target, draft) {
         return Some(

@@ -99,13 +99,17 @@ fn heartbeats(draft: &Draft, found: &mut Vec<Diagnostic>) {
         return;
     }
     let place = draft.marks.timeout_client.unwrap_or(draft.proxy.place.0);
-    let seconds = client.as_secs();
+    let time = if client.subsec_millis() == 0 {
+        format!("{} s", client.as_secs())
+    } else {
+        format!("{} ms", client.as_millis())
+    };
     found.push(
         Diagnostic::note(
             "E1107",
             place,
             format!(
-                "clients of `{}` that are silent for {seconds} s are cut off",
+                "clients of `{}` that are silent for {time} are cut off",
                 draft.proxy.name
             ),
         )

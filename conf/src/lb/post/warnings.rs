@@ -7,13 +7,19 @@ use crate::lb::model::{Mode, ProxyKind};
 
 pub(super) fn check(whole: &Whole<'_>, found: &mut Vec<Diagnostic>) {
     for draft in whole.running() {
-        timeouts(draft, found);
         binds(draft, found);
         precedence(draft, found);
     }
 }
 
-fn timeouts(draft: &Draft, found: &mut Vec<Diagnostic>) {
+/// Warns about timeouts that are not set.
+pub(super) fn timeouts(whole: &Whole<'_>, found: &mut Vec<Diagnostic>) {
+    for draft in whole.running() {
+        missing_timeouts(draft, found);
+    }
+}
+
+fn missing_timeouts(draft: &Draft, found: &mut Vec<Diagnostic>) {
     let mut missing = Vec::new();
     if let Some(front) = draft.proxy.front.as_ref().filter(|_| draft.has_front())
         && front.timeouts.client.is_none()

@@ -172,17 +172,12 @@ fn pieces(word: &Word) -> Vec<Word> {
     out
 }
 
-/// A part of a word, with its own span where the word stands as written.
+/// A part without the spaces around it.
 fn piece(word: &Word, start: usize, end: usize) -> Word {
-    let mut span = word.span;
-    if (span.end - span.start) as usize == word.text.len() {
-        span.end = span.start + end as u32;
-        span.start += start as u32;
-    }
-    Word {
-        text: word.text[start..end].trim().to_owned(),
-        span,
-    }
+    let text = &word.text[start..end];
+    let left = text.len() - text.trim_start().len();
+    let length = text.trim().len();
+    word.part(start + left, start + left + length)
 }
 
 fn unknown_fetch(word: &Word, name: &str) -> Diagnostic {
