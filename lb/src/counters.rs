@@ -299,6 +299,56 @@ pub struct Average {
     sum: AtomicU64,
     samples: AtomicU32,
     max: AtomicU32,
+    /// How all of them were distributed.
+    pub spread: Histogram,
+}
+
+/// Durations by size, since the start: for histograms.
+#[derive(Debug, Default)]
+pub struct Histogram {
+    buckets: [AtomicU64; Histogram::LIMITS_MS.len() + 1],
+    sum_ms: AtomicU64,
+}
+
+/// A histogram at one moment.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Spread {
+    /// Durations up to each of [`Histogram::LIMITS_MS`] and above the one before.
+    pub buckets: [u64; Histogram::LIMITS_MS.len()],
+    /// All durations, longer ones included.
+    pub count: u64,
+    /// Their sum.
+    pub sum_ms: u64,
+}
+
+impl Histogram {
+    /// Upper limits of the buckets: from a connection in the same rack to a session of a day.
+    pub const LIMITS_MS: [u32; 16] = [
+        1, 2, 5, 10, 25, 50, 100, 250, 500, 1000, 5000, 30_000, 60_000, 600_000, 3_600_000,
+        86_400_000,
+    ];
+
+    fn add(&self, ms: u32) {
+        let bucket = Self::LIMITS_MS.partition_point(|limit| *limit < ms);
+        self.buckets[bucket].fetch_add(1, Relaxed);
+        self.sum_ms.fetch_add(u64::from(ms), Relaxed);
+    }
+
+    /// The distribution so far.
+    pub fn get(&self) -> Spread {
+        let mut spread = Spread {
+            sum_ms: self.sum_ms.load(Relaxed),
+            ..Spread::default()
+        };
+        for (index, bucket) in self.buckets.iter().enumerate() {
+            let count = bucket.load(Relaxed);
+            spread.count += count;
+            if let Some(kept) = spread.buckets.get_mut(index) {
+                *kept = count;
+            }
+        }
+        spread
+    }
 }
 
 impl Average {
@@ -306,6 +356,7 @@ impl Average {
 
     /// Adds a sample.
     pub fn add(&self, ms: u32) {
+        self.spread.add(ms);
         let sum = self.sum.load(Relaxed);
         let seen = self.samples.load(Relaxed);
         let kept = match u64::from(seen) < Self::SAMPLES {

@@ -16,6 +16,7 @@ use crate::state::{Cause, Generation, Phase};
 use crate::stats::encode::{self, Format};
 use crate::stats::page::table::{self, ACTIONS, ProxyHead, TableOptions};
 use crate::stats::page::{self, Outcome, PageOptions, Settings, View};
+use crate::stats::prometheus;
 use crate::stats::read::{self, Source as RowSource, Wanted};
 
 /// Longest form taken.
@@ -108,7 +109,7 @@ impl Client {
                     }
                 }
                 HttpAction::PrometheusExporter => {
-                    return Some(self.metrics(generation, request).await);
+                    return Some(self.metrics(request).await);
                 }
             }
         }
@@ -143,24 +144,22 @@ impl Client {
         Answer::new(answer.status, &fields, text.as_bytes())
     }
 
-    async fn metrics(&mut self, generation: &Arc<Generation>, request: &Request) -> Next {
+    async fn metrics(&mut self, request: &Request) -> Next {
         let query = request
             .target
             .split_once('?')
             .map_or("", |(_, query)| query);
         self.intercepts();
-        let control = self.gate.control.clone();
-        let _ = generation;
-        let options = crate::stats::prometheus::Options::parse(query);
-        let pieces = crate::stats::prometheus::pieces(control, options);
-        let kind = "text/plain; version=0.0.4";
-        self.stream(
-            request,
-            200,
-            &[("content-type", kind.to_owned())],
-            Box::new(pieces),
-        )
-        .await
+        let Ok(options) = prometheus::Options::parse(query) else {
+            let answer = Answer::error(400, &self.live.frontend.conf.http);
+            return self.answer(request, answer).await;
+        };
+        let pieces = prometheus::pieces(self.gate.control.clone(), options);
+        let fields = [
+            ("cache-control", "no-cache".to_owned()),
+            ("content-type", "text/plain; version=0.0.4".to_owned()),
+        ];
+        self.stream(request, 200, &fields, Box::new(pieces)).await
     }
 
     /// Marks the present request as answered by a service of our own.

@@ -1,12 +1,342 @@
-//! stub
+//! The statistics as Prometheus series, under the names that dashboards for HAProxy use.
+//!
+//! Beside HAProxy's labels, every series of a proxy has its mode and every series of a server or
+//! listener its address; histograms of connect and total time come beside the averages.
+
+mod series;
+
+use std::fmt::Write as _;
 use std::sync::Arc;
-#[derive(Default)]
-pub struct Options;
+
+use super::column::COLUMNS;
+use super::info::{FIELDS, Info, VERSION};
+use super::read::Wanted;
+use super::row::{Colour, Kind, Row};
+use super::value::Value;
+use crate::admin::Control;
+use crate::admin::show::rows;
+use series::{PROCESS, ROWS, Series, Shape};
+
+/// What a scrape asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Options {
+    process: bool,
+    kinds: u32,
+    hide_maintenance: bool,
+}
+
+/// A parameter that is none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BadQuery;
+
 impl Options {
-    pub fn parse(_q: &str) -> Self {
-        Options
+    /// From the query: `scope=<kind>` as often as wanted, all kinds without; `no-maint`.
+    pub fn parse(query: &str) -> Result<Self, BadQuery> {
+        let mut options = Self {
+            process: true,
+            kinds: u32::MAX,
+            hide_maintenance: false,
+        };
+        let mut narrowed = false;
+        for parameter in query.split('&').filter(|parameter| !parameter.is_empty()) {
+            let (key, value) = parameter.split_once('=').unwrap_or((parameter, ""));
+            match key {
+                "scope" => {
+                    if !std::mem::replace(&mut narrowed, true) {
+                        (options.process, options.kinds) = (false, 0);
+                    }
+                    options.add(value)?;
+                }
+                "no-maint" => options.hide_maintenance = true,
+                _ => {}
+            }
+        }
+        Ok(options)
+    }
+
+    fn add(&mut self, scope: &str) -> Result<(), BadQuery> {
+        match scope {
+            "" => {}
+            "global" => self.process = true,
+            "frontend" => self.kinds |= Kind::Frontend.bit(),
+            "backend" => self.kinds |= Kind::Backend.bit(),
+            "server" => self.kinds |= Kind::Server.bit(),
+            "listener" => self.kinds |= Kind::Listener.bit(),
+            "*" => (self.process, self.kinds) = (true, u32::MAX),
+            _ => return Err(BadQuery),
+        }
+        Ok(())
     }
 }
-pub fn pieces(_c: Arc<crate::admin::Control>, _o: Options) -> impl Iterator<Item = String> + Send {
-    std::iter::empty()
+
+/// The series in pieces, one per name.
+pub fn pieces(control: Arc<Control>, options: Options) -> impl Iterator<Item = String> + Send {
+    let info = options.process.then(|| control.info());
+    let wanted = Wanted {
+        kinds: options.kinds,
+        hide_maintenance: options.hide_maintenance,
+        ..Wanted::default()
+    };
+    let proxies = control.runtime.generation().proxies.clone();
+    // a name's series stand together, so the rows are read once before all of them
+    let all: Arc<Vec<Row>> = Arc::new(rows(control, proxies, wanted).collect());
+    let process = info.into_iter().map(|info| process(&info));
+    let kinds = [Kind::Frontend, Kind::Listener, Kind::Backend, Kind::Server];
+    let of_rows = kinds.into_iter().flat_map(move |kind| {
+        let all = all.clone();
+        ROWS.iter().map(move |series| one(series, kind, &all))
+    });
+    process.chain(of_rows)
+}
+
+fn head(out: &mut String, name: &str, doc: &str, shape: Shape) {
+    let kind = match shape {
+        Shape::Counter => "counter",
+        Shape::Histogram => "histogram",
+        Shape::Gauge | Shape::States | Shape::Checks | Shape::Classes => "gauge",
+    };
+    let kind = if matches!(shape, Shape::Classes) {
+        "counter"
+    } else {
+        kind
+    };
+    let _ = write!(out, "# HELP {name} {doc}\n# TYPE {name} {kind}\n");
+}
+
+fn process(info: &Info) -> String {
+    let mut out = String::with_capacity(8192);
+    for (field_name, series, shape) in PROCESS {
+        let Some((_, field)) = FIELDS.iter().find(|(_, field)| field.name == *field_name) else {
+            continue;
+        };
+        let Some(number) = field.value(info).number() else {
+            continue;
+        };
+        let name = format!("haproxy_process_{series}");
+        head(&mut out, &name, field.doc, *shape);
+        let _ = writeln!(out, "{name} {number}");
+    }
+    head(
+        &mut out,
+        "haproxy_process_build_info",
+        "what runs",
+        Shape::Gauge,
+    );
+    let _ = writeln!(out, "haproxy_process_build_info{{version=\"{VERSION}\"}} 1");
+    out
+}
+
+/// A label's value: three characters are escaped.
+fn label(text: &str) -> String {
+    text.replace('\\', "\\\\")
+        .replace('"', "\\\"")
+        .replace('\n', "\\n")
+}
+
+fn labels(row: &Row) -> String {
+    let mut out = format!("proxy=\"{}\"", label(&row.proxy));
+    let address = match (&row.server, &row.listen_address) {
+        (Some(server), _) => Some(server.address.as_str()),
+        (None, address) => address.as_deref(),
+    };
+    let kind = match row.kind {
+        Kind::Server => Some("server"),
+        Kind::Listener => Some("listener"),
+        Kind::Frontend | Kind::Backend => None,
+    };
+    if let Some(kind) = kind {
+        let _ = write!(out, ",{kind}=\"{}\"", label(&row.name));
+    }
+    if let Some(address) = address {
+        let _ = write!(out, ",address=\"{}\"", label(address));
+    }
+    let _ = write!(out, ",mode=\"{}\"", row.mode);
+    out
+}
+
+fn one(series: &Series, kind: Kind, all: &[Row]) -> String {
+    let mut out = String::new();
+    if series.kinds & kind.bit() == 0 {
+        return out;
+    }
+    let word = match kind {
+        Kind::Frontend => "frontend",
+        Kind::Listener => "listener",
+        Kind::Backend => "backend",
+        Kind::Server => "server",
+    };
+    let name = format!("haproxy_{word}_{}", series.name);
+    let mut lines = String::new();
+    for row in all.iter().filter(|row| row.kind == kind) {
+        match series.shape {
+            Shape::Gauge | Shape::Counter => plain(series, &name, row, &mut lines),
+            Shape::States => states(&name, row, all, series.name, &mut lines),
+            Shape::Checks => checks(&name, row, &mut lines),
+            Shape::Classes => classes(&name, row, &mut lines),
+            Shape::Histogram => histogram(series, &name, row, &mut lines),
+        }
+    }
+    if !lines.is_empty() {
+        head(&mut out, &name, series.doc(), series.shape);
+        out.push_str(&lines);
+    }
+    out
+}
+
+fn plain(series: &Series, name: &str, row: &Row, out: &mut String) {
+    let Some(column) = COLUMNS.iter().find(|column| column.name == series.column) else {
+        return;
+    };
+    let value = column.value(row);
+    let shown = match value {
+        // a limit that is not there, as HAProxy shows it
+        Value::None if series.may_be_absent => "NaN".to_owned(),
+        Value::None | Value::Str(_) => return,
+        value => match (value.number(), series.milliseconds) {
+            (Some(ms), true) => format!("{:.6}", ms / 1000.0),
+            (Some(number), false) => number.to_string(),
+            (None, _) => return,
+        },
+    };
+    let _ = writeln!(out, "{name}{{{}}} {shown}", labels(row));
+}
+
+const SERVER_STATES: [&str; 5] = ["DOWN", "UP", "MAINT", "DRAIN", "NOLB"];
+
+fn server_state(row: &Row) -> &'static str {
+    match row.server.as_ref().map(|server| server.colour) {
+        Some(Colour::Down | Colour::GoingUp) => "DOWN",
+        Some(Colour::Maintenance) => "MAINT",
+        Some(Colour::Draining) => "DRAIN",
+        Some(Colour::Nolb) => "NOLB",
+        Some(Colour::Up | Colour::GoingDown | Colour::NoCheck) | None => "UP",
+    }
+}
+
+fn states(name: &str, row: &Row, all: &[Row], series: &str, out: &mut String) {
+    let labels = labels(row);
+    let mut line = |state: &str, value: usize| {
+        let _ = writeln!(out, "{name}{{{labels},state=\"{state}\"}} {value}");
+    };
+    match row.kind {
+        Kind::Server => {
+            let now = server_state(row);
+            for state in SERVER_STATES {
+                line(state, usize::from(state == now));
+            }
+        }
+        Kind::Backend if series.starts_with("agg_") => {
+            let of_this = |other: &&Row| other.kind == Kind::Server && other.proxy == row.proxy;
+            for state in SERVER_STATES {
+                let servers = all.iter().filter(of_this);
+                line(
+                    state,
+                    servers
+                        .filter(|server| server_state(server) == state)
+                        .count(),
+                );
+            }
+        }
+        Kind::Frontend | Kind::Backend => {
+            let up = matches!(row.status.as_str(), "OPEN" | "UP");
+            line("DOWN", usize::from(!up));
+            line("UP", usize::from(up));
+        }
+        Kind::Listener => {
+            for state in ["WAITING", "OPEN", "FULL"] {
+                line(state, usize::from(state == row.status));
+            }
+        }
+    }
+}
+
+const CHECK_STATES: [&str; 19] = [
+    "HANA", "UNK", "INI", "CHECKED", "SOCKERR", "L4OK", "L4TOUT", "L4CON", "L6OK", "L6TOUT",
+    "L6RSP", "L7TOUT", "L7RSP", "L7OK", "L7OKC", "L7STS", "PROCERR", "PROCTOUT", "PROCOK",
+];
+
+fn checks(name: &str, row: &Row, out: &mut String) {
+    let Some(check) = row.server.as_ref().and_then(|server| server.check.as_ref()) else {
+        return;
+    };
+    let now = check.status.trim_start_matches("* ");
+    let labels = labels(row);
+    for state in CHECK_STATES {
+        let _ = writeln!(
+            out,
+            "{name}{{{labels},state=\"{state}\"}} {}",
+            u8::from(state == now)
+        );
+    }
+}
+
+fn classes(name: &str, row: &Row, out: &mut String) {
+    let Some(http) = &row.http else {
+        return;
+    };
+    let labels = labels(row);
+    for (class, count) in ["1xx", "2xx", "3xx", "4xx", "5xx", "other"]
+        .into_iter()
+        .zip(http.responses)
+    {
+        let _ = writeln!(out, "{name}{{{labels},code=\"{class}\"}} {count}");
+    }
+}
+
+fn histogram(series: &Series, name: &str, row: &Row, out: &mut String) {
+    let Some(back) = &row.back else {
+        return;
+    };
+    let spread = match series.name {
+        "connect_time_seconds" => &back.connect_spread,
+        _ => &back.total_spread,
+    };
+    let labels = labels(row);
+    let mut sum = 0;
+    for (limit_ms, count) in crate::counters::Histogram::LIMITS_MS
+        .iter()
+        .zip(&spread.buckets)
+    {
+        sum += count;
+        let limit = f64::from(*limit_ms) / 1000.0;
+        let _ = writeln!(out, "{name}_bucket{{{labels},le=\"{limit}\"}} {sum}");
+    }
+    let _ = write!(
+        out,
+        "{name}_bucket{{{labels},le=\"+Inf\"}} {count}\n{name}_sum{{{labels}}} {:.3}\n{name}_count{{{labels}}} {count}\n",
+        spread.sum_ms as f64 / 1000.0,
+        count = spread.count
+    );
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn scopes_narrow_and_unknown_ones_are_refused() {
+        let options = Options::parse("scope=server&no-maint").unwrap();
+        assert!(!options.process && options.hide_maintenance);
+        assert_eq!(options.kinds, Kind::Server.bit());
+        assert!(Options::parse("").unwrap().process);
+        assert_eq!(Options::parse("scope=nope"), Err(BadQuery));
+    }
+
+    #[test]
+    fn labels_are_escaped() {
+        let mut row = Row::new(Kind::Backend, "a\"b\\c", "BACKEND");
+        row.mode = "tcp";
+        assert_eq!(labels(&row), "proxy=\"a\\\"b\\\\c\",mode=\"tcp\"");
+    }
+
+    #[test]
+    fn every_series_names_a_column_that_exists() {
+        for series in ROWS {
+            let known = COLUMNS.iter().any(|column| column.name == series.column);
+            assert!(known || series.column.is_empty(), "{}", series.name);
+        }
+        for (field, ..) in PROCESS {
+            assert!(FIELDS.iter().any(|(_, f)| f.name == *field), "{field}");
+        }
+    }
 }

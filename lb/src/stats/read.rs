@@ -256,6 +256,8 @@ fn back(totals: &Totals, times: &Times) -> Back {
         connect_time: timing(&times.connect),
         response_time: timing(&times.response),
         total_time: timing(&times.total),
+        connect_spread: times.connect.spread.get(),
+        total_spread: times.total.spread.get(),
         ..Back::default()
     }
 }

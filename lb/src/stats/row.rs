@@ -4,6 +4,8 @@
 //! of them and is tested without a running process. How rows are read from the running process is
 //! [`super::read`].
 
+use crate::counters::Spread;
+
 /// What a row is about; the number is the `type` column.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
@@ -132,6 +134,8 @@ pub struct Back {
     pub connect_time: Timing,
     pub response_time: Timing,
     pub total_time: Timing,
+    pub connect_spread: Spread,
+    pub total_spread: Spread,
     pub cookie: Option<String>,
 }
 
