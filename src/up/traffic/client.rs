@@ -7,6 +7,10 @@ use tokio::net::UnixStream;
 /// Largest frame that is accepted.
 const MAX_FRAME: usize = 1 << 20;
 
+/// Heartbeat that is asked for, seconds: a broker lets go of a client whose host
+/// died, and delivers again what it had, after two to three of these.
+const HEARTBEAT_S: u16 = 2;
+
 /// What the broker says unasked.
 #[derive(Debug)]
 pub enum Event {
@@ -83,7 +87,7 @@ impl Client {
         client.method(0, 10, 11, &start_ok).await?;
         let tune = client.expect(10, 30).await?;
         let tune_ok = tune.get(4..10).ok_or_else(|| bad("a short tune"))?;
-        let tune_ok = [tune_ok, &[0, 0]].concat();
+        let tune_ok = [tune_ok, &HEARTBEAT_S.to_be_bytes()].concat();
         client.method(0, 10, 31, &tune_ok).await?;
         client
             .method(0, 10, 40, &[short("/"), vec![0, 0]].concat())
@@ -141,6 +145,13 @@ impl Client {
     pub async fn ack(&mut self, tag: u64) -> io::Result<()> {
         let args = [&tag.to_be_bytes()[..], &[0]].concat();
         self.method(1, 60, 80, &args).await
+    }
+
+    /// A sign of life.
+    pub async fn heartbeat(&mut self) -> io::Result<()> {
+        let mut out = Vec::with_capacity(8);
+        put_frame(&mut out, 8, 0, &[]);
+        self.stream.write_all(&out).await
     }
 
     /// Says goodbye; failures do not matter any more.

@@ -30,11 +30,15 @@ pub struct Ledger {
 struct Gap {
     last: Option<Instant>,
     longest: Duration,
+    stopped: bool,
 }
 
 impl Gap {
     fn event(&mut self) {
         let now = Instant::now();
+        if self.stopped {
+            return;
+        }
         if let Some(last) = self.last.replace(now) {
             self.longest = self.longest.max(now - last);
         }
@@ -191,6 +195,7 @@ impl Ledger {
         for gap in [&mut self.publish_gap, &mut self.delivery_gap] {
             gap.longest = gap.longest();
             gap.last = None;
+            gap.stopped = true;
         }
     }
 

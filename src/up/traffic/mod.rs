@@ -112,7 +112,7 @@ async fn publish(
                 unconfirmed.insert(tag, number);
                 client.publish(QUEUE, &number.to_be_bytes()).await?;
             }
-            () = tokio::time::sleep(Duration::from_millis(100)) => {}
+            () = tokio::time::sleep(Duration::from_millis(100)) => client.heartbeat().await?,
         }
     }
 }
@@ -165,7 +165,7 @@ async fn consume(
                 Event::Closed(why) => return Err(std::io::Error::other(why)),
                 Event::Confirm { .. } | Event::Other => {}
             },
-            () = tokio::time::sleep(Duration::from_millis(100)) => {}
+            () = tokio::time::sleep(Duration::from_millis(100)) => client.heartbeat().await?,
         }
     }
 }
