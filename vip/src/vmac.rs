@@ -43,6 +43,8 @@ fn quieten(conf: &Instance, name: &str) {
             for (interface, key, value) in [
                 (conf.interface.as_str(), "arp_ignore", "1"),
                 (conf.interface.as_str(), "arp_filter", "1"),
+                // or the base interface's questions would name a virtual address as theirs
+                (conf.interface.as_str(), "arp_announce", "2"),
                 (name, "arp_ignore", "1"),
                 (name, "arp_filter", "1"),
                 (name, "accept_local", "1"),
