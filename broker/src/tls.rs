@@ -1,73 +1,9 @@
 //! TLS on the core thread: rustls without its own I/O, fed with what the socket gives.
 
 use crate::core::Core;
-use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use rustls::server::WebPkiClientVerifier;
-use rustls::{RootCertStore, ServerConfig, ServerConnection};
+use rustls::ServerConnection;
+use rustls::pki_types::CertificateDer;
 use std::io::{self, IoSlice, Read, Write};
-use std::path::PathBuf;
-use std::sync::Arc;
-
-/// What a TLS listener is made of.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct TlsFiles {
-    /// The server's certificate chain, PEM.
-    pub certificate: PathBuf,
-    /// Its private key, PEM.
-    pub key: PathBuf,
-    /// Certificates of those who may sign clients' certificates, PEM; without it clients are not asked for one.
-    pub client_ca: Option<PathBuf>,
-    /// Whether a client without a certificate is turned away.
-    pub require_client: bool,
-}
-
-/// Reads the files; the error names the one at fault.
-pub fn server_config(files: &TlsFiles) -> Result<Arc<ServerConfig>, String> {
-    let chain = certificates(&files.certificate)?;
-    let key = PrivateKeyDer::from_pem_file(&files.key)
-        .map_err(|error| format!("{}: no private key: {error}", files.key.display()))?;
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let builder = ServerConfig::builder_with_provider(provider.clone())
-        .with_safe_default_protocol_versions()
-        .map_err(|error| error.to_string())?;
-    let builder = match &files.client_ca {
-        None => builder.with_no_client_auth(),
-        Some(path) => {
-            let mut roots = RootCertStore::empty();
-            for certificate in certificates(path)? {
-                roots
-                    .add(certificate)
-                    .map_err(|error| format!("{}: {error}", path.display()))?;
-            }
-            let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider);
-            let verifier = if files.require_client {
-                verifier
-            } else {
-                verifier.allow_unauthenticated()
-            };
-            let verifier = verifier
-                .build()
-                .map_err(|error| format!("{}: {error}", path.display()))?;
-            builder.with_client_cert_verifier(verifier)
-        }
-    };
-    let config = builder
-        .with_single_cert(chain, key)
-        .map_err(|error| format!("{}: {error}", files.certificate.display()))?;
-    Ok(Arc::new(config))
-}
-
-fn certificates(path: &PathBuf) -> Result<Vec<CertificateDer<'static>>, String> {
-    let read = |error| format!("{}: {error}", path.display());
-    let list: Result<Vec<_>, _> = CertificateDer::pem_file_iter(path).map_err(read)?.collect();
-    let list = list.map_err(read)?;
-    if list.is_empty() {
-        Err(format!("{}: no certificate in it", path.display()))
-    } else {
-        Ok(list)
-    }
-}
 
 pub struct TlsSession {
     connection: ServerConnection,
