@@ -221,7 +221,8 @@ fn method<'a>(
         Kind::Int => Ok("int"),
         Kind::Ip => Ok("ip"),
         Kind::Str | Kind::Method => Ok("str"),
-        Kind::Bin if parsed.row.name.contains("payload") => Ok("bin"),
+        // only the older names bring their method
+        Kind::Bin if criterion.text.starts_with("payload") => Ok("bin"),
         Kind::Bin | Kind::Any => Err(Diagnostic::error(
             "E1022",
             criterion.span,

@@ -47,8 +47,8 @@ pub static CODES: &[Code] = codes! {
      is written `%%`. The tags are listed in the reference page."
 
     "E1008" "a keyword stands twice"
-    "The process has one value for this, and two lines give one each. Since it is not clear which \
-     one is meant, the second is refused, also when it stands in another file."
+    "The process has one value for this, and two lines give one each. The first counts, also when \
+     they stand in different files; the second does nothing."
 
     "E1009" "the last line does not end with a line feed"
     "A file whose last line has no line feed may have been cut off while it was written or copied: \
@@ -154,6 +154,14 @@ pub static CODES: &[Code] = codes! {
     "Rules of different kinds run in a fixed order, wherever they stand: `tcp-request connection`, \
      `session`, `content`, `http-request`, `use_backend`, `use-server`. Writing them in this order \
      shows what happens."
+
+    "E1033" "check rules without the check"
+    "`tcp-check` rules are run by `option tcp-check`, `http-check` rules by `option httpchk`. \
+     Without the option, or with another one behind it, the rules are ignored."
+
+    "E1034" "contents are captured before they arrived"
+    "A rule captures something that the client sends, and nothing makes it wait: whether there is \
+     something to capture is a matter of luck. Add `tcp-request inspect-delay`."
 
     "E1101" "a keyword stands twice in a section"
     "The later line counts and the earlier one does nothing. That is legal and happens in files \

@@ -73,6 +73,8 @@ pub struct Draft {
     pub kind: Option<ProxyKind>,
     /// What `default-server` says so far.
     pub default_server: Server,
+    /// And its `track`, if any.
+    pub default_track: Option<Reference>,
     /// And its `proxy-v2-options`.
     pub default_proxy_v2_options: super::model::SendProxy,
     /// Prefix of the current line.
@@ -108,6 +110,10 @@ pub struct Marks {
     pub latest_rule: Option<(u8, &'static str, Span)>,
     /// The first rule that looks at contents which arrive later.
     pub needs_inspection: Option<Span>,
+    /// The first rule that captures contents.
+    pub captures_contents: Option<Span>,
+    /// The `log-format` line.
+    pub log_format: Option<Span>,
     /// `mode` stands in the section itself.
     pub mode: Option<Span>,
     /// `tcp-check` rules.
@@ -148,6 +154,7 @@ impl Draft {
             },
             kind,
             default_server: server::blank(),
+            default_track: None,
             default_proxy_v2_options: Default::default(),
             negation: Negation::Plain,
             seen: BTreeMap::new(),

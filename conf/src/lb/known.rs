@@ -265,7 +265,6 @@ pub static GLOBAL_WITHOUT_EFFECT: &[&str] = &[
 
 /// Keywords of proxies.
 pub static PROXY: &[&str] = &[
-    "bind-process",
     "capture cookie",
     "capture request header",
     "capture response header",
@@ -311,6 +310,7 @@ pub static PROXY: &[&str] = &[
 
 /// Keywords of proxies that only tune: a note suffices.
 pub static PROXY_WITHOUT_EFFECT: &[&str] = &[
+    "bind-process",
     "http-reuse",
     "max-keep-alive-queue",
     "option http-no-delay",

@@ -188,7 +188,7 @@ impl<'a> Parser<'a> {
             .iter()
             .find(|(known, ..)| *known == name)
             .map_or(1, |(_, arity, _)| *arity);
-        if args.len() != arity {
+        if args.len() > arity || (args.len() < arity && arity > 1) {
             return Err(BadCondition::new(format!(
                 "`{name}` takes {arity} argument(s), not {}",
                 args.len()

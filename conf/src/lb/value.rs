@@ -24,8 +24,6 @@ pub enum TimeError {
     Unexpected(char, usize),
     /// Longer than 2147483647 ms.
     Overflow,
-    /// Not zero, but less than can be counted.
-    Underflow,
 }
 
 /// Reads `500`, `5s`, `2h`; times below a millisecond round up.
@@ -52,9 +50,6 @@ pub fn time(text: &str, unit: Unit) -> Result<Duration, TimeError> {
     let millis = micros.div_ceil(1000);
     if millis > MAX_MS {
         return Err(TimeError::Overflow);
-    }
-    if micros > 0 && micros < 1000 && suffix == "us" {
-        return Err(TimeError::Underflow);
     }
     Ok(Duration::from_millis(millis))
 }
@@ -107,12 +102,6 @@ pub fn bad_time(word: &Word, error: TimeError) -> Diagnostic {
             format!("timer overflow: `{text}` is longer than the largest time"),
         )
         .label("at most 2147483647 ms, about 24.8 days"),
-        TimeError::Underflow => Diagnostic::error(
-            "E0006",
-            word.span,
-            format!("timer underflow: `{text}` is shorter than the smallest time"),
-        )
-        .label("at least 1 ms, or 0"),
     }
 }
 
@@ -217,7 +206,7 @@ mod tests {
         assert_eq!(ms("2147483648"), Err(TimeError::Overflow));
         assert_eq!(ms("25d"), Err(TimeError::Overflow));
         assert_eq!(ms("99999999999999999999"), Err(TimeError::Overflow));
-        assert_eq!(ms("10us"), Err(TimeError::Underflow));
+        assert_eq!(ms("10us"), Ok(1));
     }
 
     #[test]

@@ -61,8 +61,9 @@ pub static KEYWORDS: &[Keyword<GlobalDraft>] = &[
         apply: |d, a| {
             let count = value::take_u32(a, "a number of connections")?;
             a.finish()?;
-            d.first("maxconn", a.head())?;
-            d.global.maxconn = (count > 0).then_some(count);
+            if d.first("maxconn", a.head()) {
+                d.global.maxconn = (count > 0).then_some(count);
+            }
             Ok(())
         },
     },

@@ -40,22 +40,19 @@ impl GlobalDraft {
         }
     }
 
-    /// Like [`GlobalDraft::once`] for keywords whose first line counts: gives
-    /// false the second time, with a warning as the field is used to.
-    pub fn first(&mut self, keyword: &'static str, span: Span) -> Result<(), Diagnostic> {
-        match self.seen.get(keyword) {
-            Some(first) => {
-                Err(
-                    Diagnostic::error("E1008", span, format!("`{keyword}` already specified"))
-                        .label("a second one is refused")
-                        .also(*first, "the first one"),
-                )
-            }
-            None => {
-                self.seen.insert(keyword, span);
-                Ok(())
-            }
-        }
+    /// For keywords whose first line counts: gives false the second time,
+    /// with a note.
+    pub fn first(&mut self, keyword: &'static str, span: Span) -> bool {
+        let Some(first) = self.seen.get(keyword) else {
+            self.seen.insert(keyword, span);
+            return true;
+        };
+        self.diagnostics.push(
+            Diagnostic::note("E1008", span, format!("`{keyword}` already specified"))
+                .label("this one has no effect")
+                .also(*first, "this one counts"),
+        );
+        false
     }
 }
 

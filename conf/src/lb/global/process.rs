@@ -22,10 +22,9 @@ fn account(
     a: &mut Args<'_>,
     keyword: &'static str,
     by_name: bool,
-) -> Result<(Account, Place), Diagnostic> {
+) -> Result<Option<(Account, Place)>, Diagnostic> {
     let word = a.expect(if by_name { "a name" } else { "a number" })?;
     a.finish()?;
-    d.first(keyword, a.head())?;
     let account = if by_name {
         Account::Name(word.text.clone())
     } else {
@@ -35,7 +34,8 @@ fn account(
         })?;
         Account::Id(number as u32)
     };
-    Ok((account, Place(word.span)))
+    let counts = d.first(keyword, a.head());
+    Ok(counts.then_some((account, Place(word.span))))
 }
 
 /// `1-3`, `all`, `odd`, `even`, `2`: threads or CPUs.
@@ -80,17 +80,12 @@ fn cpu_map(d: &mut GlobalDraft, a: &mut Args<'_>) -> Applied {
             numbers.extend(set(cpu, part, 1023)?);
         }
     }
-    if auto && threads.len() != numbers.len() {
-        return Err(
-            Diagnostic::error("E0005", word.span, "`auto:` needs as many CPUs as threads")
-                .label(format!("{} threads, {} CPUs", threads.len(), numbers.len())),
-        );
-    }
     for (index, thread) in threads.iter().enumerate() {
-        let cpus = if auto {
-            vec![numbers[index]]
-        } else {
-            numbers.clone()
+        // `auto:` gives each thread the next CPU, as long as there are some
+        let cpus = match (auto, numbers.get(index)) {
+            (true, Some(cpu)) => vec![*cpu],
+            (true, None) => break,
+            (false, _) => numbers.clone(),
         };
         d.global.cpu_map.insert(*thread, cpus);
     }
@@ -125,8 +120,9 @@ pub static KEYWORDS: &[Keyword<GlobalDraft>] = &[
         example: "pidfile /run/evenkeel.pid",
         apply: |d, a| {
             let (file, _) = path(a, "a file")?;
-            d.first("pidfile", a.head())?;
-            d.global.process.pidfile = Some(file);
+            if d.first("pidfile", a.head()) {
+                d.global.process.pidfile = Some(file);
+            }
             Ok(())
         },
     },
@@ -137,8 +133,9 @@ pub static KEYWORDS: &[Keyword<GlobalDraft>] = &[
         example: "chroot /var/empty",
         apply: |d, a| {
             let (directory, span) = path(a, "a directory")?;
-            d.first("chroot", a.head())?;
-            d.global.process.chroot = Some((directory, Place(span)));
+            if d.first("chroot", a.head()) {
+                d.global.process.chroot = Some((directory, Place(span)));
+            }
             Ok(())
         },
     },
@@ -148,7 +145,9 @@ pub static KEYWORDS: &[Keyword<GlobalDraft>] = &[
         doc: "Becomes this user after start.",
         example: "user haproxy",
         apply: |d, a| {
-            d.global.process.user = Some(account(d, a, "user", true)?);
+            if let Some(account) = account(d, a, "user", true)? {
+                d.global.process.user = Some(account);
+            }
             Ok(())
         },
     },
@@ -158,7 +157,9 @@ pub static KEYWORDS: &[Keyword<GlobalDraft>] = &[
         doc: "Becomes this user after start, by number.",
         example: "uid 99",
         apply: |d, a| {
-            d.global.process.user = Some(account(d, a, "user", false)?);
+            if let Some(account) = account(d, a, "user", false)? {
+                d.global.process.user = Some(account);
+            }
             Ok(())
         },
     },
@@ -168,7 +169,9 @@ pub static KEYWORDS: &[Keyword<GlobalDraft>] = &[
         doc: "Becomes this group after start.",
         example: "group haproxy",
         apply: |d, a| {
-            d.global.process.group = Some(account(d, a, "group", true)?);
+            if let Some(account) = account(d, a, "group", true)? {
+                d.global.process.group = Some(account);
+            }
             Ok(())
         },
     },
@@ -178,7 +181,9 @@ pub static KEYWORDS: &[Keyword<GlobalDraft>] = &[
         doc: "Becomes this group after start, by number.",
         example: "gid 99",
         apply: |d, a| {
-            d.global.process.group = Some(account(d, a, "group", false)?);
+            if let Some(account) = account(d, a, "group", false)? {
+                d.global.process.group = Some(account);
+            }
             Ok(())
         },
     },

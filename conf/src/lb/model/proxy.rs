@@ -149,8 +149,6 @@ pub struct Front {
     pub default_backend: Option<String>,
     /// Number of capture slots of the rules.
     pub captures: usize,
-    /// `monitor-net`: clients of this network are closed at once, not logged.
-    pub monitor_net: Option<super::IpNet>,
 }
 
 /// Timeouts towards clients.

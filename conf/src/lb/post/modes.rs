@@ -3,12 +3,15 @@
 use super::Whole;
 use crate::diagnostic::Diagnostic;
 use crate::lb::draft::Draft;
-use crate::lb::model::{LogTarget, Mode, SessionFormat};
+use crate::lb::format::TAGS;
+use crate::lb::model::{FormatPart, LogTarget, Mode, SessionFormat, Tag};
 
 pub(super) fn check(whole: &Whole<'_>, found: &mut Vec<Diagnostic>) {
     for draft in whole.running() {
         if draft.proxy.mode == Mode::Tcp {
             http_only(draft, found);
+            http_tags(draft, found);
+            cookies(draft, found);
         }
         unlogged(draft, &draft.proxy.logging.targets, found);
     }
@@ -41,6 +44,71 @@ fn http_only(draft: &Draft, found: &mut Vec<Diagnostic>) {
             Some(mode) => warning.also(mode, "the mode is set here"),
             None => warning.help("`mode tcp` is the default"),
         });
+    }
+}
+
+/// Tags that only HTTP sessions have.
+const HTTP_TAGS: &[Tag] = &[
+    Tag::RequestCookie,
+    Tag::ResponseCookie,
+    Tag::HttpMethod,
+    Tag::HttpPath,
+    Tag::HttpPathOnly,
+    Tag::HttpQuery,
+    Tag::HttpUri,
+    Tag::HttpVersion,
+    Tag::RequestDate,
+    Tag::RequestDateGmt,
+    Tag::RequestDateLocal,
+    Tag::ActiveTime,
+    Tag::IdleTime,
+    Tag::QueryTime,
+    Tag::RequestTime,
+    Tag::ResponseTime,
+    Tag::RequestLine,
+];
+
+fn http_tags(draft: &Draft, found: &mut Vec<Diagnostic>) {
+    let SessionFormat::Custom(format) = &draft.proxy.logging.format else {
+        return;
+    };
+    let place = draft.marks.log_format.filter(|_| draft.has_front());
+    for part in &format.parts {
+        let (FormatPart::Tag(tag, _), Some(span)) = (part, place) else {
+            continue;
+        };
+        if !HTTP_TAGS.contains(tag) {
+            continue;
+        }
+        let name = TAGS
+            .iter()
+            .find(|(_, t, _)| t == tag)
+            .map_or("", |(n, ..)| n);
+        found.push(
+            Diagnostic::error(
+                "E1027",
+                span,
+                format!(
+                    "format tag `%{name}` needs `mode http` (proxy `{}`)",
+                    draft.proxy.name
+                ),
+            )
+            .label("used in a TCP proxy"),
+        );
+    }
+}
+
+fn cookies(draft: &Draft, found: &mut Vec<Diagnostic>) {
+    let servers = draft.proxy.back.iter().flat_map(|back| &back.servers);
+    for server in servers.filter(|s| s.cookie.is_some() && draft.has_back()) {
+        found.push(
+            Diagnostic::warning(
+                "E1027",
+                server.place.0,
+                format!("the cookie of server `{}` is ignored", server.name),
+            )
+            .label("needs `mode http`"),
+        );
     }
 }
 

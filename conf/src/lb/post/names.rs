@@ -3,13 +3,14 @@
 use super::Whole;
 use crate::diagnostic::Diagnostic;
 use crate::lb::draft::Draft;
-use crate::lb::model::Server;
+use crate::lb::model::{Bind, Server};
 
 pub(super) fn check(whole: &Whole<'_>, found: &mut Vec<Diagnostic>) {
     for (index, draft) in whole.proxies.iter().enumerate() {
         let earlier = &whole.proxies[..index];
         proxy_name(draft, earlier, found);
         proxy_id(draft, earlier, found);
+        binds(draft, found);
         servers(draft, found);
     }
     for (index, list) in whole.userlists.iter().enumerate() {
@@ -64,6 +65,26 @@ fn proxy_id(draft: &Draft, earlier: &[Draft], found: &mut Vec<Diagnostic>) {
             )
             .also(first.proxy.place.0, "has the same `id`"),
         );
+    }
+}
+
+fn binds(draft: &Draft, found: &mut Vec<Diagnostic>) {
+    let binds = draft.proxy.front.as_ref().map_or(&[][..], |f| &f.binds);
+    for (index, bind) in binds.iter().enumerate() {
+        let same = |other: &&Bind| other.id == bind.id && other.place.0 != bind.place.0;
+        let Some(id) = bind.id else {
+            continue;
+        };
+        if let Some(first) = binds[..index].iter().find(same) {
+            found.push(
+                Diagnostic::error(
+                    "E1012",
+                    bind.place.0,
+                    format!("this address reuses id {id}"),
+                )
+                .also(first.place.0, "has the same `id`"),
+            );
+        }
     }
 }
 

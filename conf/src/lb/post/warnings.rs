@@ -3,12 +3,14 @@
 use super::Whole;
 use crate::diagnostic::Diagnostic;
 use crate::lb::draft::Draft;
-use crate::lb::model::{Mode, ProxyKind};
+use crate::lb::model::{CheckKind, Mode, ProxyKind};
 
 pub(super) fn check(whole: &Whole<'_>, found: &mut Vec<Diagnostic>) {
     for draft in whole.running() {
         binds(draft, found);
         precedence(draft, found);
+        unused_rules(draft, found);
+        captures(draft, found);
     }
 }
 
@@ -102,4 +104,57 @@ fn precedence(draft: &Draft, found: &mut Vec<Diagnostic>) {
         .label("all sessions go there")
         .also(server.place.0, "never used"),
     );
+}
+
+/// Check rules that the chosen kind of check does not run.
+fn unused_rules(draft: &Draft, found: &mut Vec<Diagnostic>) {
+    let Some(back) = draft.proxy.back.as_ref().filter(|_| draft.has_back()) else {
+        return;
+    };
+    let kind = &back.check.kind;
+    let tcp = draft.marks.tcp_rules.first();
+    let http = draft.marks.http_rules.first();
+    let unused = [
+        (
+            "tcp-check",
+            "option tcp-check",
+            tcp,
+            matches!(kind, CheckKind::Tcp(_)),
+        ),
+        (
+            "http-check",
+            "option httpchk",
+            http,
+            matches!(kind, CheckKind::Http(_)),
+        ),
+    ];
+    for (rules, option, first, runs) in unused {
+        if let Some(step) = first.filter(|_| !runs) {
+            found.push(
+                Diagnostic::warning(
+                    "E1033",
+                    step.place.0,
+                    format!("`{rules}` rules of `{}` are ignored", draft.proxy.name),
+                )
+                .label(format!("there is no `{option}`")),
+            );
+        }
+    }
+}
+
+fn captures(draft: &Draft, found: &mut Vec<Diagnostic>) {
+    let Some(span) = draft.marks.captures_contents else {
+        return;
+    };
+    let delay = draft.proxy.front.as_ref().and_then(|f| f.inspect_delay);
+    if draft.proxy.mode == Mode::Tcp && delay.is_none() {
+        found.push(
+            Diagnostic::warning(
+                "E1034",
+                span,
+                "this captures contents without waiting for them",
+            )
+            .label("no `tcp-request inspect-delay` in this section"),
+        );
+    }
 }

@@ -228,7 +228,13 @@ pub static TABLE: &[Action] = &[
         lists: &[List::Content],
         doc: "Keeps a value for the line's `{...}`.",
         take: |d, a, _, list| {
+            let span = a.peek().map_or(a.head(), |w| w.span);
             let expr = sample::take(d, a, list.when())?;
+            let end = expr.text.find(['(', ',']).unwrap_or(expr.text.len());
+            let row = fetch::find(&expr.text[..end]);
+            if row.is_some_and(|row| row.needs == fetch::Needs::Request) {
+                d.marks.captures_contents.get_or_insert(span);
+            }
             a.choose("`len`", &[("len", ())])?;
             let len = value::take_number(a, "a length", 1, 65536)? as usize;
             let slot = d.front().captures;

@@ -37,6 +37,13 @@ pub fn addresses(
                 text: text.to_owned(),
                 span: word.span,
             };
+            if text.starts_with("udp") && text.contains('@') || text.starts_with("dgram+") {
+                return Err(Diagnostic::error(
+                    "E1001",
+                    word.span,
+                    format!("`{text}` is for datagrams, which cannot be listened for here"),
+                ));
+            }
             let found = address::parse(&part, &lookup)?;
             listen(&part, found, ports_needed)
         })

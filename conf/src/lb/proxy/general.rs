@@ -2,7 +2,6 @@
 
 use crate::diagnostic::Diagnostic;
 use crate::keyword::{Args, Keyword};
-use crate::lb::address::network;
 use crate::lb::draft::{Draft, Referred};
 use crate::lb::model::{LoadServerState, Mode, ServerPort};
 use crate::lb::value::{self, Unit};
@@ -108,11 +107,6 @@ pub static BOTH: &[Keyword<Draft>] = &[
     },
 ];
 
-fn monitor_net(d: &mut Draft, a: &mut Args<'_>) -> Applied {
-    d.front().monitor_net = Some(a.parse("an address or a network", network)?);
-    a.finish()
-}
-
 /// Of the side of the clients.
 pub static FRONT: &[Keyword<Draft>] = &[
     Keyword {
@@ -195,14 +189,6 @@ pub static FRONT: &[Keyword<Draft>] = &[
             d.proxy.tcp.client_keepalive_interval = Some(seconds(a)?);
             Ok(())
         },
-    },
-    Keyword {
-        name: "monitor-net",
-        args: "<network>",
-        doc: "Connections from this network are accepted and closed at once, without a line, a \
-              counter or a server: for probes that only connect.",
-        example: "monitor-net 192.0.2.0/24",
-        apply: monitor_net,
     },
 ];
 

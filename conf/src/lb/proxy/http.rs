@@ -139,7 +139,16 @@ fn action(
     Ok(match word.text.as_str() {
         "allow" => HttpAction::Allow,
         "deny" => HttpAction::Deny(answer(d, a, if request { 403 } else { 502 })?),
-        "return" => HttpAction::Return(answer(d, a, 200)?),
+        "return" => {
+            let answer = answer(d, a, 200)?;
+            if answer.body.is_some() && answer.content_type.is_none() {
+                return Err(
+                    Diagnostic::error("E0003", word.span, "a body needs a `content-type`")
+                        .label("which type has it?"),
+                );
+            }
+            HttpAction::Return(answer)
+        }
         "auth" if request => HttpAction::Auth(match a.take_if("realm") {
             Some(_) => Some(a.expect("a realm")?.text.clone()),
             None => None,

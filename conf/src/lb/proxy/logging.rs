@@ -208,6 +208,7 @@ pub static FRONT: &[Keyword<Draft>] = &[
         example: "log-format \"%ci:%cp [%t] %ft %b/%s %ts\"",
         apply: |d, a| {
             let format = one_format(d, a)?;
+            d.marks.log_format = Some(a.head());
             d.once("log-format", a.head());
             d.proxy.logging.format = SessionFormat::Custom(format);
             Ok(())

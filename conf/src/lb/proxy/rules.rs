@@ -87,7 +87,7 @@ fn use_server(d: &mut Draft, a: &mut Args<'_>) -> Applied {
     let span = a.head();
     let word = a.expect("a server's name")?;
     let server = name(d, word, Referred::OwnServer, "use-server")?;
-    let condition = condition::optional(d, a, When::Backend)?;
+    let condition = Some(condition::required(d, a, When::Backend)?);
     d.back().use_server.push(UseServer {
         server,
         condition,
@@ -204,7 +204,7 @@ pub static BACK: &[Keyword<Draft>] = &[
     },
     Keyword {
         name: "use-server",
-        args: "<server> [{ if | unless } <condition>]",
+        args: "<server> { if | unless } <condition>",
         doc: "Sends sessions to a server of this section, if it is usable; the first rule that \
               holds counts.",
         example: "use-server s1 if { src 192.0.2.7 }",

@@ -124,11 +124,9 @@ fn server(d: &mut Draft, a: &mut Args<'_>) -> Result<(), Diagnostic> {
 }
 
 fn default_server(d: &mut Draft, a: &mut Args<'_>) -> Result<(), Diagnostic> {
-    a.peek()
-        .map(|_| ())
-        .map_or_else(|| a.expect("options").map(|_| ()), Ok)?;
     let mut draft = start(d, true);
     options(d, a, &mut draft);
+    d.default_track = draft.references.pop().or(d.default_track.take());
     d.default_server = draft.server;
     d.default_proxy_v2_options = draft.proxy_v2_options;
     Ok(())
@@ -137,7 +135,7 @@ fn default_server(d: &mut Draft, a: &mut Args<'_>) -> Result<(), Diagnostic> {
 fn start(d: &Draft, is_default: bool) -> ServerDraft {
     ServerDraft {
         server: d.default_server.clone(),
-        references: Vec::new(),
+        references: d.default_track.iter().cloned().collect(),
         proxy_v2_options: d.default_proxy_v2_options,
         check_send_proxy: false,
         env: d.around.env.clone(),

@@ -138,6 +138,7 @@ fn init_addr(d: &mut ServerDraft, a: &mut Args<'_>) -> Applied {
 fn track(d: &mut ServerDraft, a: &mut Args<'_>) -> Applied {
     let word = a.expect("[<backend>/]<server>")?;
     d.server.track = Some(server_ref(&word.text));
+    d.references.clear();
     d.references.push(Reference {
         to: Referred::Tracked,
         name: word.text.clone(),

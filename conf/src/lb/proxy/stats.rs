@@ -21,11 +21,8 @@ fn stats<'d>(d: &'d mut Draft, a: &Args<'_>) -> &'d mut Stats {
 fn auth(d: &mut Draft, a: &mut Args<'_>) -> Result<(), Diagnostic> {
     let word = a.expect("user:password")?;
     a.finish()?;
-    let Some((name, password)) = word.text.split_once(':') else {
-        return Err(
-            crate::keyword::wrong(word, "a user and a password").label("expected user:password")
-        );
-    };
+    // a user without a password has an empty one
+    let (name, password) = word.text.split_once(':').unwrap_or((&word.text, ""));
     let user = StatsUser {
         name: name.to_owned(),
         password: password.to_owned(),
