@@ -3,10 +3,12 @@
 //! test, and waiting on conditions. Include it with `mod kit;`.
 #![allow(dead_code, unused_imports)]
 
+pub mod balancer;
 pub mod daemon;
 pub mod lab;
 pub mod vrrp;
 
+pub use balancer::Balancer;
 pub use daemon::Daemon;
 pub use lab::{Host, Lab};
 

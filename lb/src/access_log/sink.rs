@@ -175,7 +175,12 @@ impl Queue {
             changed: Condvar::new(),
             dropped: AtomicU64::new(0),
         });
-        let file = File::from(crate::sys::adopt(fd).ok()?);
+        let file: Box<dyn Write + Send> = match fd {
+            // whatever they are: in the background they become /dev/null
+            1 => Box::new(std::io::stdout()),
+            2 => Box::new(std::io::stderr()),
+            _ => Box::new(File::from(crate::sys::adopt(fd).ok()?)),
+        };
         let writer = queue.clone();
         let name = format!("log-fd-{fd}");
         std::thread::Builder::new()
@@ -196,7 +201,7 @@ impl Queue {
         self.changed.notify_all();
     }
 
-    fn write_to(&self, mut file: File) {
+    fn write_to(&self, mut file: Box<dyn Write + Send>) {
         loop {
             let mut waiting = lock(&self.lines);
             while waiting.lines.is_empty() {
@@ -213,7 +218,7 @@ impl Queue {
                 text.push_str(line);
                 text.push('\n');
             }
-            if file.write_all(text.as_bytes()).is_err() {
+            if file.write_all(text.as_bytes()).and_then(|()| file.flush()).is_err() {
                 self.dropped.fetch_add(batch.len() as u64, Relaxed);
             }
             lock(&self.lines).writing = false;
