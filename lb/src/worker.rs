@@ -345,10 +345,18 @@ impl Worker {
                 )),
             }
         }
+        let mut gone = Vec::new();
         for (watched, _) in old.iter().zip(kept).filter(|(_, kept)| !kept) {
             let fd = accept::raw(&watched.listener.bound, thread);
             // It will be closed anyway when its last user is gone.
             let _ = registry.deregister(&mut SourceFd(&fd));
+            gone.push(watched.listener.clone());
+        }
+        for listener in gone {
+            // Whoever has connected already is served; nobody can connect any
+            // more, although sessions keep the socket's last user alive.
+            while matches!(self.accept_from(&listener), accept::Stop::Budget) {}
+            listener.bound.retire(thread);
         }
     }
 }

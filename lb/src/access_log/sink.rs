@@ -218,7 +218,11 @@ impl Queue {
                 text.push_str(line);
                 text.push('\n');
             }
-            if file.write_all(text.as_bytes()).and_then(|()| file.flush()).is_err() {
+            if file
+                .write_all(text.as_bytes())
+                .and_then(|()| file.flush())
+                .is_err()
+            {
                 self.dropped.fetch_add(batch.len() as u64, Relaxed);
             }
             lock(&self.lines).writing = false;

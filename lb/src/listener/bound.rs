@@ -183,6 +183,15 @@ impl Bound {
         &self.local
     }
 
+    /// Stops listening on a thread's socket for good, also while something
+    /// still refers to it. An inherited one is left alone: others may use it.
+    pub fn retire(&self, thread: usize) {
+        if !matches!(self.key, Key::Fd(_)) {
+            // not listening any more: what was wanted
+            let _ = self.socket(thread).shutdown(std::net::Shutdown::Both);
+        }
+    }
+
     /// The address as written in messages.
     pub fn name(&self) -> String {
         match (&self.key, self.local.inet()) {

@@ -161,6 +161,11 @@ impl Attempt {
             if !connect.linger && !self.dialogue.closes_properly() {
                 socket.set_linger(Some(Duration::ZERO))?;
             }
+            if matches!(self.dialogue, Dialogue::Connect) {
+                // the handshake's last segment waits, and the reset comes
+                // instead: the server never gets to see a connection
+                socket.set_tcp_quickack(false)?;
+            }
             if let Some(source) = self.route.source {
                 socket.bind(&SockAddr::from(SocketAddr::new(source, 0)))?;
             }

@@ -22,7 +22,7 @@ pub(super) fn raw(bound: &Bound, thread: usize) -> RawFd {
     bound.socket(thread).as_raw_fd()
 }
 
-enum Stop {
+pub(super) enum Stop {
     /// The backlog is empty.
     Drained,
     /// More may come: others first.
@@ -63,7 +63,7 @@ impl Worker {
         }
     }
 
-    fn accept_from(&mut self, listener: &Arc<Listener>) -> Stop {
+    pub(super) fn accept_from(&mut self, listener: &Arc<Listener>) -> Stop {
         let thread = usize::from(self.mailbox.thread.0);
         for _ in 0..BATCH {
             match Admission::may(&self.runtime, listener, self.now_ms) {
@@ -75,7 +75,8 @@ impl Worker {
             let (socket, address) = match listener.bound.socket(thread).accept4(flags) {
                 Ok(accepted) => accepted,
                 Err(e) => match e.raw_os_error() {
-                    Some(libc::EAGAIN) => return Stop::Drained,
+                    // EINVAL: it listens no more.
+                    Some(libc::EAGAIN | libc::EINVAL) => return Stop::Drained,
                     Some(libc::EMFILE | libc::ENFILE | libc::ENOBUFS | libc::ENOMEM) => {
                         self.rest(&e);
                         return Stop::Until(self.now_ms + REST_MS);
