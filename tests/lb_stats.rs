@@ -13,6 +13,7 @@ const PATIENCE: Duration = Duration::from_secs(20);
 const CONFIG: &str = "
 global
     log stdout format raw local0
+    prometheus bind 127.0.0.1:9101
 defaults
     log global
     mode tcp
@@ -55,6 +56,7 @@ listen control
     stats hide-version
     stats show-legends
     stats admin if TRUE
+    http-request use-service prometheus-exporter if { path /metrics }
 ";
 
 /// Accepts for ever on a port; `answer` gets each connection.
@@ -100,6 +102,10 @@ fn web(mut stream: TcpStream) {
 }
 
 fn start() -> Daemon {
+    start_with(CONFIG)
+}
+
+fn start_with(config: &str) -> Daemon {
     serve(6001, |stream| {
         let mut stream = stream;
         let mut sink = Vec::new();
@@ -111,7 +117,7 @@ fn start() -> Daemon {
         .expect("a temporary directory can be made")
         .keep();
     let file = directory.join("lb.cfg");
-    std::fs::write(&file, CONFIG).expect("the file can be written");
+    std::fs::write(&file, config).expect("the file can be written");
     let path = file.to_str().expect("the path is text").to_owned();
     let run_dir = directory.to_str().expect("the path is text").to_owned();
     let daemon = Daemon::evenkeel(&["lb", "-db", "--run-dir", &run_dir, "-f", &path]);
@@ -338,4 +344,144 @@ fn a_reader_that_takes_nothing_holds_up_nobody() {
         assert!(get(8100, "/stats;csv", "").contains("# pxname"));
         drop(slow);
     });
+}
+
+#[test]
+fn prometheus_scrapes_an_address_of_its_own_and_a_service_of_a_frontend() {
+    sandboxed(|| {
+        let _daemon = start();
+        for (port, target) in [(9101, "/metrics"), (8101, "/metrics")] {
+            let answer = get(port, target, "");
+            assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"), "{answer:.200}");
+            assert!(answer.contains("\nhaproxy_server_status{proxy=\"rabbit\",server=\"n1\",address=\"127.0.0.1:6001\",mode=\"tcp\",state=\"UP\"} 1\n"));
+            assert!(answer.contains("\nhaproxy_process_nbthread "));
+            assert!(answer.contains("haproxy_backend_connect_time_seconds_bucket{proxy=\"rabbit\",mode=\"tcp\",le=\"+Inf\"} 0\n"));
+        }
+        let servers = get(9101, "/metrics?scope=server", "");
+        assert!(!servers.contains("haproxy_process_") && servers.contains("haproxy_server_weight"));
+        assert!(get(9101, "/metrics?scope=nope", "").starts_with("HTTP/1.1 400 "));
+        assert!(get(9101, "/", "").starts_with("HTTP/1.1 404 "));
+        assert!(exchange(9101, b"garbage\r\n\r\n").starts_with("HTTP/1.1 400 "));
+    });
+}
+
+#[test]
+#[ignore = "needs prometheus; tests/run installs it and runs this"]
+fn promtool_accepts_the_series_and_a_real_prometheus_scrapes_them() {
+    use std::process::{Command, Stdio};
+    sandboxed(|| {
+        let _daemon = start();
+        let answer = get(9101, "/metrics", "");
+        let (_, metrics) = answer.split_once("\r\n\r\n").expect("an answer has a head");
+        let mut promtool = Command::new("promtool")
+            .args(["check", "metrics"])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("promtool is installed");
+        let mut input = promtool.stdin.take().expect("it is a pipe");
+        input.write_all(metrics.as_bytes()).expect("it reads");
+        drop(input);
+        let output = promtool.wait_with_output().expect("it ends");
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{said}");
+
+        let directory = tempfile::tempdir().expect("a temporary directory can be made");
+        let file = directory.path().join("prometheus.yml");
+        std::fs::write(
+            &file,
+            "global: {scrape_interval: 1s}\nscrape_configs:\n- job_name: lb\n  static_configs: [{targets: ['127.0.0.1:9101']}]\n",
+        )
+        .expect("the file can be written");
+        let _prometheus = Daemon::start(
+            "prometheus",
+            Command::new("prometheus").args([
+                &format!("--config.file={}", file.display()),
+                &format!(
+                    "--storage.tsdb.path={}",
+                    directory.path().join("data").display()
+                ),
+                "--web.listen-address=127.0.0.1:9090",
+            ]),
+        );
+        wait_until("Prometheus has the series", Duration::from_secs(60), || {
+            TcpStream::connect("127.0.0.1:9090").is_ok()
+                && get(9090, "/api/v1/query?query=haproxy_server_weight", "")
+                    .contains("\"server\":\"n1\"")
+        });
+    });
+}
+
+#[test]
+#[ignore = "needs chromium; tests/run installs it and runs this"]
+fn a_browser_shows_the_page_with_500_servers_and_swaps_values_without_reloading() {
+    use std::process::Command;
+    sandboxed(|| {
+        let mut daemon = start_with(&many_servers(500));
+        let profile = tempfile::tempdir().expect("a temporary directory can be made");
+        let mut browser = Daemon::start(
+            "chromium",
+            Command::new("chromium").args([
+                "--headless",
+                "--no-sandbox",
+                "--disable-gpu",
+                "--remote-debugging-port=9333",
+                &format!("--user-data-dir={}", profile.path().display()),
+                "http://127.0.0.1:8100/stats",
+            ]),
+        );
+        // the script asks for the page under another path and never reloads the whole
+        daemon.wait_line("\"GET /stats HTTP/1.1\"", Duration::from_secs(60));
+        wait_until(
+            "values were swapped three times",
+            Duration::from_secs(60),
+            || {
+                daemon
+                    .output()
+                    .matches("\"GET /stats;norefresh HTTP/1.1\"")
+                    .count()
+                    >= 3
+            },
+        );
+        assert_eq!(
+            daemon.output().matches("\"GET /stats HTTP/1.1\"").count(),
+            1
+        );
+        assert!(browser.runs());
+        browser.stop();
+        let second = tempfile::tempdir().expect("a temporary directory can be made");
+        let dump = kit::run(
+            "chromium",
+            &[
+                "--headless",
+                "--no-sandbox",
+                "--disable-gpu",
+                &format!("--user-data-dir={}", second.path().display()),
+                "--dump-dom",
+                "http://127.0.0.1:8100/stats",
+            ],
+        );
+        assert!(dump.matches("data-k=\"S").count() >= 500);
+        assert!(
+            dump.contains("placeholder=\"search servers"),
+            "the script ran"
+        );
+    });
+}
+
+/// The configuration with many servers, of which one in ten refuses.
+fn many_servers(count: usize) -> String {
+    let servers: String = (1..=count)
+        .map(|n| {
+            let port = if n % 10 == 0 { 6002 } else { 6001 };
+            format!("    server s{n} 127.0.0.1:{port} check inter 1s\n")
+        })
+        .collect();
+    CONFIG
+        .replace("stats refresh 5s", "stats refresh 1s")
+        .replace(
+            "listen monitor",
+            &format!("backend many\n{servers}listen monitor"),
+        )
 }

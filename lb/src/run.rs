@@ -111,6 +111,8 @@ impl Balancer {
         bind(&data, &config, options)?;
         control.set_listeners(data.listeners());
         let mut sockets = socket::bind(&config.global.stats).map_err(|e| one(e.to_string()))?;
+        let exporter = http::Exporter::bind(config.global.prometheus.as_ref())
+            .map_err(|e| one(e.to_string()))?;
         match socket::bind_default(&run_dir, std::process::id()) {
             Ok(socket) => sockets.push(socket),
             Err(error) => {
@@ -134,6 +136,7 @@ impl Balancer {
                 keeper,
                 texts,
                 run_dir,
+                exporter,
             },
             sockets,
             ready,
@@ -156,6 +159,7 @@ impl Balancer {
             keeper,
             texts,
             run_dir,
+            exporter,
         } = parts;
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(1)
@@ -187,6 +191,9 @@ impl Balancer {
         });
         offer(&control, &data, &reloader);
         http::Gate::open(&control, runtime.handle());
+        if let Some(exporter) = exporter {
+            exporter.serve(runtime.handle(), &control)?;
+        }
         admin::socket::serve(runtime.handle(), &control, sockets, &config.global.stats)?;
         let cpu_map = config.global.cpu_map.clone();
         data.start(move |number| {
@@ -313,6 +320,7 @@ struct Parts {
     keeper: Option<Keeper>,
     texts: Vec<(PathBuf, String)>,
     run_dir: PathBuf,
+    exporter: Option<http::Exporter>,
 }
 
 fn refusal(problem: String) -> Refusal {

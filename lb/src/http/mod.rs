@@ -15,6 +15,7 @@ pub mod answer;
 pub mod body;
 mod client;
 mod draft;
+mod exporter;
 mod forward;
 mod gate;
 pub mod head;
@@ -23,4 +24,5 @@ mod service;
 mod stream;
 mod upstream;
 
+pub use exporter::Exporter;
 pub use gate::Gate;

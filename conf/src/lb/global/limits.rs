@@ -29,6 +29,16 @@ fn stats_socket(d: &mut GlobalDraft, a: &mut Args<'_>) -> Applied {
     Ok(())
 }
 
+fn prometheus_bind(d: &mut GlobalDraft, a: &mut Args<'_>) -> Applied {
+    let word = a.expect("an address and port")?;
+    let mut found = bind::addresses(word, &d.env, false)?;
+    if found.len() != 1 || !matches!(found[0], BindAddress::Tcp { .. }) {
+        return Err(wrong(word, "one address and port, such as 127.0.0.1:9101"));
+    }
+    d.global.prometheus = Some(Bind::new(found.remove(0), Place(word.span)));
+    a.finish()
+}
+
 fn log(d: &mut GlobalDraft, a: &mut Args<'_>) -> Applied {
     if d.negation != crate::lb::draft::Negation::Plain {
         d.global.logs.clear();
@@ -52,6 +62,15 @@ fn spread_checks(d: &mut GlobalDraft, a: &mut Args<'_>) -> Applied {
 
 /// The lines.
 pub static KEYWORDS: &[Keyword<GlobalDraft>] = &[
+    Keyword {
+        name: "prometheus bind",
+        args: "<address>:<port>",
+        doc: "Answers `/metrics` for Prometheus on this address, without any HTTP frontend. \
+              Evenkeel's own; in a frontend, `http-request use-service prometheus-exporter` \
+              does the same.",
+        example: "prometheus bind 127.0.0.1:9101",
+        apply: prometheus_bind,
+    },
     Keyword {
         name: "maxconn",
         args: "<connections>",
