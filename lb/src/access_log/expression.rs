@@ -1,27 +1,48 @@
 //! `%[expression]` on a session that is over: what its record still holds.
 
 use super::line::Context;
+use crate::core::expr::{Found, Sample, Window, World, evaluate};
 use crate::state::{Peer, SessionRecord};
 use conf::lb::model::{Expr, Fetch};
 
 /// The value as bytes; nothing where the session has none.
 pub fn value(expr: &Expr, record: &SessionRecord, context: &Context<'_>) -> Option<Vec<u8>> {
-    fetch(&expr.fetch, record, context)
+    let mut held = Held { record, context };
+    evaluate(expr, &mut held).value.map(|value| value.to_text())
+}
+
+/// A finished session as expressions see it; its variables stay as they are.
+struct Held<'a> {
+    record: &'a SessionRecord,
+    context: &'a Context<'a>,
+}
+
+impl World for Held<'_> {
+    fn request(&self) -> Window<'_> {
+        Window {
+            bytes: &[],
+            complete: true,
+        }
+    }
+
+    fn response(&self) -> Window<'_> {
+        self.request()
+    }
+
+    fn fetch(&mut self, wanted: &Fetch) -> Found {
+        Found::maybe(fetch(wanted, self.record, self.context).map(Sample::Text))
+    }
+
+    fn variable(&self, name: &str) -> Option<Sample> {
+        let held = self.record.variables.iter().find(|(key, _)| key == name);
+        held.map(|(_, value)| Sample::Text(value.clone()))
+    }
+
+    fn set_variable(&mut self, _: &str, _: Option<Sample>) {}
 }
 
 fn fetch(fetch: &Fetch, record: &SessionRecord, context: &Context<'_>) -> Option<Vec<u8>> {
     let text = match fetch {
-        Fetch::Str(text) => text.clone(),
-        Fetch::Int(number) => number.to_string(),
-        Fetch::Bool(truth) => u8::from(*truth).to_string(),
-        Fetch::Ip(ip) => ip.to_string(),
-        Fetch::Env(value) => value.clone()?,
-        Fetch::Var(name, default) => {
-            let held = record.variables.iter().find(|(key, _)| key == name);
-            return held
-                .map(|(_, value)| value.clone())
-                .or_else(|| default.as_ref().map(|text| text.clone().into_bytes()));
-        }
         Fetch::Src | Fetch::FcSrc => ip(&record.client)?,
         Fetch::SrcPort | Fetch::FcSrcPort => record.client.port()?.to_string(),
         Fetch::Dst | Fetch::FcDst => ip(&record.local)?,
@@ -41,7 +62,6 @@ fn fetch(fetch: &Fetch, record: &SessionRecord, context: &Context<'_>) -> Option
         Fetch::Hostname => context.host.to_owned(),
         Fetch::Pid => context.pid.to_string(),
         Fetch::UniqueId => context.unique_id.to_owned(),
-        Fetch::SslFc => "0".to_owned(),
         Fetch::Status => record.http.as_ref()?.status?.to_string(),
         Fetch::Date(offset, _) => {
             let now = super::clock::Moment::now();

@@ -115,15 +115,16 @@ impl Balancer {
         }
     }
 
-    /// After a failed try another server may follow without a wait: the
-    /// algorithm is of the round robin kind.
-    pub fn is_round_robin(&self) -> bool {
+    /// Servers are chosen by a key, so that the same server follows after a
+    /// failed try unless it is avoided.
+    pub fn is_by_key(&self) -> bool {
         match self.algorithm {
-            Algorithm::RoundRobin(_) | Algorithm::StaticRr(_) | Algorithm::Random(_) => true,
-            Algorithm::LeastConn(_)
-            | Algorithm::First
-            | Algorithm::HashMap(_)
-            | Algorithm::HashRing(_) => false,
+            Algorithm::HashMap(_) | Algorithm::HashRing(_) => true,
+            Algorithm::RoundRobin(_)
+            | Algorithm::StaticRr(_)
+            | Algorithm::Random(_)
+            | Algorithm::LeastConn(_)
+            | Algorithm::First => false,
         }
     }
 }

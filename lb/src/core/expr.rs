@@ -44,13 +44,15 @@ impl Sample {
         }
     }
 
-    /// As bytes, for hashing and comparing: addresses in network order.
+    /// As bytes, for hashing and encoding: addresses in network order, numbers
+    /// as eight bytes, the most significant first.
     pub fn to_bytes(&self) -> Vec<u8> {
         match self {
             Sample::Ip(IpAddr::V4(ip)) => ip.octets().to_vec(),
             Sample::Ip(IpAddr::V6(ip)) => ip.octets().to_vec(),
-            Sample::Bytes(bytes) => bytes.clone(),
-            Sample::Bool(_) | Sample::Int(_) | Sample::Text(_) => self.to_text(),
+            Sample::Bytes(bytes) | Sample::Text(bytes) => bytes.clone(),
+            Sample::Int(value) => value.to_be_bytes().to_vec(),
+            Sample::Bool(value) => i64::from(*value).to_be_bytes().to_vec(),
         }
     }
 

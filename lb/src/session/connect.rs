@@ -1,5 +1,6 @@
 //! Queue and connect: a slot at a server, tries, rests and redispatch.
 
+use super::route::{Peek, peek};
 use super::{Attached, Context, Session, Stage, Turn};
 use crate::core::balance;
 use crate::core::proxy_protocol::{self, Extras};
@@ -17,6 +18,9 @@ use std::os::fd::AsRawFd;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
+
+/// How long a slot that was granted at the last moment may be on its way.
+const GRACE_MS: u64 = 60_000;
 
 /// Why a try ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,21 +55,13 @@ impl Session {
                         back.counters.of(cx.thread()).balanced.add(1);
                     }
                 }
-                self.queued_ms
-                    .get_or_insert((cx.now_ms - self.accepted_ms) as u32);
+                self.queued_ms = Some((cx.now_ms - self.accepted_ms) as u32);
                 self.note_choice(cx, slot.server().clone());
                 self.slot = Some(slot);
                 self.connect(cx)
             }
             Assigned::Queued(ticket, server) => {
-                let ahead = ticket.ahead;
-                match server {
-                    Some(server) => {
-                        self.extra().server_queue = ahead + 1;
-                        self.extra().server = Some(server);
-                    }
-                    None => self.extra().backend_queue = ahead + 1,
-                }
+                self.extra().server = server;
                 let timeouts = backend.conf.back.as_ref().map(|b| &b.timeouts);
                 let timeout = timeouts.and_then(|t| t.queue.or(t.connect));
                 let until = timeout.map(|t| cx.now_ms + t.as_millis() as u64);
@@ -148,9 +144,12 @@ impl Session {
     }
 
     pub(super) fn wait_ended(&mut self, cx: &mut Context<'_>, answer: Answer) -> Turn {
-        if !matches!(self.stage, Stage::Queue { .. }) {
+        let stage = std::mem::replace(&mut self.stage, Stage::Over);
+        let Stage::Queue { ticket, .. } = stage else {
+            self.stage = stage;
             return Turn::Wait;
-        }
+        };
+        self.note_wait(cx, ticket.passed());
         match answer {
             Answer::Granted(slot) => {
                 self.queued_ms = Some((cx.now_ms - self.accepted_ms) as u32);
@@ -165,22 +164,32 @@ impl Session {
         }
     }
 
+    /// A wait in a queue is over: how long it took, and behind how many.
+    pub(super) fn note_wait(&mut self, cx: &Context<'_>, place: u32) {
+        self.queued_ms = Some((cx.now_ms - self.accepted_ms) as u32);
+        let extra = self.extra();
+        match extra.server {
+            Some(_) => extra.server_queue += place,
+            None => extra.backend_queue += place,
+        }
+    }
+
     pub(super) fn queued_too_long(&mut self, cx: &mut Context<'_>) -> Turn {
         let stage = std::mem::replace(&mut self.stage, Stage::Over);
         let Stage::Queue { ticket, until } = stage else {
             self.stage = stage;
             return Turn::Wait;
         };
-        let copy = until;
+        let passed = ticket.passed() + 1;
         if !ticket.leave() {
             // The slot is on its way: take it.
             self.stage = Stage::Queue {
-                ticket: crate::state::Ticket::spent(),
-                until: copy.map(|_| cx.now_ms + 60_000),
+                ticket,
+                until: until.map(|_| cx.now_ms + GRACE_MS),
             };
             return Turn::Rearm;
         }
-        self.queued_ms = Some((cx.now_ms - self.accepted_ms) as u32);
+        self.note_wait(cx, passed);
         if let Some(server) = self.extra.as_ref().and_then(|e| e.server.clone()) {
             server.counters.of(cx.thread()).failed_connects.add(1);
         }
@@ -415,7 +424,7 @@ impl Session {
             return self.give_up(cx, cause, Phase::Connect);
         }
         self.retries += 1;
-        let round_robin = backend.is_round_robin();
+        let by_key = backend.is_balanced_by_key();
         let others = live.active.load(Relaxed) > 1;
         let pinned = self.extra.as_ref().is_some_and(|e| e.pinned.is_some());
         let elsewhere = conf.redispatch != 0
@@ -425,7 +434,7 @@ impl Session {
                     i64::from(self.retries),
                     conf.retries,
                 )
-                || (!pinned && others && round_robin));
+                || (!pinned && others && !by_key));
         if elsewhere {
             self.extra().avoid = Some(server);
             self.extra().pinned = None;
@@ -434,7 +443,7 @@ impl Session {
             server.counters.of(cx.thread()).retries.add(1);
             live.counters.of(cx.thread()).retries.add(1);
         }
-        let rest = failure == Failure::Refused && !(elsewhere && round_robin && others);
+        let rest = failure == Failure::Refused && !(elsewhere && others);
         if !rest {
             return self.connect(cx);
         }
@@ -447,12 +456,12 @@ impl Session {
         Turn::Rearm
     }
 
-    pub(super) fn aborts_on_close(&self) -> bool {
-        let back = self
-            .routed
-            .as_ref()
-            .and_then(|r| r.proxy.conf.back.as_ref());
+    /// The client ended its side before a server was there, and has sent
+    /// nothing that one should see (or `option abortonclose`).
+    pub(super) fn left_early(&mut self) -> bool {
+        let back = self.routed.as_ref().and_then(|r| r.proxy.conf.back.as_ref());
         back.is_some_and(|b| b.abortonclose)
+            || matches!(peek(&self.client, &mut [0; 1]), Peek::Ended)
     }
 
     /// The address that the client connected to.

@@ -11,11 +11,7 @@ impl Session {
     pub(super) fn client_reset(&mut self, cx: &mut Context<'_>) -> Turn {
         let phase = match self.stage {
             Stage::Greet { .. } | Stage::Inspect { .. } => Phase::Request,
-            Stage::Queue { .. }
-            | Stage::Connect { .. }
-            | Stage::Rest { .. }
-            | Stage::Relay
-            | Stage::Over => Phase::Data,
+            _ => Phase::Data,
         };
         self.reset_both();
         self.finish(
@@ -54,6 +50,7 @@ impl Session {
         let stage = std::mem::replace(&mut self.stage, Stage::Over);
         if let Stage::Queue { ticket, .. } = stage {
             ticket.leave();
+            self.note_wait(cx, ticket.passed() + 1);
         }
         self.count_end(cx, end);
         if !self.logged && !self.is_silent() {
@@ -144,6 +141,10 @@ impl Session {
             let port = self.local_address().and_then(|l| l.port()).unwrap_or(0);
             s.endpoint().inet(port)
         });
+        // At its end a session counts no more behind the frontend.
+        let over = matches!(self.stage, Stage::Over);
+        let in_backend = u32::from(over && self.routed.is_some());
+        let at_server = u32::from(over && self.attached.is_some());
         SessionRecord {
             id: cx.id.number(),
             at_start,
@@ -152,8 +153,13 @@ impl Session {
             connections: [
                 cx.runtime.process.connections.get(),
                 front.map_or(0, |f| f.connections.get()),
-                backend.back.as_ref().map_or(0, |b| b.sessions.get()),
-                server.as_ref().map_or(0, |s| s.sessions.get()),
+                backend
+                    .back
+                    .as_ref()
+                    .map_or(0, |b| b.sessions.get() - in_backend.min(b.sessions.get())),
+                server
+                    .as_ref()
+                    .map_or(0, |s| s.sessions.get() - at_server.min(s.sessions.get())),
             ],
             backend,
             server,

@@ -352,7 +352,8 @@ impl Session {
                 self.extra().response_until = None;
                 None
             }
-            Verdict::Reject | Verdict::Drop | Verdict::Close => {
+            Verdict::Close => Some(self.finish(cx, End::default())),
+            Verdict::Reject | Verdict::Drop => {
                 if let Some(live) = &backend.back {
                     live.counters.of(cx.thread()).denied_responses.add(1);
                 }

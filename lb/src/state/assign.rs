@@ -145,10 +145,10 @@ impl Proxy {
         self.servers.get(index).cloned()
     }
 
-    /// After a failed try another server may follow at once.
-    pub fn is_round_robin(&self) -> bool {
+    /// Servers are chosen by a key of the session.
+    pub fn is_balanced_by_key(&self) -> bool {
         self.balancer
             .as_ref()
-            .is_some_and(|b| b.lock().unwrap_or_else(|e| e.into_inner()).is_round_robin())
+            .is_some_and(|b| b.lock().unwrap_or_else(|e| e.into_inner()).is_by_key())
     }
 }

@@ -31,11 +31,13 @@ pub enum Answer {
 pub struct Ticket {
     place: Place,
     room: Weak<dyn Room>,
-    /// Sessions that were served before in the same queue.
+    served_before: u32,
+    /// Sessions that waited in the same queue already.
     pub ahead: u32,
 }
 
 trait Room: Send + Sync {
+    fn served(&self) -> u32;
     fn leave(&self, place: Place) -> bool;
 }
 
@@ -50,6 +52,8 @@ struct Inner {
     queue: Mutex<Queue<Waiter>>,
     len: AtomicU32,
     max: AtomicU32,
+    /// Sessions that left with a slot.
+    served: AtomicU32,
 }
 
 impl std::fmt::Debug for WaitingRoom {
@@ -59,6 +63,10 @@ impl std::fmt::Debug for WaitingRoom {
 }
 
 impl Room for Inner {
+    fn served(&self) -> u32 {
+        self.served.load(Relaxed)
+    }
+
     fn leave(&self, place: Place) -> bool {
         let mut queue = self.lock();
         let was_there = queue.remove(place).is_some();
@@ -102,7 +110,12 @@ impl WaitingRoom {
         self.inner.len.store(ahead + 1, Relaxed);
         self.inner.max.fetch_max(ahead + 1, Relaxed);
         let room: Weak<Inner> = Arc::downgrade(&self.inner);
-        Ticket { place, room, ahead }
+        Ticket {
+            place,
+            room,
+            served_before: self.inner.served.load(Relaxed),
+            ahead,
+        }
     }
 
     fn first(&self) -> Option<Place> {
@@ -115,6 +128,9 @@ impl WaitingRoom {
     fn pop(&self) -> Option<Waiter> {
         let mut queue = self.inner.lock();
         let waiter = queue.pop();
+        if waiter.is_some() {
+            self.inner.served.fetch_add(1, Relaxed);
+        }
         self.inner.len.store(queue.len() as u32, Relaxed);
         waiter
     }
@@ -127,19 +143,15 @@ impl WaitingRoom {
 }
 
 impl Ticket {
-    /// A ticket of no queue: the answer is on its way already.
-    pub fn spent() -> Ticket {
-        let room: Weak<Inner> = Weak::new();
-        Ticket {
-            place: Queue::default().push(0, Priority::default(), 0, ()),
-            room,
-            ahead: 0,
-        }
+    /// Sessions that this queue has served since the ticket was taken.
+    pub fn passed(&self) -> u32 {
+        let served = self.room.upgrade().map(|r| r.served());
+        served.map_or(0, |served| served.wrapping_sub(self.served_before))
     }
 
     /// Leaves the queue; false if the wait had ended already: the answer is on
     /// its way.
-    pub fn leave(self) -> bool {
+    pub fn leave(&self) -> bool {
         self.room.upgrade().is_some_and(|r| r.leave(self.place))
     }
 }

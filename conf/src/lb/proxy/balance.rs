@@ -139,6 +139,8 @@ fn hash_type(d: &mut Draft, a: &mut Args<'_>) -> Applied {
         consistent,
         ..HashType::default()
     };
+    // A ring needs well spread keys; who names a function decides for himself.
+    let spread = consistent && a.peek().is_none();
     if a.peek().is_some_and(|w| w.text != "avalanche") {
         hash.function = a.choose(
             "a hash function",
@@ -151,7 +153,7 @@ fn hash_type(d: &mut Draft, a: &mut Args<'_>) -> Applied {
             ],
         )?;
     }
-    hash.avalanche = a.take_if("avalanche").is_some();
+    hash.avalanche = a.take_if("avalanche").is_some() || spread;
     a.finish()?;
     d.back().hash = hash;
     Ok(())
