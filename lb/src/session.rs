@@ -301,7 +301,7 @@ impl Session {
             _ if ready.error => self.client_reset(cx),
             Stage::Greet { .. } => self.greet(cx),
             Stage::Queue { .. } | Stage::Connect { .. } | Stage::Rest { .. } => {
-                match ready.ending && self.left_early() {
+                match ready.ending && self.left_early(cx.now_ms) {
                     true => self.client_closed_early(cx),
                     false => Turn::Wait,
                 }

@@ -22,6 +22,9 @@ use std::time::Duration;
 /// How long a slot that was granted at the last moment may be on its way.
 const GRACE_MS: u64 = 60_000;
 
+/// A FIN within this time after accept is a half-close, later one an abort.
+const PATIENT_MS: u64 = 50;
+
 /// Why a try ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Failure {
@@ -456,12 +459,17 @@ impl Session {
         Turn::Rearm
     }
 
-    /// The client ended its side before a server was there, and has sent
-    /// nothing that one should see (or `option abortonclose`).
-    pub(super) fn left_early(&mut self) -> bool {
-        let back = self.routed.as_ref().and_then(|r| r.proxy.conf.back.as_ref());
+    /// The client ended its side before a server was there, and that means
+    /// that it left: under `option abortonclose` always, else when it waited a
+    /// while and has sent nothing. (A client that only reads ends its side at once.)
+    pub(super) fn left_early(&mut self, now_ms: u64) -> bool {
+        let back = self
+            .routed
+            .as_ref()
+            .and_then(|r| r.proxy.conf.back.as_ref());
         back.is_some_and(|b| b.abortonclose)
-            || matches!(peek(&self.client, &mut [0; 1]), Peek::Ended)
+            || now_ms - self.accepted_ms >= PATIENT_MS
+                && matches!(peek(&self.client, &mut [0; 1]), Peek::Ended)
     }
 
     /// The address that the client connected to.
