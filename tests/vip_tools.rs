@@ -1,0 +1,316 @@
+//! The command line, scripts, the status page and the files of the field.
+
+mod kit;
+
+use kit::{Daemon, evenkeel, wait_for, wait_until};
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::path::Path;
+use std::process::Command;
+use std::time::Duration;
+
+const LONG: Duration = Duration::from_secs(20);
+
+fn write(folder: &Path, name: &str, text: &str) -> String {
+    let path = folder.join(name);
+    std::fs::write(&path, text).expect("writable");
+    path.display().to_string()
+}
+
+const GOOD: &str = "vrrp_instance VI_1 {\n interface eth0\n virtual_router_id 51\n priority 100\n \
+                    advert_int 1\n virtual_ipaddress {\n 10.77.0.50/24\n }\n}\n";
+
+#[test]
+fn a_check_has_keepalived_s_exit_statuses_and_names_line_and_column() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let good = write(folder.path(), "good.conf", GOOD);
+    assert_eq!(evenkeel(&["vip", "-t", "-f", &good]).0, 0);
+    let bad = GOOD
+        .replace("priority 100", "priority 300")
+        .replace("virtual_router_id", "virtual_routr_id");
+    let bad = write(folder.path(), "bad.conf", &bad);
+    let (status, _, text) = evenkeel(&["vip", "-t", "-f", &bad]);
+    assert_eq!(status, 5, "{text}");
+    assert!(
+        text.contains("bad.conf:3:2") && text.contains("virtual_router_id"),
+        "{text}"
+    );
+    assert!(
+        text.contains("bad.conf:4:11"),
+        "every error in one run: {text}"
+    );
+    let lvs = write(
+        folder.path(),
+        "lvs.conf",
+        &format!("{GOOD}virtual_server 10.0.0.1 80 {{\n}}\n"),
+    );
+    assert_eq!(evenkeel(&["vip", "-t", "-f", &lvs]).0, 5);
+    assert_eq!(evenkeel(&["vip", "-t", "--skip-lvs", "-f", &lvs]).0, 0);
+}
+
+#[test]
+fn options_of_keepalived_are_accepted_and_wrong_ones_explained() {
+    assert_eq!(evenkeel(&["vip", "--signum=RELOAD"]).1.trim(), "1");
+    assert_eq!(evenkeel(&["vip", "--signum", "DATA"]).1.trim(), "10");
+    let (status, _, text) = evenkeel(&["vip", "--lenien"]);
+    assert_eq!(status, 64);
+    assert!(text.contains("did you mean `--lenient`?"), "{text}");
+    let (status, _, text) = evenkeel(&["vip", "status", "--run-dir", "/nowhere"]);
+    assert_eq!(status, 1);
+    assert!(text.contains("/nowhere/vip.sock"), "{text}");
+}
+
+#[test]
+fn lint_compares_the_files_of_both_hosts() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let a = write(
+        folder.path(),
+        "a.conf",
+        &GOOD.replace("priority 100", "priority 254"),
+    );
+    let b = write(
+        folder.path(),
+        "b.conf",
+        &GOOD.replace("priority 100", "priority 250"),
+    );
+    assert_eq!(evenkeel(&["vip", "lint", &a, &b]).0, 0);
+    let c = write(
+        folder.path(),
+        "c.conf",
+        &GOOD.replace("10.77.0.50", "10.77.0.51"),
+    );
+    let (status, text, _) = evenkeel(&["vip", "lint", &a, &c]);
+    assert_eq!(status, 1);
+    assert!(text.contains("VI_1"), "{text}");
+}
+
+#[test]
+fn the_binary_acts_as_keepalived_through_a_link_of_that_name() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let link = folder.path().join("keepalived");
+    std::os::unix::fs::symlink(kit::binary(), &link).expect("a link");
+    let good = write(folder.path(), "good.conf", GOOD);
+    let status = Command::new(link).args(["-t", "-f", &good]).status();
+    assert!(status.expect("it runs").success());
+}
+
+/// An interface `name` whose other end is up, too.
+fn interface(name: &str, other: &str) {
+    kit::run(
+        "ip",
+        &["link", "add", name, "type", "veth", "peer", "name", other],
+    );
+    for end in [name, other] {
+        kit::run("ip", &["link", "set", end, "up"]);
+    }
+}
+
+fn one_interface() {
+    interface("eth0", "p0");
+    kit::run("ip", &["address", "add", "10.77.0.11/24", "dev", "eth0"]);
+}
+
+fn start(config: &str, run: &str) -> Daemon {
+    Daemon::evenkeel(&["vip", "-n", "-l", "-f", config, "--run-dir", run])
+}
+
+#[test]
+#[ignore = "needs root for network namespaces; tests/run runs it"]
+fn notify_scripts_run_strictly_in_order_with_keepalived_s_arguments() {
+    kit::sandboxed(|| {
+        one_interface();
+        let folder = tempfile::tempdir().expect("a folder");
+        let out = folder.path().join("out");
+        // the first one is slow: the next must wait for it
+        let script = format!(
+            "#!/bin/sh\n[ \"$3\" = BACKUP ] && sleep 1\necho \"$@\" >> {}\n",
+            out.display()
+        );
+        let script = write(folder.path(), "notify.sh", &script);
+        kit::run("chmod", &["755", &script]);
+        let fifo = folder.path().join("fifo").display().to_string();
+        let text = format!(
+            "global_defs {{\n script_user root\n notify_fifo {fifo}\n}}\n{}",
+            GOOD.replace(
+                "interface eth0",
+                &format!("interface eth0\n version 3\n notify \"{script}\"\n notify_master \"{script} own master\"\n notify_stop \"{script} own stop\"")
+            )
+            .replace("advert_int 1", "advert_int 0.1")
+        );
+        let config = write(folder.path(), "vrrp.conf", &text);
+        let run = folder.path().join("run").display().to_string();
+        kit::run("mkfifo", &[&fifo]);
+        let reader = folder.path().join("lines");
+        let file = std::fs::File::create(&reader).expect("writable");
+        let mut cat = Command::new("cat")
+            .arg(&fifo)
+            .stdout(file)
+            .spawn()
+            .expect("cat runs");
+        let mut daemon = start(&config, &run);
+        daemon.wait_line("BACKUP -> MASTER", LONG);
+        daemon.stop();
+        let lines = std::fs::read_to_string(&out).expect("the scripts ran");
+        let expected = "INSTANCE VI_1 BACKUP 100\nown master\nINSTANCE VI_1 MASTER 100\n\
+                        own stop\nINSTANCE VI_1 STOP 100\n";
+        assert_eq!(lines, expected);
+        wait_until("the fifo's lines", LONG, || {
+            std::fs::read_to_string(&reader).is_ok_and(|t| t.contains("INSTANCE \"VI_1\" STOP 100"))
+        });
+        let _ = cat.kill();
+        let _ = cat.wait();
+    });
+}
+
+#[test]
+#[ignore = "needs root for network namespaces; tests/run runs it"]
+fn a_hanging_check_is_killed_and_counts_as_failed() {
+    kit::sandboxed(|| {
+        one_interface();
+        let folder = tempfile::tempdir().expect("a folder");
+        let text = format!(
+            "global_defs {{\n script_user nobody\n}}\nvrrp_script chk {{\n script \"/bin/sleep 600\"\n interval 1\n timeout 1\n}}\n{}",
+            GOOD.replace("priority 100", "priority 100\n track_script {\n chk\n }")
+        );
+        let config = write(folder.path(), "vrrp.conf", &text);
+        let run = folder.path().join("run").display().to_string();
+        let mut daemon = start(&config, &run);
+        daemon.wait_line("script chk was killed after 1000 ms", LONG);
+        daemon.wait_line("-> FAULT", LONG);
+        daemon.stop();
+    });
+}
+
+#[test]
+#[ignore = "needs root for network namespaces; tests/run runs it"]
+fn a_tracked_file_moves_the_priority_when_it_changes() {
+    kit::sandboxed(|| {
+        one_interface();
+        let folder = tempfile::tempdir().expect("a folder");
+        let file = write(folder.path(), "health", "0\n");
+        let text = format!(
+            "vrrp_track_file health {{\n file \"{file}\"\n weight 2\n}}\n{}",
+            GOOD.replace(
+                "priority 100",
+                "priority 100\n version 3\n track_file {\n health\n }"
+            )
+            .replace("advert_int 1", "advert_int 0.1")
+        );
+        let config = write(folder.path(), "vrrp.conf", &text);
+        let run = folder.path().join("run").display().to_string();
+        let mut daemon = start(&config, &run);
+        daemon.wait_line("BACKUP -> MASTER", LONG);
+        let priority = || {
+            let (_, text, _) = evenkeel(&["vip", "status", "--json", "--run-dir", &run]);
+            let status: serde_json::Value = serde_json::from_str(&text).unwrap_or_default();
+            status["instances"][0]["priority"].as_u64()
+        };
+        std::fs::write(&file, "-10\n").expect("writable");
+        wait_until("the priority fell", LONG, || priority() == Some(80));
+        std::fs::write(&file, "-200\n").expect("writable");
+        daemon.wait_line("-> FAULT", LONG);
+        daemon.stop();
+    });
+}
+
+#[test]
+#[ignore = "needs root for network namespaces; tests/run runs it"]
+fn the_status_page_shows_json_metrics_and_a_page_and_a_taken_port_is_not_fatal() {
+    kit::sandboxed(|| {
+        one_interface();
+        let folder = tempfile::tempdir().expect("a folder");
+        let config = write(folder.path(), "vrrp.conf", GOOD);
+        let run = folder.path().join("run").display().to_string();
+        let mut daemon = start(&config, &run);
+        daemon.wait_line("status page", LONG);
+        let get = |path: &str| {
+            let mut stream = TcpStream::connect("127.0.0.1:8110").expect("the page is up");
+            write!(
+                stream,
+                "GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+            )
+            .expect("sent");
+            let mut text = String::new();
+            stream.read_to_string(&mut text).expect("an answer");
+            text
+        };
+        assert!(get("/status").contains("\"name\":\"VI_1\""));
+        assert!(get("/metrics").contains("evenkeel_vip_state{instance=\"VI_1\",state=\"BACKUP\"}"));
+        assert!(get("/").contains("<h1>Virtual addresses</h1>"));
+        assert!(get("/nothing").starts_with("HTTP/1.1 404"));
+
+        let second = folder.path().join("run2").display().to_string();
+        let other = GOOD.replace("51", "52").replace("10.77.0.50", "10.77.0.60");
+        let config = write(folder.path(), "second.conf", &other);
+        let mut other = start(&config, &second);
+        other.wait_line("set `status_page ADDRESS:PORT`", LONG);
+        wait_for("the second daemon answers", LONG, || {
+            let (status, text, _) = evenkeel(&["vip", "status", "--run-dir", &second]);
+            (status == 0 && text.contains("VI_1")).then_some(())
+        });
+        other.stop();
+        daemon.stop();
+    });
+}
+
+#[test]
+#[ignore = "needs root for network namespaces; tests/run runs it"]
+fn a_second_daemon_with_the_same_run_directory_is_refused() {
+    kit::sandboxed(|| {
+        one_interface();
+        let folder = tempfile::tempdir().expect("a folder");
+        let config = write(folder.path(), "vrrp.conf", GOOD);
+        let run = folder.path().join("run").display().to_string();
+        let mut first = start(&config, &run);
+        first.wait_line("the VRRP daemon runs", LONG);
+        let mut second = start(&config, &run);
+        assert!(!second.wait_exit(LONG).success());
+        assert!(
+            second.output().contains("another daemon is running"),
+            "{}",
+            second.output()
+        );
+        first.stop();
+    });
+}
+
+#[test]
+#[ignore = "needs root for network namespaces; tests/run runs it"]
+fn the_worker_keeps_two_capabilities_and_sync_groups_move_together() {
+    kit::sandboxed(|| {
+        one_interface();
+        let folder = tempfile::tempdir().expect("a folder");
+        let fast = GOOD.replace("advert_int 1", "version 3\n advert_int 0.1");
+        let other = fast
+            .replace("VI_1", "VI_2")
+            .replace("51", "52")
+            .replace("10.77.0.50", "10.77.0.60");
+        let other = other.replace(
+            "priority 100",
+            "priority 100\n track_interface {\n veth9\n }",
+        );
+        interface("veth9", "p9");
+        let text = format!("vrrp_sync_group G {{\n group {{\n VI_1\n VI_2\n }}\n}}\n{fast}{other}");
+        let config = write(folder.path(), "vrrp.conf", &text);
+        let run = folder.path().join("run").display().to_string();
+        let mut daemon = start(&config, &run);
+        daemon.wait_line("VI_2: BACKUP -> MASTER", LONG);
+        let pid = std::fs::read_to_string(folder.path().join("run/vip-worker.pid")).expect("a pid");
+        let status =
+            std::fs::read_to_string(format!("/proc/{}/status", pid.trim())).expect("it runs");
+        let line = status
+            .lines()
+            .find(|l| l.starts_with("CapEff"))
+            .expect("a line");
+        assert!(
+            line.ends_with("0000000000003000"),
+            "NET_ADMIN and NET_RAW: {line}"
+        );
+        kit::run("ip", &["link", "set", "veth9", "down"]);
+        daemon.wait_line("VI_1: MASTER -> FAULT", LONG);
+        daemon.wait_line("VI_2: MASTER -> FAULT", LONG);
+        kit::run("ip", &["link", "set", "veth9", "up"]);
+        daemon.wait_line("VI_1: FAULT -> BACKUP", LONG);
+        daemon.stop();
+    });
+}
