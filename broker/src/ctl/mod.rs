@@ -1,22 +1,33 @@
 //! The command line: `evenkeel ctl` and the links `rabbitmqctl`,
 //! `rabbitmq-diagnostics` and `rabbitmq-plugins`, in RabbitMQ's words, columns
 //! and exit codes.
+//!
+//! The tools talk to a node of the same machine through its control socket
+//! ([`server`]); what they print is made here, what they ask is in [`wire`].
 
+mod client;
+mod commands;
+mod line;
 mod ops;
+mod output;
 pub mod server;
+mod tool;
 mod wire;
 
 use std::process::ExitCode;
+use tool::{Tool, run};
 
 /// `evenkeel ctl`, `rabbitmqctl`.
-pub fn ctl(_args: Vec<String>) -> ExitCode {
-    ExitCode::from(69)
+pub fn ctl(args: Vec<String>) -> ExitCode {
+    run(Tool::Ctl, args)
 }
+
 /// `rabbitmq-diagnostics`.
-pub fn diagnostics(_args: Vec<String>) -> ExitCode {
-    ExitCode::from(69)
+pub fn diagnostics(args: Vec<String>) -> ExitCode {
+    run(Tool::Diagnostics, args)
 }
+
 /// `rabbitmq-plugins`.
-pub fn plugins(_args: Vec<String>) -> ExitCode {
-    ExitCode::from(69)
+pub fn plugins(args: Vec<String>) -> ExitCode {
+    run(Tool::Plugins, args)
 }

@@ -203,6 +203,7 @@ pub fn consumers(core: &Core, keep: &dyn Fn(&ConsumerView) -> bool) -> Vec<Consu
                     channel: format!("{} ({number})", connection.peer.name()),
                     channel_number: number,
                     connection: connection.peer.name(),
+                    connection_id: connection.serial,
                     user: connection.user.to_string(),
                     peer: address(&connection.peer.address),
                 };

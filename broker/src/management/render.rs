@@ -22,6 +22,23 @@ pub struct Scene<'a> {
     pub plain: bool,
     /// The part of the history that is wanted.
     pub range: Option<Range>,
+    /// When the node started, in seconds since 1970.
+    pub creation: u64,
+}
+
+/// A name in the form of Erlang's process identifiers, out of which scripts
+/// read the node's name and with which they close connections.
+pub fn pid(node: &str, creation: u64, id: u64) -> String {
+    format!("<{node}.{creation}.{id}.0>")
+}
+
+/// The identifier of a channel: its connection's and its number.
+fn channel_pid(scene: Scene<'_>, connection: u64, number: u16) -> String {
+    pid(
+        scene.node,
+        scene.creation,
+        connection << 16 | u64::from(number),
+    )
 }
 
 /// One queue of a list.
@@ -41,6 +58,7 @@ pub fn queue(scene: Scene<'_>, id: u64, q: &QueueView) -> Map<String, Value> {
         "exclusive": q.exclusive,
         "name": q.name,
         "node": scene.node,
+        "pid": pid(scene.node, scene.creation, id & 0xffff_ffff | id >> 32),
         "policy": q.policy.policy,
         "state": state,
         "type": kind,
@@ -141,7 +159,7 @@ fn memory(q: &QueueView) -> u64 {
 }
 
 /// One consumer.
-pub fn consumer(node: &str, c: &ConsumerView) -> Value {
+pub fn consumer(scene: Scene<'_>, c: &ConsumerView) -> Value {
     json!({
         "arguments": to_json(&c.arguments),
         "ack_required": c.ack_required,
@@ -150,8 +168,9 @@ pub fn consumer(node: &str, c: &ConsumerView) -> Value {
         "channel_details": {
             "connection_name": c.connection,
             "name": c.channel,
-            "node": node,
+            "node": scene.node,
             "number": c.channel_number,
+            "pid": channel_pid(scene, c.connection_id, c.channel_number),
             "peer_host": c.peer.0,
             "peer_port": c.peer.1,
             "user": c.user,
@@ -168,7 +187,13 @@ pub fn channel(scene: Scene<'_>, connection: u64, c: &ChannelView) -> Map<String
     let Value::Object(mut map) = json!({
         "acks_uncommitted": c.acks_uncommitted,
         "confirm": c.confirm,
-        "connection_details": {"name": c.connection, "peer_host": c.peer.0, "peer_port": c.peer.1},
+        "connection_details": {
+            "name": c.connection,
+            "peer_host": c.peer.0,
+            "peer_port": c.peer.1,
+            "pid": channel_pid(scene, connection, 0),
+        },
+        "pid": channel_pid(scene, connection, c.number),
         "consumer_count": c.consumers,
         "garbage_collection": garbage_collection(),
         "global_prefetch_count": c.global_prefetch,
@@ -223,6 +248,7 @@ pub fn connection(scene: Scene<'_>, c: &ConnectionView) -> Map<String, Value> {
         "peer_cert_validity": null,
         "peer_host": c.peer.0,
         "peer_port": c.peer.1,
+        "pid": channel_pid(scene, c.id, 0),
         "port": c.host.1,
         "protocol": "AMQP 0-9-1",
         "recv_cnt": c.received_frames,

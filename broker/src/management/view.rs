@@ -132,6 +132,8 @@ pub struct ConsumerView {
     pub channel_number: u16,
     /// The connection's name.
     pub connection: String,
+    /// The connection's number.
+    pub connection_id: u64,
     /// The user.
     pub user: String,
     /// The client's address and port.

@@ -67,8 +67,15 @@ pub async fn answer(m: &Management, caller: &Caller, request: &Request, path: &[
                     })
                 })
                 .await?;
-            let node = &m.facts.name;
-            let items = views.iter().map(|c| render::consumer(node, c)).collect();
+            let sampler = m.sampler();
+            let scene = Scene {
+                node: &m.facts.name,
+                sampler: &sampler,
+                plain: false,
+                range: None,
+                creation: m.facts.started_ms / 1000,
+            };
+            let items = views.iter().map(|c| render::consumer(scene, c)).collect();
             Ok(list(request, items, "consumer_tag"))
         }
         _ => Err(Reply::not_found()),
@@ -99,6 +106,7 @@ fn rendered(m: &Management, views: &[ConnectionView]) -> Vec<Value> {
         sampler: &sampler,
         plain: false,
         range: None,
+        creation: m.facts.started_ms / 1000,
     };
     let value = |view| Value::Object(render::connection(scene, view));
     views.iter().map(value).collect()
@@ -111,6 +119,7 @@ fn channels_rendered(m: &Management, views: &[(u64, ChannelView)]) -> Vec<Value>
         sampler: &sampler,
         plain: false,
         range: None,
+        creation: m.facts.started_ms / 1000,
     };
     let value = |(id, view): &(u64, ChannelView)| Value::Object(render::channel(scene, *id, view));
     views.iter().map(value).collect()

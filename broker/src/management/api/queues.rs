@@ -100,6 +100,7 @@ async fn all(m: &Management, caller: &Caller, request: &Request, vhost: Option<&
         sampler: &sampler,
         plain,
         range: None,
+        creation: m.facts.started_ms / 1000,
     };
     let items = views.iter().map(|(id, q)| {
         let mut map = render::queue(scene, *id, q);
@@ -139,12 +140,13 @@ async fn get(m: &Management, request: &Request, at: &Place) -> Answer {
         sampler: &sampler,
         plain: false,
         range,
+        creation: m.facts.started_ms / 1000,
     };
     let mut map = render::queue(scene, id, &view);
     if let Some(range) = range {
         add_depths(&mut map, range, &sampler.queue_looks(id));
     }
-    let details = consumers.iter().map(|c| render::consumer(&m.facts.name, c));
+    let details = consumers.iter().map(|c| render::consumer(scene, c));
     map.insert("consumer_details".into(), details.collect());
     map.insert("deliveries".into(), json!([]));
     map.insert("incoming".into(), json!([]));

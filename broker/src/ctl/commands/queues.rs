@@ -1,0 +1,272 @@
+//! Work on queues and connections, and what is refused with a pointer.
+
+use super::App::{Any, Running};
+use super::{Command, MANY};
+use crate::ctl::tool::{Done, End, Run};
+use crate::ctl::wire::{Fault, FaultKind};
+use serde_json::json;
+
+const OPERATIONS: &str = "Operations";
+const REPLICATION: &str = "Replication";
+
+macro_rules! command {
+    ($name:literal, $usage:literal, $group:expr, $about:literal, $args:expr, $options:expr, $run:expr) => {
+        Command {
+            name: $name,
+            usage: $usage,
+            about: $about,
+            group: $group,
+            args: $args,
+            options: $options,
+            app: Running,
+            run: $run,
+        }
+    };
+}
+
+macro_rules! refused {
+    ($name:literal, $usage:literal, $pointer:literal) => {
+        Command {
+            name: $name,
+            usage: $usage,
+            about: concat!("Not there: ", $pointer),
+            group: OPERATIONS,
+            args: (0, MANY),
+            options: &[],
+            app: Any,
+            run: |_| {
+                Err(End::Fault(Fault::failed(concat!(
+                    $name,
+                    " is not there: ",
+                    $pointer
+                ))))
+            },
+        }
+    };
+}
+
+/// Work on queues and connections.
+pub static COMMANDS: &[Command] = &[
+    command!(
+        "purge_queue",
+        "[--vhost <vhost>] <queue>",
+        OPERATIONS,
+        "Purges a queue (removes all messages in it)",
+        (1, 1),
+        &[],
+        |r| {
+            let (queue, vhost) = (r.line.arg(0), r.line.vhost());
+            r.banner(format!("Purging queue '{queue}' in vhost '{vhost}' ..."));
+            r.change(
+                "purge_queue",
+                &[("vhost", json!(vhost)), ("queue", json!(queue))],
+            )
+        }
+    ),
+    command!(
+        "delete_queue",
+        "[--vhost <vhost>] <queue_name> [--if-empty|-e] [--if-unused|-u]",
+        OPERATIONS,
+        "Deletes a queue",
+        (1, 1),
+        &["if-empty", "if-unused"],
+        delete_queue
+    ),
+    command!(
+        "sync_queue",
+        "[--vhost <vhost>] <queue>",
+        REPLICATION,
+        "Instructs a mirrored queue with unsynchronised mirrors to synchronise them",
+        (1, 1),
+        &[],
+        |r| {
+            let (queue, vhost) = (r.line.arg(0), r.line.vhost());
+            r.banner(format!(
+                "Synchronising queue '{queue}' in vhost '{vhost}' ..."
+            ));
+            r.change(
+                "sync_queue",
+                &[("vhost", json!(vhost)), ("queue", json!(queue))],
+            )
+        }
+    ),
+    command!(
+        "cancel_sync_queue",
+        "[--vhost <vhost>] <queue>",
+        REPLICATION,
+        "Instructs a synchronising mirrored queue to stop synchronising itself",
+        (1, 1),
+        &[],
+        |r| {
+            let (queue, vhost) = (r.line.arg(0), r.line.vhost());
+            r.banner(format!(
+                "Stopping synchronising queue '{queue}' in vhost '{vhost}' ..."
+            ));
+            r.change(
+                "sync_queue",
+                &[("vhost", json!(vhost)), ("queue", json!(queue))],
+            )
+        }
+    ),
+    command!(
+        "close_connection",
+        "<connection pid> <explanation>",
+        OPERATIONS,
+        "Closes the connection with this pid (as list_connections shows it) or name",
+        (2, 2),
+        &[],
+        close_connection
+    ),
+    command!(
+        "close_all_connections",
+        "[--vhost <vhost> --limit <limit>] [--global] [--per-connection-delay <delay>] <explanation>",
+        OPERATIONS,
+        "Closes all connections of a vhost or of the node",
+        (1, 1),
+        &["limit", "global", "per-connection-delay"],
+        |r| {
+            let reason = r.line.arg(0);
+            let vhost = (!r.line.has("global")).then(|| r.line.vhost());
+            r.banner(match vhost {
+            Some(vhost) => format!("Closing all connections in vhost {vhost}, reason: {reason}..."),
+            None => format!("Closing all connections to node {} (connections to other nodes are not affected), reason: {reason}...", r.node.name),
+        });
+            let mut with = vec![("reason", json!(reason))];
+            with.extend(vhost.map(|vhost| ("vhost", json!(vhost))));
+            let closed = r.perform("close_connections", &with)?;
+            r.say(format!("Closed {} connections", closed["closed"]));
+            Ok(())
+        }
+    ),
+    command!(
+        "close_all_user_connections",
+        "<username> <explanation>",
+        OPERATIONS,
+        "Closes all connections of a user",
+        (2, 2),
+        &[],
+        |r| {
+            let (user, reason) = (r.line.arg(0), r.line.arg(1));
+            r.banner(format!(
+                "Closing connections of user {user}, reason: {reason}..."
+            ));
+            r.change(
+                "close_connections",
+                &[("user", json!(user)), ("reason", json!(reason))],
+            )
+        }
+    ),
+    command!(
+        "force_gc",
+        "[--timeout <timeout>]",
+        OPERATIONS,
+        "Does nothing: there is no garbage to collect",
+        (0, 0),
+        &[],
+        |_| Ok(())
+    ),
+    refused!(
+        "eval",
+        "<expression>",
+        "there is no Erlang here. What scripts use it for has a command or a path of the HTTP API: list_queues, list_connections, set_vm_memory_high_watermark, close_connection, `/api/...`"
+    ),
+    refused!(
+        "eval_file",
+        "<file path>",
+        "there is no Erlang here; see the commands and the HTTP API"
+    ),
+    refused!(
+        "exec",
+        "<expression>",
+        "there is no Elixir here; see the commands and the HTTP API"
+    ),
+    refused!(
+        "remote_shell",
+        "",
+        "there is no Erlang here; see the commands and the HTTP API"
+    ),
+    refused!(
+        "encode",
+        "<value> <passphrase>",
+        "the configuration has no encrypted values; protect the file by its mode"
+    ),
+    refused!(
+        "decode",
+        "<value> <passphrase>",
+        "the configuration has no encrypted values; protect the file by its mode"
+    ),
+    refused!(
+        "suspend_listeners",
+        "",
+        "use stop_app, which also closes the connections that are open"
+    ),
+    refused!("resume_listeners", "", "use start_app"),
+    refused!("hipe_compile", "<directory>", "there is no Erlang here"),
+    refused!(
+        "schema_info",
+        "",
+        "there is no Mnesia here; export_definitions shows what is declared"
+    ),
+    refused!(
+        "set_log_level",
+        "<level>",
+        "set `level` in the section [log] of the configuration and restart"
+    ),
+];
+
+fn delete_queue(r: &Run) -> Done {
+    let (queue, vhost) = (r.line.arg(0), r.line.vhost());
+    let (empty, unused) = (r.line.has("if-empty"), r.line.has("if-unused"));
+    let when = match (empty, unused) {
+        (true, true) => " if queue is empty and if queue is unused",
+        (true, false) => " if queue is empty",
+        (false, true) => " if queue is unused",
+        (false, false) => "",
+    };
+    let place = if when.is_empty() { "on" } else { "in" };
+    r.banner(match when {
+        "" => format!("Deleting queue '{queue}' {place} vhost '{vhost}' ..."),
+        when => format!("Deleting queue '{queue}' on vhost '{vhost}'{when} ..."),
+    });
+    let with = [
+        ("vhost", json!(vhost)),
+        ("queue", json!(queue)),
+        ("if_empty", json!(empty)),
+        ("if_unused", json!(unused)),
+    ];
+    match r.perform("delete_queue", &with) {
+        Ok(done) => {
+            r.say(format!(
+                "Queue was successfully deleted with {} ready messages",
+                done["messages"]
+            ));
+            Ok(())
+        }
+        Err(End::Fault(fault)) if fault.text == "not_found" => {
+            Err(End::Fault(Fault::new(FaultKind::Usage, "Queue not found")))
+        }
+        Err(end) => Err(end),
+    }
+}
+
+fn close_connection(r: &Run) -> Done {
+    let (pid, reason) = (r.line.arg(0), r.line.arg(1));
+    r.banner(format!("Closing connection {pid}, reason: {reason}..."));
+    let connections = r.items("/api/connections")?;
+    let meant = connections
+        .iter()
+        .find(|c| c["pid"] == pid || c["name"] == pid);
+    let Some(meant) = meant else {
+        if pid.starts_with('<') {
+            // one that is gone already is closed
+            return Ok(());
+        }
+        return Err(End::Fault(Fault::failed(format!(
+            "Error:\n{{:invalid_pid_syntax, \"{pid}\"}}"
+        ))));
+    };
+    r.change(
+        "close_connections",
+        &[("name", meant["name"].clone()), ("reason", json!(reason))],
+    )
+}
