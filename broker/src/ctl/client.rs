@@ -42,14 +42,6 @@ impl Node {
         }
     }
 
-    /// Another node of the same machine.
-    pub fn sibling(&self, name: &str) -> Node {
-        Node {
-            name: name.to_owned(),
-            ..self.clone()
-        }
-    }
-
     /// Asks; the outer error is about reaching it.
     pub fn ask(&self, what: What) -> Result<Result<Value, Fault>, Unreachable> {
         let (socket, cookie) = (

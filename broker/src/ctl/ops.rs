@@ -406,7 +406,7 @@ fn change(core: &mut crate::core::Core, op: &str, with: &With) -> Done {
         }
         "set_vhost_tags" => {
             let spec = core.metadata.vhost(&vhost).map(|v| v.spec.clone());
-            let spec = spec.ok_or_else(|| AdminError::NoSuchVhost(vhost))?;
+            let spec = spec.ok_or(AdminError::NoSuchVhost(vhost))?;
             let tags = parse_tags(with.get("tags")).unwrap_or_default();
             admin::put_vhost(core, VhostSpec { tags, ..spec });
         }

@@ -114,16 +114,17 @@ fn is_there(path: &[&str], method: Method) -> bool {
         ["vhost-limits" | "user-limits", _, _] => &[Put, Delete],
         ["aliveness-test", _] => &[Get],
         ["healthchecks", "node"] | ["healthchecks", "node", _] => &[Get],
-        ["health", "checks", name] => match *name {
+        [
+            "health",
+            "checks",
             "alarms"
             | "local-alarms"
             | "virtual-hosts"
             | "node-is-mirror-sync-critical"
             | "node-is-quorum-critical"
             | "is-in-service"
-            | "ready-to-serve-clients" => &[Get],
-            _ => &[],
-        },
+            | "ready-to-serve-clients",
+        ] => &[Get],
         ["health", "checks", "port-listener" | "protocol-listener", _] => &[Get],
         ["health", "checks", "certificate-expiration", _, _] => &[Get],
         ["chart"] => &[Get],
