@@ -346,7 +346,7 @@ pub fn set_parameter(
             let policy = definitions::policy_spec(name, map)?;
             set_policy(core, vhost, policy, false)
         }
-        _ => Err(validation(format!("component {component} not found\n"))),
+        _ => Err(validation(format!("component {component} not found"))),
     }
 }
 

@@ -144,6 +144,7 @@ pub fn first_start(core: &mut Core, config: &NodeConfig) -> io::Result<()> {
         ..VhostSpec::default()
     }));
     admin::put_user(core, user.name.clone(), password, user.tags.clone());
+    admin::set_global_parameter(core, "internal_cluster_id".into(), cluster_id()?.into());
     let permissions = user.permissions.clone();
     admin::set_permission(
         core,
@@ -153,6 +154,15 @@ pub fn first_start(core: &mut Core, config: &NodeConfig) -> io::Result<()> {
     )
     .map(drop)
     .map_err(|error| io::Error::other(format!("the default user's permissions: {error}")))
+}
+
+/// A cluster's identity, which stays when its name changes.
+fn cluster_id() -> io::Result<String> {
+    use base64::Engine;
+    let mut bytes = [0; 16];
+    getrandom::fill(&mut bytes).map_err(|error| io::Error::other(error.to_string()))?;
+    let text = base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(bytes);
+    Ok(format!("rabbitmq-cluster-id-{text}"))
 }
 
 fn facts(config: &NodeConfig) -> NodeFacts {

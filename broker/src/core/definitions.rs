@@ -306,7 +306,7 @@ impl Reader<'_> {
                 self.commands
                     .push(Command::SetVhostLimits { vhost, limits });
             }
-            other => return Err(validation(format!("component {other} not found\n"))),
+            other => return Err(validation(format!("component {other} not found"))),
         }
         Ok(())
     }

@@ -173,7 +173,7 @@ async fn reset(m: &Management) -> Done {
             admin::delete_user(core, name)?;
         }
         let globals: Vec<_> = core.metadata.global_parameters.keys().cloned().collect();
-        for name in globals {
+        for name in globals.into_iter().filter(|n| n != "internal_cluster_id") {
             admin::clear_global_parameter(core, name)?;
         }
         Ok::<_, AdminError>(())

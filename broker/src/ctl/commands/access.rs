@@ -31,7 +31,7 @@ macro_rules! command {
 pub static COMMANDS: &[Command] = &[
     command!(
         "add_user",
-        "<username> [<password>]",
+        "<username> <password>",
         USERS,
         "Creates a new user; it has no permissions at first",
         (1, 2),
