@@ -144,7 +144,8 @@ fn every_predefined_acl_can_be_used() {
 #[test]
 fn every_format_tag_can_be_used() {
     for (name, ..) in format::TAGS {
-        let text = format!("listen l\n bind :1\n log-format \"%{name} %{{+Q}}{name}\"\n");
+        let text =
+            format!("listen l\n mode http\n bind :1\n log-format \"%{name} %{{+Q}}{name}\"\n");
         parses(&text, name);
     }
 }

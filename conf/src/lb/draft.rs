@@ -118,6 +118,8 @@ pub struct Marks {
     pub mode: Option<Span>,
     /// `tcp-check` rules.
     pub tcp_rules: Vec<super::model::CheckStep>,
+    /// The kind of check brings its own script.
+    pub fixed_script: bool,
     /// `http-check` rules.
     pub http_rules: Vec<super::model::CheckStep>,
     /// These came from `defaults`: rules of the section replace them.

@@ -106,6 +106,7 @@ fn settle(draft: &mut Draft) {
 fn settle_checks(draft: &mut Draft) {
     let request = draft.marks.httpchk.clone();
     let send_state = draft.marks.send_state;
+    let fixed = draft.marks.fixed_script;
     let tcp = draft.marks.tcp_rules.clone();
     let mut http = draft.marks.http_rules.clone();
     let is_send = |step: &CheckStep| matches!(step.action, CheckAction::HttpSend(_));
@@ -133,7 +134,7 @@ fn settle_checks(draft: &mut Draft) {
         }
     }
     match &mut draft.back().check.kind {
-        CheckKind::Tcp(steps) => *steps = tcp,
+        CheckKind::Tcp(steps) if !fixed => *steps = tcp,
         CheckKind::Http(steps) => *steps = http,
         _ => {}
     }

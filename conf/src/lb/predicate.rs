@@ -8,12 +8,16 @@ use crate::suggest;
 
 /// Facilities that work, for `feature(name)`.
 pub static FEATURES: &[&str] = &[
-    "AMQP_CHECK",
-    "EPOLL",
-    "THREAD",
-    "SYSTEMD",
-    "GETADDRINFO",
     "ACCEPT4",
+    "AMQP_CHECK",
+    "CPU_AFFINITY",
+    "EPOLL",
+    "GETADDRINFO",
+    "LINUX_SPLICE",
+    "LINUX_TPROXY",
+    "PROMEX",
+    "SYSTEMD",
+    "THREAD",
 ];
 
 /// Evaluates the words behind `.if`.

@@ -97,29 +97,6 @@ pub enum CheckKind {
     Http(Vec<CheckStep>),
     /// `option amqp-check`.
     Amqp(AmqpCheck),
-    /// `option ssl-hello-chk`.
-    SslHello,
-    /// `option smtpchk <hello> <domain>`.
-    Smtp {
-        /// `HELO` or `EHLO` with the domain.
-        hello: String,
-    },
-    /// `option mysql-check`.
-    Mysql {
-        /// Log in as this user; only the greeting is read otherwise.
-        user: Option<String>,
-        /// `pre-41`.
-        pre_41: bool,
-    },
-    /// `option pgsql-check user`.
-    Pgsql {
-        /// User of the startup message.
-        user: String,
-    },
-    /// `option redis-check`.
-    Redis,
-    /// `option ldap-check`.
-    Ldap,
     /// `option external-check`.
     External {
         /// `external-check command`.

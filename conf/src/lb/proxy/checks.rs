@@ -11,6 +11,7 @@ type Applied = Result<(), Diagnostic>;
 
 /// Chooses a kind; `no option ...` of the same kind goes back to connecting.
 fn choose(d: &mut Draft, kind: CheckKind) {
+    d.marks.fixed_script = false;
     let same = std::mem::discriminant(&d.back().check.kind) == std::mem::discriminant(&kind);
     if d.negation == Negation::Plain {
         d.back().check.kind = kind;

@@ -3,6 +3,7 @@
 pub mod actions;
 pub mod balance;
 pub mod bind;
+pub mod check_kinds;
 pub mod check_rules;
 pub mod checks;
 pub mod general;
@@ -44,6 +45,7 @@ pub static TABLES: &[(Side, &str, &[Keyword<Draft>])] = &[
     (Side::Back, "ACLs and rules", rules::BACK),
     (Side::Back, "Servers", server::KEYWORDS),
     (Side::Back, "Health checks", checks::BACK),
+    (Side::Back, "Health checks", check_kinds::BACK),
     (Side::Both, "Logging", logging::BOTH),
     (Side::Front, "Logging", logging::FRONT),
     (Side::Both, "Options", options::BOTH),
