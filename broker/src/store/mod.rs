@@ -10,6 +10,7 @@
 
 mod commit;
 mod disk;
+mod engine;
 mod keeper;
 mod metadata_log;
 mod range_set;
@@ -74,6 +75,17 @@ impl Default for Options {
             slack_segments: 6,
         }
     }
+}
+
+/// A message to append.
+#[derive(Debug, Clone, Copy)]
+pub struct Content<'a> {
+    pub bytes: &'a [u8],
+    /// Bytes of its body.
+    pub size: u32,
+    pub priority: u8,
+    /// It is here to save memory and need not survive a restart.
+    pub spilled: bool,
 }
 
 /// What a start found.
@@ -183,7 +195,6 @@ pub struct Store {
     tail: Tail,
     segments: Segments,
     reader: Reader,
-    measure: scan::Measure,
     /// Each queue's number of records so far.
     ordinals: HashMap<QueueKey, u32, foldhash::fast::FixedState>,
     /// Settled in this turn and not yet in the log.
@@ -306,7 +317,6 @@ impl Store {
             tail: Tail::new(found.next, salt, options.segment_bytes),
             segments: found.segments,
             reader: Reader::default(),
-            measure,
             ordinals: HashMap::default(),
             settled: Vec::new(),
             settled_in: Vec::new(),
@@ -342,16 +352,20 @@ impl Store {
         }
     }
 
-    /// Appends one message for all the queues that it was routed to; `spilled` ones need not survive a restart.
+    /// Appends one message for all the queues that it was routed to; spilled ones need not survive a restart.
     ///
     /// At most 65 535 references.
-    pub fn publish(&mut self, message: &[u8], references: &[Reference], spilled: bool) -> Stored {
-        let (size, priority) = (self.measure)(message).unwrap_or((message.len() as u32, 0));
-        let flags = self.flags() | if spilled { record::TRANSIENT } else { 0 };
+    pub fn publish(&mut self, content: Content<'_>, references: &[Reference]) -> Stored {
+        let flags = self.flags()
+            | if content.spilled {
+                record::TRANSIENT
+            } else {
+                0
+            };
         let draft = Draft {
-            bytes: message,
-            size,
-            priority,
+            bytes: content.bytes,
+            size: content.size,
+            priority: content.priority,
             flags,
         };
         let stored = match references {
@@ -420,6 +434,11 @@ impl Store {
             self.settled = ranges;
             self.settled.clear();
         }
+    }
+
+    /// A queue is gone; what it had was settled before.
+    pub fn forget(&mut self, queue: QueueKey) {
+        self.ordinals.remove(&queue);
     }
 
     /// A message came back to its queue, delivered `count` times so far.
@@ -632,31 +651,38 @@ impl Store {
         }
     }
 
-    /// Reads a message back.
-    pub fn fetch(&mut self, stored: Stored) -> Result<Vec<u8>, Unreadable> {
+    /// Reads a message back and makes something of its bytes.
+    pub fn fetch<T>(
+        &mut self,
+        stored: Stored,
+        make: impl FnOnce(&[u8]) -> Option<T>,
+    ) -> Result<T, Unreadable> {
         let now = self.segments.locate(stored);
         let seed = self.tail.seed_of(now.segment);
-        let waiting = match self.tail.read(now) {
-            Some(bytes) => Some(bytes.to_vec()),
-            None => self
-                .shared
-                .read_pending(now.segment, now.offset, now.length),
-        };
-        let place = || format!("segment {} at {}", now.segment, now.offset);
-        if let Some(bytes) = waiting {
-            let message = reader::message_in(&bytes, seed);
-            return message
-                .map(<[u8]>::to_vec)
-                .ok_or_else(|| Unreadable(format!("{} is damaged", place())));
+        let unreadable =
+            |why: &str| Unreadable(format!("segment {} at {} {why}", now.segment, now.offset));
+        let damaged = || unreadable("is damaged");
+        if let Some(bytes) = self.tail.read(now) {
+            return reader::message_in(bytes, seed)
+                .and_then(make)
+                .ok_or_else(damaged);
+        }
+        if let Some(bytes) = self
+            .shared
+            .read_pending(now.segment, now.offset, now.length)
+        {
+            return reader::message_in(&bytes, seed)
+                .and_then(make)
+                .ok_or_else(damaged);
         }
         let file = self
             .slots
             .file(now.segment)
-            .ok_or_else(|| Unreadable(format!("{} is gone", place())))?;
+            .ok_or_else(|| unreadable("is gone"))?;
         match self.reader.read(&*file, now, seed) {
-            Ok(message) => Ok(message.to_vec()),
-            Err(ReadError::Damaged) => Err(Unreadable(format!("{} is damaged", place()))),
-            Err(ReadError::Io(error)) => Err(Unreadable(format!("{}: {error}", place()))),
+            Ok(message) => make(message).ok_or_else(damaged),
+            Err(ReadError::Damaged) => Err(damaged()),
+            Err(ReadError::Io(error)) => Err(unreadable(&format!("cannot be read: {error}"))),
         }
     }
 

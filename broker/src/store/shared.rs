@@ -1,7 +1,7 @@
 //! What the engine's thread and the committer share: operations handed over, and how far they got.
 
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -66,6 +66,8 @@ pub(super) struct Shared {
     durable_place: AtomicU64,
     /// The hot segment that the committer writes.
     hot: AtomicU32,
+    /// A copy of the state's, to be looked at without the lock.
+    pending_bytes: AtomicUsize,
     wake: Wake,
 }
 
@@ -118,6 +120,7 @@ impl Shared {
             written: AtomicU64::new(0),
             durable_place: AtomicU64::new(0),
             hot: AtomicU32::new(0),
+            pending_bytes: AtomicUsize::new(0),
             wake,
         }
     }
@@ -186,6 +189,7 @@ impl Shared {
             .map(|(_, operation)| operation.bytes())
             .sum::<usize>();
         state.operations.extend(operations.drain(..));
+        self.pending_bytes.store(state.bytes, Ordering::Relaxed);
         state.wanted = state.wanted.max(wanted);
         let urgent = wanted != 0 || state.bytes >= EAGER_BYTES;
         let notify = match state.waiting {
@@ -208,7 +212,7 @@ impl Shared {
 
     /// Bytes handed over and not yet written.
     pub fn pending_bytes(&self) -> usize {
-        self.lock().bytes
+        self.pending_bytes.load(Ordering::Relaxed)
     }
 
     /// What is to be done and the position that somebody waits for.
@@ -225,6 +229,7 @@ impl Shared {
                 break;
             };
             state.bytes -= operation.bytes();
+            self.pending_bytes.store(state.bytes, Ordering::Relaxed);
             if let Operation::Write { bytes, .. } = operation
                 && state.buffers.len() < BUFFERS
                 && let Ok(mut buffer) = Arc::try_unwrap(bytes)

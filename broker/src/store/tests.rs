@@ -118,7 +118,8 @@ impl Rig {
     }
 
     pub fn publish(&mut self, queue: u64, seq: u64, message: &[u8]) -> Stored {
-        self.store.publish(message, &[reference(queue, seq)], false)
+        self.store
+            .publish(content(message, false), &[reference(queue, seq)])
     }
 
     /// The sequence numbers recovered in a queue.
@@ -136,6 +137,20 @@ pub(super) fn reference(queue: u64, seq: u64) -> Reference {
         seq,
         expires_ms: seq % 3,
     }
+}
+
+pub(super) fn content(bytes: &[u8], spilled: bool) -> Content<'_> {
+    Content {
+        bytes,
+        size: bytes.len() as u32,
+        priority: 0,
+        spilled,
+    }
+}
+
+/// All of a message's bytes.
+pub(super) fn take(bytes: &[u8]) -> Option<Vec<u8>> {
+    Some(bytes.to_vec())
 }
 
 /// What happened to one reference of a message.
@@ -193,7 +208,7 @@ impl Model {
             .map(|n| reference((first + n) % 4 + 1, self.next_seq + n))
             .collect();
         self.next_seq += count;
-        let stored = store.publish(&message, &references, false);
+        let stored = store.publish(content(&message, false), &references);
         self.order += 1;
         for reference in references {
             let fate = Fate {
@@ -326,7 +341,7 @@ impl Model {
             "{context}: half a unit"
         );
         for (key, stored) in &found {
-            let message = rig.store.fetch(*stored).unwrap();
+            let message = rig.store.fetch(*stored, take).unwrap();
             assert_eq!(message, self.fates[key].message, "{context}: {key:?}");
         }
         let commands: Vec<&Vec<u8>> = self.commands.iter().map(|(_, bytes)| bytes).collect();

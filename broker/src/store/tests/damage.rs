@@ -51,7 +51,7 @@ fn a_rotten_message_is_told_with_its_queue_and_the_rest_serves() {
     );
     assert_eq!(rig.recovered_seqs(2), (1..=10).collect::<Vec<_>>());
     for message in rig.recovered.messages[&QueueKey(1)].clone() {
-        assert_eq!(rig.store.fetch(message.stored).unwrap(), [1; 300]);
+        assert_eq!(rig.store.fetch(message.stored, take).unwrap(), [1; 300]);
     }
 }
 
@@ -109,12 +109,12 @@ fn rot_in_a_sealed_segment_is_found_when_the_message_is_read() {
     assert_eq!(rig.recovered_seqs(1).len(), 100);
     assert!(
         rig.store
-            .fetch(stored[3])
+            .fetch(stored[3], take)
             .unwrap_err()
             .0
             .contains("damaged")
     );
-    assert!(rig.store.fetch(stored[4]).is_ok());
+    assert!(rig.store.fetch(stored[4], take).is_ok());
 }
 
 #[test]

@@ -42,7 +42,7 @@ fn a_full_disk_holds_back_and_goes_on_by_itself() {
     assert!(rig.store.durable() < position);
     // Consumers go on: what is not written yet is read from memory.
     for (_, stored) in &stored {
-        assert_eq!(rig.store.fetch(*stored).unwrap(), [7; 1000]);
+        assert_eq!(rig.store.fetch(*stored, take).unwrap(), [7; 1000]);
     }
     rig.disk.0.set_space(None);
     assert_eq!(rig.work(), Health::Good);

@@ -35,14 +35,14 @@ fn one_message_that_stays_does_not_hold_the_disk() {
         }
     }
     assert!(rig.store.usage().segments <= 10, "{:?}", rig.store.usage());
-    assert_eq!(rig.store.fetch(first).unwrap(), b"stays");
+    assert_eq!(rig.store.fetch(first, take).unwrap(), b"stays");
     let disk = rig.disk.clone();
     drop(rig);
     disk.0.crash();
     let mut rig = Rig::open(&disk).unwrap();
     assert_eq!(rig.recovered_seqs(1), [1]);
     let moved = rig.recovered.messages[&QueueKey(1)][0].stored;
-    assert_eq!(rig.store.fetch(moved).unwrap(), b"stays");
+    assert_eq!(rig.store.fetch(moved, take).unwrap(), b"stays");
     rig.store.settle(QueueKey(1), 1, moved);
     rig.work();
     rig.work();
@@ -77,7 +77,7 @@ fn a_message_settled_while_it_is_moved_stays_settled() {
     }
     rig.work();
     for (_, stored) in &kept {
-        assert_eq!(rig.store.fetch(*stored).unwrap(), [3; 1000]);
+        assert_eq!(rig.store.fetch(*stored, take).unwrap(), [3; 1000]);
     }
     let disk = rig.disk.clone();
     drop(rig);
@@ -89,10 +89,12 @@ fn a_message_settled_while_it_is_moved_stays_settled() {
 #[test]
 fn spilled_messages_do_not_come_back() {
     let mut rig = Rig::new(4);
-    let spilled = rig.store.publish(b"spilled", &[reference(1, 1)], true);
+    let spilled = rig
+        .store
+        .publish(content(b"spilled", true), &[reference(1, 1)]);
     rig.publish(1, 2, b"kept");
     rig.work();
-    assert_eq!(rig.store.fetch(spilled).unwrap(), b"spilled");
+    assert_eq!(rig.store.fetch(spilled, take).unwrap(), b"spilled");
     let disk = rig.disk.clone();
     drop(rig);
     disk.0.crash();
@@ -149,7 +151,7 @@ fn the_threads_make_messages_durable_and_end_when_closed() {
         let _ = sender.send(());
     });
     let (mut store, threads, _) = Store::open(disk.clone(), options, measure, wake).unwrap();
-    let stored = store.publish(b"hello", &[reference(1, 1)], false);
+    let stored = store.publish(content(b"hello", false), &[reference(1, 1)]);
     store.want(store.position());
     store.flush();
     while store.durable() < store.position() {
@@ -157,8 +159,8 @@ fn the_threads_make_messages_durable_and_end_when_closed() {
             .recv_timeout(std::time::Duration::from_secs(20))
             .unwrap();
     }
-    assert_eq!(store.fetch(stored).unwrap(), b"hello");
-    store.publish(b"last", &[reference(1, 2)], false);
+    assert_eq!(store.fetch(stored, take).unwrap(), b"hello");
+    store.publish(content(b"last", false), &[reference(1, 2)]);
     store.close();
     threads.join();
     let (_, _, recovered) = Store::assemble(disk, options, measure, Box::new(|| {})).unwrap();
