@@ -29,12 +29,14 @@ pub mod metadata;
 pub mod method;
 mod names;
 pub mod output;
+mod paging;
 pub mod policy;
 pub mod properties;
 mod publish;
 pub mod queue;
 pub mod refusal;
 mod reply;
+mod restore;
 pub mod settings;
 mod settle;
 #[cfg(test)]
@@ -106,6 +108,8 @@ pub struct Statistics {
     pub get_empty: u64,
     pub ack: u64,
     pub redeliver: u64,
+    /// Stored messages that could not be read back.
+    pub unreadable: u64,
 }
 
 /// The engine.
@@ -133,6 +137,8 @@ pub struct Core {
     next_serial: u64,
     /// Where messages are assembled.
     scratch: Vec<u8>,
+    /// Bytes of messages held in queues' memory.
+    resident: u64,
     stopping: bool,
     /// Stopped on an operator's word, with the process still there: clients are turned away.
     suspended: bool,
@@ -160,6 +166,7 @@ impl Core {
             names: Names::new(seed),
             next_serial: 1,
             scratch: Vec::new(),
+            resident: 0,
             stopping: false,
             suspended: false,
         }

@@ -11,6 +11,7 @@ pub mod config;
 pub mod core;
 mod core_thread;
 mod ctl;
+pub mod data;
 pub mod handle;
 pub mod management;
 pub mod node;

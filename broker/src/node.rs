@@ -4,12 +4,13 @@
 use crate::config::NodeConfig;
 use crate::core::Core;
 use crate::core::access::Password;
-use crate::core::journal::{Journal, Volatile};
 use crate::core::metadata::Command;
 use crate::core::vhost::VhostSpec;
+use crate::data;
 use crate::handle::Handle;
 use crate::management::{self, Listener, Management, NodeFacts, system};
 use crate::run::{self, Listen, Running};
+use crate::store::{Health, Monitor};
 use crate::{Seat, admin, ctl};
 use conf::broker::DiskLimit;
 use std::io;
@@ -60,14 +61,18 @@ fn serve(config: NodeConfig) -> io::Result<()> {
     let mut seed = [0; 32];
     getrandom::fill(&mut seed).map_err(|error| io::Error::other(error.to_string()))?;
     let seat = Seat::new()?;
-    let journal: Box<dyn Journal> = Box::new(Volatile);
-    let mut core = Core::new(config.settings(), journal, seed);
+    let (mut core, data, found) =
+        data::open(&config.data_dir, config.settings(), seed, seat.wake.clone())
+            .map_err(|error| io::Error::other(error.to_string()))?;
+    tracing::info!(path = %data.path.display(), messages = found.messages, "data directory opened");
     prepare(&mut core, &config)?;
     let running = run::start(seat, core, &listens(&config)?)?;
     let management = Arc::new(Management::new(running.handle.clone(), facts(&config)));
     announce(&config, &running, &management);
-    let ended = supervise(&config, &running.handle, &management);
-    running.stop();
+    let ended = supervise(&config, &running.handle, &management, &data.monitor);
+    if let Some(core) = running.stop() {
+        data.close(core);
+    }
     ended
 }
 
@@ -209,7 +214,12 @@ fn announce(config: &NodeConfig, running: &Running, management: &Management) {
 
 /// Everything beside the core thread: management, control socket, alarms, and
 /// the wait for the end.
-fn supervise(config: &NodeConfig, handle: &Handle, management: &Arc<Management>) -> io::Result<()> {
+fn supervise(
+    config: &NodeConfig,
+    handle: &Handle,
+    management: &Arc<Management>,
+    store: &Monitor,
+) -> io::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .max_blocking_threads(4)
@@ -223,17 +233,21 @@ fn supervise(config: &NodeConfig, handle: &Handle, management: &Arc<Management>)
     let ended = runtime.block_on(async {
         let control = ctl::server::open(management.clone())?;
         tokio::spawn(management::run(management.clone(), options));
-        tokio::spawn(watch(management.clone()));
+        let failed = tokio::spawn(watch(management.clone(), store.clone()));
         let stop = control.serve();
         tracing::info!(node = config.node, "the node is up");
-        wait(stop, handle).await
+        wait(stop, handle, failed).await
     });
     runtime.shutdown_timeout(Duration::from_secs(1));
     ended
 }
 
 /// Waits for a signal, or for `ctl stop`.
-async fn wait(stop: impl Future<Output = ()>, handle: &Handle) -> io::Result<()> {
+async fn wait(
+    stop: impl Future<Output = ()>,
+    handle: &Handle,
+    failed: tokio::task::JoinHandle<String>,
+) -> io::Result<()> {
     use tokio::signal::unix::{SignalKind, signal};
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
@@ -241,6 +255,10 @@ async fn wait(stop: impl Future<Output = ()>, handle: &Handle) -> io::Result<()>
         _ = terminate.recv() => tracing::info!("stopping on SIGTERM"),
         _ = interrupt.recv() => tracing::info!("stopping on SIGINT"),
         () = stop => tracing::info!("stopping on an operator's word"),
+        failed = failed => {
+            let reason = failed.unwrap_or_else(|error| error.to_string());
+            return Err(io::Error::other(format!("{reason}; stopping, for nothing can be confirmed any more")));
+        }
         () = gone(handle) => return Err(io::Error::other("the core thread has ended")),
     }
     Ok(())
@@ -256,16 +274,24 @@ async fn gone(handle: &Handle) {
     }
 }
 
-/// Sets and clears the alarms of memory and disk.
-async fn watch(management: Arc<Management>) {
+/// Sets and clears the alarms of memory and disk; ends with the reason when the store has failed.
+async fn watch(management: Arc<Management>, store: Monitor) -> String {
     use crate::core::alarm::Alarm;
     let mut ticks = tokio::time::interval(WATCH);
     let mut set = (false, false);
     loop {
         ticks.tick().await;
+        let health = store.health();
+        if let Health::Failed(reason) = health {
+            return reason;
+        }
         let limits = management.limits();
         let memory = limits.memory > 0 && system::resident_memory() > limits.memory;
-        let disk = system::disk_free(&management.facts.data_dir) < limits.disk;
+        let low = system::disk_free(&management.facts.data_dir) < limits.disk;
+        let disk = low || health != Health::Good;
+        if let (Health::Full(reason), false) = (&health, set.1) {
+            tracing::error!(reason, "publishers wait");
+        }
         if (memory, disk) == set {
             continue;
         }

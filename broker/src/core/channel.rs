@@ -179,6 +179,10 @@ impl Unacked {
         self.live
     }
 
+    pub fn iter_mut(&mut self) -> impl Iterator<Item = &mut Held> {
+        self.slots.iter_mut().flatten()
+    }
+
     pub fn is_empty(&self) -> bool {
         self.live == 0
     }
@@ -374,6 +378,7 @@ mod tests {
             seq,
             message: None,
             stored: None,
+            spilled: false,
             expires_ms: 0,
             returns: 0,
             size: 0,

@@ -256,9 +256,9 @@ impl Core {
             queue.counters.get_no_ack += 1;
             channel.counters.get_no_ack += 1;
             self.statistics.get_no_ack += 1;
+            queue.persistent -= usize::from(entry.is_persistent());
             if let Some(stored) = entry.stored {
                 self.journal.settle(queue.key, entry.seq, stored);
-                queue.persistent = queue.persistent.saturating_sub(1);
             }
             channel.unacked.skip_tag()
         } else {

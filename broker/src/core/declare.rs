@@ -177,9 +177,9 @@ impl Core {
         let mut count = 0;
         while let Some(entry) = queue.ready.pop() {
             count += 1;
+            queue.persistent -= usize::from(entry.is_persistent());
             seqs.extend(entry.stored.map(|stored| (entry.seq, stored)));
         }
-        queue.persistent = queue.persistent.saturating_sub(seqs.len());
         if !seqs.is_empty() {
             self.journal.purge(key, &seqs);
         }

@@ -17,6 +17,8 @@ use std::time::Duration;
 
 /// A connection with this much to write gets no more deliveries and is not read.
 pub(super) const OUTPUT_STOP: usize = 512 * 1024;
+/// A channel's deliveries beyond this many are held by the journal, not in memory.
+const HELD_IN_MEMORY: usize = 2048;
 /// Below this much its consumers are served again.
 const OUTPUT_RESUME: usize = 256 * 1024;
 
@@ -34,6 +36,7 @@ impl Core {
         self.expire(id, now_ms);
         self.drop_excess(id);
         self.arm_expiry(id);
+        self.page(id);
     }
 
     fn expire(&mut self, id: QueueId, upto_ms: u64) {
@@ -73,6 +76,8 @@ impl Core {
             if let Some(message) = bytes_of(&mut *self.journal, &mut entry) {
                 return Some((entry, message));
             }
+            queue.persistent -= usize::from(entry.is_persistent());
+            self.statistics.unreadable += 1;
         }
     }
 
@@ -140,6 +145,8 @@ impl Core {
                 break;
             };
             let Some(message) = bytes_of(&mut *self.journal, &mut entry) else {
+                queue.persistent -= usize::from(entry.is_persistent());
+                self.statistics.unreadable += 1;
                 continue;
             };
             let message = if queue.quorum && entry.returns > 0 {
@@ -150,15 +157,19 @@ impl Core {
             let (redelivered, no_ack, number) =
                 (entry.redelivered, consumer.no_ack, consumer.number);
             let tag = if no_ack {
+                queue.persistent -= usize::from(entry.is_persistent());
                 if let Some(stored) = entry.stored {
                     self.journal.settle(queue.key, entry.seq, stored);
-                    queue.persistent = queue.persistent.saturating_sub(1);
                 }
                 channel.unacked.skip_tag()
             } else {
                 consumer.unacked += 1;
                 channel.consumer_unacked += 1;
                 queue.went_out(&entry);
+                // what the journal has need not stay in memory until it is acknowledged, and much else must not
+                if entry.stored.is_some() || channel.unacked.len() >= HELD_IN_MEMORY {
+                    super::paging::let_go(&mut *self.journal, queue.key, &mut entry, 0);
+                }
                 channel.unacked.hold(Held {
                     queue: id,
                     consumer: number,

@@ -32,6 +32,20 @@ pub struct Reference {
     pub expires_ms: u64,
 }
 
+/// A message that a start found in a queue. It may have been delivered before: it counts as redelivered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Kept {
+    pub seq: u64,
+    pub stored: Stored,
+    /// When it expires, in milliseconds of wall time; 0 = never.
+    pub expires_ms: u64,
+    /// Bytes of its body.
+    pub size: u32,
+    /// How often it came back to the queue, as far as the journal says.
+    pub returns: u32,
+    pub priority: u8,
+}
+
 /// The stored bytes of one message cannot be read back.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Damaged(pub String);
@@ -39,6 +53,9 @@ pub struct Damaged(pub String);
 pub trait Journal: Send {
     /// Appends one message for all the durable queues that it was routed to.
     fn publish(&mut self, message: &Message, references: &[Reference]) -> (Position, Stored);
+    /// Appends a message that need not survive a restart, so that it need not stay in memory; nothing when there is no
+    /// room for it.
+    fn spill(&mut self, message: &Message, reference: Reference) -> Option<Stored>;
     /// A message left its queue for good: acknowledged, expired, dropped, dead-lettered.
     fn settle(&mut self, queue: QueueKey, seq: u64, stored: Stored);
     /// A message came back to its queue unsettled, delivered `count` times so far.
@@ -62,6 +79,8 @@ pub trait Journal: Send {
     fn appended(&self) -> Position;
     /// Whether publishers of persistent messages should wait: too much is appended and not yet on disk.
     fn is_congested(&self) -> bool;
+    /// Hands over what is left; nothing is appended any more.
+    fn close(&mut self);
 }
 
 /// A journal that keeps nothing: for a node without a data directory, and for tests.
@@ -78,6 +97,10 @@ impl Journal for Volatile {
                 length: 0,
             },
         )
+    }
+
+    fn spill(&mut self, _message: &Message, _reference: Reference) -> Option<Stored> {
+        None
     }
 
     fn settle(&mut self, _queue: QueueKey, _seq: u64, _stored: Stored) {}
@@ -115,4 +138,6 @@ impl Journal for Volatile {
     fn is_congested(&self) -> bool {
         false
     }
+
+    fn close(&mut self) {}
 }

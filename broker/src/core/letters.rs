@@ -48,8 +48,8 @@ impl Core {
         let Some(queue) = self.queue_mut(id) else {
             return;
         };
+        queue.persistent -= usize::from(entry.is_persistent());
         if let Some(stored) = entry.stored {
-            queue.persistent = queue.persistent.saturating_sub(1);
             if queue.settings.dead_letter_exchange.is_none() {
                 let key = queue.key;
                 self.journal.settle(key, entry.seq, stored);

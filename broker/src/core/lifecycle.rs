@@ -343,7 +343,7 @@ impl Core {
         let Some(place) = self.queues.get_mut(id.index as usize) else {
             return;
         };
-        let Some(queue) = place.take_if(|queue| queue.id == id) else {
+        let Some(mut queue) = place.take_if(|queue| queue.id == id) else {
             return;
         };
         self.statistics.queues_deleted += 1;
@@ -353,9 +353,7 @@ impl Core {
         if queue.unused_timer_ms != 0 {
             self.timers.clear(queue.unused_timer_ms, Timer::Unused(id));
         }
-        if queue.durable {
-            self.journal.forget(queue.key);
-        }
+        self.settle_all(&mut queue);
         if let Some(owner) = queue.owner {
             let connection = self.connections.iter_mut().find(|(_, c)| c.serial == owner);
             if let Some((_, connection)) = connection {
@@ -365,6 +363,35 @@ impl Core {
         for key in queue.consumers.keys() {
             self.cancel_by_server(key);
         }
+    }
+
+    /// A deleted queue's messages are settled, those that are out too.
+    fn settle_all(&mut self, queue: &mut Queue) {
+        self.uncount(queue.counted);
+        let mut stored = Vec::new();
+        while let Some(entry) = queue.ready.pop() {
+            stored.extend(entry.stored.map(|stored| (entry.seq, stored)));
+        }
+        if queue.unacked > 0 {
+            let channels = self
+                .connections
+                .iter_mut()
+                .flat_map(|(_, c)| c.channels_mut());
+            for held in channels.flat_map(|(_, channel)| channel.unacked.iter_mut()) {
+                if held.queue == queue.id {
+                    stored.extend(
+                        held.entry
+                            .stored
+                            .take()
+                            .map(|stored| (held.entry.seq, stored)),
+                    );
+                }
+            }
+        }
+        if !stored.is_empty() {
+            self.journal.purge(queue.key, &stored);
+        }
+        self.journal.forget(queue.key);
     }
 
     /// Takes a consumer off its channel and tells the client, if it asked to be told.

@@ -59,6 +59,9 @@ fn split(route: &[u8]) -> (&[u8], &[u8]) {
     (&route[1..1 + length], &route[2 + length..])
 }
 
+/// A queue may hold this much more in memory than it is counted with.
+const UNCOUNTED: u64 = 8 << 10;
+
 impl Core {
     /// A complete publish on a channel.
     pub(super) fn publish(
@@ -394,6 +397,7 @@ impl Core {
             seq,
             message: Some(message.clone()),
             stored,
+            spilled: false,
             expires_ms,
             returns: 0,
             size: message.size() as u32,
@@ -402,7 +406,9 @@ impl Core {
         });
         let bounded =
             queue.settings.max_length.is_some() || queue.settings.max_length_bytes.is_some();
-        if !queue.scheduled && (!queue.consumers.is_empty() || expires_ms != 0 || bounded) {
+        let grown = queue.ready.resident() > queue.counted + UNCOUNTED;
+        let due = !queue.consumers.is_empty() || expires_ms != 0 || bounded || grown;
+        if !queue.scheduled && due {
             queue.scheduled = true;
             self.scheduled.push(id);
         }

@@ -53,6 +53,8 @@ pub struct Queue {
     pub counters: QueueCounters,
     /// Last time that somebody used it, for `x-expires` and for listings.
     pub used_ms: u64,
+    /// What the engine counts it with of its memory budget.
+    pub counted: u64,
     /// Whether it stands in the engine's list of queues to run.
     pub scheduled: bool,
     /// The deadlines entered in the engine's timers; 0 = none.
@@ -88,6 +90,7 @@ impl Queue {
             persistent: 0,
             counters: QueueCounters::default(),
             used_ms: now_ms,
+            counted: 0,
             scheduled: false,
             expiry_timer_ms: 0,
             unused_timer_ms: 0,

@@ -24,6 +24,8 @@ pub struct Settings {
     pub consumer_timeout: Option<Duration>,
     /// Largest message body, in bytes.
     pub max_message_size: u64,
+    /// Bytes of waiting messages kept in memory; more are only on disk.
+    pub message_memory: u64,
     pub default_vhost: String,
     pub default_user: String,
     pub default_pass: String,
@@ -43,6 +45,7 @@ impl Default for Settings {
             handshake_timeout: Duration::from_secs(10),
             consumer_timeout: Some(Duration::from_secs(30 * 60)),
             max_message_size: 134_217_728,
+            message_memory: 48 << 20,
             default_vhost: "/".to_owned(),
             default_user: "guest".to_owned(),
             default_pass: "guest".to_owned(),

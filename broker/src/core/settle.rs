@@ -165,8 +165,8 @@ impl Core {
         }
         queue.came_in(&held.entry);
         queue.counters.ack += 1;
+        queue.persistent -= usize::from(held.entry.is_persistent());
         if let Some(stored) = held.entry.stored {
-            queue.persistent = queue.persistent.saturating_sub(1);
             self.journal.settle(queue.key, held.entry.seq, stored);
         }
     }
@@ -210,9 +210,9 @@ impl Core {
             self.bury(held.queue, held.entry, Reason::DeliveryLimit);
             return;
         }
-        let (key, seq, stored) = (queue.key, held.entry.seq, held.entry.stored);
+        let (key, seq, kept) = (queue.key, held.entry.seq, held.entry.is_persistent());
         queue.put_back(held.entry);
-        if stored.is_some() {
+        if kept {
             self.journal.returned(key, seq, returns);
         }
         self.schedule(held.queue);

@@ -119,7 +119,6 @@ impl Committer {
                 segment::write_seal(&*hot.file, *segment, *offset, summary, *messages)
             }
             Operation::Command { bytes } => self.metadata.append(bytes),
-            Operation::Rewrite { commands } => self.metadata.rewrite(commands),
         }
     }
 
@@ -172,6 +171,7 @@ impl Committer {
     fn sync(&mut self) -> io::Result<()> {
         self.sync_hot()?;
         self.metadata.sync()?;
+        self.metadata.shorten()?;
         self.durable = self.written;
         let place = self
             .hot
@@ -192,7 +192,7 @@ fn describe(operation: &Operation, error: &io::Error) -> Health {
         Operation::Open { .. } => "begin a segment of the message log",
         Operation::Write { .. } => "write the message log",
         Operation::Seal { .. } => "seal a segment of the message log",
-        Operation::Command { .. } | Operation::Rewrite { .. } => "write the metadata log",
+        Operation::Command { .. } => "write the metadata log",
     };
     let text = format!("cannot {what}: {error}");
     match error.kind() {

@@ -41,6 +41,11 @@ impl Journal for Store {
         (Position(position), stored)
     }
 
+    fn spill(&mut self, message: &Message, reference: Reference) -> Option<Stored> {
+        let has_room = self.health() == Health::Good && !Store::is_congested(self);
+        has_room.then(|| Store::publish(self, content(message, true), &[reference]))
+    }
+
     fn settle(&mut self, queue: QueueKey, seq: u64, stored: Stored) {
         Store::settle(self, queue, seq, stored);
     }
@@ -95,5 +100,9 @@ impl Journal for Store {
 
     fn is_congested(&self) -> bool {
         Store::is_congested(self)
+    }
+
+    fn close(&mut self) {
+        Store::close(self);
     }
 }

@@ -17,6 +17,12 @@ const DATA: u64 = 64;
 const MAGIC: &[u8; 9] = b"EVKL-META";
 const VERSION: u16 = 1;
 
+/// It is shortened when it has grown by this much and as much again as the last time.
+const GROWTH: u64 = 4 << 20;
+
+/// Makes fewer commands with the same outcome.
+pub type Squash = fn(Vec<Vec<u8>>) -> Vec<Vec<u8>>;
+
 pub(super) struct MetadataLog {
     disk: Arc<dyn Disk>,
     file: Arc<dyn DiskFile>,
@@ -25,6 +31,9 @@ pub(super) struct MetadataLog {
     end: u64,
     durable: u64,
     marked: u64,
+    squash: Squash,
+    /// Length from which it is shortened.
+    long: u64,
 }
 
 /// Why a metadata log cannot be used.
@@ -58,6 +67,7 @@ impl MetadataLog {
     pub fn open(
         disk: Arc<dyn Disk>,
         salt: u32,
+        squash: Squash,
     ) -> Result<(MetadataLog, Vec<Vec<u8>>), MetadataError> {
         let mut numbers: Vec<u64> = disk
             .list()?
@@ -66,16 +76,18 @@ impl MetadataLog {
             .collect();
         numbers.sort_unstable();
         let Some(number) = numbers.pop() else {
+            let file = disk.open("metadata.new")?;
             let mut log = MetadataLog {
-                file: disk.open("metadata.new")?,
                 disk,
+                file,
                 number: 0,
-                seed: 0,
+                seed: salt,
                 end: 0,
                 durable: 0,
                 marked: 0,
+                squash,
+                long: 0,
             };
-            log.seed = salt;
             log.rewrite(&[])?;
             return Ok((log, Vec::new()));
         };
@@ -91,7 +103,7 @@ impl MetadataLog {
         for old in numbers {
             disk.remove(&name(old))?;
         }
-        let log = MetadataLog {
+        let mut log = MetadataLog {
             disk,
             file,
             number,
@@ -99,7 +111,10 @@ impl MetadataLog {
             end,
             durable: end,
             marked: end,
+            squash,
+            long: GROWTH,
         };
+        log.shorten()?;
         Ok((log, commands))
     }
 
@@ -133,6 +148,19 @@ impl MetadataLog {
         Ok(())
     }
 
+    /// Replaces the log by one with fewer commands, when it has grown long.
+    pub fn shorten(&mut self) -> io::Result<()> {
+        if self.end < self.long {
+            return Ok(());
+        }
+        let mut bytes = vec![0; self.end as usize];
+        read_exact_at(&*self.file, &mut bytes, 0)?;
+        let (commands, _) = scan(&bytes, self.seed).map_err(|at| {
+            io::Error::other(format!("{} is damaged at byte {at}", name(self.number)))
+        })?;
+        self.rewrite(&(self.squash)(commands))
+    }
+
     /// Replaces the log by these commands; durable when this returns.
     pub fn rewrite(&mut self, commands: &[Vec<u8>]) -> io::Result<()> {
         let temporary = "metadata.new";
@@ -156,6 +184,7 @@ impl MetadataLog {
         self.file = file;
         self.end = bytes.len() as u64;
         (self.durable, self.marked) = (self.end, self.end);
+        self.long = self.end * 2 + GROWTH;
         Ok(())
     }
 }
@@ -216,14 +245,16 @@ mod tests {
     use crate::store::disk::Directory;
 
     fn commands(disk: &Arc<Directory>) -> Vec<Vec<u8>> {
-        MetadataLog::open(disk.clone(), 1).unwrap().1
+        MetadataLog::open(disk.clone(), 1, |commands| commands)
+            .unwrap()
+            .1
     }
 
     #[test]
     fn commands_come_back_in_order_also_after_a_rewrite() {
         let temporary = tempfile::tempdir().unwrap();
         let disk = Arc::new(Directory::open(temporary.path()).unwrap());
-        let (mut log, none) = MetadataLog::open(disk.clone(), 1).unwrap();
+        let (mut log, none) = MetadataLog::open(disk.clone(), 1, |commands| commands).unwrap();
         assert!(none.is_empty());
         log.append(b"one").unwrap();
         log.sync().unwrap();
@@ -239,21 +270,21 @@ mod tests {
     fn a_torn_end_is_cut_and_damage_before_the_durable_end_is_refused() {
         let temporary = tempfile::tempdir().unwrap();
         let disk = Arc::new(Directory::open(temporary.path()).unwrap());
-        let (mut log, _) = MetadataLog::open(disk.clone(), 1).unwrap();
+        let (mut log, _) = MetadataLog::open(disk.clone(), 1, |commands| commands).unwrap();
         log.append(b"first").unwrap();
         let torn = log.end;
         log.append(b"second").unwrap();
         log.file.write_all_at(b"?", torn + 17).unwrap();
         assert_eq!(commands(&disk), [b"first".to_vec()]);
 
-        let (mut log, _) = MetadataLog::open(disk.clone(), 1).unwrap();
+        let (mut log, _) = MetadataLog::open(disk.clone(), 1, |commands| commands).unwrap();
         let damaged = log.end;
         log.append(b"confirmed").unwrap();
         log.sync().unwrap();
         log.append(b"later").unwrap();
         log.file.write_all_at(b"?", damaged + 17).unwrap();
         assert!(
-            matches!(MetadataLog::open(disk, 1), Err(MetadataError::Damaged(_, at)) if at == damaged)
+            matches!(MetadataLog::open(disk, 1, |commands| commands), Err(MetadataError::Damaged(_, at)) if at == damaged)
         );
     }
 }

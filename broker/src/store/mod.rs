@@ -22,17 +22,18 @@ mod segment;
 mod segments;
 mod shared;
 mod slots;
+mod squash;
 mod summary;
 mod tail;
 #[cfg(test)]
 mod tests;
 
 pub use disk::{Directory, Disk, DiskFile};
-pub use recovery::RecoveredMessage;
+pub use metadata_log::Squash;
 pub use scan::Damage;
 pub use shared::{Health, Wake};
 
-use crate::core::journal::{QueueKey, Reference, Stored};
+use crate::core::journal::{Kept, QueueKey, Reference, Stored};
 use commit::Committer;
 use keeper::{Job, Jobs, Keeper, Outcome, Outcomes, Victim};
 use metadata_log::{MetadataError, MetadataLog};
@@ -57,7 +58,7 @@ const CONGESTED_BYTES: usize = 16 << 20;
 const RELOGGED: usize = 8;
 
 /// Sizes, for tests to make small.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy)]
 pub struct Options {
     /// Length of a segment's file.
     pub segment_bytes: u64,
@@ -65,6 +66,8 @@ pub struct Options {
     pub warm: bool,
     /// Settled space is tolerated up to as much as is unsettled and this many segments more.
     pub slack_segments: u64,
+    /// Makes fewer metadata commands with the same outcome.
+    pub squash: Squash,
 }
 
 impl Default for Options {
@@ -73,6 +76,7 @@ impl Default for Options {
             segment_bytes: 32 << 20,
             warm: true,
             slack_segments: 6,
+            squash: squash::squash,
         }
     }
 }
@@ -94,7 +98,9 @@ pub struct Recovered {
     /// Metadata commands, oldest first.
     pub commands: Vec<Vec<u8>>,
     /// By queue, in order. Queues that the metadata does not know are to be forgotten.
-    pub messages: HashMap<QueueKey, Vec<RecoveredMessage>>,
+    pub messages: HashMap<QueueKey, Vec<Kept>>,
+    /// The highest sequence number of each queue that the log says anything of.
+    pub last_seqs: HashMap<QueueKey, u64>,
     /// Durable things that cannot be read: to be reported, never passed over.
     pub damage: Vec<Damage>,
     /// Files put aside because even what they are is not readable.
@@ -185,12 +191,23 @@ pub struct Usage {
     pub pending_bytes: usize,
 }
 
+/// Looks at the store's health.
+#[derive(Clone)]
+pub struct Monitor(Arc<Shared>);
+
+impl Monitor {
+    pub fn health(&self) -> Health {
+        self.0.health()
+    }
+}
+
 /// The engine's end of the store.
 pub struct Store {
     shared: Arc<Shared>,
     slots: Arc<Slots>,
     outcomes: Arc<Outcomes>,
-    jobs: Jobs,
+    /// Nothing once closed: then the keeper ends.
+    jobs: Option<Jobs>,
     options: Options,
     tail: Tail,
     segments: Segments,
@@ -229,7 +246,7 @@ pub struct Threads {
 }
 
 impl Threads {
-    /// Waits until everything is written and synced. Drop the store before.
+    /// Waits until everything is written and synced. Close the store before.
     pub fn join(self) {
         // A thread that panicked has said so itself.
         let _ = (self.committer.join(), self.keeper.join());
@@ -282,7 +299,8 @@ impl Store {
     ) -> Result<(Store, Workers, Recovered), OpenError> {
         let mut random = [0; 4];
         getrandom::fill(&mut random).map_err(|error| io::Error::other(error.to_string()))?;
-        let (metadata, commands) = MetadataLog::open(disk.clone(), u32::from_le_bytes(random))?;
+        let (metadata, commands) =
+            MetadataLog::open(disk.clone(), u32::from_le_bytes(random), options.squash)?;
         let salt = metadata.seed();
         let slots = Arc::new(Slots::new(disk.clone(), options.segment_bytes));
         let mut files = Vec::new();
@@ -312,7 +330,7 @@ impl Store {
             shared,
             slots,
             outcomes,
-            jobs,
+            jobs: Some(jobs),
             options,
             tail: Tail::new(found.next, salt, options.segment_bytes),
             segments: found.segments,
@@ -327,21 +345,20 @@ impl Store {
             relogged: Vec::new(),
             asked: 0,
         };
-        let (messages, damage, aside) = (found.messages, found.damage, found.aside);
-        Ok((
-            store,
-            workers,
-            Recovered {
-                commands,
-                messages,
-                damage,
-                aside,
-            },
-        ))
+        let recovered = Recovered {
+            commands,
+            messages: found.messages,
+            last_seqs: found.last_seqs,
+            damage: found.damage,
+            aside: found.aside,
+        };
+        Ok((store, workers, recovered))
     }
 
     fn ask(&self, job: Job) -> bool {
-        keeper::ask(&self.jobs, job).is_ok()
+        self.jobs
+            .as_ref()
+            .is_some_and(|jobs| keeper::ask(jobs, job).is_ok())
     }
 
     fn flags(&self) -> u8 {
@@ -450,11 +467,6 @@ impl Store {
     /// A change of the durable metadata. Returns its position.
     pub fn command(&mut self, bytes: Vec<u8>) -> u64 {
         self.tail.command(bytes)
-    }
-
-    /// Replaces the metadata's log by commands that give the same state.
-    pub fn rewrite_metadata(&mut self, commands: Vec<Vec<u8>>) {
-        self.tail.rewrite(commands);
     }
 
     /// What is appended from here to `end_unit` counts after a restart only as a whole.
@@ -697,8 +709,14 @@ impl Store {
     }
 
     /// Hands over what is left and asks the threads to write it, sync it and end.
-    pub fn close(mut self) {
+    pub fn close(&mut self) {
         self.flush();
+        self.jobs = None;
         self.shared.stop();
+    }
+
+    /// A way to look at the store's health from other threads.
+    pub fn monitor(&self) -> Monitor {
+        Monitor(self.shared.clone())
     }
 }

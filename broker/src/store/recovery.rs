@@ -11,28 +11,17 @@ use super::segment::{self, DATA, Header, Role};
 use super::segments::{COLD, Segments};
 use super::slots::{Slot, Slots};
 use super::summary::{Fact, Published, Summary};
-use crate::core::journal::{QueueKey, Stored};
+use crate::core::journal::{Kept, QueueKey, Stored};
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::io;
-
-/// A message that a restart found in a queue. All of them count as redelivered.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct RecoveredMessage {
-    pub seq: u64,
-    pub stored: Stored,
-    pub expires_ms: u64,
-    /// Bytes of its body.
-    pub size: u32,
-    /// How often it came back to the queue, as far as the log says.
-    pub returns: u32,
-    pub priority: u8,
-}
 
 /// What the segments hold.
 #[derive(Debug, Default)]
 pub(super) struct Found {
     /// By queue, in order of their sequence numbers.
-    pub messages: HashMap<QueueKey, Vec<RecoveredMessage>>,
+    pub messages: HashMap<QueueKey, Vec<Kept>>,
+    /// The highest sequence number that the log says anything of: lower ones must not be given again.
+    pub last_seqs: HashMap<QueueKey, u64>,
     pub damage: Vec<Damage>,
     /// Damaged files, put aside under these names.
     pub aside: Vec<String>,
@@ -289,7 +278,7 @@ fn fold(parts: Vec<Part>, found: &mut Found) {
                 .messages
                 .entry(reference.queue)
                 .or_default()
-                .push(RecoveredMessage {
+                .push(Kept {
                     seq: reference.seq,
                     stored,
                     expires_ms: reference.expires_ms,
@@ -304,13 +293,25 @@ fn fold(parts: Vec<Part>, found: &mut Found) {
         }
     };
     effective(&parts, take, |_, _| {});
+    let settled_spans = settled
+        .spans
+        .iter()
+        .flat_map(|(&queue, spans)| spans.iter().map(move |span| (queue, span.2)));
+    for (queue, seq) in held
+        .iter()
+        .map(|(&(_, queue), span)| (queue, span.1))
+        .chain(settled_spans)
+    {
+        let last = found.last_seqs.entry(queue).or_default();
+        *last = (*last).max(seq);
+    }
     drop_copies(&mut found.messages);
     count_live(&parts, found, &mut shared);
     set_dependencies(found, &settled, &held);
 }
 
 /// A message that was being moved when the node stopped is there twice.
-fn drop_copies(messages: &mut HashMap<QueueKey, Vec<RecoveredMessage>>) {
+fn drop_copies(messages: &mut HashMap<QueueKey, Vec<Kept>>) {
     for messages in messages.values_mut() {
         if !messages.is_sorted_by(|a, b| a.seq < b.seq) {
             messages.sort_by_key(|message| message.seq);

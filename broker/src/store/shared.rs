@@ -30,8 +30,6 @@ pub(super) enum Operation {
     },
     /// A change of the metadata.
     Command { bytes: Arc<Vec<u8>> },
-    /// All of the metadata, to replace its log.
-    Rewrite { commands: Arc<Vec<Vec<u8>>> },
 }
 
 impl Operation {
@@ -39,7 +37,7 @@ impl Operation {
         match self {
             Operation::Write { bytes, .. } | Operation::Command { bytes } => bytes.len(),
             Operation::Seal { summary, .. } => summary.len(),
-            Operation::Open { .. } | Operation::Rewrite { .. } => 0,
+            Operation::Open { .. } => 0,
         }
     }
 }

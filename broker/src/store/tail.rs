@@ -260,17 +260,6 @@ impl Tail {
         self.position
     }
 
-    pub fn rewrite(&mut self, commands: Vec<Vec<u8>>) {
-        self.cut();
-        self.position += 1;
-        self.operations.push((
-            self.position,
-            Operation::Rewrite {
-                commands: Arc::new(commands),
-            },
-        ));
-    }
-
     /// Ends a turn: what is to be handed over, and the segments that were sealed meanwhile.
     pub fn end_turn(
         &mut self,

@@ -83,6 +83,7 @@ impl Rig {
             segment_bytes: SEGMENT,
             warm: false,
             slack_segments: 1,
+            squash: |commands| commands.into_iter().rev().take(1).collect(),
         };
         let measure = |bytes: &[u8]| Some((bytes.len() as u32, 0));
         let (store, workers, recovered) =

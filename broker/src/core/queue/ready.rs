@@ -12,6 +12,8 @@ pub struct Entry {
     /// The message, or nothing when only the journal holds it at the moment.
     pub message: Option<Message>,
     pub stored: Option<Stored>,
+    /// The journal has it only to save memory.
+    pub spilled: bool,
     /// On the engine's clock; 0 = never.
     pub expires_ms: u64,
     /// How often it was delivered and came back.
@@ -22,6 +24,20 @@ pub struct Entry {
     pub redelivered: bool,
 }
 
+impl Entry {
+    /// Bytes that it holds in memory besides itself.
+    pub fn footprint(&self) -> u64 {
+        self.message
+            .as_ref()
+            .map_or(0, |message| message.footprint() as u64)
+    }
+
+    /// Whether it survives a restart.
+    pub fn is_persistent(&self) -> bool {
+        self.stored.is_some() && !self.spilled
+    }
+}
+
 /// Ready messages by priority.
 #[derive(Debug, Default)]
 pub struct Ready {
@@ -30,6 +46,8 @@ pub struct Ready {
     higher: Vec<Level>,
     count: usize,
     bytes: u64,
+    /// Bytes of the messages that are in memory.
+    resident: u64,
 }
 
 #[derive(Debug, Default)]
@@ -93,10 +111,33 @@ impl Ready {
         self.bytes
     }
 
+    /// Bytes of the messages that are in memory.
+    pub fn resident(&self) -> u64 {
+        self.resident
+    }
+
+    /// Takes messages out of memory, the newest first, until `wanted` bytes are freed; `keep` puts one elsewhere and
+    /// says whether that was possible. Answers how many bytes were freed.
+    pub fn let_go(&mut self, wanted: u64, mut keep: impl FnMut(&mut Entry) -> bool) -> u64 {
+        let mut freed = 0;
+        for level in std::iter::once(&mut self.first).chain(&mut self.higher) {
+            for entry in level.fresh.iter_mut().rev() {
+                let footprint = entry.footprint();
+                if freed >= wanted || footprint == 0 || !keep(entry) {
+                    break;
+                }
+                freed += footprint;
+            }
+        }
+        self.resident -= freed;
+        freed
+    }
+
     /// A new message, behind all others of its priority.
     pub fn push(&mut self, entry: Entry) {
         self.count += 1;
         self.bytes += u64::from(entry.size);
+        self.resident += entry.footprint();
         self.level(entry.priority).fresh.push_back(entry);
     }
 
@@ -104,6 +145,7 @@ impl Ready {
     pub fn put_back(&mut self, entry: Entry) {
         self.count += 1;
         self.bytes += u64::from(entry.size);
+        self.resident += entry.footprint();
         self.level(entry.priority).returned.insert(entry.seq, entry);
     }
 
@@ -151,6 +193,7 @@ impl Ready {
     fn took(&mut self, entry: &Entry) {
         self.count -= 1;
         self.bytes -= u64::from(entry.size);
+        self.resident -= entry.footprint();
     }
 
     fn level(&mut self, priority: u8) -> &mut Level {
