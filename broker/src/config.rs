@@ -92,6 +92,7 @@ impl NodeConfig {
             handshake_timeout: c.handshake_timeout,
             consumer_timeout: c.consumer_timeout,
             max_message_size: c.max_message_size,
+            message_memory: Settings::default().message_memory,
             default_vhost: c.default_vhost.clone(),
             default_user: c.default_user.name.clone(),
             default_pass: c.default_user.password.clone(),
