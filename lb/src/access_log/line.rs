@@ -13,7 +13,9 @@ pub struct Context<'a> {
     /// The process.
     pub pid: u32,
     /// `%lc`: number of this line among those of its frontend.
-    pub log_counter: u32,
+    pub log_counter: u64,
+    /// `%rt`: number of this session or request in the process.
+    pub request_counter: u64,
     /// `%ID`.
     pub unique_id: &'a str,
     /// Numbers that are not final carry a plus (`logasap`).
@@ -271,8 +273,8 @@ fn push_tag(
         Tag::Retries => out.push_str(&retries(record)),
         Tag::ServerQueue => push_number(out, u64::from(record.server_queue)),
         Tag::BackendQueue => push_number(out, u64::from(record.backend_queue)),
-        Tag::LogCounter => push_hex(out, u64::from(context.log_counter), flags),
-        Tag::RequestCounter => push_hex(out, record.id, flags),
+        Tag::LogCounter => push_hex(out, context.log_counter, flags),
+        Tag::RequestCounter => push_hex(out, context.request_counter, flags),
         Tag::Backend => push_text(out, back, flags),
         Tag::Server => push_text(out, server_name(record), flags),
         Tag::Frontend | Tag::FrontendTransport => push_text(out, &record.frontend.conf.name, flags),

@@ -26,6 +26,7 @@ pub struct AccessLog {
     sinks: ArcSwap<Vec<Arc<Sink>>>,
     settings: ArcSwap<Settings>,
     lines: AtomicU64,
+    requests: AtomicU64,
     program: String,
 }
 
@@ -48,6 +49,7 @@ impl AccessLog {
             sinks: ArcSwap::default(),
             settings: ArcSwap::default(),
             lines: AtomicU64::new(0),
+            requests: AtomicU64::new(0),
             program: program.to_owned(),
         };
         log.apply(config);
@@ -95,9 +97,15 @@ impl AccessLog {
             return;
         };
         let settings = self.settings.load();
+        let number = self.requests.fetch_add(1, Relaxed) + 1;
         let unique_id = logging.unique_id.as_ref().map(|format| {
             let mut text = String::new();
-            line::format(&mut text, format, record, &settings.context(0, "", false));
+            line::format(
+                &mut text,
+                format,
+                record,
+                &settings.context([0, number], "", false),
+            );
             text
         });
         let counter = record
@@ -107,7 +115,7 @@ impl AccessLog {
             .map_or(0, |f| f.log_counter.fetch_add(1, Relaxed));
         let unique_id = unique_id.unwrap_or_default();
         let context = settings.context(
-            counter,
+            [u64::from(counter), number],
             &unique_id,
             record.at_start && logging.as_soon_as_possible,
         );
@@ -217,7 +225,7 @@ impl AccessLog {
 impl Settings {
     fn context<'a>(
         &'a self,
-        log_counter: u32,
+        [log_counter, request_counter]: [u64; 2],
         unique_id: &'a str,
         so_far: bool,
     ) -> line::Context<'a> {
@@ -225,6 +233,7 @@ impl Settings {
             host: &self.host,
             pid: self.pid,
             log_counter,
+            request_counter,
             unique_id,
             so_far,
         }
