@@ -3,7 +3,8 @@
 mod rig;
 
 use rig::{Rig, ends_of, serve};
-use std::io::{ErrorKind, Write};
+use std::io::{ErrorKind, Read, Write};
+use std::net::TcpStream;
 
 #[test]
 fn a_rejected_content_is_pr_and_a_rejected_connection_has_no_line() {
@@ -38,7 +39,7 @@ fn a_listener_that_speaks_proxy_takes_the_address_from_the_header() {
     assert_eq!(denied, 1);
     // Garbage instead of a header ends the connection.
     let mut client = rig.connect();
-    client.write_all(b"AMQP\0\0\x09\x01").expect("send");
+    client.write_all(&[b'A'; 40]).expect("send");
     // The bytes were not read, so the end may be a RST.
     let nothing = |end| {
         matches!(end, Ok(ref b) if Vec::is_empty(b)) || end == Err(ErrorKind::ConnectionReset)
@@ -46,10 +47,16 @@ fn a_listener_that_speaks_proxy_takes_the_address_from_the_header() {
     assert!(nothing(ends_of(&mut client)));
 }
 
+/// Takes the request of five bytes, then answers and closes.
+fn answer(server: &mut TcpStream, bytes: &[u8]) {
+    server.read_exact(&mut [0; 5]).expect("request");
+    server.write_all(bytes).expect("answer");
+}
+
 #[test]
 fn contents_choose_the_backend_once_enough_of_them_came() {
-    let amqp = serve(|server| server.write_all(b"amqp").expect("send"));
-    let other = serve(|server| server.write_all(b"other").expect("send"));
+    let amqp = serve(|server| answer(server, b"amqp"));
+    let other = serve(|server| answer(server, b"other"));
     let rig = Rig::load(
         &format!(
             "defaults\n  mode tcp\n  timeout connect 5s\n  timeout client 20s\n  timeout server 20s\n\
@@ -68,4 +75,53 @@ fn contents_choose_the_backend_once_enough_of_them_came() {
         client.write_all(&bytes[2..]).expect("second part");
         assert_eq!(ends_of(&mut client), Ok(answer));
     }
+}
+
+#[test]
+fn use_server_pins_and_hash_keys_follow_the_expression() {
+    let server = |name: &'static str| serve(move |s| answer(s, name.as_bytes()));
+    let (a, b) = (server("a"), server("b"));
+    let rig = Rig::with(&format!(
+        "  tcp-request inspect-delay 10s\n  tcp-request content accept if {{ req.len ge 5 }}\n  \
+         use-server s2 if {{ req.payload(0,1) -m str x }}\n  \
+         balance hash req.payload(0,5)\n  server s1 {a}\n  server s2 {b}"
+    ));
+    let ask = |bytes: &[u8; 5]| {
+        let mut client = rig.connect();
+        client.write_all(bytes).expect("send");
+        ends_of(&mut client).expect("answer")
+    };
+    for round in 0..3 {
+        assert_eq!(ask(b"x1234"), b"b", "round {round}");
+        assert_eq!(ask(b"hello"), ask(b"hello"));
+    }
+}
+
+#[test]
+fn a_rejected_response_is_pd_and_never_reaches_the_client() {
+    let address = serve(|s| answer(s, b"secret"));
+    let rig = Rig::with(&format!(
+        "  tcp-response inspect-delay 10s\n  tcp-response content reject if {{ res.payload(0,6) -m str secret }}\n  \
+         server s1 {address}"
+    ));
+    let mut client = rig.connect();
+    client.write_all(b"hello").expect("send");
+    let seen = ends_of(&mut client);
+    assert!(matches!(seen, Ok(ref b) if b.is_empty()) || seen == Err(ErrorKind::ConnectionReset));
+    let line = rig.next_line();
+    assert_eq!((line.end.as_str(), line.bytes_out), ("PD", 0));
+}
+
+#[test]
+fn variables_and_priorities_are_set_by_rules_and_read_by_conditions() {
+    let address = serve(|s| answer(s, b"ok"));
+    let rig = Rig::with(&format!(
+        "  tcp-request connection set-var(sess.port) src_port\n  \
+         tcp-request content set-var(txn.n) int(40),add(2)\n  \
+         tcp-request content reject unless {{ var(txn.n) -m int 42 }} {{ var(sess.port) -m found }}\n  \
+         server s1 {address}"
+    ));
+    let mut client = rig.connect();
+    client.write_all(b"hello").expect("send");
+    assert_eq!(ends_of(&mut client), Ok(b"ok".to_vec()));
 }

@@ -175,6 +175,21 @@ pub fn connect(out: &mut String, record: &SessionRecord) {
     ));
 }
 
+/// The line of a connection that never was a session: whence, where, why.
+pub fn failure(out: &mut String, record: &SessionRecord, failure: &str) {
+    let front = record.frontend.conf.front.as_ref();
+    let bind = front.and_then(|f| f.binds.get(usize::from(record.listener)));
+    let name = bind.and_then(|b| b.name.clone());
+    out.push_str(&format!(
+        "{}:{} [{}] {}/{}: {failure}",
+        ip(&record.client),
+        port(&record.client),
+        clock::with_millis(Moment::from(record.accepted)),
+        record.frontend.conf.name,
+        name.unwrap_or_else(|| (record.listener + 1).to_string()),
+    ));
+}
+
 /// `log-format` and its relatives.
 pub fn format(out: &mut String, format: &Format, record: &SessionRecord, context: &Context<'_>) {
     let start = out.len();

@@ -93,6 +93,9 @@ impl AccessLog {
     /// A session's line, if its proxy wants one.
     pub fn session(&self, record: &SessionRecord) {
         let logging = &record.frontend.conf.logging;
+        if let Some(failure) = record.failure {
+            return self.failure(record, logging, failure);
+        }
         let Some(level) = level_of(record, logging) else {
             return;
         };
@@ -142,6 +145,17 @@ impl AccessLog {
             &structured,
             &text,
         );
+    }
+
+    /// A connection that ended before it was a session.
+    fn failure(&self, record: &SessionRecord, logging: &Logging, failure: &str) {
+        let level = match logging.separate_errors {
+            true => Level::Err,
+            false => Level::Info,
+        };
+        let mut text = String::with_capacity(128);
+        line::failure(&mut text, record, failure);
+        self.send(&logging.targets, logging.tag.as_deref(), level, "", &text);
     }
 
     /// A line about a proxy or one of its servers.

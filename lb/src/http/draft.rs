@@ -192,6 +192,7 @@ impl Draft {
                 .map_or(0, |server| server.sessions.get()),
         ];
         SessionRecord {
+            failure: None,
             id: origin.id.number(),
             at_start: false,
             frontend: origin.frontend.clone(),

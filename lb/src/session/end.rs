@@ -190,6 +190,7 @@ impl Session {
                 .map(|(name, value)| (name.clone(), value.to_text()))
                 .collect(),
             http: None,
+            failure: None,
         }
     }
 }

@@ -3,7 +3,7 @@
 use super::facts::Facts;
 use super::{Context, Routed, Session, Stage, Turn};
 use crate::core::expr::{Window, holds};
-use crate::core::proxy_protocol;
+use crate::core::proxy_protocol::{self, Bad};
 use crate::core::rules::{Verdict, judge};
 use crate::listener::Admission;
 use crate::relay::Side;
@@ -11,9 +11,16 @@ use crate::state::{Cause, End, HandedOver, Peer, Phase, Proxy, Server};
 use conf::lb::model::{BackendName, Mode, TcpRule};
 use mio::unix::SourceFd;
 use nix::sys::socket::{MsgFlags, recv};
+use socket2::TcpKeepalive;
 use std::os::fd::AsRawFd;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
+
+const CLOSED: &str = "Connection closed while waiting for PROXY protocol header";
+const TRUNCATED: &str = "Truncated PROXY protocol header received";
+const FOREIGN: &str = "Received something which does not look like a PROXY protocol header";
+const INVALID: &str = "Received an invalid PROXY protocol header";
+const LATE: &str = "Timeout while waiting for PROXY protocol header";
 
 impl Session {
     /// The first step after accept and registration.
@@ -35,6 +42,7 @@ impl Session {
                 return self.refuse(cx, Cause::Proxy);
             }
         }
+        self.keep_alive();
         let listener = self.admission.listener();
         let by_rule = self.extra.as_ref().is_some_and(|e| e.expects_header);
         if by_rule || listener.conf().is_some_and(|b| b.accept_proxy) {
@@ -45,6 +53,28 @@ impl Session {
             return self.greet(cx);
         }
         self.admitted(cx)
+    }
+
+    /// `option clitcpka`: probes towards the client.
+    fn keep_alive(&self) {
+        let options = &self.frontend().conf.tcp;
+        if !options.client_keepalive {
+            return;
+        }
+        let mut probes = TcpKeepalive::new();
+        if let Some(idle) = options.client_keepalive_idle {
+            probes = probes.with_time(idle);
+        }
+        if let Some(interval) = options.client_keepalive_interval {
+            probes = probes.with_interval(interval);
+        }
+        if let Some(count) = options.client_keepalive_count {
+            probes = probes.with_retries(count);
+        }
+        // Fails only on unix sockets, which need no probes.
+        let socket = &self.client.socket;
+        let _ = socket.set_keepalive(true);
+        let _ = socket.set_tcp_keepalive(&probes);
     }
 
     /// Ends the connection before it was a session: without a log line.
@@ -92,21 +122,20 @@ impl Session {
         let size = match peek(&self.client, buffer) {
             Peek::Bytes(size) => size,
             Peek::Nothing => return Turn::Rearm,
-            Peek::Ended => return self.refuse(cx, Cause::Proxy),
+            Peek::Ended => return self.header_failed(cx, CLOSED, 0),
         };
         match proxy_protocol::parse(&buffer[..size]) {
-            Ok(None) if self.client.ending => self.refuse(cx, Cause::Proxy),
+            Ok(None) if self.client.ending => self.header_failed(cx, TRUNCATED, size),
             Ok(None) => Turn::Rearm,
-            Err(_) => self.refuse(cx, Cause::Proxy),
+            Err(Bad::Signature) if size < 16 && !self.client.ending => Turn::Rearm,
+            Err(Bad::Signature) if size < 16 => self.header_failed(cx, TRUNCATED, size),
+            Err(Bad::Signature) => self.header_failed(cx, FOREIGN, size),
+            Err(Bad::Malformed | Bad::Checksum) => self.header_failed(cx, INVALID, size),
             Ok(Some((header, length))) => {
                 // Taken out of the socket; what follows stays there.
-                let taken = recv(
-                    self.client.socket.as_raw_fd(),
-                    &mut buffer[..length],
-                    MsgFlags::empty(),
-                );
-                if taken != Ok(length) {
-                    return self.refuse(cx, Cause::Proxy);
+                let fd = self.client.socket.as_raw_fd();
+                if recv(fd, &mut buffer[..length], MsgFlags::empty()) != Ok(length) {
+                    return self.header_failed(cx, TRUNCATED, size);
                 }
                 self.client.readable = true;
                 let waited = (cx.now_ms - self.accepted_ms) as u32;
@@ -124,14 +153,23 @@ impl Session {
     }
 
     pub(super) fn greeting_late(&mut self, cx: &mut Context<'_>) -> Turn {
-        self.logged = true;
-        self.finish(
-            cx,
-            End {
-                cause: Cause::ClientTimeout,
-                phase: Phase::Request,
-            },
-        )
+        match peek(&self.client, &mut [0; 1]) {
+            Peek::Bytes(size) => self.header_failed(cx, TRUNCATED, size),
+            Peek::Nothing | Peek::Ended => self.header_failed(cx, LATE, 0),
+        }
+    }
+
+    /// No PROXY header came: one line says why, unless nothing came at all
+    /// and such connections are not to be logged.
+    fn header_failed(&mut self, cx: &mut Context<'_>, why: &'static str, size: usize) -> Turn {
+        let logging = &self.frontend().conf.logging;
+        let silent = size == 0 && logging.dont_log_null || logging.targets.is_empty();
+        if let Some(log) = cx.runtime.hooks.log.get().filter(|_| !silent) {
+            let mut record = self.record(cx, End::default(), true);
+            record.failure = Some(why);
+            log(&record);
+        }
+        self.refuse(cx, Cause::Proxy)
     }
 
     /// Content rules, the choice of the backend, the backend's rules.

@@ -184,6 +184,8 @@ pub struct SessionRecord {
     pub bytes_in: u64,
     /// Bytes to the client.
     pub bytes_out: u64,
+    /// It ended before it was a session, for this reason: the line says only that.
+    pub failure: Option<&'static str>,
     /// Termination state.
     pub end: End,
     /// Connections of the process, the frontend, the backend and the server at
