@@ -1,7 +1,7 @@
 //! One AMQP client's socket: bytes in, bytes out, plain or through TLS.
 
 use crate::core::Core;
-use crate::tls::{self, TlsSession};
+use crate::tls::{Found, TlsSession};
 use mio::net::TcpStream;
 use std::io::{self, IoSlice, Read, Write};
 
@@ -175,15 +175,15 @@ impl Client {
         let Some(mut session) = self.tls.take() else {
             return Progress::Ended;
         };
-        let outcome = session.receive(&cipher, &mut |plain| {
-            let mut data = std::mem::take(&mut self.leftover);
-            data.extend_from_slice(plain);
-            let used = self.deliver(core, index, &data);
-            self.keep(&data[used..]);
+        let outcome = session.receive(&cipher, &mut |found| match found {
+            Found::Peer(peer) => peer.note(core, index),
+            Found::Plain(plain) => {
+                let mut data = std::mem::take(&mut self.leftover);
+                data.extend_from_slice(plain);
+                let used = self.deliver(core, index, &data);
+                self.keep(&data[used..]);
+            }
         });
-        if session.take_handshake_done() {
-            tls::note_peer(core, index, &session);
-        }
         self.tls = Some(session);
         match outcome {
             Ok(()) if full || self.read_closed => Progress::More,

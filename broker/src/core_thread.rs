@@ -7,6 +7,7 @@ use crate::client::{Client, Preamble, Progress};
 use crate::core::connection::Peer;
 use crate::core::{Core, Effect};
 use crate::handle::{Handle, Jobs, Wake, handle};
+use crate::run::Secure;
 use crate::tls::TlsSession;
 use crate::verifier::Verifier;
 use mio::net::{TcpListener, TcpStream};
@@ -34,7 +35,7 @@ const STOP_WITHIN: Duration = Duration::from_secs(5);
 /// A listener and what it expects of its clients.
 pub struct Listener {
     pub socket: TcpListener,
-    pub tls: Option<Arc<rustls::ServerConfig>>,
+    pub tls: Option<Secure>,
     pub proxy_protocol: bool,
 }
 
@@ -347,10 +348,10 @@ impl CoreThread {
         let local = stream.local_addr()?;
         let settings = &self.listeners[listener];
         let session = match &settings.tls {
-            Some(config) => {
-                let connection =
-                    rustls::ServerConnection::new(config.clone()).map_err(io::Error::other)?;
-                Some(Box::new(TlsSession::new(connection)))
+            Some(secure) => {
+                let connection = rustls::ServerConnection::new(secure.config.clone())
+                    .map_err(io::Error::other)?;
+                Some(Box::new(TlsSession::new(connection, secure.login_from)))
             }
             None => None,
         };

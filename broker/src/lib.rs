@@ -4,6 +4,7 @@
 //! interface and the command line.
 
 pub mod admin;
+mod certificate_name;
 mod certificates;
 mod client;
 mod command;
@@ -18,7 +19,7 @@ pub mod node;
 mod proxy_protocol;
 pub mod run;
 pub mod store;
-pub mod tls;
+mod tls;
 mod verifier;
 
 pub use command::{command, server};

@@ -9,7 +9,7 @@ use crate::core::vhost::VhostSpec;
 use crate::data;
 use crate::handle::Handle;
 use crate::management::{self, Listener, Management, NodeFacts, system};
-use crate::run::{self, Listen, Running};
+use crate::run::{self, Listen, Running, Secure};
 use crate::store::{Health, Monitor};
 use crate::{Seat, admin, ctl};
 use conf::broker::DiskLimit;
@@ -80,7 +80,10 @@ fn serve(config: NodeConfig) -> io::Result<()> {
 fn listens(config: &NodeConfig) -> io::Result<Vec<Listen>> {
     let c = &config.config;
     let tls = match &c.tls {
-        Some(files) => Some(crate::certificates::server_config(files)?),
+        Some(files) => Some(Secure {
+            config: crate::certificates::server_config(files)?,
+            login_from: files.login_from,
+        }),
         None => None,
     };
     if tls.is_none() && !c.listen_tls.is_empty() {

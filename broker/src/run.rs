@@ -3,6 +3,7 @@
 use crate::core::Core;
 use crate::core_thread::{CoreThread, Listener, Seat};
 use crate::handle::Handle;
+use conf::broker::LoginFrom;
 use mio::net::TcpListener;
 use socket2::{Domain, Protocol, Socket, Type};
 use std::io;
@@ -13,11 +14,19 @@ use std::thread::JoinHandle;
 /// RabbitMQ's is 128; a storm of reconnecting clients wants more.
 const BACKLOG: i32 = 1024;
 
+/// What makes a listener a TLS one.
+#[derive(Clone)]
+pub struct Secure {
+    pub config: Arc<rustls::ServerConfig>,
+    /// What of a client's certificate is its user's name for EXTERNAL.
+    pub login_from: LoginFrom,
+}
+
 /// An address to listen on.
 #[derive(Clone)]
 pub struct Listen {
     pub address: SocketAddr,
-    pub tls: Option<Arc<rustls::ServerConfig>>,
+    pub tls: Option<Secure>,
     pub proxy_protocol: bool,
 }
 
