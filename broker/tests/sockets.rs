@@ -276,6 +276,7 @@ fn a_client_certificate_logs_in_over_tls() {
         (connection.user.to_string(), connection.peer.tls.is_some())
     });
     assert_eq!(peer, Ok(("worker-1".to_owned(), true)));
+    drop(stream);
     running.stop();
 }
 
@@ -302,6 +303,7 @@ fn the_proxy_protocol_says_who_the_client_is() {
     let mut rest = Vec::new();
     bare.read_to_end(&mut rest).expect("closed");
     assert_eq!(rest, b"", "a client without the header is not served");
+    drop((stream, bare));
     running.stop();
 }
 
@@ -328,6 +330,7 @@ fn guest_comes_from_loopback_only_whoever_carries_it_there() {
     let mut rest = Vec::new();
     stream.read_to_end(&mut rest).expect("closed");
     assert_eq!(rest, b"");
+    drop(stream);
     running.stop();
 }
 
@@ -356,5 +359,6 @@ fn a_wrong_protocol_header_is_answered_with_ours() {
     let mut answer = Vec::new();
     stream.read_to_end(&mut answer).expect("closed");
     assert_eq!(answer, b"AMQP\0\0\x09\x01");
+    drop(stream);
     running.stop();
 }
