@@ -314,3 +314,44 @@ fn the_worker_keeps_two_capabilities_and_sync_groups_move_together() {
         daemon.stop();
     });
 }
+
+#[test]
+#[ignore = "needs root for network namespaces; tests/run runs it"]
+fn our_balancer_without_a_usable_server_is_unfit_and_a_dead_one_is_a_fault_at_once() {
+    kit::sandboxed(|| {
+        one_interface();
+        let folder = tempfile::tempdir().expect("a folder");
+        let socket = folder.path().join("lb.sock").display().to_string();
+        let server = std::net::TcpListener::bind("127.0.0.1:9191").expect("free");
+        let lb = format!(
+            "global\n stats socket {socket} mode 600 level admin\ndefaults\n mode tcp\n timeout connect 1s\n \
+             timeout client 10s\n timeout server 10s\nlisten web\n bind 127.0.0.1:9090\n \
+             server s1 127.0.0.1:9191 check inter 100ms fall 2 rise 1\n"
+        );
+        let lb = write(folder.path(), "lb.cfg", &lb);
+        let text = format!(
+            "track_lb bal {{\n socket {socket}\n weight 0\n}}\n{}",
+            GOOD.replace(
+                "priority 100",
+                "priority 100\n version 3\n track_lb {\n bal\n }"
+            )
+            .replace("advert_int 1", "advert_int 0.1")
+        );
+        let config = write(folder.path(), "vrrp.conf", &text);
+        let run = folder.path().join("run").display().to_string();
+        let mut balancer = Daemon::evenkeel(&["lb", "-f", &lb]);
+        wait_until("the balancer's socket", LONG, || {
+            Path::new(&socket).exists()
+        });
+        let mut daemon = start(&config, &run);
+        daemon.wait_line("BACKUP -> MASTER", LONG);
+        drop(server);
+        daemon.wait_line("bal has no backend with a usable server", LONG);
+        let _server = std::net::TcpListener::bind("127.0.0.1:9191").expect("free");
+        daemon.wait_line("FAULT -> BACKUP", LONG);
+        balancer.signal(nix::sys::signal::Signal::SIGKILL);
+        daemon.wait_line("bal is dead", LONG);
+        let _ = balancer.wait_exit(LONG);
+        daemon.stop();
+    });
+}
