@@ -507,6 +507,7 @@ fn unspecified(conf: &model::Instance) -> IpAddr {
 /// Refreshes that nobody asked for, by default: a client that learnt a wrong
 /// link-layer address is right again after a second.
 const REFRESH: Duration = Duration::from_secs(1);
+const REFRESH_IN_PAIR: Duration = Duration::from_secs(30);
 
 fn settings(conf: &model::Instance, address: IpAddr) -> Settings {
     let announce = &conf.announce;
@@ -523,6 +524,11 @@ fn settings(conf: &model::Instance, address: IpAddr) -> Settings {
         second_burst: (!announce.minimal && !announce.delay.is_zero()).then_some(announce.delay),
         refresh: match announce.refresh {
             None => Some(REFRESH),
+            Some(every) if every.is_zero() => None,
+            Some(every) => Some(every),
+        },
+        refresh_in_pair: match announce.refresh {
+            None => Some(REFRESH_IN_PAIR),
             Some(every) if every.is_zero() => None,
             Some(every) => Some(every),
         },

@@ -61,6 +61,7 @@ fn settings(host: usize, priority: u8, version: Version, interval: Duration) -> 
         burst: 5,
         second_burst: Some(Duration::from_secs(5)),
         refresh: Some(Duration::from_secs(1)),
+        refresh_in_pair: Some(Duration::from_secs(30)),
         refresh_burst: 1,
         lower_burst: 5,
         answer_lower: true,

@@ -39,6 +39,10 @@ pub struct Settings {
     pub second_burst: Option<Duration>,
     /// Between refreshes while active.
     pub refresh: Option<Duration>,
+    /// Between refreshes once the other host is known to be one of ours: it says a last
+    /// advert when it yields, and two that refresh fast would fight for the clients of a
+    /// parted network.
+    pub refresh_in_pair: Option<Duration>,
     /// Announcements in a refresh.
     pub refresh_burst: u32,
     /// Announcements in answer to a worse router.
@@ -239,6 +243,8 @@ pub struct Router {
     /// Best rival ever heard and its priority: what a weight is compared with.
     rival: Option<(IpAddr, u8)>,
     peer: Option<PeerView>,
+    /// The only other router was one of ours when it was last heard by the pair channel.
+    in_pair: bool,
     preempt_from: Option<Time>,
     demoted: bool,
     maintenance: bool,
@@ -258,6 +264,7 @@ impl Router {
             resigned: None,
             rival: None,
             peer: None,
+            in_pair: false,
             preempt_from: None,
             demoted: false,
             maintenance: false,
@@ -454,6 +461,14 @@ impl Router {
         self.changed(from, cause, out);
     }
 
+    fn refresh(&self) -> Option<Duration> {
+        if self.in_pair {
+            self.settings.refresh_in_pair
+        } else {
+            self.settings.refresh
+        }
+    }
+
     fn grace_end(&self, now: Time) -> Option<Time> {
         let grace = self.settings.grace;
         (!grace.is_zero()).then(|| now + grace)
@@ -461,11 +476,12 @@ impl Router {
 
     fn become_active(&mut self, now: Time, cause: Cause, out: &mut Vec<Action>) {
         let from = self.phase();
+        let refresh = self.refresh();
         let s = &self.settings;
         self.state = State::Active {
             since: now,
             next_advert: now + s.interval,
-            refresh_at: s.refresh.map(|after| now + after),
+            refresh_at: refresh.map(|after| now + after),
             second_burst_at: s.second_burst.map(|after| now + after),
             answer_from: now,
             owed: false,
@@ -614,6 +630,7 @@ impl Router {
     /// Adverts keep the phase of the first one: a late wake-up shifts nothing.
     fn active_timeout(&mut self, now: Time, out: &mut Vec<Action>) {
         let settings = self.settings.clone();
+        let refresh = self.refresh();
         let State::Active {
             next_advert,
             refresh_at,
@@ -639,7 +656,7 @@ impl Router {
             *second_burst_at = None;
             announcements = announcements.max(settings.burst);
         }
-        if let (Some(at), Some(every)) = (*refresh_at, settings.refresh)
+        if let (Some(at), Some(every)) = (*refresh_at, refresh)
             && now >= at
         {
             *refresh_at = Some(if at + every > now {
@@ -963,6 +980,9 @@ impl Router {
 
     fn peer(&mut self, now: Time, view: Option<PeerView>, out: &mut Vec<Action>) {
         self.peer = view;
+        if let Some(peer) = view {
+            self.in_pair = peer.sole;
+        }
         if let Some(peer) = view
             && peer.active
             && self.is_active()

@@ -22,6 +22,7 @@ fn settings(priority: u8) -> Settings {
         burst: 5,
         second_burst: Some(Duration::from_secs(5)),
         refresh: Some(ADV),
+        refresh_in_pair: Some(Duration::from_secs(30)),
         refresh_burst: 1,
         lower_burst: 5,
         answer_lower: true,
@@ -553,4 +554,31 @@ fn a_group_moves_its_members() {
     let out = step(&mut router, at(6), Event::GroupBackup("V4".to_owned()));
     assert_eq!(adverts(&out), [0]);
     assert_eq!(router.phase(), Phase::Backup);
+}
+
+#[test]
+fn beside_one_of_ours_the_refresh_is_slow_even_after_it_fell_silent() {
+    let mut router = backup(Settings {
+        second_burst: None,
+        ..settings(100)
+    });
+    let view = PeerView {
+        address: v4(12),
+        priority: 110,
+        active: false,
+        sole: true,
+    };
+    step(&mut router, at(10), Event::Peer(Some(view)));
+    step(&mut router, at(20), Event::Peer(None));
+    let start = router.deadline().expect("a backup has a deadline");
+    step(&mut router, start, Event::Timeout);
+    let mut refreshed = Vec::new();
+    for second in 1..=61 {
+        let now = start + ADV * second;
+        let out = step(&mut router, now, Event::Timeout);
+        if out.contains(&Action::Announce { repeat: 1 }) {
+            refreshed.push(second);
+        }
+    }
+    assert_eq!(refreshed, [30, 60]);
 }
