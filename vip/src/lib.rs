@@ -86,6 +86,9 @@ fn check(options: &Options) -> u8 {
     let Some(config) = config else {
         return EXIT_CONFIG;
     };
+    for line in safety::absences(&config) {
+        eprintln!("warning: {line}");
+    }
     let unsafe_parts = safety::findings(&config);
     for finding in &unsafe_parts {
         eprintln!("error: {finding}");

@@ -444,6 +444,7 @@ impl Pair {
             },
             active: path.streak >= STREAK && router.role == Role::Active,
             sole: one_host && !stranger,
+            waiting: router.role == Role::Backup,
         })
     }
 

@@ -101,7 +101,7 @@ fn prepare(options: &Options, signals: SignalFd) -> io::Result<Loop> {
     if options.dump {
         info!("the configuration as understood:\n{config:#?}");
     }
-    keep_network_capabilities();
+    keep_network_capabilities()?;
     let ward = Ward::inherited()?;
     let line = ward.line();
     let monitor = Monitor::new()?;
@@ -138,7 +138,7 @@ fn prepare(options: &Options, signals: SignalFd) -> io::Result<Loop> {
 }
 
 /// Of root's rights only those for sockets and links stay.
-fn keep_network_capabilities() {
+fn keep_network_capabilities() -> io::Result<()> {
     use caps::{CapSet, Capability, CapsHashSet};
     let keep: CapsHashSet = [Capability::CAP_NET_RAW, Capability::CAP_NET_ADMIN]
         .into_iter()
@@ -146,10 +146,13 @@ fn keep_network_capabilities() {
     let had = caps::read(None, CapSet::Permitted).unwrap_or_default();
     let missing: Vec<String> = keep.difference(&had).map(ToString::to_string).collect();
     if !missing.is_empty() {
-        error!(
-            "{} missing: start as root, or give the process these capabilities",
-            missing.join(" and ")
-        );
+        return Err(io::Error::new(
+            io::ErrorKind::PermissionDenied,
+            format!(
+                "{} missing: start as root, or give the process these capabilities",
+                missing.join(" and ")
+            ),
+        ));
     }
     for capability in caps::all() {
         if !keep.contains(&capability) {
@@ -157,13 +160,13 @@ fn keep_network_capabilities() {
             let _ = caps::drop(None, CapSet::Bounding, capability);
         }
     }
-    let keep: CapsHashSet = keep.intersection(&had).copied().collect();
     let dropped = caps::set(None, CapSet::Effective, &keep)
         .and_then(|()| caps::set(None, CapSet::Permitted, &keep))
         .and_then(|()| caps::clear(None, CapSet::Inheritable));
     if let Err(error) = dropped {
         warn!(%error, "cannot drop capabilities");
     }
+    Ok(())
 }
 
 impl Loop {
@@ -218,7 +221,8 @@ impl Loop {
             };
             wanted.push((heard.index, ethertype));
         }
-        if self.ears.len() == wanted.len() {
+        let heard = |w: &(u32, u16)| self.ears.iter().any(|(i, e, _)| (*i, *e) == *w);
+        if self.ears.len() == wanted.len() && wanted.iter().all(heard) {
             return;
         }
         self.ears.retain(|(i, e, _)| wanted.contains(&(*i, *e)));

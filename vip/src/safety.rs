@@ -1,4 +1,5 @@
-//! `enable_script_security`: a script that runs as root must not be one that
+//! What the file names and the host has or has not: interfaces, programs of
+//! scripts, and who can change them. `enable_script_security`: a script that runs as root must not be one that
 //! others than root can change. Names the part of the path that is at fault.
 
 use conf::vip::model::{Command, Config};
@@ -23,6 +24,37 @@ pub fn findings(config: &Config) -> Vec<String> {
                 "script `{}` would run as root, but {} {why}; `chown root` and `chmod go-w` it, or name another user (`script_user`)",
                 command.line,
                 part.display()
+            );
+            if !found.contains(&line) {
+                found.push(line);
+            }
+        }
+    }
+    found
+}
+
+/// One sentence per interface and program that this host does not have (now).
+pub fn absences(config: &Config) -> Vec<String> {
+    let mut found = Vec::new();
+    for instance in &config.instances {
+        let name = &instance.interface;
+        if !Path::new("/sys/class/net").join(name).exists() {
+            found.push(format!(
+                "{}: interface {name} does not exist on this host; the instance stays in FAULT until it does",
+                instance.name
+            ));
+        }
+    }
+    for command in commands(config) {
+        let Some(program) = command.words.first().map(Path::new) else {
+            continue;
+        };
+        let there = program.exists() || (!program.is_absolute() && search(program).is_some());
+        if !there && !command.line.contains(['$', '`', '|', ';', '&', '<', '>']) {
+            let line = format!(
+                "script `{}`: there is no program {} on this host; the script counts as failed until there is",
+                command.line,
+                program.display()
             );
             if !found.contains(&line) {
                 found.push(line);

@@ -121,6 +121,8 @@ pub struct PeerView {
     pub active: bool,
     /// Whether it is the only other router of this VRID.
     pub sole: bool,
+    /// Whether it is backup, so that its next advert would be an ordinary takeover.
+    pub waiting: bool,
 }
 
 /// What the daemon must do, in this order.
@@ -245,6 +247,8 @@ pub struct Router {
     peer: Option<PeerView>,
     /// The only other router was one of ours when it was last heard by the pair channel.
     in_pair: bool,
+    /// The peer was seen as backup while this router was active.
+    peer_waited: bool,
     preempt_from: Option<Time>,
     demoted: bool,
     maintenance: bool,
@@ -265,6 +269,7 @@ impl Router {
             rival: None,
             peer: None,
             in_pair: false,
+            peer_waited: false,
             preempt_from: None,
             demoted: false,
             maintenance: false,
@@ -489,6 +494,7 @@ impl Router {
         self.master_interval = s.interval;
         self.master = None;
         self.resigned = None;
+        self.peer_waited = self.peer.is_some_and(|p| p.waiting);
         self.demoted = false;
         self.advertise(now, self.priority, out);
         out.push(Action::AddAddresses);
@@ -807,6 +813,13 @@ impl Router {
 
     /// One last advert makes the winner announce the addresses again, whoever heard whom first.
     fn yield_to(&mut self, now: Time, heard: Heard, out: &mut Vec<Action>) {
+        if self.in_pair && !self.peer_waited && !self.is_new(now) {
+            // it never stood in line: it was active all the time, out of our hearing
+            out.push(Action::Report(Evidence::Rival {
+                by: heard.sender,
+                priority: heard.priority,
+            }));
+        }
         if self.settings.last_advert {
             self.advertise(now, self.priority, out);
         }
@@ -982,6 +995,7 @@ impl Router {
         self.peer = view;
         if let Some(peer) = view {
             self.in_pair = peer.sole;
+            self.peer_waited |= peer.waiting;
         }
         if let Some(peer) = view
             && peer.active

@@ -146,6 +146,7 @@ fn the_only_backup_of_a_pair_takes_over_on_priority_zero_at_once() {
         priority: 110,
         active: true,
         sole: true,
+        waiting: false,
     };
     step(&mut router, at(100), Event::Peer(Some(view)));
     let out = step(&mut router, at(500), heard(12, 0));
@@ -425,6 +426,7 @@ fn a_priority_that_stays_above_the_known_peer_changes_nothing() {
         priority: 100,
         active: false,
         sole: true,
+        waiting: false,
     };
     step(&mut router, now, Event::Peer(Some(view)));
     assert_eq!(step(&mut router, now, fit(105)), []);
@@ -567,6 +569,7 @@ fn beside_one_of_ours_the_refresh_is_slow_even_after_it_fell_silent() {
         priority: 110,
         active: false,
         sole: true,
+        waiting: false,
     };
     step(&mut router, at(10), Event::Peer(Some(view)));
     step(&mut router, at(20), Event::Peer(None));
@@ -581,4 +584,22 @@ fn beside_one_of_ours_the_refresh_is_slow_even_after_it_fell_silent() {
         }
     }
     assert_eq!(refreshed, [30, 60]);
+}
+
+#[test]
+fn the_loser_of_a_healed_partition_reports_it_and_an_ordinary_fail_back_is_no_news() {
+    for (waiting, reports) in [(false, 1), (true, 0)] {
+        let (mut router, now) = active(settings(100));
+        let view = PeerView {
+            address: v4(12),
+            priority: 110,
+            active: false,
+            sole: true,
+            waiting,
+        };
+        step(&mut router, now, Event::Peer(Some(view)));
+        let out = step(&mut router, now + ADV * 2, heard(12, 110));
+        let rival = |a: &&Action| matches!(a, Action::Report(Evidence::Rival { .. }));
+        assert_eq!(out.iter().filter(rival).count(), reports);
+    }
 }
