@@ -578,7 +578,9 @@ fn a_split_brain_is_reported_and_healed() {
         pair.client
             .wait_answer(Instant::now(), b'A', Duration::from_secs(3));
         wait_until("the loser reports it, too", LONG, || {
-            pair.b.tool(&["explain"]).contains("10.77.0.11 is active too")
+            pair.b
+                .tool(&["explain"])
+                .contains("10.77.0.11 is active too")
         });
     });
 }
