@@ -1,18 +1,18 @@
 //! One `up` from start to end.
 
 use super::action::{self, Action};
+
 use super::clients::Clients;
 use super::gate::Door;
 use super::lab::{End, Lab};
 use super::options::Options;
 use super::order::Order;
-use super::plan::{Host, Plan, Role, VIP};
+use super::plan::{Host, Plan, VIP};
 use super::state::{self, StateDir};
 use super::traffic::{self, Ledger};
 use super::view::{Event, View};
 use super::watch::{self, Status};
 use super::{local, rabbit, space};
-use nix::sys::signal::Signal;
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::net::SocketAddr;
@@ -152,12 +152,12 @@ async fn doors(options: &Options, plan: &Plan) -> Result<Vec<Door>, String> {
 
 /// The running picture.
 pub struct Up {
-    options: Options,
-    plan: Plan,
-    lab: Rc<Lab>,
+    pub(super) options: Options,
+    pub(super) plan: Plan,
+    pub(super) lab: Rc<Lab>,
     ends: mpsc::Receiver<End>,
-    running: HashMap<(String, String), bool>,
-    expected: Vec<(String, String)>,
+    pub(super) running: HashMap<(String, String), bool>,
+    pub(super) expected: Vec<(String, String)>,
     events: Vec<Event>,
     started: Instant,
     programs: HashMap<String, Vec<(String, Order)>>,
@@ -165,7 +165,7 @@ pub struct Up {
 }
 
 impl Up {
-    async fn order(&self, order: Order) -> Result<String, String> {
+    pub(super) async fn order(&self, order: Order) -> Result<String, String> {
         self.lab.order(order).await
     }
 
@@ -194,88 +194,7 @@ impl Up {
         self.wait_ready(limit).await
     }
 
-    /// What runs on a host.
-    fn orders(&self, host: &Host) -> Result<Vec<(String, Order)>, String> {
-        let own = std::env::current_exe().map_err(|e| e.to_string())?;
-        let own = own.display().to_string();
-        let run = host.file("run");
-        let start = |name: &str, argv: Vec<String>, env: Vec<(String, String)>| {
-            let order = Order::Start {
-                host: host.name.clone(),
-                name: name.to_owned(),
-                argv,
-                env,
-                log: host.file(&format!("{name}.log")),
-            };
-            (name.to_owned(), order)
-        };
-        let words = |list: &[&str]| list.iter().map(|w| (*w).to_owned()).collect::<Vec<_>>();
-        let balancer = host.file("haproxy.cfg");
-        let vrrp = host.file("keepalived.conf");
-        Ok(match host.role {
-            Role::Client => Vec::new(),
-            Role::Proxy if self.options.peers => {
-                let pids = [host.file("k.pid"), host.file("kv.pid")];
-                vec![
-                    start(
-                        "lb",
-                        words(&["/usr/sbin/haproxy", "-db", "-f", &balancer]),
-                        vec![],
-                    ),
-                    start(
-                        "vip",
-                        words(&[
-                            "/usr/sbin/keepalived",
-                            "-n",
-                            "-l",
-                            "-P",
-                            "-f",
-                            &vrrp,
-                            "-p",
-                            &pids[0],
-                            "-r",
-                            &pids[1],
-                        ]),
-                        vec![],
-                    ),
-                ]
-            }
-            Role::Proxy => vec![
-                start(
-                    "lb",
-                    words(&[&own, "lb", "-db", "-f", &balancer, "--run-dir", &run]),
-                    vec![],
-                ),
-                start(
-                    "vip",
-                    words(&[&own, "vip", "-n", "-l", "-f", &vrrp, "--run-dir", &run]),
-                    vec![],
-                ),
-            ],
-            Role::Broker => {
-                let file = host.file("broker.toml");
-                let data = host.file("data");
-                let argv = words(&[
-                    &own,
-                    "broker",
-                    "--config",
-                    &file,
-                    "--data-dir",
-                    &data,
-                    "--run-dir",
-                    &run,
-                    "--listen",
-                    "0.0.0.0:5672",
-                    "--management",
-                    "0.0.0.0:15672",
-                ]);
-                vec![start("broker", argv, vec![])]
-            }
-            Role::Rabbit => vec![start("broker", rabbit::argv(), rabbit::env(host))],
-        })
-    }
-
-    async fn start_host(&mut self, host: &str) -> Result<(), String> {
+    pub(super) async fn start_host(&mut self, host: &str) -> Result<(), String> {
         let orders = self.programs.get(host).cloned().unwrap_or_default();
         for (name, order) in orders {
             let key = (host.to_owned(), name);
@@ -531,118 +450,6 @@ impl Up {
         }
         let _ = request.answer.send(answer);
         action == Action::Quit
-    }
-
-    async fn perform(&mut self, action: &Action, status: &Status) -> Result<(), String> {
-        match action {
-            Action::KillProxy(host) => {
-                self.cut(host, true).await?;
-                self.signal(host, None, Signal::SIGKILL).await
-            }
-            Action::KillBalancer(host) => self.signal(host, Some("lb"), Signal::SIGKILL).await,
-            Action::KillVip(host) => self.signal(host, Some("vip"), Signal::SIGKILL).await,
-            Action::HangVip(host) => self.signal(host, Some("vip"), Signal::SIGSTOP).await,
-            Action::KillNode(host) => self.signal(host, None, Signal::SIGKILL).await,
-            Action::StopNode(host) => self.signal(host, None, Signal::SIGTERM).await,
-            Action::Hang(host) => self.signal(host, None, Signal::SIGSTOP).await,
-            Action::Cut(host) => self.cut(host, true).await,
-            Action::Heal(None) => {
-                let names: Vec<_> = self.plan.hosts().map(|h| h.name.clone()).collect();
-                for name in names {
-                    self.heal(&name).await?;
-                }
-                Ok(())
-            }
-            Action::Heal(Some(host)) => self.heal(host).await,
-            Action::Demote(host) => self.demote(host.as_deref(), status).await,
-            Action::Reload(host) => self.reload(host.as_deref()).await,
-            Action::Status | Action::Quit => Ok(()),
-        }
-    }
-
-    async fn signal(
-        &mut self,
-        host: &str,
-        only: Option<&str>,
-        signal: Signal,
-    ) -> Result<(), String> {
-        let programs: Vec<String> = self
-            .running
-            .iter()
-            .filter(|((h, name), up)| h == host && **up && only.is_none_or(|o| o == name))
-            .map(|((_, name), _)| name.clone())
-            .collect();
-        if programs.is_empty() {
-            return Err(format!(
-                "nothing of that runs on host {}",
-                host.to_uppercase()
-            ));
-        }
-        for name in programs {
-            if matches!(signal, Signal::SIGKILL | Signal::SIGTERM) {
-                self.expected.push((host.to_owned(), name.clone()));
-            }
-            let order = Order::Signal {
-                host: host.to_owned(),
-                name,
-                signal: signal as i32,
-                tree: signal != Signal::SIGTERM
-                    && signal != Signal::SIGHUP
-                    && signal != Signal::SIGUSR2,
-            };
-            self.order(order).await?;
-        }
-        Ok(())
-    }
-
-    async fn cut(&self, host: &str, cut: bool) -> Result<(), String> {
-        let host = host.to_owned();
-        self.order(Order::Cut { host, cut }).await.map(|_| ())
-    }
-
-    async fn heal(&mut self, host: &str) -> Result<(), String> {
-        self.cut(host, false).await?;
-        if self.running.iter().any(|((h, _), up)| h == host && *up) {
-            self.signal(host, None, Signal::SIGCONT).await?;
-        }
-        self.start_host(host).await
-    }
-
-    async fn demote(&mut self, host: Option<&str>, status: &Status) -> Result<(), String> {
-        let masters = status.masters();
-        let name = host
-            .or(masters.first().copied())
-            .ok_or("nobody is master")?
-            .to_owned();
-        let host = self.plan.host(&name).ok_or("no such host")?;
-        let own = std::env::current_exe().map_err(|e| e.to_string())?;
-        let argv = [
-            own.to_string_lossy().as_ref(),
-            "vip",
-            "demote",
-            "--run-dir",
-            &host.file("run"),
-        ]
-        .map(str::to_owned);
-        let order = Order::Start {
-            host: name.clone(),
-            name: "demote".to_owned(),
-            argv: argv.to_vec(),
-            env: Vec::new(),
-            log: host.file("demote.log"),
-        };
-        self.expected.push((name, "demote".to_owned()));
-        self.order(order).await.map(|_| ())
-    }
-
-    async fn reload(&mut self, host: Option<&str>) -> Result<(), String> {
-        let all: Vec<String> = self.plan.proxies.iter().map(|h| h.name.clone()).collect();
-        let hosts = host.map_or(all, |h| vec![h.to_owned()]);
-        for host in hosts {
-            self.signal(&host, Some("lb"), Signal::SIGUSR2).await?;
-            self.signal(&host, Some("vip"), Signal::SIGHUP).await?;
-        }
-        Ok(())
     }
 
     /// Requests from other shells.
