@@ -59,6 +59,10 @@ fn it_is_ready_answers_actions_and_leaves_nothing_behind() {
     let (status, stdout, _) = kit::evenkeel(&["up", "--state-dir", &state, "--do", "status"]);
     assert_eq!(status, 0);
     assert!(stdout.contains("virtual address"), "{stdout}");
+    kit::wait_until("messages are confirmed", Duration::from_secs(30), || {
+        let (_, stdout, _) = kit::evenkeel(&["up", "--state-dir", &state, "--do", "status"]);
+        stdout.contains("ledger: confirmed ") && !stdout.contains("ledger: confirmed 0 ")
+    });
     let mut second = start(&state, &[]);
     assert_eq!(second.wait_exit(Duration::from_secs(20)).code(), Some(2));
     assert!(
