@@ -52,7 +52,10 @@ fn start_log(config: &NodeConfig) {
             .with_ansi(false)
             .with_writer(Arc::new(file))
             .try_init(),
-        _ => builder.with_writer(io::stderr).try_init(),
+        _ => {
+            let ansi = io::IsTerminal::is_terminal(&io::stderr());
+            builder.with_ansi(ansi).with_writer(io::stderr).try_init()
+        }
     };
 }
 

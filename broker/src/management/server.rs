@@ -63,6 +63,11 @@ pub fn announce(management: &Management, service: Service, address: SocketAddr) 
         purpose,
         address,
     });
+    let what = match service {
+        Service::Full => "management",
+        Service::Metrics => "metrics",
+    };
+    println!("{what} on {address}");
     tracing::info!(%address, protocol, "listening");
 }
 
@@ -169,6 +174,9 @@ async fn handle(
 }
 
 async fn read_body(body: Incoming) -> Result<Bytes, Reply> {
+    if hyper::body::Body::size_hint(&body).lower() > BODY_MAX as u64 {
+        return Err(Reply::too_large());
+    }
     let collected =
         tokio::time::timeout(BODY_TIMEOUT, Limited::new(body, BODY_MAX).collect()).await;
     match collected {

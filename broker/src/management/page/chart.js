@@ -2,7 +2,6 @@
 
 import { h, s, show } from "./dom.js";
 
-const WIDTH = 600;
 const HEIGHT = 150;
 const LEFT = 52;
 const BOTTOM = 18;
@@ -15,13 +14,16 @@ function top(value) {
 
 // series: [{ name, values }], times in milliseconds; format gives the labels.
 export function chart(el, times, series, format) {
+  const WIDTH = Math.max(260, el.clientWidth || 600);
   const shown = series.filter((one) => one.values.length);
   const highest = top(Math.max(0, ...shown.flatMap((one) => one.values)));
   const from = times[0] || 0;
   const to = Math.max(times.at(-1) || 1, from + 1);
   const x = (at) => LEFT + ((at - from) / (to - from)) * (WIDTH - LEFT - 6);
   const y = (value) => 6 + (1 - value / highest) * (HEIGHT - BOTTOM - 8);
-  const grid = [0, 0.5, 1].map((part) => [
+  // counts of one or two have no half between them
+  const marks = format(highest / 2) === format(highest) ? [0, 1] : [0, 0.5, 1];
+  const grid = marks.map((part) => [
     s("line", { class: "axis", x1: LEFT, x2: WIDTH - 6, y1: y(highest * part), y2: y(highest * part) }),
     s("text", { x: LEFT - 6, y: y(highest * part) + 4, "text-anchor": "end" }, format(highest * part)),
   ]);
@@ -34,7 +36,7 @@ export function chart(el, times, series, format) {
   });
   const picture = s("svg", { class: "chart", viewBox: `0 0 ${WIDTH} ${HEIGHT}`, preserveAspectRatio: "none", role: "img", "aria-label": shown.map((one) => one.name).join(", ") },
     grid, lines,
-    s("text", { x: LEFT, y: HEIGHT - 4 }, label),
+    ago > 0 && s("text", { x: LEFT, y: HEIGHT - 4 }, label),
     s("text", { x: WIDTH - 6, y: HEIGHT - 4, "text-anchor": "end" }, "now"));
   const legend = h("div", { class: "legend" }, shown.map((one, i) =>
     h("span", {}, h("i", { class: `s${i + 1}` }), `${one.name} `, h("b", {}, format(one.values.at(-1) || 0)))));

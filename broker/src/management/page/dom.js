@@ -99,6 +99,6 @@ export function options(...values) {
 export function plain(heads, rows, empty = "Nothing here.") {
   if (!rows.length) return h("p", { class: "soft" }, empty);
   return h("table", { class: "plain" },
-    h("thead", {}, h("tr", {}, heads.map((head) => h("th", {}, head)))),
+    heads.some(Boolean) && h("thead", {}, h("tr", {}, heads.map((head) => h("th", {}, head)))),
     h("tbody", {}, rows.map((cells) => h("tr", {}, cells.map((cell) => h("td", {}, cell))))));
 }

@@ -67,7 +67,7 @@ function nav(current) {
 
 async function start() {
   by("top").hidden = false;
-  show(by("leave"), `${me.name} ⏻`);
+  show(by("leave"), `${me.name} · log out`);
   await fillVhosts();
   route();
 }
