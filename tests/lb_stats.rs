@@ -485,3 +485,49 @@ fn many_servers(count: usize) -> String {
             &format!("backend many\n{servers}listen monitor"),
         )
 }
+
+#[test]
+fn one_server_live_sessions_and_events_have_pages_of_their_own() {
+    sandboxed(|| {
+        let _daemon = start();
+        wait_until("a check has taken n2 down", PATIENCE, || {
+            body(&get(8101, "/admin;server=rabbit/n2", LOGIN)).contains(">DOWN for ")
+        });
+        let page = body(&get(8101, "/admin;server=rabbit/n2", LOGIN));
+        assert!(page.contains("Layer4 connection problem"), "its events");
+        assert!(
+            page.contains("<th title=\"result of the last check\">check_status</th><td>L4CON</td>")
+        );
+        assert!(get(8101, "/admin;server=rabbit/nope", LOGIN).starts_with("HTTP/1.1 404 "));
+        assert!(body(&get(8101, "/admin;events", LOGIN)).contains("Server rabbit/n2 is DOWN"));
+        let mut client = TcpStream::connect("127.0.0.1:5672").expect("it listens");
+        client.write_all(b"hello").expect("it takes bytes");
+        let mut id = String::new();
+        wait_until("the session is listed", PATIENCE, || {
+            let page = body(&get(8101, "/admin;sessions?scope=rabbit", LOGIN));
+            let value = page
+                .split("name=s value=\"")
+                .nth(1)
+                .and_then(|rest| rest.split('"').next());
+            id = value.unwrap_or("").to_owned();
+            !id.is_empty()
+        });
+        let form = format!("action=kill&s={id}");
+        let request = format!(
+            "POST /admin;sessions HTTP/1.1\r\nHost: x\r\nConnection: close\r\n{LOGIN}Content-Length: {}\r\n\r\n{form}",
+            form.len()
+        );
+        let answer = exchange(8101, request.as_bytes());
+        assert!(
+            answer.contains("location: /admin;sessions;st=DONE"),
+            "{answer}"
+        );
+        let mut rest = Vec::new();
+        assert!(
+            matches!(client.read_to_end(&mut rest), Ok(0) | Err(_)),
+            "the session is over"
+        );
+        let denied = get(8100, "/stats;sessions", "");
+        assert!(!denied.contains("Kill the checked"), "no admin, no kill");
+    });
+}

@@ -10,6 +10,7 @@ use conf::lb::model::AdminLevel;
 use super::capture::Captures;
 use super::command::Answer;
 use super::events::Events;
+use super::history::History;
 use super::sample::Samples;
 use crate::core::server::Change;
 use crate::listener::Listener;
@@ -32,6 +33,8 @@ pub struct Control {
     pub captures: Captures,
     /// What a sample per second knows: rates, idle time, history.
     pub samples: Samples,
+    /// An hour of figures of every proxy and server.
+    pub history: History,
     /// Reads the configuration again and uses it; gives what to tell the operator.
     pub reload: OnceLock<ReloadCall>,
     /// The texts of the configuration at work (`show config`).
@@ -52,6 +55,7 @@ impl Control {
             events: Events::default(),
             captures: Captures::default(),
             samples: Samples::default(),
+            history: History::default(),
             reload: OnceLock::new(),
             running_texts: OnceLock::new(),
             stop_frontend: OnceLock::new(),
@@ -252,7 +256,7 @@ impl Control {
             jobs: connections + listeners,
             listeners,
             dropped_logs: 0,
-            bytes_out: totals.bytes_out,
+            bytes_out: super::sample::bytes_out(runtime),
             bytes_spliced: 0,
             bytes_out_rate: self.samples.bytes_out_rate(),
             show_legends: false,

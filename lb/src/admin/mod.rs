@@ -13,6 +13,7 @@ pub mod connection;
 mod control;
 pub mod events;
 mod help;
+pub mod history;
 pub mod limits;
 pub mod line;
 pub mod sample;

@@ -41,7 +41,14 @@ impl Samples {
     }
 
     /// How much of the last second the data threads waited.
-    pub fn idle_percent(&self) -> u32 {
+    pub /// Bytes sent to clients by all frontends.
+pub fn bytes_out(runtime: &crate::state::Runtime) -> u64 {
+    let generation = runtime.generation();
+    let fronts = generation.proxies.iter().filter_map(|proxy| proxy.front.as_ref());
+    fronts.map(|front| front.counters.totals().bytes_out).sum()
+}
+
+fn idle_percent(&self) -> u32 {
         self.idle_percent.load(Relaxed)
     }
 
@@ -64,7 +71,7 @@ impl Samples {
         let runtime = &control.runtime;
         let now = Last {
             at: Instant::now(),
-            bytes_out: runtime.process.counters.totals().bytes_out,
+            bytes_out: bytes_out(runtime),
             busy_us: runtime
                 .threads()
                 .iter()
@@ -85,6 +92,13 @@ impl Samples {
         }
         *last = Some(now);
     }
+}
+
+/// Bytes sent to clients by all frontends.
+pub fn bytes_out(runtime: &crate::state::Runtime) -> u64 {
+    let generation = runtime.generation();
+    let fronts = generation.proxies.iter().filter_map(|proxy| proxy.front.as_ref());
+    fronts.map(|front| front.counters.totals().bytes_out).sum()
 }
 
 fn idle_percent(before: &[u64], now: &[u64], elapsed: Duration) -> u32 {

@@ -265,6 +265,9 @@ pub fn serve(
         loop {
             ticks.tick().await;
             control.samples.take(&control);
+            control
+                .history
+                .take(&control.runtime, std::time::Instant::now());
         }
     });
     Ok(())

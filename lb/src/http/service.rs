@@ -8,16 +8,16 @@ use conf::lb::model::{HttpAction, HttpAnswer, HttpRule, Stats};
 use super::answer::{Answer, reason};
 use super::body::Progress;
 use super::client::{Client, Next};
+use super::form;
 use super::head::{self, Request};
+use super::pages::{self, Shown};
 use super::rules;
-use crate::admin::servers::{self, Forced, State};
 use crate::admin::show::stat_pieces;
 use crate::state::{Cause, Generation, Phase};
 use crate::stats::encode::{self, Format};
-use crate::stats::page::table::{self, ACTIONS, ProxyHead, TableOptions};
-use crate::stats::page::{self, Outcome, PageOptions, Settings, View};
+use crate::stats::page::{Outcome, PageOptions, Settings, View};
 use crate::stats::prometheus;
-use crate::stats::read::{self, Source as RowSource, Wanted};
+use crate::stats::read::Wanted;
 
 /// Longest form taken.
 const FORM_MAX: usize = 16 * 1024;
@@ -268,7 +268,7 @@ impl Client {
         request: &Request,
     ) -> Next {
         let kind = match options.view {
-            View::Page => "text/html",
+            View::Page | View::Sessions | View::Events | View::Server => "text/html",
             View::Csv | View::Typed => "text/plain",
             View::Json | View::JsonSchema => "application/json",
         };
@@ -282,7 +282,21 @@ impl Client {
         let shown = Shown::new(generation, stats, &options);
         let control = self.gate.control.clone();
         let pieces: Box<dyn Iterator<Item = String> + Send> = match options.view {
-            View::Page => Box::new(page_pieces(control, shown, settings, options)),
+            View::Page => Box::new(pages::main(control, shown, settings, options)),
+            View::Sessions => {
+                let views = crate::admin::show_sess::collect(&control).await;
+                Box::new(pages::sessions(control, shown, views, settings, options))
+            }
+            View::Events => Box::new(std::iter::once(pages::events(
+                &control, &settings, &options,
+            ))),
+            View::Server => match pages::server(&control, &shown, &settings, &options) {
+                Some(page) => Box::new(std::iter::once(page)),
+                None => {
+                    let answer = Answer::error(404, &self.live.frontend.conf.http);
+                    return self.answer(request, answer).await;
+                }
+            },
             View::JsonSchema => Box::new(std::iter::once(encode::json_schema() + "\n")),
             view => {
                 let wanted = Wanted {
@@ -378,7 +392,7 @@ impl Client {
             _ if !admin => Outcome::Denied,
             Err(next) => return next,
             Ok(None) => Outcome::TooLarge,
-            Ok(Some(form)) => act(&self.gate.control, generation, &form),
+            Ok(Some(form)) => form::act(&self.gate.control, generation, &form),
         };
         let mut back = options;
         back.outcome = Some(outcome);
@@ -449,194 +463,9 @@ fn fixed_text(format: &conf::lb::model::Format) -> String {
         .collect()
 }
 
-/// The proxies that a page shows.
-struct Shown {
-    proxies: Vec<Arc<crate::state::Proxy>>,
-}
-
-impl Shown {
-    fn new(generation: &Generation, stats: &Stats, options: &PageOptions) -> Self {
-        let proxies = generation
-            .proxies
-            .iter()
-            .filter(|proxy| !proxy.conf.disabled)
-            .filter(|proxy| stats.scope.is_empty() || stats.scope.iter().any(|s| s == proxy.name()))
-            .filter(|proxy| proxy.name().contains(options.scope.as_str()))
-            .cloned()
-            .collect();
-        Self { proxies }
-    }
-}
-
-/// The page in pieces: head, rows, foot.
-fn page_pieces(
-    control: Arc<crate::admin::Control>,
-    shown: Shown,
-    settings: Settings,
-    options: PageOptions,
-) -> impl Iterator<Item = String> + Send {
-    let head = page::head(&control.info(), &settings, &options);
-    let table_options = TableOptions {
-        admin: settings.admin,
-        legends: settings.show_legends,
-        count_servers: false,
-    };
-    let wanted = Wanted {
-        legends: settings.show_legends,
-        hide_down: options.hide_down,
-        hide_maintenance: options.hide_maintenance,
-        ..Wanted::default()
-    };
-    let listeners = control.listeners();
-    let tables = shown.proxies.into_iter().flat_map(move |proxy| {
-        let source = RowSource {
-            runtime: &control.runtime,
-            listeners: &listeners,
-        };
-        let places = read::places(source, &proxy, &wanted);
-        let (mut open, mut close) = (String::new(), String::new());
-        {
-            let head = proxy_head(&proxy);
-            table::open(&head, table_options, &mut open);
-            table::close(&head, table_options, &mut close);
-        }
-        let (control, listeners) = (control.clone(), listeners.clone());
-        let form = table_options.admin && !proxy.servers.is_empty();
-        let rows = places.into_iter().map(move |place| {
-            let source = RowSource {
-                runtime: &control.runtime,
-                listeners: &listeners,
-            };
-            let mut out = String::new();
-            if let Some(row) = read::row(source, &proxy, place, &wanted) {
-                table::row(&row, table_options, form, &mut out);
-            }
-            out
-        });
-        std::iter::once(open)
-            .chain(rows)
-            .chain(std::iter::once(close))
-    });
-    std::iter::once(head)
-        .chain(tables)
-        .chain(std::iter::once_with(page::foot))
-}
-
-fn proxy_head(proxy: &crate::state::Proxy) -> ProxyHead<'_> {
-    ProxyHead {
-        name: proxy.name(),
-        id: proxy.conf.id,
-        mode: match proxy.conf.mode {
-            conf::lb::model::Mode::Tcp => "tcp",
-            conf::lb::model::Mode::Http => "http",
-        },
-        capability: match (proxy.front.is_some(), proxy.back.is_some()) {
-            (true, true) => "proxy",
-            (true, false) => "frontend",
-            _ => "backend",
-        },
-        description: proxy.conf.description.as_deref(),
-        has_servers: !proxy.servers.is_empty(),
-    }
-}
-
-/// Carries out a posted form.
-fn act(control: &crate::admin::Control, generation: &Generation, form: &str) -> Outcome {
-    let mut action = String::new();
-    let mut backend = String::new();
-    let mut names = Vec::new();
-    for pair in form.split('&') {
-        let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
-        match key {
-            "action" => action = decode(value),
-            "b" => backend = decode(value),
-            "s" => names.push(decode(value)),
-            _ => {}
-        }
-    }
-    if action.is_empty() || names.is_empty() {
-        return Outcome::Nothing;
-    }
-    let known = ACTIONS.iter().any(|(value, _)| *value == action);
-    let Some(proxy) = generation
-        .proxy(&backend)
-        .filter(|proxy| known && proxy.back.is_some())
-    else {
-        return Outcome::Invalid;
-    };
-    let mut applied = 0;
-    let mut refused = 0;
-    for name in &names {
-        match proxy.server(name) {
-            Some(server) if act_on(control, server, &action) => applied += 1,
-            Some(_) | None => refused += 1,
-        }
-    }
-    match (applied, refused) {
-        (_, 0) => Outcome::Done,
-        (0, _) => Outcome::Invalid,
-        (_, _) => Outcome::Partial,
-    }
-}
-
-fn act_on(
-    control: &crate::admin::Control,
-    server: &Arc<crate::state::Server>,
-    action: &str,
-) -> bool {
-    use crate::admin::command::Answer as Said;
-    let said = match action {
-        "ready" => servers::set_state(control, server, State::Ready),
-        "drain" => servers::set_state(control, server, State::Drain),
-        "maint" => servers::set_state(control, server, State::Maint),
-        "dhlth" => servers::disable_health(server),
-        "ehlth" => servers::enable_health(server),
-        "hrunn" => servers::force_health(control, server, Forced::Up),
-        "hnolb" => servers::force_health(control, server, Forced::Stopping),
-        "hdown" => servers::force_health(control, server, Forced::Down),
-        "dagent" => servers::disable_agent(server),
-        "eagent" => servers::enable_agent(server),
-        "arunn" => servers::force_agent(control, server, true),
-        "adown" => servers::force_agent(control, server, false),
-        "shutdown" => {
-            servers::kill_sessions(control, server);
-            Said::Done
-        }
-        _ => return false,
-    };
-    matches!(said, Said::Done)
-}
-
-/// A form's value: `+` and `%xx` decoded.
-fn decode(value: &str) -> String {
-    let mut out = Vec::with_capacity(value.len());
-    let mut bytes = value.bytes();
-    while let Some(byte) = bytes.next() {
-        match byte {
-            b'+' => out.push(b' '),
-            b'%' => {
-                let digits: Vec<u8> = bytes.by_ref().take(2).collect();
-                let code = std::str::from_utf8(&digits)
-                    .ok()
-                    .filter(|code| code.len() == 2);
-                out.extend(code.and_then(|code| u8::from_str_radix(code, 16).ok()));
-            }
-            byte => out.push(byte),
-        }
-    }
-    String::from_utf8_lossy(&out).into_owned()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn form_values_are_decoded() {
-        assert_eq!(decode("%232"), "#2");
-        assert_eq!(decode("a+b%2"), "a b");
-        assert_eq!(decode("%zz%"), "");
-    }
 
     #[test]
     fn absolute_targets_are_cut_to_their_path() {

@@ -5,9 +5,11 @@
 //! The page is made piece by piece (head, rows of each proxy, foot), so that a reader who takes
 //! it slowly holds one piece in memory, not the page.
 
+pub mod chart;
 pub mod markup;
 pub mod options;
 pub mod table;
+pub mod views;
 
 use std::fmt::Write as _;
 
@@ -201,6 +203,13 @@ fn links(settings: &Settings, options: &PageOptions, out: &mut String) {
         escaped(&percent_uri(&options.path(uri))),
         escaped(&options.scope)
     );
+    if options.view != View::Page {
+        let _ = write!(
+            out,
+            "<li><a href=\"{}\">All proxies and servers</a>",
+            link(|options| options.view = View::Page)
+        );
+    }
     let (hidden_text, refresh_text) = (
         if options.hide_down {
             "Show all servers"
@@ -228,9 +237,12 @@ fn links(settings: &Settings, options: &PageOptions, out: &mut String) {
     let _ = write!(
         out,
         "<li><a href=\"{}\">Refresh now</a>\
+         <li><a href=\"{}\">Live sessions</a>, <a href=\"{}\">events</a>\
          <li><a href=\"{}\">CSV export</a>\
          <li><a href=\"{}\">JSON export</a> (<a href=\"{}\">schema</a>)</ul></div>\n",
         link(|_| ()),
+        link(|options| options.view = View::Sessions),
+        link(|options| options.view = View::Events),
         link(|options| options.export(View::Csv)),
         link(|options| options.export(View::Json)),
         link(|options| options.export(View::JsonSchema)),

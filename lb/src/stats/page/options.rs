@@ -11,6 +11,12 @@ pub enum View {
     Json,
     JsonSchema,
     Typed,
+    /// `;sessions`: live sessions.
+    Sessions,
+    /// `;events`: what happened.
+    Events,
+    /// `;server=<be>/<srv>`: one server.
+    Server,
 }
 
 /// How an admin action ended; posted actions are answered by a redirect that carries it.
@@ -79,6 +85,8 @@ pub struct PageOptions {
     pub no_refresh: bool,
     /// `;st=<code>`
     pub outcome: Option<Outcome>,
+    /// The server of [`View::Server`].
+    pub server: String,
     /// `?scope=`: only proxies whose name contains this.
     pub scope: String,
 }
@@ -112,8 +120,13 @@ impl PageOptions {
             "json" => self.view = View::Json,
             "json-schema" => self.view = View::JsonSchema,
             "typed" => self.view = View::Typed,
+            "sessions" => self.view = View::Sessions,
+            "events" => self.view = View::Events,
             word => {
-                if let Some(code) = word.strip_prefix("st=") {
+                if let Some(server) = word.strip_prefix("server=") {
+                    self.view = View::Server;
+                    self.server = server.to_owned();
+                } else if let Some(code) = word.strip_prefix("st=") {
                     let known = Outcome::ALL.into_iter().find(|o| o.code() == code);
                     self.outcome = Some(known.unwrap_or(Outcome::Unknown));
                 }
@@ -138,6 +151,12 @@ impl PageOptions {
             View::Json => path.push_str(";json"),
             View::JsonSchema => path.push_str(";json-schema"),
             View::Typed => path.push_str(";typed"),
+            View::Sessions => path.push_str(";sessions"),
+            View::Events => path.push_str(";events"),
+            View::Server => {
+                path.push_str(";server=");
+                path.push_str(&percent(&self.server));
+            }
         }
         if let Some(outcome) = self.outcome {
             path.push_str(";st=");

@@ -1,13 +1,16 @@
 //! The table of one proxy: its name tab, headings and rows.
 
 use std::fmt::Write as _;
+use std::sync::Arc;
 
 use super::markup::{Cells, Tip, duration, escaped, figure, percent, share};
 use crate::stats::row::{Back, Check, Colour, Front, Http, Kind, Row, Server, Timing};
 
 /// How the tables are shown.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct TableOptions {
+    /// Where the page is, for links to pages of servers.
+    pub uri: Option<Arc<str>>,
     /// Each server has a checkbox and the table a list of actions.
     pub admin: bool,
     /// Names explain themselves: address, id, cookie.
@@ -25,6 +28,8 @@ pub struct ProxyHead<'a> {
     pub capability: &'static str,
     pub description: Option<&'a str>,
     pub has_servers: bool,
+    /// Charts of its history, already drawn.
+    pub charts: String,
 }
 
 const GROUPS: &str = "<th colspan=3>Queue</th><th colspan=3>Session rate</th>\
@@ -55,7 +60,7 @@ pub const ACTIONS: [(&str, &str); 13] = [
 ];
 
 /// Opens a proxy's table.
-pub fn open(head: &ProxyHead<'_>, options: TableOptions, out: &mut String) {
+pub fn open(head: &ProxyHead<'_>, options: &TableOptions, out: &mut String) {
     let name = escaped(head.name);
     let anchor = percent(head.name);
     let form = options.admin && head.has_servers;
@@ -101,7 +106,7 @@ pub fn open(head: &ProxyHead<'_>, options: TableOptions, out: &mut String) {
 }
 
 /// Closes a proxy's table, with the list of actions where it has one.
-pub fn close(head: &ProxyHead<'_>, options: TableOptions, out: &mut String) {
+pub fn close(head: &ProxyHead<'_>, options: &TableOptions, out: &mut String) {
     out.push_str("</tbody></table></div>");
     if options.admin && head.has_servers {
         out.push_str(
@@ -118,11 +123,18 @@ pub fn close(head: &ProxyHead<'_>, options: TableOptions, out: &mut String) {
             head.id
         );
     }
+    if !head.charts.is_empty() {
+        let _ = write!(
+            out,
+            "<details class=history><summary>History</summary>{}</details>",
+            head.charts
+        );
+    }
     out.push_str("</section>\n");
 }
 
 /// One row.
-pub fn row(row: &Row, options: TableOptions, form: bool, out: &mut String) {
+pub fn row(row: &Row, options: &TableOptions, form: bool, out: &mut String) {
     let class = match row.kind {
         Kind::Frontend => "frontend",
         Kind::Backend => "backend",
@@ -182,7 +194,7 @@ pub fn server_class(server: &Server) -> &'static str {
     }
 }
 
-fn name_cell(row: &Row, options: TableOptions, out: &mut String) {
+fn name_cell(row: &Row, options: &TableOptions, out: &mut String) {
     let (shown, anchor) = match row.kind {
         Kind::Frontend => ("Frontend".to_owned(), "Frontend".to_owned()),
         Kind::Backend => ("Backend".to_owned(), "Backend".to_owned()),
@@ -197,6 +209,14 @@ fn name_cell(row: &Row, options: TableOptions, out: &mut String) {
             let _ = write!(out, "<u>{link}<div class=tips>{tip}</div></u>");
         }
         None => out.push_str(&link),
+    }
+    if let (Kind::Server, Some(uri)) = (row.kind, &options.uri) {
+        let _ = write!(
+            out,
+            "<a class=more href=\"{};server={}\" title=\"history, events and all figures\">&hellip;</a>",
+            escaped(uri),
+            percent(&id)
+        );
     }
     let differs = row.server.as_ref().map_or(&[][..], |s| &s.differs);
     if !differs.is_empty() {
@@ -370,7 +390,7 @@ fn http_lines(mut tip: Tip, http: &Http, shares: bool) -> Tip {
     tip
 }
 
-fn back_cells(row: &Row, back: &Back, options: TableOptions, cells: &mut Cells<'_>) {
+fn back_cells(row: &Row, back: &Back, options: &TableOptions, cells: &mut Cells<'_>) {
     cells
         .number(u64::from(back.queue.cur))
         .number(u64::from(back.queue.max));
@@ -581,7 +601,7 @@ fn explanation(check: &Check) -> String {
     out
 }
 
-fn backend_cells(row: &Row, back: &Back, options: TableOptions, cells: &mut Cells<'_>) {
+fn backend_cells(row: &Row, back: &Back, options: &TableOptions, cells: &mut Cells<'_>) {
     let since = duration(i64::from(back.last_change_s));
     let mut status = escaped(&row.status);
     if let Some(backend) = row.backend.as_ref().filter(|_| options.count_servers) {

@@ -1,0 +1,207 @@
+//! An hour of history of each frontend, backend and server, in bounded memory: a few figures
+//! every ten seconds, kept by the control thread. The data path knows nothing of it.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::Mutex;
+use std::time::{Duration, Instant};
+
+use crate::counters::Totals;
+use crate::state::{Proxy, Runtime, Server};
+
+/// Time between points.
+pub const STEP: Duration = Duration::from_secs(10);
+/// Points kept: an hour.
+pub const POINTS: usize = 360;
+/// Subjects kept; beyond that, further ones have no history. 20 000 take about 150 MB.
+const SUBJECTS: usize = 20_000;
+
+/// What one moment looked like. Rates are per second.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Point {
+    pub sessions: u32,
+    pub session_rate: u32,
+    pub byte_rate: u32,
+    /// Failed connections, failed answers and retries since the point before.
+    pub errors: u32,
+    /// Duration of the last check in milliseconds.
+    pub check_ms: u32,
+}
+
+/// Who has a history.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Subject {
+    Frontend(String),
+    Backend(String),
+    Server(String, String),
+}
+
+struct Track {
+    points: VecDeque<Point>,
+    last: Totals,
+    seen: u64,
+}
+
+/// The histories.
+#[derive(Default)]
+pub struct History {
+    inner: Mutex<Inner>,
+}
+
+#[derive(Default)]
+struct Inner {
+    tracks: HashMap<Subject, Track>,
+    round: u64,
+    last: Option<Instant>,
+}
+
+impl History {
+    /// Takes a point of everything if it is time for one.
+    pub fn take(&self, runtime: &Runtime, now: Instant) {
+        let mut inner = self.lock();
+        let elapsed = inner.last.map(|last| now.duration_since(last));
+        if elapsed.is_some_and(|elapsed| elapsed < STEP) {
+            return;
+        }
+        inner.last = Some(now);
+        inner.round += 1;
+        let seconds = elapsed.unwrap_or(STEP).as_secs().max(1);
+        for proxy in &runtime.generation().proxies {
+            inner.proxy(proxy, seconds);
+        }
+        // what a reload removed is forgotten
+        let round = inner.round;
+        inner.tracks.retain(|_, track| track.seen == round);
+    }
+
+    /// The points of a subject, oldest first.
+    pub fn of(&self, subject: &Subject) -> Vec<Point> {
+        let inner = self.lock();
+        let track = inner.tracks.get(subject);
+        track.map_or_else(Vec::new, |track| track.points.iter().copied().collect())
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(|e| e.into_inner())
+    }
+}
+
+impl Inner {
+    fn proxy(&mut self, proxy: &Proxy, seconds: u64) {
+        let name = || proxy.name().to_owned();
+        if let Some(front) = &proxy.front {
+            let totals = front.counters.totals();
+            self.point(
+                Subject::Frontend(name()),
+                totals,
+                front.connections.get(),
+                0,
+                seconds,
+            );
+        }
+        if let Some(back) = &proxy.back {
+            let totals = back.counters.totals();
+            self.point(
+                Subject::Backend(name()),
+                totals,
+                back.sessions.get(),
+                0,
+                seconds,
+            );
+        }
+        for server in &proxy.servers {
+            let subject = Subject::Server(name(), server.name().to_owned());
+            let sessions = server.sessions.get();
+            self.point(
+                subject,
+                server.counters.totals(),
+                sessions,
+                check_ms(server),
+                seconds,
+            );
+        }
+    }
+
+    fn point(&mut self, subject: Subject, now: Totals, sessions: u32, check_ms: u32, seconds: u64) {
+        let round = self.round;
+        if self.tracks.len() >= SUBJECTS && !self.tracks.contains_key(&subject) {
+            return;
+        }
+        let track = self.tracks.entry(subject).or_insert_with(|| Track {
+            points: VecDeque::new(),
+            last: now.clone(),
+            seen: round,
+        });
+        track.seen = round;
+        let since = |now: u64, before: u64| now.saturating_sub(before);
+        let per_second = |count: u64| u32::try_from(count / seconds).unwrap_or(u32::MAX);
+        let bytes = |totals: &Totals| totals.bytes_in + totals.bytes_out;
+        let errors = |totals: &Totals| {
+            totals.failed_connects + totals.failed_responses + totals.retries + totals.bad_requests
+        };
+        let point = Point {
+            sessions,
+            session_rate: per_second(since(now.sessions, track.last.sessions)),
+            byte_rate: per_second(since(bytes(&now), bytes(&track.last))),
+            errors: u32::try_from(since(errors(&now), errors(&track.last))).unwrap_or(u32::MAX),
+            check_ms,
+        };
+        if track.points.len() == POINTS {
+            track.points.pop_front();
+        }
+        track.points.push_back(point);
+        track.last = now;
+    }
+}
+
+fn check_ms(server: &Server) -> u32 {
+    let health = server.health.lock().unwrap_or_else(|e| e.into_inner());
+    let duration = health.duration().map(|duration| duration.as_millis());
+    duration.map_or(0, |ms| u32::try_from(ms).unwrap_or(u32::MAX))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn totals(sessions: u64, bytes: u64) -> Totals {
+        Totals {
+            sessions,
+            bytes_in: bytes,
+            ..Totals::default()
+        }
+    }
+
+    #[test]
+    fn points_hold_rates_and_the_oldest_make_room() {
+        let history = History::default();
+        let subject = Subject::Backend("b".into());
+        for round in 0..POINTS as u64 + 5 {
+            let mut inner = history.lock();
+            inner.round = round;
+            inner.point(subject.clone(), totals(round * 20, round * 1000), 7, 3, 10);
+        }
+        let points = history.of(&subject);
+        assert_eq!(points.len(), POINTS);
+        assert_eq!(
+            points[0],
+            Point {
+                sessions: 7,
+                session_rate: 2,
+                byte_rate: 100,
+                errors: 0,
+                check_ms: 3
+            }
+        );
+    }
+
+    #[test]
+    fn counters_that_were_cleared_do_not_make_rates_explode() {
+        let history = History::default();
+        let subject = Subject::Frontend("f".into());
+        let mut inner = history.lock();
+        inner.point(subject.clone(), totals(100, 100), 0, 0, 10);
+        inner.point(subject.clone(), totals(0, 0), 0, 0, 10);
+        drop(inner);
+        assert_eq!(history.of(&subject)[1].session_rate, 0);
+    }
+}
