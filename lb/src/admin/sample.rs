@@ -41,14 +41,7 @@ impl Samples {
     }
 
     /// How much of the last second the data threads waited.
-    pub /// Bytes sent to clients by all frontends.
-pub fn bytes_out(runtime: &crate::state::Runtime) -> u64 {
-    let generation = runtime.generation();
-    let fronts = generation.proxies.iter().filter_map(|proxy| proxy.front.as_ref());
-    fronts.map(|front| front.counters.totals().bytes_out).sum()
-}
-
-fn idle_percent(&self) -> u32 {
+    pub fn idle_percent(&self) -> u32 {
         self.idle_percent.load(Relaxed)
     }
 
@@ -97,7 +90,10 @@ fn idle_percent(&self) -> u32 {
 /// Bytes sent to clients by all frontends.
 pub fn bytes_out(runtime: &crate::state::Runtime) -> u64 {
     let generation = runtime.generation();
-    let fronts = generation.proxies.iter().filter_map(|proxy| proxy.front.as_ref());
+    let fronts = generation
+        .proxies
+        .iter()
+        .filter_map(|proxy| proxy.front.as_ref());
     fronts.map(|front| front.counters.totals().bytes_out).sum()
 }
 
