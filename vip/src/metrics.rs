@@ -26,7 +26,7 @@ pub fn prometheus(status: &str) -> String {
                 let is = u8::from(i["state"] == state);
                 let _ = writeln!(
                     out,
-                    "evenkeel_vip_state{{instance=\"{name}\",state=\"{state}\"}} {is}"
+                    "evenkeel_vip_state{{router=\"{name}\",state=\"{state}\"}} {is}"
                 );
             }
         },
@@ -54,7 +54,7 @@ pub fn prometheus(status: &str) -> String {
                 Value::Bool(b) => u64::from(*b),
                 other => other.as_u64().unwrap_or(0),
             };
-            let _ = writeln!(out, "{metric}{{instance=\"{name}\"}} {value}");
+            let _ = writeln!(out, "{metric}{{router=\"{name}\"}} {value}");
         });
     }
     counters(&mut out, &status);
@@ -108,7 +108,7 @@ fn counters(out: &mut String, status: &Value) {
         for i in status["instances"].as_array().into_iter().flatten() {
             let name = escape(i["name"].as_str().unwrap_or(""));
             let value = i["counters"][field].as_u64().unwrap_or(0);
-            let _ = writeln!(out, "{metric}{{instance=\"{name}\"}} {value}");
+            let _ = writeln!(out, "{metric}{{router=\"{name}\"}} {value}");
         }
     }
     let metric = "evenkeel_vip_refused_total";
@@ -121,14 +121,14 @@ fn counters(out: &mut String, status: &Value) {
         for (reason, count) in i["counters"]["refused"].as_object().into_iter().flatten() {
             let _ = writeln!(
                 out,
-                "{metric}{{instance=\"{name}\",reason=\"{reason}\"}} {count}"
+                "{metric}{{router=\"{name}\",reason=\"{reason}\"}} {count}"
             );
         }
     }
     let unknown = status["unknown_vrid_packets"].as_u64().unwrap_or(0);
     let _ = writeln!(
         out,
-        "{metric}{{instance=\"\",reason=\"unknown_vrid\"}} {unknown}"
+        "{metric}{{router=\"\",reason=\"unknown_vrid\"}} {unknown}"
     );
 }
 
@@ -243,9 +243,9 @@ mod tests {
     fn metrics_name_state_counters_and_refusals() {
         let text = prometheus(STATUS);
         for line in [
-            "evenkeel_vip_state{instance=\"VI<1>\",state=\"MASTER\"} 1",
-            "evenkeel_vip_adverts_sent_total{instance=\"VI<1>\"} 7",
-            "evenkeel_vip_refused_total{instance=\"VI<1>\",reason=\"checksum\"} 3",
+            "evenkeel_vip_state{router=\"VI<1>\",state=\"MASTER\"} 1",
+            "evenkeel_vip_adverts_sent_total{router=\"VI<1>\"} 7",
+            "evenkeel_vip_refused_total{router=\"VI<1>\",reason=\"checksum\"} 3",
             "evenkeel_vip_peer_alive{peer=\"10.77.0.12\"} 1",
         ] {
             assert!(text.contains(line), "{line} is missing in\n{text}");
