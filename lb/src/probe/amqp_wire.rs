@@ -184,8 +184,7 @@ fn frame(kind: u8, channel: u16, payload: &[u8]) -> Vec<u8> {
     out
 }
 
-/// An empty message to a routing key that no queue has, on channel 1, and the
-/// channel's close.
+/// An empty message to a routing key that no queue has, on channel 1.
 pub fn publish_nowhere() -> Vec<u8> {
     let mut arguments = vec![0, 0];
     arguments.extend_from_slice(&short(""));
@@ -195,10 +194,6 @@ pub fn publish_nowhere() -> Vec<u8> {
     let mut header = 60u16.to_be_bytes().to_vec();
     header.extend_from_slice(&[0; 2 + 8 + 2]);
     out.extend_from_slice(&frame(2, 1, &header));
-    let mut close = 200u16.to_be_bytes().to_vec();
-    close.extend_from_slice(&short("check done"));
-    close.extend_from_slice(&[0; 4]);
-    out.extend_from_slice(&method_frame(1, (20, 40), &close));
     out
 }
 

@@ -50,8 +50,8 @@ fn found(step: Step) -> Finding {
     }
 }
 
-/// Plays the broker up to the open channel.
-fn opened() -> Amqp {
+/// Plays the broker up to the open channel; gives also what is sent then.
+fn opened() -> (Amqp, Vec<u8>) {
     let mut amqp = with_user();
     amqp.step(Event::Connected);
     amqp.step(Event::Sent);
@@ -62,9 +62,9 @@ fn opened() -> Amqp {
     amqp.step(Event::Sent);
     sent(amqp.step(Event::Received(&method_frame(0, (10, 41), &[0]), false)));
     amqp.step(Event::Sent);
-    sent(amqp.step(Event::Received(&method_frame(1, (20, 11), &[0; 4]), false)));
-    amqp.step(Event::Sent);
-    amqp
+    let last = sent(amqp.step(Event::Received(&method_frame(1, (20, 11), &[0; 4]), false)));
+    assert_eq!(amqp.step(Event::Sent), Step::Receive);
+    (amqp, last)
 }
 
 #[test]
@@ -95,17 +95,25 @@ fn a_start_may_come_byte_by_byte() {
 
 #[test]
 fn a_log_in_ends_with_a_proper_close() {
-    let mut amqp = opened();
-    let close = sent(amqp.step(Event::Received(&method_frame(1, (20, 41), &[]), false)));
-    assert_eq!(&close[7..11], [0, 10, 0, 50]);
-    assert_eq!(amqp.step(Event::Sent), Step::Receive);
+    let (mut amqp, last) = opened();
+    let close = method_frame(
+        0,
+        (10, 50),
+        &[
+            200u16.to_be_bytes().as_slice(),
+            &short("check done"),
+            &[0; 4],
+        ]
+        .concat(),
+    );
+    assert!(last.ends_with(&close));
     let finding = found(amqp.step(Event::Received(&method_frame(0, (10, 51), &[]), false)));
     assert_eq!(finding.status, CheckStatus::L7Ok);
 }
 
 #[test]
 fn a_blocked_broker_gets_no_new_sessions() {
-    let mut amqp = opened();
+    let (mut amqp, _) = opened();
     let blocked = method_frame(0, (10, 60), &short("low on memory"));
     let finding = found(amqp.step(Event::Received(&blocked, false)));
     assert_eq!(finding.status, CheckStatus::L7OkConditional);
@@ -180,6 +188,12 @@ fn silence_says_what_was_waited_for() {
     assert_eq!(amqp.timed_out().text, "no connection.tune");
 }
 
+#[test]
+fn a_broker_that_does_not_answer_the_goodbye_is_not_well() {
+    let (amqp, _) = opened();
+    assert_eq!(amqp.timed_out().text, "no connection.close-ok");
+}
+
 mod properties_of_any_input {
     use super::*;
     use proptest::prelude::*;
@@ -187,7 +201,7 @@ mod properties_of_any_input {
     proptest! {
         #[test]
         fn no_bytes_panic(chunks in proptest::collection::vec(proptest::collection::vec(any::<u8>(), 0..64), 0..16)) {
-            let mut amqp = opened();
+            let (mut amqp, _) = opened();
             for chunk in &chunks {
                 if matches!(amqp.step(Event::Received(chunk, false)), Step::Done(_)) {
                     break;
