@@ -44,6 +44,7 @@ fn record(generation: &Generation) -> SessionRecord {
         captures: Vec::new(),
         variables: vec![("txn.name".into(), b"va\nlue".to_vec())],
         http: None,
+        failure: None,
     }
 }
 

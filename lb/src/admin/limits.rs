@@ -121,10 +121,8 @@ pub static COMMANDS: &[Command] = &[
 
 fn clear(call: &mut Call<'_>) -> Answer {
     let all = call.argument(0) == "all";
-    if all {
-        if let Err(refused) = call.require(AdminLevel::Admin) {
-            return refused;
-        }
+    if all && let Err(refused) = call.require(AdminLevel::Admin) {
+        return refused;
     }
     call.control.clear_counters(all);
     Answer::Done

@@ -165,16 +165,17 @@ fn stat(call: &mut Call<'_>) -> Answer {
     let mut desc = false;
     let mut options = call.arguments;
     // the selection is three words; what is no number selects by the proxy's name
-    if let [proxy, kind, id, ..] = call.arguments {
-        if kind.parse::<i64>().is_ok() && id.parse::<i64>().is_ok() {
-            match proxy_id(call.control, proxy) {
-                Some(selected) => wanted.proxy_id = selected,
-                None => return Answer::error("No such proxy."),
-            }
-            wanted.kinds = kind.parse::<i64>().unwrap_or(-1) as u32;
-            wanted.id = id.parse::<u32>().ok();
-            options = &call.arguments[3..];
+    if let [proxy, kind, id, ..] = call.arguments
+        && kind.parse::<i64>().is_ok()
+        && id.parse::<i64>().is_ok()
+    {
+        match proxy_id(call.control, proxy) {
+            Some(selected) => wanted.proxy_id = selected,
+            None => return Answer::error("No such proxy."),
         }
+        wanted.kinds = kind.parse::<i64>().unwrap_or(-1) as u32;
+        wanted.id = id.parse::<u32>().ok();
+        options = &call.arguments[3..];
     }
     for word in options {
         match word.as_str() {

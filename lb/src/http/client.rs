@@ -276,16 +276,15 @@ impl Client {
         let mut progress = Progress::of(request.body);
         let mut skipped = 0;
         while !progress.is_done() {
-            if self.source.buffer.is_empty() {
-                if skipped > SHORT
+            if self.source.buffer.is_empty()
+                && (skipped > SHORT
                     || self
                         .source
                         .fill(Some(Duration::from_secs(5)))
                         .await
-                        .is_err()
-                {
-                    return false;
-                }
+                        .is_err())
+            {
+                return false;
             }
             let Ok(taken) = progress.pass(&self.source.buffer) else {
                 return false;

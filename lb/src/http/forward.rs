@@ -58,10 +58,10 @@ impl Client {
             let BackendName::Fixed(name) = &rule.backend else {
                 continue;
             };
-            if facts.hold(rule.condition.as_ref()) {
-                if let Some(backend) = generation.backend(name) {
-                    return Some(backend.clone());
-                }
+            if facts.hold(rule.condition.as_ref())
+                && let Some(backend) = generation.backend(name)
+            {
+                return Some(backend.clone());
             }
         }
         match &front.default_backend {

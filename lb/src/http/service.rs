@@ -426,11 +426,11 @@ impl Client {
         let mut progress = Progress::of(request.body);
         let mut form = Vec::new();
         while !progress.is_done() {
-            if self.source.buffer.is_empty() {
-                if let Err(stop) = self.source.fill(Some(Duration::from_secs(10))).await {
-                    self.broke(stop);
-                    return Err(Next::Close);
-                }
+            if self.source.buffer.is_empty()
+                && let Err(stop) = self.source.fill(Some(Duration::from_secs(10))).await
+            {
+                self.broke(stop);
+                return Err(Next::Close);
             }
             let taken = progress.pass(&self.source.buffer).unwrap_or(0);
             form.extend_from_slice(&self.source.buffer.split_to(taken));

@@ -283,10 +283,10 @@ fn count(backend: &Proxy, server: &Server, add: fn(&crate::counters::Cells)) {
 }
 
 fn observe(runtime: &Runtime, server: &Arc<Server>, failed: bool) {
-    if server.conf.observe.is_some() {
-        if let Some(observed) = runtime.hooks.observed.get() {
-            observed(server, failed);
-        }
+    if server.conf.observe.is_some()
+        && let Some(observed) = runtime.hooks.observed.get()
+    {
+        observed(server, failed);
     }
 }
 
@@ -294,7 +294,7 @@ fn observe(runtime: &Runtime, server: &Arc<Server>, failed: bool) {
 fn redispatches(back: &Back, nth: u32) -> bool {
     match back.redispatch {
         0 => false,
-        every if every > 0 => nth % every as u32 == 0,
+        every if every > 0 => nth.is_multiple_of(every as u32),
         from_last => nth as i64 == i64::from(back.retries) + i64::from(from_last) + 1,
     }
 }
@@ -329,10 +329,10 @@ async fn connect(
                 TcpSocket::new_v4()?
             };
             let source = server.conf.source.as_ref().or(back.source.as_ref());
-            if let Some(Host::Ip(ip)) = source.map(|source| &source.host) {
-                if !ip.is_unspecified() {
-                    socket.bind(SocketAddr::new(*ip, 0))?;
-                }
+            if let Some(Host::Ip(ip)) = source.map(|source| &source.host)
+                && !ip.is_unspecified()
+            {
+                socket.bind(SocketAddr::new(*ip, 0))?;
             }
             let stream = within(limit, socket.connect(address)).await??;
             let _ = stream.set_nodelay(true);

@@ -169,7 +169,7 @@ fn traffic(totals: &Totals, sessions: Level) -> Traffic {
 }
 
 fn http(proxy: &Proxy, totals: &Totals, request_rate: Rate) -> Option<Http> {
-    (proxy.conf.mode == Mode::Http).then(|| Http {
+    (proxy.conf.mode == Mode::Http).then_some(Http {
         responses: totals.responses,
         requests_total: totals.requests,
         request_rate,

@@ -47,7 +47,7 @@ pub fn figure(number: u64) -> String {
     let mut out = String::with_capacity(digits.len() * 2);
     for (index, digit) in digits.chars().enumerate() {
         let left = digits.len() - 1 - index;
-        if left > 0 && left % 3 == 0 {
+        if left > 0 && left.is_multiple_of(3) {
             let _ = write!(out, "<span class=\"rls\">{digit}</span>");
         } else {
             out.push(digit);

@@ -93,9 +93,9 @@ fn outcome(settings: &Settings, options: &PageOptions, out: &mut String) {
         return;
     };
     let back = options.link(&settings.uri, |options| options.outcome = None);
-    let _ = write!(
+    let _ = writeln!(
         out,
-        "<p class=\"outcome {}\" role=status>{} <a href=\"{back}\" title=\"remove this message\">[X]</a></p>\n",
+        "<p class=\"outcome {}\" role=status>{} <a href=\"{back}\" title=\"remove this message\">[X]</a></p>",
         if outcome.is_good() { "good" } else { "bad" },
         outcome.text()
     );
@@ -106,14 +106,14 @@ fn process(info: &Info, out: &mut String) {
         0 => "unlimited".to_owned(),
         limit => format!("{limit}{unit}"),
     };
-    let _ = write!(
+    let _ = writeln!(
         out,
         "<p class=process id=process><b>pid = </b>{} (process #1, nbproc = 1, nbthread = {})<br>\
          <b>uptime = </b>{}<br>\
          <b>system limits:</b> memmax = {}; ulimit-n = {}<br>\
          <b>maxsock = </b>{}; <b>maxconn = </b>{}; <b>maxpipes = </b>{}<br>\
          current conns = {}; current pipes = {}/{}; conn rate = {}/sec; bit rate = {}<br>\
-         Running tasks: {}/{}; idle = {} %</p>\n",
+         Running tasks: {}/{}; idle = {} %</p>",
         info.pid,
         info.threads,
         uptime(info.uptime_s),
@@ -234,12 +234,12 @@ fn links(settings: &Settings, options: &PageOptions, out: &mut String) {
             link(|options| options.no_refresh = !options.no_refresh)
         );
     }
-    let _ = write!(
+    let _ = writeln!(
         out,
         "<li><a href=\"{}\">Refresh now</a>\
          <li><a href=\"{}\">Live sessions</a>, <a href=\"{}\">events</a>\
          <li><a href=\"{}\">CSV export</a>\
-         <li><a href=\"{}\">JSON export</a> (<a href=\"{}\">schema</a>)</ul></div>\n",
+         <li><a href=\"{}\">JSON export</a> (<a href=\"{}\">schema</a>)</ul></div>",
         link(|_| ()),
         link(|options| options.view = View::Sessions),
         link(|options| options.view = View::Events),
@@ -247,12 +247,12 @@ fn links(settings: &Settings, options: &PageOptions, out: &mut String) {
         link(|options| options.export(View::Json)),
         link(|options| options.export(View::JsonSchema)),
     );
-    let _ = write!(
+    let _ = writeln!(
         out,
         "<div class=links><b>External resources:</b><ul>\
          <li><a href=\"https://github.com/evenkeel/evenkeel\">{PRODUCT}</a>\
          <li><a href=\"https://docs.haproxy.org/\">Manual of the configuration language</a></ul>\
-         <div id=live class=live hidden></div></div>\n"
+         <div id=live class=live hidden></div></div>"
     );
 }
 

@@ -167,10 +167,10 @@ pub fn session(view: &SessionView, uri: &str, admin: bool, out: &mut String) {
         ),
         None => "-".to_owned(),
     };
-    let _ = write!(
+    let _ = writeln!(
         out,
         "<td>{}</td><td class=ac>{}</td><td class=ac>{}</td><td class=ac>{server_link}</td>\
-         <td class=ac>{}</td><td>{}</td><td>{}</td><td>{}</td><td>{}</td><td>{}</td></tr>\n",
+         <td class=ac>{}</td><td>{}</td><td>{}</td><td>{}</td><td>{}</td><td>{}</td></tr>",
         escaped(&address::peer(&view.client)),
         escaped(view.frontend.name()),
         escaped(backend),
