@@ -49,6 +49,16 @@ fn a_check_has_keepalived_s_exit_statuses_and_names_line_and_column() {
 }
 
 #[test]
+fn the_configuration_corpus_gives_findings_and_never_a_panic() {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/fuzz/corpus/vip_config");
+    for entry in std::fs::read_dir(folder).expect("the corpus is in the repository") {
+        let path = entry.expect("readable").path().display().to_string();
+        let (status, _, text) = evenkeel(&["vip", "-t", "-f", &path]);
+        assert!(matches!(status, 0 | 5 | 6), "{path}: {status} {text}");
+    }
+}
+
+#[test]
 fn options_of_keepalived_are_accepted_and_wrong_ones_explained() {
     assert_eq!(evenkeel(&["vip", "--signum=RELOAD"]).1.trim(), "1");
     assert_eq!(evenkeel(&["vip", "--signum", "DATA"]).1.trim(), "10");

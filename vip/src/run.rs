@@ -74,6 +74,7 @@ pub fn worker(options: &Options) -> ExitCode {
     match prepare(options, signals) {
         Ok(mut running) => {
             let code = running.run();
+            let _ = std::fs::remove_file(options.socket());
             log::finish();
             code
         }
@@ -100,6 +101,11 @@ fn prepare(options: &Options, signals: SignalFd) -> io::Result<Loop> {
     };
     if options.dump {
         info!("the configuration as understood:\n{config:#?}");
+    }
+    if let Some(priority) = config.global.rt_priority
+        && let Err(error) = sys::real_time(priority)
+    {
+        warn!(%error, "cannot run with real-time priority {priority}");
     }
     keep_network_capabilities()?;
     let ward = Ward::inherited()?;

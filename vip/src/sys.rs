@@ -45,6 +45,19 @@ pub fn received_fd(fd: RawFd) -> OwnedFd {
     unsafe { OwnedFd::from_raw_fd(fd) }
 }
 
+/// Runs the calling thread, and none that it starts, with a real-time priority (SCHED_RR).
+pub fn real_time(priority: u8) -> io::Result<()> {
+    let parameters = libc::sched_param {
+        sched_priority: i32::from(priority),
+    };
+    let policy = libc::SCHED_RR | libc::SCHED_RESET_ON_FORK;
+    // SAFETY: the pointer is to a live sched_param; 0 is the calling thread.
+    match unsafe { libc::sched_setscheduler(0, policy, &parameters) } {
+        0 => Ok(()),
+        _ => Err(io::Error::last_os_error()),
+    }
+}
+
 extern "C" fn do_nothing(_: libc::c_int) {}
 
 /// Catches a signal and does nothing, so that it neither ends this process nor, being a

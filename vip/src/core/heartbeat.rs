@@ -215,7 +215,7 @@ mod tests {
 
     #[test]
     fn the_fuzz_corpus_is_refused_without_a_panic() {
-        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/fuzz/corpus/heartbeat");
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../fuzz/corpus/vip_heartbeat");
         for entry in std::fs::read_dir(folder).expect("the corpus is in the repository") {
             let bytes = std::fs::read(entry.expect("readable").path()).expect("readable");
             assert_eq!(Heartbeat::decode(&bytes, &Secret::new([9; 32])), None);

@@ -269,7 +269,7 @@ fn virtual_macs_carry_family_and_vrid() {
 
 #[test]
 fn the_fuzz_corpus_gives_verdicts_and_never_panics() {
-    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/fuzz/corpus/advert");
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../fuzz/corpus/vip_advert");
     let mut count = 0;
     for entry in std::fs::read_dir(folder).expect("the corpus is in the repository") {
         let bytes = std::fs::read(entry.expect("readable").path()).expect("readable");
