@@ -45,6 +45,20 @@ impl Session {
         }
     }
 
+    /// `option nolinger`: the side of its proxy closes by RST.
+    fn no_linger(&self) {
+        let abort = Some(Duration::ZERO);
+        if self.frontend().conf.tcp.nolinger {
+            let _ = self.client.socket.set_linger(abort);
+        }
+        let back = self.routed.as_ref().map(|routed| &routed.proxy);
+        if back.is_some_and(|proxy| proxy.conf.tcp.nolinger)
+            && let Some(server) = &self.server
+        {
+            let _ = server.socket.set_linger(abort);
+        }
+    }
+
     /// Closes, counts and logs.
     pub(super) fn finish(&mut self, cx: &mut Context<'_>, end: End) -> Turn {
         let stage = std::mem::replace(&mut self.stage, Stage::Over);
@@ -53,6 +67,7 @@ impl Session {
             self.note_wait(cx, ticket.passed() + 1);
         }
         self.count_end(cx, end);
+        self.no_linger();
         if !self.logged && !self.is_silent() {
             self.log(cx, end, false);
         }

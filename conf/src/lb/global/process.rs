@@ -277,30 +277,6 @@ pub static KEYWORDS: &[Keyword<GlobalDraft>] = &[
         },
     },
     Keyword {
-        name: "grace",
-        args: "<time>",
-        doc: "Listeners stay open this long after a soft stop.",
-        example: "grace 10s",
-        apply: |d, a| {
-            d.global.process.grace = value::take_timeout(a, "a time")?;
-            a.finish()
-        },
-    },
-    Keyword {
-        name: "close-spread-time",
-        args: "{ <time> | infinite }",
-        doc: "Idle HTTP connections are closed over this time at a soft stop.",
-        example: "close-spread-time 10s",
-        apply: |d, a| {
-            d.global.process.close_spread_time = if a.take_if("infinite").is_some() {
-                Some(None)
-            } else {
-                Some(value::take_timeout(a, "a time")?)
-            };
-            a.finish()
-        },
-    },
-    Keyword {
         name: "master-worker",
         args: "[no-exit-on-failure]",
         doc: "A master process watches the worker, as with `-W`.",
@@ -314,16 +290,6 @@ pub static KEYWORDS: &[Keyword<GlobalDraft>] = &[
         example: "mworker-max-reloads 3",
         apply: |_, a| {
             value::take_u32(a, "a number of reloads")?;
-            a.finish()
-        },
-    },
-    Keyword {
-        name: "set-dumpable",
-        args: "",
-        doc: "Allows core dumps after the change of user.",
-        example: "set-dumpable",
-        apply: |d, a| {
-            d.global.process.dumpable = d.negation == Negation::Plain;
             a.finish()
         },
     },
@@ -408,26 +374,6 @@ pub static KEYWORDS: &[Keyword<GlobalDraft>] = &[
         apply: |d, a| {
             d.global.localpeer = Some(a.expect("a name")?.text.clone());
             a.finish()
-        },
-    },
-    Keyword {
-        name: "server-state-base",
-        args: "<directory>",
-        doc: "Where relative state files are.",
-        example: "server-state-base /var/lib/evenkeel",
-        apply: |d, a| {
-            d.global.server_state_base = Some(path(a, "a directory")?.0);
-            Ok(())
-        },
-    },
-    Keyword {
-        name: "server-state-file",
-        args: "<file>",
-        doc: "File with server states, for `load-server-state-from-file global`.",
-        example: "server-state-file global.state",
-        apply: |d, a| {
-            d.global.server_state_file = Some(path(a, "a file")?.0);
-            Ok(())
         },
     },
 ];

@@ -145,8 +145,6 @@ pub struct CheckConnect {
     pub default: bool,
     /// `port`.
     pub port: Option<u16>,
-    /// `port <expr>`.
-    pub port_expr: Option<Box<Expr>>,
     /// `addr`.
     pub addr: Option<Host>,
     /// `send-proxy`.

@@ -37,10 +37,6 @@ pub struct Global {
     pub max_spread_checks: Option<Duration>,
     /// `tune.*`.
     pub tune: Tune,
-    /// `server-state-base` and `server-state-file`.
-    pub server_state_base: Option<PathBuf>,
-    /// See `server_state_base`.
-    pub server_state_file: Option<PathBuf>,
     /// `node`: name of this instance on the statistics page.
     pub node: Option<String>,
     /// `description`.
@@ -57,7 +53,7 @@ pub struct Global {
     pub strict_limits: bool,
     /// `noepoll`, `nosplice`, `noreuseport`, `nogetaddrinfo` ...
     pub disable: Disable,
-    /// Prometheus exporter without HTTP rules: address of `prometheus bind` (Evenkeel's own).
+    /// `prometheus bind`: where metrics are served without HTTP rules (Evenkeel's own).
     pub prometheus: Option<super::Bind>,
 }
 
@@ -91,12 +87,6 @@ pub struct Process {
     pub fd_hard_limit: Option<u32>,
     /// `hard-stop-after`.
     pub hard_stop_after: Option<Duration>,
-    /// `grace`: time between a soft stop and the listeners' end.
-    pub grace: Option<Duration>,
-    /// `close-spread-time`; `Some(None)` is `infinite`.
-    pub close_spread_time: Option<Option<Duration>>,
-    /// `set-dumpable`.
-    pub dumpable: bool,
     /// `quiet`.
     pub quiet: bool,
 }
@@ -159,28 +149,8 @@ pub struct Tune {
     pub bufsize: Option<ByteSize>,
     /// `tune.maxrewrite`.
     pub maxrewrite: Option<ByteSize>,
-    /// `tune.maxaccept`: connections accepted in a row.
-    pub maxaccept: Option<u32>,
-    /// `tune.maxpollevents`.
-    pub maxpollevents: Option<u32>,
-    /// `tune.rcvbuf.client`: SO_RCVBUF of client sockets.
-    pub rcvbuf_client: Option<ByteSize>,
-    /// `tune.rcvbuf.server`.
-    pub rcvbuf_server: Option<ByteSize>,
-    /// `tune.sndbuf.client`.
-    pub sndbuf_client: Option<ByteSize>,
-    /// `tune.sndbuf.server`.
-    pub sndbuf_server: Option<ByteSize>,
     /// `tune.pipesize`: size of a splicing pipe.
     pub pipesize: Option<ByteSize>,
-    /// `tune.idletimer`: idle time after which streaming heuristics restart.
-    pub idletimer: Option<Duration>,
-    /// `tune.runqueue-depth`.
-    pub runqueue_depth: Option<u32>,
-    /// `tune.http.maxhdr`, 101 when absent.
-    pub http_maxhdr: Option<u32>,
-    /// `tune.http.logurilen`, 1024 when absent.
-    pub http_logurilen: Option<u32>,
 }
 
 /// `log-send-hostname [name]`.
@@ -307,8 +277,6 @@ pub struct Logging {
     pub health_checks: bool,
     /// `unique-id-format`.
     pub unique_id: Option<Format>,
-    /// `unique-id-header`.
-    pub unique_id_header: Option<String>,
 }
 
 /// The form of a session's line.

@@ -110,12 +110,6 @@ pub struct TcpOptions {
     pub splice_forbidden: bool,
     /// `option nolinger`.
     pub nolinger: bool,
-    /// `option tcp-smart-accept`.
-    pub smart_accept: Option<bool>,
-    /// `option tcp-smart-connect`.
-    pub smart_connect: Option<bool>,
-    /// `option independent-streams`.
-    pub independent_streams: bool,
     /// `option contstats`.
     pub contstats: bool,
     /// `option socket-stats`.
@@ -191,8 +185,6 @@ pub struct Back {
     pub abortonclose: bool,
     /// `option persist`.
     pub persist: bool,
-    /// `option transparent` / `dispatch`: where to connect without servers.
-    pub dispatch: Option<Dispatch>,
     /// `source` for all servers without one.
     pub source: Option<SourceAddress>,
     /// `tcp-request content` of a `backend`.
@@ -207,10 +199,6 @@ pub struct Back {
     pub use_server: Vec<UseServer>,
     /// Health checks.
     pub check: HealthCheck,
-    /// `load-server-state-from-file`.
-    pub load_server_state: LoadServerState,
-    /// `server-state-file-name`.
-    pub server_state_file: Option<String>,
     /// `http-check disable-on-404`.
     pub disable_on_404: bool,
 }
@@ -230,25 +218,6 @@ pub struct BackTimeouts {
     pub queue: Option<Duration>,
     /// `timeout tarpit`.
     pub tarpit: Option<Duration>,
-}
-
-/// Sessions without servers.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Dispatch {
-    /// `dispatch <addr>:<port>`.
-    To(super::ServerAddress),
-    /// `option transparent`: where the client wanted to go.
-    Transparent,
-}
-
-/// `load-server-state-from-file`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[allow(missing_docs)]
-pub enum LoadServerState {
-    #[default]
-    None,
-    Global,
-    Local,
 }
 
 /// `balance`.
@@ -284,8 +253,6 @@ pub enum Balance {
 pub struct BalanceUri {
     /// `whole`: with the query.
     pub whole: bool,
-    /// `path-only`.
-    pub path_only: bool,
     /// `len`, 0: no bound.
     pub len: u32,
     /// `depth`, 0: no bound.

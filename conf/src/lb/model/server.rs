@@ -58,8 +58,6 @@ pub struct Server {
     pub fast_open: bool,
     /// `namespace`.
     pub namespace: Option<String>,
-    /// `max-reuse`.
-    pub max_reuse: Option<u32>,
     /// Where it stands.
     pub place: Place,
 }

@@ -57,7 +57,7 @@ fn connects_to_port(kind: &CheckKind) -> bool {
         return false;
     };
     steps.iter().any(|step| match &step.action {
-        CheckAction::Connect(connect) => connect.port.is_some() || connect.port_expr.is_some(),
+        CheckAction::Connect(connect) => connect.port.is_some(),
         _ => false,
     })
 }

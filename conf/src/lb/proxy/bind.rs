@@ -5,7 +5,7 @@ use crate::keyword::{Args, Keyword, Word};
 use crate::lb::address::{self, Address, Port};
 use crate::lb::draft::Draft;
 use crate::lb::env::Env;
-use crate::lb::known;
+use crate::lb::known::{self, without_effect};
 use crate::lb::model::{Account, AdminLevel, Bind, BindAddress, Place, SeverityOutput};
 use crate::lb::value::{self, Unit};
 use crate::suggest;
@@ -331,6 +331,7 @@ pub static OPTIONS: &[Keyword<BindDraft>] = &[
         doc: "Priority of its sessions (accepted, has no effect: threads are fair).",
         example: "bind :5672 nice 10",
         apply: |d, a| {
+            d.diagnostics.push(without_effect(a.head(), "nice"));
             d.bind.nice = value::take_number(a, "a niceness", -1024, 1024)? as i32;
             Ok(())
         },
@@ -390,11 +391,13 @@ pub static CLI_OPTIONS: &[Keyword<BindDraft>] = &[
     Keyword {
         name: "expose-fd",
         args: "listeners",
-        doc: "A new process may take over the listening sockets through it.",
+        doc: "Accepted: a reload needs no second process that takes sockets over.",
         example: "stats socket /run/lb.sock expose-fd listeners",
         apply: |d, a| {
             a.choose("what to expose", &[("listeners", ())])?;
             d.expose_fd = true;
+            d.diagnostics
+                .push(without_effect(a.head(), "expose-fd listeners"));
             Ok(())
         },
     },

@@ -147,7 +147,7 @@ pub static BACK: &[Keyword<Draft>] = &[
     },
     Keyword {
         name: "tcp-check connect",
-        args: "[default] [port <port or expression>] [addr <ip>] [send-proxy] [linger] [comment <text>]",
+        args: "[default] [port <port>] [addr <ip>] [send-proxy] [linger] [comment <text>]",
         doc: "Opens a connection; the first rule if it stands anywhere.",
         example: "tcp-check connect port 5672",
         apply: |d, a| check_rules::connect(d, a, Script::Tcp),
@@ -198,7 +198,7 @@ pub static BACK: &[Keyword<Draft>] = &[
     },
     Keyword {
         name: "http-check connect",
-        args: "[default] [port <port or expression>] [addr <ip>] [send-proxy] [linger] [comment <text>]",
+        args: "[default] [port <port>] [addr <ip>] [send-proxy] [linger] [comment <text>]",
         doc: "Opens a connection.",
         example: "http-check connect port 15672",
         apply: |d, a| check_rules::connect(d, a, Script::Http),

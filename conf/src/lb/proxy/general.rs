@@ -1,9 +1,9 @@
 //! What a proxy is, and its limits.
 
 use crate::diagnostic::Diagnostic;
-use crate::keyword::{Args, Keyword};
+use crate::keyword::{Args, Keyword, wrong};
 use crate::lb::draft::{Draft, Referred};
-use crate::lb::model::{LoadServerState, Mode, ServerPort};
+use crate::lb::model::Mode;
 use crate::lb::value::{self, Unit};
 use std::time::Duration;
 
@@ -192,24 +192,6 @@ pub static FRONT: &[Keyword<Draft>] = &[
     },
 ];
 
-fn dispatch(d: &mut Draft, a: &mut Args<'_>) -> Applied {
-    if d.kind.is_none() {
-        return Err(not_in_defaults(a));
-    }
-    let word = a.expect("an address and port")?;
-    let address = super::server::address(word, &d.around.env)?;
-    if let crate::lb::model::ServerAddress::Tcp {
-        port: ServerPort::Mapped(_),
-        ..
-    } = address
-    {
-        return Err(Diagnostic::error("E1001", word.span, "a port is missing")
-            .label("expected address:port"));
-    }
-    d.back().dispatch = Some(crate::lb::model::Dispatch::To(address));
-    a.finish()
-}
-
 /// Of the side of the servers.
 pub static BACK: &[Keyword<Draft>] = &[
     Keyword {
@@ -250,13 +232,6 @@ pub static BACK: &[Keyword<Draft>] = &[
         },
     },
     Keyword {
-        name: "dispatch",
-        args: "<address>:<port>",
-        doc: "Where all sessions go in a section without servers.",
-        example: "dispatch 192.0.2.1:5672",
-        apply: dispatch,
-    },
-    Keyword {
         name: "srvtcpka-cnt",
         args: "<count>",
         doc: "Unanswered keep-alives after which a server's connection is dead.",
@@ -288,33 +263,20 @@ pub static BACK: &[Keyword<Draft>] = &[
     },
     Keyword {
         name: "load-server-state-from-file",
-        args: "{ global | local | none }",
-        doc: "Which state file server states are taken from at start.",
+        args: "none",
+        doc: "Server states are not taken from a file at start.",
         example: "load-server-state-from-file none",
-        apply: |d, a| {
-            d.back().load_server_state = a.choose(
-                "a kind of state file",
-                &[
-                    ("global", LoadServerState::Global),
-                    ("local", LoadServerState::Local),
-                    ("none", LoadServerState::None),
-                ],
-            )?;
-            a.finish()
-        },
-    },
-    Keyword {
-        name: "server-state-file-name",
-        args: "[use-backend-name | <file>]",
-        doc: "This backend's own state file, for `load-server-state-from-file local`.",
-        example: "server-state-file-name amqp.state",
-        apply: |d, a| {
-            let name = match a.take() {
-                Some(word) if word.text != "use-backend-name" => word.text.clone(),
-                _ => d.proxy.name.clone(),
-            };
-            d.back().server_state_file = Some(name);
-            a.finish()
+        apply: |_, a| {
+            let word = a.expect("`none`")?;
+            a.finish()?;
+            match word.text.as_str() {
+                "none" => Ok(()),
+                "global" | "local" => Err(crate::lb::known::not_yet(
+                    word.span,
+                    "taking server states from a file",
+                )),
+                _ => Err(wrong(word, "`none`")),
+            }
         },
     },
 ];

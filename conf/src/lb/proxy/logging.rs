@@ -244,14 +244,4 @@ pub static FRONT: &[Keyword<Draft>] = &[
             Ok(())
         },
     },
-    Keyword {
-        name: "unique-id-header",
-        args: "<name>",
-        doc: "Header that carries the unique id to HTTP servers.",
-        example: "unique-id-header X-Unique-ID",
-        apply: |d, a| {
-            d.proxy.logging.unique_id_header = Some(a.expect("a header's name")?.text.clone());
-            a.finish()
-        },
-    },
 ];

@@ -173,13 +173,6 @@ pub static BOTH: &[Keyword<Draft>] = &[
         apply: |d, a| switch(d, a, |p| &mut p.tcp.nolinger),
     },
     Keyword {
-        name: "option independent-streams",
-        args: "",
-        doc: "Data in one direction does not refresh the timeout of the other side.",
-        example: "option independent-streams",
-        apply: |d, a| switch(d, a, |p| &mut p.tcp.independent_streams),
-    },
-    Keyword {
         name: "option http-keep-alive",
         args: "",
         doc: "Connections stay open for further requests (the default).",
@@ -261,17 +254,6 @@ pub static FRONT: &[Keyword<Draft>] = &[
         apply: |d, a| switch(d, a, |p| &mut p.tcp.socket_stats),
     },
     Keyword {
-        name: "option tcp-smart-accept",
-        args: "",
-        doc: "Saves an acknowledgement at accept where HTTP requests follow.",
-        example: "option tcp-smart-accept",
-        apply: |d, a| {
-            a.finish()?;
-            d.proxy.tcp.smart_accept = wanted(d.negation);
-            Ok(())
-        },
-    },
-    Keyword {
         name: "option http-ignore-probes",
         args: "",
         doc: "Connections closed before a request was sent are neither logged nor answered.",
@@ -279,14 +261,6 @@ pub static FRONT: &[Keyword<Draft>] = &[
         apply: |d, a| switch(d, a, |p| &mut p.http.ignore_probes),
     },
 ];
-
-fn wanted(negation: Negation) -> Option<bool> {
-    match negation {
-        Negation::Plain => Some(true),
-        Negation::No => Some(false),
-        Negation::Default => None,
-    }
-}
 
 fn back(p: &mut Proxy) -> &mut crate::lb::model::Back {
     p.back.get_or_insert_default()
@@ -331,33 +305,10 @@ pub static BACK: &[Keyword<Draft>] = &[
         apply: |d, a| switch(d, a, |p| &mut p.tcp.server_keepalive),
     },
     Keyword {
-        name: "option tcp-smart-connect",
-        args: "",
-        doc: "Sends the handshake's last acknowledgement together with the first data.",
-        example: "option tcp-smart-connect",
-        apply: |d, a| {
-            a.finish()?;
-            d.proxy.tcp.smart_connect = wanted(d.negation);
-            Ok(())
-        },
-    },
-    Keyword {
         name: "option log-health-checks",
         args: "",
         doc: "A line for every change of a health check's result, not only for state changes.",
         example: "option log-health-checks",
         apply: |d, a| switch(d, a, |p| &mut p.logging.health_checks),
-    },
-    Keyword {
-        name: "option transparent",
-        args: "",
-        doc: "Without servers, connects to where the client wanted to go.",
-        example: "option transparent",
-        apply: |d, a| {
-            a.finish()?;
-            let on = d.negation == Negation::Plain;
-            d.back().dispatch = on.then_some(crate::lb::model::Dispatch::Transparent);
-            Ok(())
-        },
     },
 ];

@@ -60,7 +60,6 @@ pub fn blank() -> Server {
         tcp_user_timeout: None,
         fast_open: false,
         namespace: None,
-        max_reuse: None,
         place: Place::default(),
     }
 }

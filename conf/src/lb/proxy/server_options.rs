@@ -6,6 +6,7 @@ use crate::keyword::{Args, Keyword, Word, wrong};
 use crate::lb::address::{self, Address, Port};
 use crate::lb::draft::{Reference, Referred};
 use crate::lb::env::Env;
+use crate::lb::known::without_effect;
 use crate::lb::model::{
     Host, InitAddr, InitState, Observe, OnError, SendProxy, ServerRef, SourceAddress, UseSource,
 };
@@ -619,10 +620,11 @@ pub static OPTIONS: &[Keyword<ServerDraft>] = &[
     Keyword {
         name: "tfo",
         args: "",
-        doc: "TCP fast open towards the server.",
+        doc: "TCP fast open towards the server (accepted, has no effect).",
         example: "server s 192.0.2.1:5672 tfo",
-        apply: |d, _| {
+        apply: |d, a| {
             d.server.fast_open = true;
+            d.diagnostics.push(without_effect(a.head(), "tfo"));
             Ok(())
         },
     },
