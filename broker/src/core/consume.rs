@@ -245,6 +245,10 @@ impl Core {
             self.reply(at, &Method::BasicGetEmpty { cluster_id: "" });
             return;
         };
+        let message = match queue.quorum {
+            true => super::deliver::counted(message, entry.returns),
+            false => message,
+        };
         let redelivered = entry.redelivered;
         let count = queue.ready.len() as u32;
         if redelivered {

@@ -149,7 +149,7 @@ impl Core {
                 self.statistics.unreadable += 1;
                 continue;
             };
-            let message = if queue.quorum && entry.returns > 0 {
+            let message = if queue.quorum {
                 counted(message, entry.returns)
             } else {
                 message
@@ -351,7 +351,7 @@ pub(super) fn bytes_of(journal: &mut dyn Journal, entry: &mut Entry) -> Option<M
 }
 
 /// A quorum queue's message carries how often it came back.
-fn counted(message: Message, returns: u32) -> Message {
+pub(super) fn counted(message: Message, returns: u32) -> Message {
     let Ok(properties) = Properties::decode(message.header()) else {
         return message;
     };
