@@ -4,9 +4,7 @@
 use super::properties;
 use super::sampler::{Look, NodeLook, Round};
 use super::state::now_ms;
-use super::view::{
-    ChannelView, ConnectionView, ConsumerView, Counters, NodeView, QueueView, StoreView,
-};
+use super::view::{ChannelView, ConnectionView, ConsumerView, Counters, NodeView, QueueView};
 use crate::core::browse::Leave;
 use crate::core::channel::{ChannelCounters, Mode};
 use crate::core::connection::{Connection, State};
@@ -138,8 +136,8 @@ fn view(core: &Core, queue: &Queue, owners: &HashMap<u64, String>) -> (u64, Queu
         ready_bytes: queue.ready.bytes(),
         unacked_bytes: queue.unacked_bytes,
         persistent: queue.persistent as u64,
-        in_memory: (ready + unacked).saturating_sub(paged_out(queue)),
-        in_memory_bytes: queue.ready.bytes() + queue.unacked_bytes,
+        in_memory: ready_in_memory(queue) + unacked,
+        in_memory_bytes: queue.ready.resident() + queue.unacked_bytes,
         idle_since_ms: idle.then_some(since),
         head_timestamp: queue
             .ready
@@ -156,9 +154,15 @@ fn view(core: &Core, queue: &Queue, owners: &HashMap<u64, String>) -> (u64, Queu
     (number(queue.id), view)
 }
 
-/// Messages whose bytes only the journal holds at the moment.
-fn paged_out(_queue: &Queue) -> u64 {
-    0
+/// About how many ready messages have their bytes in memory: the store keeps
+/// bytes, not messages.
+fn ready_in_memory(queue: &Queue) -> u64 {
+    let (ready, bytes) = (queue.ready.len() as u64, queue.ready.bytes());
+    match queue.ready.resident() {
+        0 => 0,
+        resident if resident >= bytes => ready,
+        resident => (u128::from(ready) * u128::from(resident) / u128::from(bytes)) as u64,
+    }
 }
 
 fn consumer_tag(core: &Core, key: crate::core::queue::ConsumerKey) -> Option<String> {
@@ -318,7 +322,6 @@ pub fn node(core: &Core) -> NodeView {
         channels: (s.channels_created, s.channels_closed),
         queues: (s.queues_declared, s.queues_created, s.queues_deleted),
         alarms: (core.alarms.memory, core.alarms.disk),
-        store: StoreView::default(),
         ..NodeView::default()
     };
     for queue in core.queues() {
@@ -335,6 +338,10 @@ pub fn node(core: &Core) -> NodeView {
     for (_, connection) in open(core) {
         view.open[0] += 1;
         view.open[1] += connection.channels().len() as u64;
+        let publishes = connection
+            .channels()
+            .filter(|(_, c)| c.counters.publish > 0);
+        view.publishers += publishes.count() as u64;
     }
     let exchanges = core.metadata.vhosts.values();
     view.open[3] = exchanges.map(|v| v.exchanges.len() as u64).sum();

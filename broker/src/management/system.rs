@@ -1,5 +1,6 @@
 //! What the operating system says about this process and its disk.
 
+use super::view::StoreView;
 use std::path::Path;
 
 /// Numbers of the process at one moment.
@@ -70,6 +71,27 @@ pub fn disk_free(path: &Path) -> u64 {
     path.ancestors()
         .find_map(|at| nix::sys::statvfs::statvfs(at).ok())
         .map_or(0, |s| s.blocks_available() * s.fragment_size())
+}
+
+/// What the store has on disk, and what the process read and wrote.
+pub fn store(data_dir: &Path) -> StoreView {
+    let io = std::fs::read_to_string("/proc/self/io").unwrap_or_default();
+    let field = |name: &str| {
+        let line = io.lines().find_map(|line| line.strip_prefix(name));
+        line.and_then(|n| n.trim().parse().ok()).unwrap_or(0)
+    };
+    let mut view = StoreView {
+        written: field("write_bytes:"),
+        read: field("read_bytes:"),
+        ..StoreView::default()
+    };
+    let files = std::fs::read_dir(data_dir.join("log"));
+    for file in files.into_iter().flatten().flatten() {
+        let size = file.metadata().map_or(0, |m| m.len());
+        view.files += 1;
+        view.disk_bytes += size;
+    }
+    view
 }
 
 /// Memory of the machine, or of the control group when that has less.

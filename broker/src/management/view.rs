@@ -247,29 +247,21 @@ pub struct NodeView {
     pub message_bytes: (u64, u64),
     /// Memory alarm, disk alarm.
     pub alarms: (bool, bool),
-    /// Logins tried and failed over AMQP.
-    pub logins: (u64, u64),
+    /// Channels that have published.
+    pub publishers: u64,
     /// Dead letters: expired, over the limit, rejected, delivery limit.
     pub dead_letters: [u64; 4],
-    /// Syncs of the log, their seconds, bytes written, messages read back.
-    pub store: StoreView,
 }
 
 /// The store's numbers.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct StoreView {
-    /// Syncs.
-    pub syncs: u64,
-    /// Microseconds spent in syncs.
-    pub sync_us: u64,
-    /// Writes.
-    pub writes: u64,
-    /// Bytes written.
+    /// Bytes that the process wrote to disks.
     pub written: u64,
-    /// Messages read back from disk.
-    pub reads: u64,
-    /// Segments.
-    pub segments: u64,
-    /// Bytes on disk.
+    /// Bytes that the process read from disks.
+    pub read: u64,
+    /// Files of the message log.
+    pub files: u64,
+    /// Bytes of the message log on disk.
     pub disk_bytes: u64,
 }

@@ -271,7 +271,7 @@ pub static COMMANDS: &[Command] = &[
         "Does nothing: a single node waits for no other",
         (0, 0),
         &[],
-        Any,
+        Stopped,
         |r| {
             r.banner(format!("Forcing boot for node {}", r.node.name));
             Ok(())

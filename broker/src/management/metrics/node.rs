@@ -19,7 +19,7 @@ pub async fn page(m: &Management) -> Result<String, Reply> {
     let mut page = Page::default();
     process(&mut page, m, &view);
     churn(&mut page, &view);
-    logins(&mut page, m, &view);
+    logins(&mut page, m);
     queues(&mut page, &view);
     channels(&mut page, &view);
     connections(&mut page, m);
@@ -151,26 +151,7 @@ fn process(page: &mut Page, m: &Management, view: &NodeView) {
     for (kind, name, help, value) in rows {
         page.one(kind, name, help, value);
     }
-    let store = view.store;
-    let seconds = store.sync_us as f64 / 1e6;
-    page.one(
-        Counter,
-        "rabbitmq_io_sync_ops_total",
-        "Total number of I/O sync operations",
-        store.syncs,
-    );
-    page.one(
-        Counter,
-        "rabbitmq_io_sync_time_seconds_total",
-        "Total I/O sync time",
-        seconds,
-    );
-    page.one(
-        Counter,
-        "rabbitmq_io_write_ops_total",
-        "Total number of I/O write operations",
-        store.writes,
-    );
+    let store = system::store(&m.facts.data_dir);
     page.one(
         Counter,
         "rabbitmq_io_write_bytes_total",
@@ -179,21 +160,21 @@ fn process(page: &mut Page, m: &Management, view: &NodeView) {
     );
     page.one(
         Counter,
-        "rabbitmq_io_read_ops_total",
-        "Total number of I/O read operations",
-        store.reads,
+        "rabbitmq_io_read_bytes_total",
+        "Total number of I/O bytes read",
+        store.read,
     );
     page.one(
-        Counter,
-        "rabbitmq_msg_store_write_total",
-        "Total number of Message Store write operations",
-        store.writes,
+        Gauge,
+        "evenkeel_store_files",
+        "Files of the message log",
+        store.files,
     );
     page.one(
-        Counter,
-        "rabbitmq_msg_store_read_total",
-        "Total number of Message Store read operations",
-        store.reads,
+        Gauge,
+        "evenkeel_store_disk_bytes",
+        "Bytes of the message log on disk",
+        store.disk_bytes,
     );
 }
 
@@ -221,16 +202,13 @@ fn churn(page: &mut Page, view: &NodeView) {
     }
 }
 
-fn logins(page: &mut Page, m: &Management, view: &NodeView) {
+fn logins(page: &mut Page, m: &Management) {
     let (good, bad) = m.login_counts();
-    let (tried, failed) = view.logins;
-    let amqp = [tried, tried.saturating_sub(failed), failed];
     let http = [good + bad, good, bad];
     let names = ["attempts", "attempts_succeeded", "attempts_failed"];
     for (index, name) in names.into_iter().enumerate() {
         let name = format!("rabbitmq_auth_{name}_total");
         page.family(Counter, &name, "Total number of authorization attempts");
-        page.series(&name, &[("protocol", "amqp091")], amqp[index]);
         page.series(&name, &[("protocol", "http")], http[index]);
     }
 }
@@ -280,18 +258,6 @@ fn queues(page: &mut Page, view: &NodeView) {
         name,
         "Total number of messages published to queues",
         view.counters.publish,
-    );
-    page.one(
-        Counter,
-        "rabbitmq_queue_disk_reads_total",
-        "Total number of times queue read messages from disk",
-        view.store.reads,
-    );
-    page.one(
-        Counter,
-        "rabbitmq_queue_disk_writes_total",
-        "Total number of times queue wrote messages to disk",
-        view.store.writes,
     );
 }
 
@@ -494,7 +460,7 @@ fn global(page: &mut Page, view: &NodeView) {
     page.series(
         "rabbitmq_global_publishers",
         &[("protocol", "amqp091")],
-        view.open[1],
+        view.publishers,
     );
     page.family(
         Gauge,
@@ -572,16 +538,4 @@ fn ours(page: &mut Page, view: &NodeView) {
     for (reason, value) in names.into_iter().zip(view.dead_letters) {
         page.series(name, &[("reason", reason)], value);
     }
-    page.one(
-        Gauge,
-        "evenkeel_store_segments",
-        "Segments of the message log",
-        view.store.segments,
-    );
-    page.one(
-        Gauge,
-        "evenkeel_store_disk_bytes",
-        "Bytes of the message log on disk",
-        view.store.disk_bytes,
-    );
 }
