@@ -125,8 +125,8 @@ impl Client {
             timeouts.http_keep_alive.or(head_time)
         };
         if self.source.buffer.is_empty() {
-            match self.source.fill(idle_time).await {
-                Ok(_) => {}
+            match self.idle(idle_time, first).await {
+                Ok(()) => {}
                 Err(_) if !first => return Awaited::Nothing,
                 Err(stop) => {
                     self.begin(idle_since);
@@ -153,6 +153,25 @@ impl Client {
                 Ok(_) => {}
                 Err(Stop::TimedOut) => return Awaited::Refused(Refusal::TimedOut),
                 Err(Stop::Closed | Stop::Broken) => return Awaited::Refused(Refusal::Left),
+            }
+        }
+    }
+
+    /// Waits for a request's first byte; between requests, also for the end of the process.
+    async fn idle(&mut self, limit: Option<Duration>, first: bool) -> Result<(), Stop> {
+        /// How often a connection between requests asks whether the process ends.
+        const LOOK: Duration = Duration::from_secs(1);
+        if first {
+            return self.source.fill(limit).await.map(|_| ());
+        }
+        let deadline = limit.map(|limit| Instant::now() + limit);
+        loop {
+            let left = deadline.map_or(LOOK, |deadline| {
+                deadline.saturating_duration_since(Instant::now()).min(LOOK)
+            });
+            match self.source.fill(Some(left)).await {
+                Err(Stop::TimedOut) if !left.is_zero() && !self.stopping() => {}
+                outcome => return outcome.map(|_| ()),
             }
         }
     }

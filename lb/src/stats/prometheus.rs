@@ -8,7 +8,7 @@ mod series;
 use std::fmt::Write as _;
 use std::sync::Arc;
 
-use super::column::COLUMNS;
+use super::column::{COLUMNS, Column};
 use super::info::{FIELDS, Info, VERSION};
 use super::read::Wanted;
 use super::row::{Colour, Kind, Row};
@@ -166,10 +166,15 @@ fn one(series: &Series, kind: Kind, all: &[Row]) -> String {
         Kind::Server => "server",
     };
     let name = format!("haproxy_{word}_{}", series.name);
+    let column = COLUMNS.iter().find(|column| column.name == series.column);
     let mut lines = String::new();
     for row in all.iter().filter(|row| row.kind == kind) {
         match series.shape {
-            Shape::Gauge | Shape::Counter => plain(series, &name, row, &mut lines),
+            Shape::Gauge | Shape::Counter => {
+                if let Some(column) = column {
+                    plain(series, column, &name, row, &mut lines);
+                }
+            }
             Shape::States => states(&name, row, all, series.name, &mut lines),
             Shape::Checks => checks(&name, row, &mut lines),
             Shape::Classes => classes(&name, row, &mut lines),
@@ -183,10 +188,7 @@ fn one(series: &Series, kind: Kind, all: &[Row]) -> String {
     out
 }
 
-fn plain(series: &Series, name: &str, row: &Row, out: &mut String) {
-    let Some(column) = COLUMNS.iter().find(|column| column.name == series.column) else {
-        return;
-    };
+fn plain(series: &Series, column: &Column, name: &str, row: &Row, out: &mut String) {
     let value = column.value(row);
     let shown = match value {
         // a limit that is not there, as HAProxy shows it

@@ -250,7 +250,6 @@ fn links(settings: &Settings, options: &PageOptions, out: &mut String) {
     let _ = writeln!(
         out,
         "<div class=links><b>External resources:</b><ul>\
-         <li><a href=\"https://github.com/evenkeel/evenkeel\">{PRODUCT}</a>\
          <li><a href=\"https://docs.haproxy.org/\">Manual of the configuration language</a></ul>\
          <div id=live class=live hidden></div></div>"
     );
