@@ -1,0 +1,101 @@
+//! Several files, directories, several `global` sections, variables.
+
+use conf::lb::{self, Env};
+use std::path::Path;
+
+fn write(directory: &Path, name: &str, text: &str) {
+    std::fs::write(directory.join(name), text).expect("a file");
+}
+
+#[test]
+fn a_directory_is_read_in_lexical_order_and_only_its_cfg_files() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let path = directory.path();
+    write(path, "20-proxies.cfg", "listen b\n bind :2\n");
+    write(
+        path,
+        "10-first.cfg",
+        "global\n maxconn 10\nlisten a\n bind :1\n",
+    );
+    write(
+        path,
+        "30-more.cfg",
+        "global\n nbthread 2\nlisten c\n bind :3\n",
+    );
+    write(path, ".hidden.cfg", "nonsense\n");
+    write(path, "notes.txt", "nonsense\n");
+    let (config, report) = lb::load(&[path.to_owned()], Env::empty());
+    let config = config.unwrap_or_else(|| panic!("{}", report.human(false)));
+    let names: Vec<_> = config.proxies.iter().map(|p| p.name.as_str()).collect();
+    assert_eq!(names, ["a", "b", "c"]);
+    assert_eq!(
+        (config.global.maxconn, config.global.nbthread),
+        (Some(10), Some(2))
+    );
+}
+
+#[test]
+fn defaults_reach_into_the_next_file_but_an_open_section_does_not() {
+    let directory = tempfile::tempdir().expect("a directory");
+    write(
+        directory.path(),
+        "a.cfg",
+        "defaults\n timeout client 7s\nlisten a\n bind :1\n",
+    );
+    write(directory.path(), "b.cfg", "listen b\n bind :2\n");
+    write(directory.path(), "c.cfg", " bind :3\n");
+    let file = |name: &str| directory.path().join(name);
+    let (config, _) = lb::load(&[file("a.cfg"), file("b.cfg")], Env::empty());
+    let config = config.expect("a configuration");
+    let front = config.proxies[1].front.as_ref().expect("a front");
+    assert_eq!(front.timeouts.client.map(|t| t.as_secs()), Some(7));
+    let (config, report) = lb::load(&[file("a.cfg"), file("c.cfg")], Env::empty());
+    assert!(config.is_none());
+    assert!(report.human(false).contains("ahead of any section"));
+}
+
+#[test]
+fn variables_that_a_file_sets_hold_for_the_lines_that_follow() {
+    let text = "global\n presetenv PORT 1\n setenv NAME rmq\n presetenv NAME other\n\
+                .if streq(\"$NAME\",rmq) && defined(PORT)\n node \"${NAME}-${PORT}\"\n.endif\n\
+                 unsetenv PORT\n.if defined(PORT)\n nonsense\n.endif\n\
+                listen \"$NAME\"\n bind \":${PORT-5672}\"\n server s 192.0.2.1:1 \"${OPTIONS[*]}\"\n";
+    let (config, report) = lb::load_str(text);
+    let config = config.unwrap_or_else(|| panic!("{}", report.human(false)));
+    assert_eq!(config.global.node.as_deref(), Some("rmq-1"));
+    assert_eq!(config.proxies[0].name, "rmq");
+}
+
+#[test]
+fn a_missing_file_is_an_error_that_names_it() {
+    let (config, report) = lb::load(&["/nowhere/lb.cfg".into()], Env::empty());
+    assert!(config.is_none());
+    assert!(report.human(false).contains("/nowhere/lb.cfg"));
+}
+
+#[test]
+fn named_defaults_are_inherited_with_from_and_default_server_options_too() {
+    let text = "defaults base\n timeout client 1s\n default-server inter 3s check\n\
+                defaults other from base\n timeout client 2s\n\
+                listen a from base\n bind :1\n server s 192.0.2.1:1\n\
+                listen b from other\n bind :2\n server s 192.0.2.1:1 no-check inter 9s\n\
+                listen c\n bind :3\n";
+    let (config, report) = lb::load_str(text);
+    let config = config.unwrap_or_else(|| panic!("{}", report.human(false)));
+    let client = |index: usize| {
+        let front = config.proxies[index].front.as_ref().expect("a front");
+        front.timeouts.client.map(|t| t.as_secs())
+    };
+    // without `from` the latest defaults hold
+    assert_eq!(
+        (client(0), client(1), client(2)),
+        (Some(1), Some(2), Some(2))
+    );
+    let check = |index: usize| {
+        let back = config.proxies[index].back.as_ref().expect("a back");
+        let check = &back.servers[0].check;
+        (check.enabled, check.inter.as_secs())
+    };
+    assert_eq!(check(0), (true, 3));
+    assert_eq!(check(1), (false, 9));
+}
