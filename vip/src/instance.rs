@@ -2,18 +2,19 @@
 //! remembers. Performs the router's actions; decides nothing itself.
 
 use crate::core::advert::{self, Admission, Envelope, Heard, Outgoing, Refusal};
-use crate::core::router::{Action, Event, GRACE, Health, PeerView, Phase, Router, Settings};
+use crate::core::router::{Action, Event, Health, PeerView, Phase, Router};
 use crate::core::track::{self, Level, Tracked};
 use crate::core::{Advert, Cause, Evidence, Time};
 use crate::journal::Journal;
 use crate::net::Net;
 use crate::netlink::Change;
 use crate::packet::Sender;
+use crate::plan::{admission, settings, tracked, unspecified};
 use crate::raw;
 use crate::speaker::Speaker;
 use crate::vmac;
 use crate::watch::Key;
-use conf::vip::model::{self, Auth, Config, VirtualAddress};
+use conf::vip::model::{self, Config, VirtualAddress};
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -495,136 +496,4 @@ impl Instance {
             }
         }
     }
-}
-
-fn unspecified(conf: &model::Instance) -> IpAddr {
-    match conf.family {
-        model::Family::V4 => IpAddr::V4(std::net::Ipv4Addr::UNSPECIFIED),
-        model::Family::V6 => IpAddr::V6(std::net::Ipv6Addr::UNSPECIFIED),
-    }
-}
-
-/// Refreshes that nobody asked for, by default: a client that learnt a wrong
-/// link-layer address is right again after a second.
-const REFRESH: Duration = Duration::from_secs(1);
-const REFRESH_IN_PAIR: Duration = Duration::from_secs(30);
-
-fn settings(conf: &model::Instance, address: IpAddr) -> Settings {
-    let announce = &conf.announce;
-    let burst = if announce.minimal { 1 } else { announce.repeat };
-    Settings {
-        version: conf.version,
-        priority: conf.priority.0,
-        interval: conf.advert_int,
-        down_adverts: u32::from(conf.down_timer_adverts),
-        preempt: conf.preempt,
-        preempt_delay: conf.preempt_delay,
-        address,
-        burst,
-        second_burst: (!announce.minimal && !announce.delay.is_zero()).then_some(announce.delay),
-        refresh: match announce.refresh {
-            None => Some(REFRESH),
-            Some(every) if every.is_zero() => None,
-            Some(every) => Some(every),
-        },
-        refresh_in_pair: match announce.refresh {
-            None => Some(REFRESH_IN_PAIR),
-            Some(every) if every.is_zero() => None,
-            Some(every) => Some(every),
-        },
-        refresh_burst: announce.refresh_repeat,
-        lower_burst: announce.lower_prio_repeat.unwrap_or(burst),
-        answer_lower: !conf.lower_prio_no_advert,
-        last_advert: conf.higher_prio_send_advert && conf.vmac.is_none(),
-        grace: if conf.vmac.is_some() {
-            Duration::ZERO
-        } else {
-            GRACE
-        },
-    }
-}
-
-fn admission(conf: &model::Instance, advertised: &[IpAddr]) -> Admission {
-    Admission {
-        version: conf.version,
-        interval: conf.advert_int,
-        password: conf.auth.as_ref().map(|auth| match auth {
-            Auth::Pass(password) => advert::password_bytes(password),
-        }),
-        peers: conf
-            .peers
-            .iter()
-            .map(|p| (p.address, p.min_ttl.unwrap_or(0), p.max_ttl.unwrap_or(255)))
-            .collect(),
-        check_sender: conf.check_unicast_src,
-        own: Vec::new(),
-        addresses: advertised.to_vec(),
-        any_list: conf.skip_check_adv_addr,
-        trusted: Vec::new(),
-    }
-}
-
-/// The tracked things of an instance and of its groups; the first mention counts.
-fn tracked(conf: &model::Instance, config: &Config) -> Vec<(Key, Tracked)> {
-    let groups = || {
-        config
-            .groups
-            .iter()
-            .filter(|g| g.members.contains(&conf.name))
-    };
-    let mut found: Vec<(Key, Tracked)> = Vec::new();
-    let mut add = |key: Key, weight: model::Weight| {
-        if !found.iter().any(|(known, _)| *known == key) {
-            let item = Tracked {
-                name: key.to_string(),
-                weight,
-                level: Level::Unknown,
-            };
-            found.push((key, item));
-        }
-    };
-    for t in conf
-        .track_interfaces
-        .iter()
-        .chain(groups().flat_map(|g| &g.track_interfaces))
-    {
-        add(Key::Interface(t.name.clone()), t.weight.unwrap_or_default());
-    }
-    for t in conf
-        .track_scripts
-        .iter()
-        .chain(groups().flat_map(|g| &g.track_scripts))
-    {
-        if let Some(s) = config.scripts.iter().find(|s| s.name == t.name) {
-            add(Key::Script(s.name.clone()), t.weight.unwrap_or(s.weight));
-        }
-    }
-    for t in conf
-        .track_processes
-        .iter()
-        .chain(groups().flat_map(|g| &g.track_processes))
-    {
-        if let Some(p) = config.processes.iter().find(|p| p.name == t.name) {
-            add(Key::Process(p.name.clone()), t.weight.unwrap_or(p.weight));
-        }
-    }
-    for t in conf
-        .track_files
-        .iter()
-        .chain(groups().flat_map(|g| &g.track_files))
-    {
-        if let Some(f) = config.files.iter().find(|f| f.name == t.name) {
-            add(Key::File(f.name.clone()), t.weight.unwrap_or(f.weight));
-        }
-    }
-    for t in conf
-        .track_balancers
-        .iter()
-        .chain(groups().flat_map(|g| &g.track_balancers))
-    {
-        if let Some(b) = config.balancers.iter().find(|b| b.name == t.name) {
-            add(Key::Balancer(b.name.clone()), t.weight.unwrap_or(b.weight));
-        }
-    }
-    found
 }

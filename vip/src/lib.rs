@@ -25,6 +25,7 @@ mod options;
 mod packet;
 mod pair;
 mod pidfile;
+mod plan;
 mod raw;
 mod reload;
 mod run;

@@ -1,3 +1,4 @@
+use super::super::advert::Heard;
 use super::*;
 
 const ADV: Duration = Duration::from_secs(1);
