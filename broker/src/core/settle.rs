@@ -8,6 +8,9 @@ use super::method::Method;
 use super::queue::ConsumerKey;
 use super::refusal::{Code, Refusal};
 
+/// How often a quorum queue of RabbitMQ 4.x delivers a message again unless told otherwise.
+const DEFAULT_DELIVERY_LIMIT: u32 = 20;
+
 impl Core {
     #[inline]
     pub(super) fn on_ack(&mut self, at: At, tag: u64, multiple: bool) -> Result<(), Refusal> {
@@ -197,16 +200,17 @@ impl Core {
 
     /// Puts a delivery back to its old place; one that came back too often goes elsewhere.
     pub(super) fn give_back(&mut self, held: Held) {
+        let default_limit = self.settings.compat_4.then_some(DEFAULT_DELIVERY_LIMIT);
         let Some(queue) = self.queue_mut(held.queue) else {
             return;
         };
         queue.came_in(&held.entry);
         let returns = held.entry.returns + 1;
-        if queue
+        let limit = queue
             .settings
             .delivery_limit
-            .is_some_and(|limit| returns > limit)
-        {
+            .or(default_limit.filter(|_| queue.quorum));
+        if limit.is_some_and(|limit| returns > limit) {
             self.bury(held.queue, held.entry, Reason::DeliveryLimit);
             return;
         }

@@ -1,0 +1,241 @@
+//! What a declaration must meet: names, arguments, and sameness with what is there.
+
+use super::super::field::{FieldTable, FieldValue};
+use super::super::queue::{check_arguments, check_type, foreign_argument};
+use super::super::refusal::{Code, Refusal};
+use super::super::vhost::{Destination, ExchangeSpec, QueueSpec, Vhost};
+use super::{ExchangeDeclaration, QueueDeclaration};
+
+/// The arguments that a repeated declaration of a queue must repeat.
+const COMPARED: [&str; 14] = [
+    "x-expires",
+    "x-message-ttl",
+    "x-dead-letter-exchange",
+    "x-dead-letter-routing-key",
+    "x-max-length",
+    "x-max-length-bytes",
+    "x-max-priority",
+    "x-overflow",
+    "x-queue-mode",
+    "x-queue-version",
+    "x-single-active-consumer",
+    "x-queue-type",
+    "x-delivery-limit",
+    "x-quorum-initial-group-size",
+];
+
+pub(super) fn without_newlines(name: &str) -> String {
+    name.chars().filter(|c| !matches!(c, '\r' | '\n')).collect()
+}
+
+pub(super) fn locked(vhost: &str, name: &str) -> Refusal {
+    Refusal::new(
+        Code::ResourceLocked,
+        format!(
+            "cannot obtain exclusive access to locked queue '{name}' in vhost '{vhost}'. It could be originally \
+             declared on another connection or the exclusive property value does not match that of the original \
+             declaration."
+        ),
+    )
+}
+
+pub(super) fn not_default(exchange: &str) -> Result<(), Refusal> {
+    if exchange.is_empty() {
+        return Err(Refusal::access(
+            "operation not permitted on the default exchange",
+        ));
+    }
+    Ok(())
+}
+
+pub(super) fn reserved(kind: &str, name: &str) -> Result<(), Refusal> {
+    if name.starts_with("amq.") {
+        return Err(Refusal::access(format!(
+            "{kind} name '{name}' contains reserved prefix 'amq.*'"
+        )));
+    }
+    Ok(())
+}
+
+pub(super) fn destination_exists(vhost: &Vhost, destination: &Destination) -> Result<(), Refusal> {
+    match destination {
+        Destination::Queue(name) if !vhost.queues.contains_key(name.as_str()) => {
+            Err(Refusal::no_queue(vhost.name(), name))
+        }
+        Destination::Exchange(name) if !vhost.exchanges.contains_key(name.as_str()) => {
+            Err(Refusal::no_exchange(vhost.name(), name))
+        }
+        _ => Ok(()),
+    }
+}
+
+pub(super) fn check_match(arguments: &FieldTable) -> Result<(), Refusal> {
+    let Some(value) = arguments.get("x-match") else {
+        return Ok(());
+    };
+    let known = matches!(
+        value.as_str(),
+        Some("all" | "any" | "all-with-x" | "any-with-x")
+    );
+    match value {
+        _ if known => Ok(()),
+        FieldValue::LongString(word) => {
+            let word = String::from_utf8_lossy(word);
+            Err(Refusal::precondition(format!(
+                "Invalid x-match field value <<\"{word}\">>; expected all, any, all-with-x, or any-with-x"
+            )))
+        }
+        other => Err(Refusal::precondition(format!(
+            "Invalid x-match field type {} (value {}); expected longstr",
+            other.type_name(),
+            shown(other)
+        ))),
+    }
+}
+
+pub(super) fn check_new_queue(vhost: &str, spec: &QueueSpec) -> Result<(), Refusal> {
+    let name = &spec.name;
+    if let Some(value) = spec.arguments.get("x-dead-letter-exchange")
+        && value.as_str().is_none()
+    {
+        return Err(Refusal::precondition(format!(
+            "invalid type '{}' for arg 'x-dead-letter-exchange' in queue '{name}' in vhost '{vhost}'",
+            value.type_name()
+        )));
+    }
+    let invalid = |(argument, detail)| {
+        let text =
+            format!("invalid arg '{argument}' for queue '{name}' in vhost '{vhost}': {detail}");
+        Refusal::precondition(text)
+    };
+    check_type(&spec.arguments).map_err(invalid)?;
+    let quorum = spec.is_quorum();
+    if let Some(argument) = foreign_argument(&spec.arguments, quorum) {
+        let kind = if quorum {
+            "rabbit_quorum_queue"
+        } else {
+            "rabbit_classic_queue"
+        };
+        return Err(Refusal::precondition(format!(
+            "invalid arg '{argument}' for queue '{name}' in vhost '{vhost}' of queue type {kind}"
+        )));
+    }
+    check_arguments(&spec.arguments).map_err(invalid)?;
+    let property = |word: &str| {
+        Err(Refusal::precondition(format!(
+            "invalid property '{word}' for queue '{name}' in vhost '{vhost}'"
+        )))
+    };
+    match () {
+        () if quorum && spec.owner.is_some() => property("exclusive-owner"),
+        () if quorum && spec.auto_delete => property("auto-delete"),
+        () if quorum && !spec.durable => property("non-durable"),
+        () => Ok(()),
+    }
+}
+
+pub(super) fn same_queue(
+    vhost: &str,
+    is: &QueueSpec,
+    wanted: &QueueDeclaration,
+) -> Result<(), Refusal> {
+    let what = format!("queue '{}' in vhost '{vhost}'", is.name);
+    if is.owner != wanted.owner {
+        return Err(locked(vhost, &is.name));
+    }
+    same_flag(
+        "durable",
+        &what,
+        is.durable,
+        wanted.durable && wanted.owner.is_none(),
+    )?;
+    same_flag("auto_delete", &what, is.auto_delete, wanted.auto_delete)?;
+    COMPARED
+        .iter()
+        .try_for_each(|name| same_argument(name, &what, &is.arguments, &wanted.arguments))
+}
+
+pub(super) fn same_exchange(
+    vhost: &str,
+    is: &ExchangeSpec,
+    wanted: &ExchangeDeclaration,
+) -> Result<(), Refusal> {
+    let what = format!("exchange '{}' in vhost '{vhost}'", is.name);
+    if is.kind != wanted.kind {
+        return Err(inequivalent(
+            "type",
+            &what,
+            &format!("'{}'", wanted.kind),
+            &format!("'{}'", is.kind),
+        ));
+    }
+    same_flag("durable", &what, is.durable, wanted.durable)?;
+    same_flag("auto_delete", &what, is.auto_delete, wanted.auto_delete)?;
+    same_flag("internal", &what, is.internal, wanted.internal)?;
+    same_argument(
+        "alternate-exchange",
+        &what,
+        &is.arguments,
+        &wanted.arguments,
+    )
+}
+
+pub(super) fn same_flag(name: &str, what: &str, is: bool, wanted: bool) -> Result<(), Refusal> {
+    if is == wanted {
+        return Ok(());
+    }
+    Err(inequivalent(
+        name,
+        what,
+        &format!("'{wanted}'"),
+        &format!("'{is}'"),
+    ))
+}
+
+pub(super) fn same_argument(
+    name: &str,
+    what: &str,
+    is: &FieldTable,
+    wanted: &FieldTable,
+) -> Result<(), Refusal> {
+    let (is, wanted) = (is.get(name), wanted.get(name));
+    let same = match (is, wanted) {
+        (Some(a), Some(b)) => {
+            a == b || (a.as_integer().is_some() && a.as_integer() == b.as_integer())
+        }
+        (None, None) => true,
+        // the type that a queue has anyway
+        (None, Some(value)) => name == "x-queue-type" && value.as_str() == Some("classic"),
+        (Some(value), None) => name == "x-queue-type" && value.as_str() == Some("classic"),
+    };
+    if same {
+        return Ok(());
+    }
+    let describe = |value: Option<&FieldValue>| match value {
+        None => "none".to_owned(),
+        Some(value) => format!(
+            "the value '{}' of type '{}'",
+            shown(value),
+            value.type_name()
+        ),
+    };
+    Err(inequivalent(name, what, &describe(wanted), &describe(is)))
+}
+
+pub(super) fn inequivalent(name: &str, what: &str, wanted: &str, is: &str) -> Refusal {
+    Refusal::precondition(format!(
+        "inequivalent arg '{name}' for {what}: received {wanted} but current is {is}"
+    ))
+}
+
+pub(super) fn shown(value: &FieldValue) -> String {
+    match value {
+        FieldValue::LongString(bytes) => String::from_utf8_lossy(bytes).into_owned(),
+        FieldValue::Bool(value) => value.to_string(),
+        FieldValue::F32(value) => value.to_string(),
+        FieldValue::F64(value) => value.to_string(),
+        other => other
+            .as_integer()
+            .map_or_else(|| other.type_name().to_owned(), |n| n.to_string()),
+    }
+}
