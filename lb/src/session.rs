@@ -12,8 +12,10 @@
 //! sessions; what costs memory only for some of them is in [`Extra`].
 
 mod connect;
+mod dial;
 mod end;
 mod facts;
+mod pass;
 mod route;
 mod view;
 
@@ -21,7 +23,7 @@ use crate::core::expr::Sample;
 use crate::core::queue::Priority;
 use crate::counters::Thread;
 use crate::listener::{Accepted, Admission};
-use crate::relay::{Fault, Flow, Side, Workshop};
+use crate::relay::{Flow, Side, Workshop};
 use crate::state::{
     Answer, BackLive, Cause, End, Generation, Mailbox, Peer, Phase, Proxy, Runtime, Server,
     SessionId, Slot, Ticket,
@@ -386,165 +388,20 @@ impl Session {
             Stage::Over => Phase::Done,
         }
     }
-
-    /// Both ways, as far as sockets and budgets allow.
-    fn relay(&mut self, cx: &mut Context<'_>) -> Turn {
-        let Some(server) = &mut self.server else {
-            return Turn::Wait;
-        };
-        let halves = (self.upstream.passed_on, self.downstream.passed_on);
-        let options = &self.admission.listener().proxy.conf.tcp;
-        let splice = !options.splice_forbidden && !cx.generation.conf.global.disable.splice;
-        let up = self.upstream.pump(
-            &mut self.client,
-            server,
-            cx.shop,
-            splice,
-            self.downstream.is_over(),
-        );
-        let up = match up {
-            Ok(pumped) => pumped,
-            Err(fault) => return self.broken(cx, fault, true),
-        };
-        if up.read > 0 {
-            self.client_ms = cx.now_ms;
-            self.bytes_in += up.read;
-            self.count_in(cx.thread(), up.read);
-        }
-        if up.written > 0 {
-            self.server_ms = cx.now_ms;
-        }
-        if self.hold_response
-            && let Some(turn) = self.judge_response(cx)
-        {
-            return match turn {
-                Turn::Wait | Turn::Rearm if up.again => Turn::Again,
-                turn => turn,
-            };
-        }
-        let Some(server) = &mut self.server else {
-            return Turn::Wait;
-        };
-        let down = self.downstream.pump(
-            server,
-            &mut self.client,
-            cx.shop,
-            splice,
-            self.upstream.is_over(),
-        );
-        let down = match down {
-            Ok(pumped) => pumped,
-            Err(fault) => return self.broken(cx, fault, false),
-        };
-        if down.read > 0 {
-            self.server_ms = cx.now_ms;
-            self.bytes_out += down.read;
-            self.count_out(cx.thread(), down.read);
-        }
-        if down.written > 0 {
-            self.client_ms = cx.now_ms;
-        }
-        if self.upstream.is_over() && self.downstream.is_over() {
-            return self.finish(cx, End::default());
-        }
-        match halves == (self.upstream.passed_on, self.downstream.passed_on) {
-            _ if up.again || down.again => Turn::Again,
-            true => Turn::Wait,
-            false => Turn::Rearm,
-        }
-    }
-
-    fn broken(&mut self, cx: &mut Context<'_>, fault: Fault, upstream: bool) -> Turn {
-        let by_client = match fault {
-            Fault::Source(_) => upstream,
-            Fault::Target(_) => !upstream,
-        };
-        let cause = match by_client {
-            true => Cause::Client,
-            false => Cause::Server,
-        };
-        self.reset_both();
-        let phase = self.phase();
-        self.finish(cx, End { cause, phase })
-    }
-
-    fn count_in(&self, thread: Thread, bytes: u64) {
-        if let Some(front) = &self.frontend().front {
-            front.counters.of(thread).bytes_in.add(bytes);
-        }
-        if let Some(back) = self.routed.as_ref().and_then(Routed::back) {
-            back.counters.of(thread).bytes_in.add(bytes);
-        }
-        if let Some(attached) = &self.attached {
-            attached.server.counters.of(thread).bytes_in.add(bytes);
-        }
-        let listener = &self.admission.listener().live;
-        listener.counters.of(thread).bytes_in.add(bytes);
-    }
-
-    fn count_out(&self, thread: Thread, bytes: u64) {
-        if let Some(front) = &self.frontend().front {
-            front.counters.of(thread).bytes_out.add(bytes);
-        }
-        if let Some(back) = self.routed.as_ref().and_then(Routed::back) {
-            back.counters.of(thread).bytes_out.add(bytes);
-        }
-        if let Some(attached) = &self.attached {
-            attached.server.counters.of(thread).bytes_out.add(bytes);
-        }
-        let listener = &self.admission.listener().live;
-        listener.counters.of(thread).bytes_out.add(bytes);
-    }
-
-    /// When the client and the server have been silent for too long.
-    fn relay_timers(&self) -> (Option<u64>, Option<u64>) {
-        let (front, back) = (&self.frontend().conf.front, &self.backend().conf.back);
-        let (Some(front), Some(back)) = (front, back) else {
-            return (None, None);
-        };
-        let (front, back) = (&front.timeouts, &back.timeouts);
-        let (up, down) = (&self.upstream, &self.downstream);
-        // A tunnel's timeout replaces both while both sides are open.
-        let tunnel = back.tunnel.filter(|_| !up.ended && !down.ended);
-        let client = match down.passed_on {
-            true => front.client_fin.or(front.client),
-            false => tunnel.or(front.client),
-        };
-        let server = match up.passed_on {
-            true => back.server_fin.or(back.server),
-            false => tunnel.or(back.server),
-        };
-        // A side is waited for when we want to read from it or it has to take something.
-        let client_owes = !up.ended && up.waiting() == 0 || down.waiting() > 0;
-        let server_owes = !down.ended && down.waiting() == 0 || up.waiting() > 0;
-        let at = |since: u64, timeout: Option<std::time::Duration>, owes: bool| {
-            let timeout = timeout.filter(|_| owes)?;
-            Some(since + timeout.as_millis() as u64)
-        };
-        (
-            at(self.client_ms, client, client_owes),
-            at(self.server_ms, server, server_owes),
-        )
-    }
-
-    fn relay_deadline(&mut self, cx: &mut Context<'_>) -> Turn {
-        let over = |at: Option<u64>| at.is_some_and(|at| at <= cx.now_ms);
-        if over(self.extra.as_ref().and_then(|e| e.response_until)) {
-            return self.relay(cx);
-        }
-        let (client, server) = self.relay_timers();
-        let cause = match (over(client), over(server)) {
-            (true, _) => Cause::ClientTimeout,
-            (false, true) => Cause::ServerTimeout,
-            (false, false) => return Turn::Rearm,
-        };
-        let phase = self.phase();
-        self.finish(cx, End { cause, phase })
-    }
 }
 
 fn note(side: &mut Side, ready: Ready) {
     side.readable |= ready.readable || ready.error || ready.ending;
     side.writable |= ready.writable || ready.error;
     side.ending |= ready.ending;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Session;
+
+    #[test]
+    fn a_session_is_small() {
+        assert!(size_of::<Session>() <= 360, "{}", size_of::<Session>());
+    }
 }

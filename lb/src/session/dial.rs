@@ -1,0 +1,143 @@
+//! Sockets towards servers: address, options, source.
+
+use super::Session;
+use crate::listener;
+use crate::state::{Endpoint, Server};
+use conf::lb::model::{Host, SourceAddress, UseSource};
+use socket2::{Domain, Protocol, SockAddr, Socket, TcpKeepalive, Type};
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+
+impl Session {
+    /// A socket on its way to the server.
+    pub(super) fn open_socket(&self, server: &Server) -> io::Result<Socket> {
+        let endpoint = server.endpoint();
+        let kind = Type::STREAM.nonblocking().cloexec();
+        let address = match &*endpoint {
+            Endpoint::Unix(path) => {
+                let socket = Socket::new(Domain::UNIX, kind, None)?;
+                socket.connect(&SockAddr::unix(path)?)?;
+                return Ok(socket);
+            }
+            Endpoint::Abstract(name) => {
+                let socket = Socket::new(Domain::UNIX, kind, None)?;
+                let name = format!("\0{name}");
+                socket.connect(&SockAddr::unix(name)?)?;
+                return Ok(socket);
+            }
+            Endpoint::Inet(_) | Endpoint::Mapped(..) => {
+                let port = self.local_address().and_then(|l| l.port());
+                endpoint.inet(port.unwrap_or(0))
+            }
+            Endpoint::Unresolved => None,
+        };
+        let Some(address) = address else {
+            return Err(io::Error::from_raw_os_error(libc::EADDRNOTAVAIL));
+        };
+        let socket = Socket::new(Domain::for_address(address), kind, Some(Protocol::TCP))?;
+        socket.set_tcp_nodelay(true)?;
+        self.set_options(&socket, server, address)?;
+        match socket.connect(&address.into()) {
+            Err(e) if e.raw_os_error() == Some(libc::EINPROGRESS) => Ok(socket),
+            Err(e) => Err(e),
+            Ok(()) => Ok(socket),
+        }
+    }
+
+    fn set_options(&self, socket: &Socket, server: &Server, to: SocketAddr) -> io::Result<()> {
+        let options = &self.backend().conf.tcp;
+        if options.server_keepalive {
+            socket.set_keepalive(true)?;
+            let mut probes = TcpKeepalive::new();
+            if let Some(idle) = options.server_keepalive_idle {
+                probes = probes.with_time(idle);
+            }
+            if let Some(interval) = options.server_keepalive_interval {
+                probes = probes.with_interval(interval);
+            }
+            if let Some(count) = options.server_keepalive_count {
+                probes = probes.with_retries(count);
+            }
+            socket.set_tcp_keepalive(&probes)?;
+        }
+        if let Some(timeout) = server.conf.tcp_user_timeout {
+            socket.set_tcp_user_timeout(Some(timeout))?;
+        }
+        let back = self.backend().conf.back.as_ref();
+        let own = server.conf.source.as_ref();
+        match own.or(back.and_then(|b| b.source.as_ref())) {
+            Some(source) => self.bind_source(socket, source, to),
+            None => Ok(()),
+        }
+    }
+
+    fn bind_source(
+        &self,
+        socket: &Socket,
+        source: &SourceAddress,
+        to: SocketAddr,
+    ) -> io::Result<()> {
+        if let Some(interface) = &source.interface {
+            socket.bind_device(Some(interface.as_bytes()))?;
+        }
+        let any = match to {
+            SocketAddr::V4(_) => IpAddr::V4(Ipv4Addr::UNSPECIFIED),
+            SocketAddr::V6(_) => IpAddr::V6(Ipv6Addr::UNSPECIFIED),
+        };
+        let client = || self.client_peer.inet();
+        let from = match &source.usesrc {
+            Some(UseSource::Client) => client(),
+            Some(UseSource::ClientIp) => client().map(|a| SocketAddr::new(a.ip(), 0)),
+            Some(UseSource::Address(Host::Ip(ip), port)) => Some(SocketAddr::new(*ip, *port)),
+            Some(UseSource::Address(Host::Name(..), _)) => None,
+            None => {
+                let ip = match &source.host {
+                    Host::Ip(ip) if ip.is_ipv4() == to.is_ipv4() => *ip,
+                    Host::Ip(_) | Host::Name(..) => any,
+                };
+                Some(SocketAddr::new(ip, 0))
+            }
+        };
+        let Some(from) = from else {
+            return Ok(());
+        };
+        if source.usesrc.is_some() {
+            socket.set_ip_transparent_v4(true)?;
+        }
+        let Some((first, last)) = source.ports else {
+            if from.port() == 0 && from.ip().is_unspecified() {
+                return Ok(());
+            }
+            socket.set_reuse_address(true)?;
+            return socket.bind(&from.into());
+        };
+        socket.set_reuse_address(true)?;
+        // Ports in turn, starting anywhere, until one is free.
+        let count = u32::from(last - first) + 1;
+        let start = self.serial % count;
+        let mut result = Err(io::Error::from_raw_os_error(libc::EADDRINUSE));
+        for n in 0..count {
+            let port = first + ((start + n) % count) as u16;
+            result = socket.bind(&SocketAddr::new(from.ip(), port).into());
+            if result.is_ok() {
+                break;
+            }
+        }
+        result
+    }
+
+    /// The address that the client connected to.
+    pub(super) fn local_address(&self) -> Option<crate::state::Peer> {
+        if let Some(local) = self.extra.as_ref().and_then(|e| e.local.clone()) {
+            return Some(local);
+        }
+        let bound = self.admission.listener().bound.local();
+        match bound.inet() {
+            Some(address) if address.ip().is_unspecified() => {
+                let local = self.client.socket.local_addr().ok()?;
+                Some(listener::peer(&local))
+            }
+            _ => Some(bound.clone()),
+        }
+    }
+}
