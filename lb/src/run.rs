@@ -485,6 +485,8 @@ fn offer(control: &Arc<Control>, data: &Arc<DataPath>, reloader: &Arc<Reloader>)
         &control.stop_frontend,
         Box::new(move |proxy: &Arc<Proxy>| data.stop_frontend(proxy.name())),
     );
+    let log = reloader.log.clone();
+    set(&control.dropped_logs, Box::new(move || log.dropped()));
     let texts = reloader.clone();
     set(
         &control.running_texts,

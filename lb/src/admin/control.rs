@@ -20,6 +20,7 @@ use crate::stats::row::Rate;
 
 type ReloadCall = Box<dyn Fn() -> Result<String, String> + Send + Sync>;
 type StopFrontend = Box<dyn Fn(&Arc<Proxy>) + Send + Sync>;
+type DroppedLogs = Box<dyn Fn() -> u64 + Send + Sync>;
 type RunningTexts = Box<dyn Fn() -> String + Send + Sync>;
 type HttpSessions = Box<dyn Fn() -> Vec<SessionView> + Send + Sync>;
 
@@ -37,6 +38,8 @@ pub struct Control {
     pub history: History,
     /// Reads the configuration again and uses it; gives what to tell the operator.
     pub reload: OnceLock<ReloadCall>,
+    /// Log lines that no target could take.
+    pub dropped_logs: OnceLock<DroppedLogs>,
     /// The texts of the configuration at work (`show config`).
     pub running_texts: OnceLock<RunningTexts>,
     /// Closes a frontend's listeners for good.
@@ -58,6 +61,7 @@ impl Control {
             history: History::default(),
             reload: OnceLock::new(),
             running_texts: OnceLock::new(),
+            dropped_logs: OnceLock::new(),
             stop_frontend: OnceLock::new(),
             http_sessions: OnceLock::new(),
             listeners: ArcSwap::default(),
@@ -255,7 +259,7 @@ impl Control {
             stopping: process.stopping.load(Relaxed),
             jobs: connections + listeners,
             listeners,
-            dropped_logs: 0,
+            dropped_logs: self.dropped_logs.get().map_or(0, |count| count() as u32),
             bytes_out: super::sample::bytes_out(runtime),
             bytes_spliced: 0,
             bytes_out_rate: self.samples.bytes_out_rate(),
