@@ -3,7 +3,7 @@
 import { h, s, show } from "./dom.js";
 
 const HEIGHT = 150;
-const LEFT = 52;
+const LEFT = 68;
 const BOTTOM = 18;
 
 function top(value) {
