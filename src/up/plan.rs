@@ -140,7 +140,8 @@ impl Plan {
         }
         text.push_str(
             "\nlisten monitor\n    bind 0.0.0.0:8100\n    mode http\n    option httplog\n    \
-             stats enable\n    stats uri /stats\n    stats refresh 5s\n",
+             stats enable\n    stats uri /stats\n    stats refresh 5s\n    \
+             http-request use-service prometheus-exporter if { path /metrics }\n",
         );
         text
     }
@@ -171,9 +172,9 @@ impl Plan {
              {track} {{\n        proxy\n    }}\n}}\n",
             name = host.name,
             own = if self.peers {
-                "    script_user root\n"
+                "    script_user root\n".to_owned()
             } else {
-                "    status_page off\n"
+                format!("    status_page {}:8110\n", host.address)
             },
         )
     }

@@ -1,0 +1,55 @@
+//! The alert rules and the dashboard fit what the daemons say of themselves.
+
+mod kit;
+
+use std::path::PathBuf;
+use std::process::Command;
+
+fn example(name: &str) -> String {
+    let root = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
+    root.join("conf/examples/monitoring")
+        .join(name)
+        .display()
+        .to_string()
+}
+
+#[test]
+#[ignore = "needs promtool (package prometheus); tests/run installs it and runs this"]
+fn promtool_accepts_the_rules_and_the_configuration() {
+    kit::run("promtool", &["check", "rules", &example("alerts.yml")]);
+    kit::run("promtool", &["check", "config", &example("prometheus.yml")]);
+}
+
+#[test]
+#[ignore = "needs Prometheus and network namespaces; tests/run installs it and runs this"]
+fn every_query_of_the_dashboard_and_the_alerts_returns_data() {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let state = dir.path().join("up").display().to_string();
+    let data = dir.path().join("prometheus");
+    std::fs::create_dir(&data).expect("made");
+    let script = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/system/dashboard.py");
+    let client = format!(
+        "python3 {} {} {} {}",
+        script.display(),
+        example("dashboard.json"),
+        example("alerts.yml"),
+        data.display()
+    );
+    let output = Command::new(kit::binary())
+        .args(["up", "--plain", "--traffic", "--state-dir", &state])
+        .args([
+            "--amqp-port",
+            "0",
+            "--stats-port",
+            "0",
+            "--management-port",
+            "0",
+        ])
+        .args(["--client", &client])
+        .output()
+        .expect("the binary runs");
+    let said = String::from_utf8_lossy(&output.stdout);
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{said}{errors}");
+    assert!(said.contains(" 0 without data"), "{said}");
+}
