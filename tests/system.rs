@@ -6,7 +6,7 @@ mod kit;
 #[path = "system/scenario.rs"]
 mod scenario;
 
-use scenario::{Outcome, Proxies, SCENARIOS, SWITCH, Scenario};
+use scenario::{Outcome, Proxies, SCENARIOS, SOAK, SWITCH, Scenario};
 
 /// No client may be cut off for longer, ten times what is aimed at.
 const LONGEST_GAP_MS: u64 = 15_000;
@@ -56,4 +56,18 @@ scenarios! {
     confirmed_messages_survive_a_killed_broker "broker-restarts",
     clients_go_on_when_rabbitmq_nodes_die_hang_and_roll "rabbit-killed-hung-rolling",
     clients_go_on_when_a_proxy_and_a_node_die_at_once "proxy-and-rabbit-at-once",
+}
+
+/// By hand: EVENKEEL_SOAK_SECONDS=7200 EVENKEEL_SEED=7 tests/run --test system a_random_soak
+#[test]
+#[ignore = "needs root, pika and the Java client; tests/run installs them and runs this"]
+fn a_random_soak_loses_nothing() {
+    let number = |name: &str| std::env::var(name).ok().and_then(|v| v.parse::<u64>().ok());
+    let seconds = number("EVENKEEL_SOAK_SECONDS").unwrap_or(120) as u32;
+    let seed = number("EVENKEEL_SEED").unwrap_or(1);
+    println!("EVENKEEL_SEED={seed} EVENKEEL_SOAK_SECONDS={seconds}");
+    let soak = Scenario { seconds, ..SOAK };
+    let actions = scenario::random_actions(seed, seconds);
+    let outcome = scenario::run_with(&soak, &actions, Proxies::Ours, &kit::binary());
+    check(&soak, &outcome);
 }

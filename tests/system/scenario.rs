@@ -32,7 +32,7 @@ pub struct Scenario {
     pub what: &'static str,
     /// The brokers it needs.
     pub brokers: Brokers,
-    /// Actions for `evenkeel up --at`; times in seconds after ready.
+    /// Actions for `evenkeel up --at`; times after ready.
     pub actions: &'static [&'static str],
     /// How long the clients publish, in seconds.
     pub seconds: u32,
@@ -149,6 +149,53 @@ pub const SWITCH: Scenario = Scenario {
     by_proxy: true,
 };
 
+/// The frame of a random soak; see [`random_actions`].
+pub const SOAK: Scenario = Scenario {
+    name: "soak",
+    what: "one thing after the other breaks at random and is mended",
+    brokers: Brokers::Ours,
+    actions: &[],
+    seconds: 0,
+    by_proxy: false,
+};
+
+/// Something breaks every six to nine seconds and is mended three seconds
+/// later; the same seed gives the same schedule.
+pub fn random_actions(seed: u64, seconds: u32) -> Vec<String> {
+    const FAULTS: &[&str] = &[
+        "kill-proxy a",
+        "kill-proxy b",
+        "kill-lb a",
+        "kill-lb b",
+        "kill-vip a",
+        "kill-vip b",
+        "hang-vip a",
+        "cut a",
+        "cut b",
+        "demote",
+        "reload",
+        "kill-node n1",
+    ];
+    let mut state = seed;
+    let mut next = |bound: u64| {
+        // SplitMix64: small, and the same everywhere.
+        state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = state;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        (z ^ (z >> 31)) % bound
+    };
+    let mut actions = Vec::new();
+    let mut at_ms = 2000;
+    while at_ms + 6000 < u64::from(seconds) * 1000 {
+        let fault = FAULTS[next(FAULTS.len() as u64) as usize];
+        actions.push(format!("{at_ms}ms:{fault}"));
+        actions.push(format!("{}ms:heal", at_ms + 3000));
+        at_ms += 6000 + next(3000);
+    }
+    actions
+}
+
 /// What a client's ledger says.
 #[derive(Clone, Debug, Default)]
 pub struct Books {
@@ -188,6 +235,17 @@ impl Outcome {
 
 /// Runs a scenario with a pika and, where it was compiled, a Java client.
 pub fn run(scenario: &Scenario, proxies: Proxies, binary: &Path) -> Outcome {
+    let actions: Vec<String> = scenario.actions.iter().map(|a| (*a).to_owned()).collect();
+    run_with(scenario, &actions, proxies, binary)
+}
+
+/// As [`run`], with other actions than the scenario's own.
+pub fn run_with(
+    scenario: &Scenario,
+    actions: &[String],
+    proxies: Proxies,
+    binary: &Path,
+) -> Outcome {
     let state = std::env::temp_dir().join(format!(
         "evenkeel-system-{}-{proxies:?}-{}",
         scenario.name,
@@ -212,7 +270,7 @@ pub fn run(scenario: &Scenario, proxies: Proxies, binary: &Path) -> Outcome {
     if scenario.brokers == Brokers::Rabbit {
         command.arg("--with-rabbitmq");
     }
-    for action in scenario.actions {
+    for action in actions {
         command.args(["--at", action]);
     }
     for client in clients(scenario.seconds) {
