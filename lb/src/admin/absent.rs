@@ -14,7 +14,8 @@ const CACHE: &str = "there is no HTTP cache";
 const RESOLVERS: &str = "there are no resolvers: names are looked up at start and reload";
 const VARIABLES: &str = "there are no process-wide variables";
 const DEVELOPERS: &str = "it is for developers of HAProxy and has no meaning here";
-const TRACE: &str = "see 'evenkeel lb trace --help' for following one session";
+const TRACE: &str =
+    "it is for developers of HAProxy; 'show sess <id>' and 'show events -w' show what happens here";
 
 /// The commands.
 pub static COMMANDS: &[Command] = &[

@@ -46,7 +46,7 @@ impl Client {
                 )
                 .await;
         };
-        self.pass(&backend, request).await
+        self.pass(generation, &backend, request).await
     }
 
     /// The backend by rules, by default, or the proxy's own servers.
@@ -101,7 +101,12 @@ impl Client {
         next
     }
 
-    async fn pass(&mut self, backend: &Arc<Proxy>, request: Request) -> Next {
+    async fn pass(
+        &mut self,
+        generation: &Generation,
+        backend: &Arc<Proxy>,
+        request: Request,
+    ) -> Next {
         let now_ms = self.gate.control.runtime.now_ms();
         let Some(back_live) = &backend.back else {
             return Next::Close;
@@ -111,7 +116,11 @@ impl Client {
             draft.backend = Some(backend.clone());
         }
         self.live.goes_to(Some(backend.clone()), None);
-        let wish = Wish::default();
+        let key = backend.conf.back.as_ref();
+        let wish = Wish {
+            key: key.and_then(|back| self.facts(generation, &request).balance_key(back)),
+            ..Wish::default()
+        };
         let next = match self.reach(backend, wish).await {
             Ok(upstream) => self.talk(backend, upstream, request).await,
             Err(failed) => {

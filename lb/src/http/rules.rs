@@ -4,10 +4,12 @@ use std::net::IpAddr;
 use std::sync::atomic::Ordering::Relaxed;
 
 use conf::lb::model::{
-    AclTest, Condition, Config, Expr, Fetch, Matcher, Password, Proxy as ProxyConf, TextMatch,
+    AclTest, Back, Balance, BalanceUri, Condition, Config, Expr, Fetch, Matcher, Password,
+    Proxy as ProxyConf, TextMatch,
 };
 
 use super::head::{self, Request};
+use crate::core::balance;
 use crate::state::{Generation, Proxy, Runtime};
 
 /// What a request is judged by.
@@ -91,6 +93,29 @@ impl Facts<'_> {
             }
             (Matcher::Bool, Sample::Ip(_) | Sample::Text(_)) => false,
         }
+    }
+
+    /// What the balancing algorithm hashes, if it hashes.
+    pub fn balance_key(&self, back: &Back) -> Option<u32> {
+        let target = &self.request.target;
+        let bytes = match &back.balance {
+            Balance::Source => return Some(balance::key_of_source(back, self.source?)),
+            Balance::Hash(expr) => match self.sample(expr) {
+                Sample::None => return None,
+                sample => sample.text(),
+            },
+            Balance::Uri(uri) if uri.whole => uri_part(target, uri),
+            Balance::Uri(uri) => uri_part(target.split('?').next().unwrap_or(target), uri),
+            Balance::UrlParam(name) => url_param(target, name)?.as_bytes().to_vec(),
+            Balance::Header(name, _) => head::field(&self.request.fields, name)?.to_vec(),
+            Balance::RoundRobin
+            | Balance::StaticRr
+            | Balance::LeastConn
+            | Balance::First
+            | Balance::Random(_)
+            | Balance::RdpCookie(_) => return None,
+        };
+        Some(balance::key_of(back, &bytes))
     }
 
     fn sample(&self, expr: &Expr) -> Sample {
@@ -218,6 +243,21 @@ fn number(port: Option<u16>) -> Sample {
     port.map_or(Sample::None, |port| Sample::Int(i64::from(port)))
 }
 
+/// The beginning of a URI that counts: at most so many characters, at most so many directories.
+fn uri_part(uri: &str, options: &BalanceUri) -> Vec<u8> {
+    let mut bytes = uri.as_bytes();
+    if options.len > 0 {
+        bytes = &bytes[..bytes.len().min(options.len as usize)];
+    }
+    if options.depth > 0 {
+        let mut slashes = bytes.iter().enumerate().filter(|(_, byte)| **byte == b'/');
+        if let Some((end, _)) = slashes.nth(options.depth as usize) {
+            bytes = &bytes[..end];
+        }
+    }
+    bytes.to_vec()
+}
+
 /// The n-th value from 1, or from the end when negative; the last for 0.
 fn part(values: &[Vec<u8>], occurrence: i32) -> Sample {
     let index = match occurrence {
@@ -342,6 +382,23 @@ mod tests {
         let bytes = b"GET / HTTP/1.1\r\nAuthorization: Basic YTpiOmM=\r\n\r\n";
         let (request, _) = head::request(bytes).unwrap().unwrap();
         assert_eq!(credentials(&request), Some(("a".into(), "b:c".into())));
+    }
+
+    #[test]
+    fn a_uri_counts_up_to_its_length_and_depth() {
+        let part = |len, depth| {
+            uri_part(
+                "/a/b/c",
+                &BalanceUri {
+                    len,
+                    depth,
+                    ..BalanceUri::default()
+                },
+            )
+        };
+        assert_eq!(part(0, 0), b"/a/b/c");
+        assert_eq!(part(3, 0), b"/a/");
+        assert_eq!(part(0, 1), b"/a");
     }
 
     #[test]

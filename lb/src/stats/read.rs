@@ -191,7 +191,11 @@ fn frontend(runtime: &Runtime, proxy: &Proxy, live: &FrontLive) -> Row {
         "OPEN"
     }
     .to_owned();
-    let limit = live.maxconn.load(Relaxed);
+    // without a limit of its own, the process's holds
+    let limit = match live.maxconn.load(Relaxed) {
+        u32::MAX => runtime.process.maxconn.load(Relaxed),
+        limit => limit,
+    };
     row.traffic = traffic(&totals, level(&live.connections, Some(limit)));
     row.http = http(proxy, &totals, rate(&live.request_rate, now_ms, 0));
     row.front = Some(Front {
