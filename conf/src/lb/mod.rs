@@ -16,6 +16,7 @@ mod finish;
 pub mod format;
 pub mod global;
 pub mod known;
+mod lines;
 mod load;
 pub mod messages;
 pub mod model;

@@ -1,0 +1,212 @@
+//! One line of a section: the row that takes it, or what is wrong with it.
+
+use super::draft::{Draft, Negation};
+use super::known;
+use super::proxy::check_rules::{self, Script};
+use super::proxy::{self, Side};
+use crate::diagnostic::{Diagnostic, Report};
+use crate::keyword::{self, Args, Keyword, Word};
+use crate::source::Span;
+use crate::suggest;
+
+pub(super) fn no_negation(words: &[Word]) -> Diagnostic {
+    Diagnostic::error(
+        "E1004",
+        words[0].span,
+        format!("`{}` cannot be negated", words[0].text),
+    )
+    .label("`no` and `default` go with `option` and few others")
+}
+
+/// The row with the longest name that the line starts with, of all tables.
+pub(super) fn find<'t, C>(
+    tables: impl Iterator<Item = &'t [Keyword<C>]>,
+    words: &[Word],
+) -> Option<(&'t Keyword<C>, usize)> {
+    tables
+        .filter_map(|rows| keyword::lookup(rows, words))
+        .max_by_key(|&(_, count)| count)
+}
+
+/// The note for a line that may stand but does nothing.
+pub(super) fn without_effect(words: &[Word], names: &[&str]) -> Option<Diagnostic> {
+    let starts = |name: &&&str| {
+        let count = name.split(' ').count();
+        count <= words.len() && name.split(' ').zip(words).all(|(n, w)| n == w.text)
+    };
+    let name = names.iter().find(starts)?;
+    let count = name.split(' ').count();
+    let span = words[0].span.to(words[count - 1].span);
+    Some(known::without_effect(span, name))
+}
+
+/// The error for a line that no row takes. Where the first word is known (as
+/// in `option tcplogg`), the second is the wrong one.
+pub(super) fn unknown_line<'n>(
+    words: &[Word],
+    place: &str,
+    names: impl Iterator<Item = &'n str> + Clone,
+    not_yet: &'n [&'n str],
+) -> Diagnostic {
+    let starts = |name: &str| {
+        let mut parts = name.split(' ').zip(words);
+        parts.all(|(part, word)| part == word.text) && name.split(' ').count() <= words.len()
+    };
+    if let Some(name) = not_yet.iter().find(|name| starts(name)) {
+        let count = name.split(' ').count();
+        let span = words[0].span.to(words[count - 1].span);
+        return known::not_yet(span, &format!("`{name}`"));
+    }
+    let first = words[0].text.as_str();
+    let seconds: Vec<&str> = names
+        .clone()
+        .chain(not_yet.iter().copied())
+        .filter_map(|name| name.split_once(' '))
+        .filter(|(start, _)| *start == first)
+        .map(|(_, second)| second.split(' ').next().unwrap_or(second))
+        .collect();
+    if seconds.is_empty() {
+        let firsts: Vec<&str> = names.map(|n| n.split(' ').next().unwrap_or(n)).collect();
+        return keyword::unknown(&words[0], place, firsts.iter().copied());
+    }
+    let Some(second) = words.get(1) else {
+        return Diagnostic::error(
+            "E0003",
+            words[0].span.after(),
+            format!("`{first}` needs more"),
+        )
+        .label("a word is missing here")
+        .help(format!("it goes on with one of: {}", seconds.join(", ")));
+    };
+    let near = suggest::nearest(&second.text, seconds.iter().copied());
+    Diagnostic::error(
+        "E0002",
+        second.span,
+        format!("unknown keyword `{first} {}` in {place}", second.text),
+    )
+    .label(match near {
+        Some(name) => format!("did you mean `{name}`?"),
+        None => format!("not something that `{first}` goes on with"),
+    })
+    .maybe_suggest(second.span, near)
+}
+
+pub(super) fn proxy_line(draft: &mut Draft, words: &[Word], place: &str, report: &mut Report) {
+    if let Some(result) = check_variable(draft, words) {
+        report.diagnostics.append(&mut draft.diagnostics);
+        if let Err(e) = result {
+            report.push(e);
+        }
+        return;
+    }
+    let tables = proxy::TABLES.iter().map(|(_, _, rows)| *rows);
+    let Some((row, count)) = find(tables.clone(), words) else {
+        if let Some(note) = without_effect(words, known::PROXY_WITHOUT_EFFECT) {
+            report.push(note);
+            return;
+        }
+        let names: Vec<_> = tables
+            .flat_map(|rows| rows.iter().map(|r| r.name))
+            .collect();
+        report.push(unknown_line(
+            words,
+            place,
+            names.iter().copied(),
+            known::PROXY,
+        ));
+        return;
+    };
+    let head = words[0].span.to(words[count - 1].span);
+    if draft.negation != Negation::Plain
+        && !row.name.starts_with("option ")
+        && !matches!(row.name, "log" | "hash-balance-factor")
+    {
+        report.push(no_negation(words));
+        return;
+    }
+    let side = proxy::TABLES
+        .iter()
+        .find(|(_, _, rows)| rows.iter().any(|r| std::ptr::eq(r, row)))
+        .map_or(Side::Both, |(side, _, _)| *side);
+    let missing = match side {
+        Side::Front if !draft.has_front() => Some("frontend"),
+        Side::Back if !draft.has_back() => Some("backend"),
+        _ => None,
+    };
+    if let Some(capability) = missing {
+        report.push(wrong_side(draft, row.name, head, capability));
+        return;
+    }
+    misplaced(draft, row.name, head, report);
+    let mut args = Args::new(row.name, row.args, head, &words[count..]);
+    let result = (row.apply)(draft, &mut args);
+    report.diagnostics.append(&mut draft.diagnostics);
+    if let Err(e) = result {
+        report.push(e);
+    }
+}
+
+/// Rules in the order in which they are evaluated.
+const RANKS: &[&str] = &[
+    "tcp-request connection",
+    "tcp-request session",
+    "tcp-request content",
+    "monitor fail",
+    "http-request",
+    "use_backend",
+    "use-server",
+];
+
+/// Warns about a rule behind one that is evaluated later.
+fn misplaced(draft: &mut Draft, name: &'static str, head: Span, report: &mut Report) {
+    let Some(rank) = RANKS.iter().position(|rule| *rule == name) else {
+        return;
+    };
+    let rank = rank as u8;
+    match draft.marks.latest_rule {
+        Some((latest, other, place)) if latest > rank => report.push(
+            Diagnostic::warning(
+                "E1032",
+                head,
+                format!("a `{name}` rule behind a `{other}` rule is still evaluated before it"),
+            )
+            .label("evaluated first")
+            .also(place, "evaluated after it"),
+        ),
+        _ => draft.marks.latest_rule = Some((rank, name, head)),
+    }
+}
+
+/// `tcp-check set-var(name) ...`: a keyword with its argument in one word.
+fn check_variable(draft: &mut Draft, words: &[Word]) -> Option<Result<(), Diagnostic>> {
+    let script = match words.first()?.text.as_str() {
+        "tcp-check" => Script::Tcp,
+        "http-check" => Script::Http,
+        _ => return None,
+    };
+    let (name, _) = words.get(1)?.text.split_once('(')?;
+    if !matches!(name, "set-var" | "set-var-fmt" | "unset-var") {
+        return None;
+    }
+    let head = words[0].span.to(words[1].span);
+    let form =
+        "{ set-var(<name>) <expression> | set-var-fmt(<name>) <format> | unset-var(<name>) }";
+    let mut args = Args::new("tcp-check", form, head, &words[1..]);
+    Some(check_rules::variable(draft, &mut args, script))
+}
+
+fn wrong_side(draft: &Draft, name: &str, head: Span, capability: &str) -> Diagnostic {
+    let (word, section) = (draft.word(), &draft.proxy.name);
+    let fatal = matches!(name, "server");
+    let text = if fatal {
+        format!("`{name}` not allowed because {word} `{section}` has no {capability} capability")
+    } else {
+        format!("`{name}` ignored because {word} `{section}` has no {capability} capability")
+    };
+    let found = if fatal {
+        Diagnostic::error("E1011", head, text)
+    } else {
+        Diagnostic::warning("E1011", head, text)
+    };
+    found.label(format!("belongs into a {capability} or listen section"))
+}
