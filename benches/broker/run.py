@@ -106,7 +106,8 @@ class Ours(Node):
 
     def command(self):
         return [self.binary, 'broker', '--listen', f'127.0.0.1:{self.port}', '--data-dir', f'{self.directory}/data',
-                '--management', f'127.0.0.1:{free_port()}']
+                '--run-dir', f'{self.directory}/run', '--management', f'127.0.0.1:{free_port()}',
+                '--prometheus', 'none']
 
     def environment(self):
         return dict(os.environ, XDG_RUNTIME_DIR=self.directory, HOME=self.directory)

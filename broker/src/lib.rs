@@ -4,6 +4,7 @@
 //! interface and the command line.
 
 pub mod admin;
+mod allocator;
 mod certificate_name;
 mod certificates;
 mod client;

@@ -60,6 +60,7 @@ fn start_log(config: &NodeConfig) {
 }
 
 fn serve(config: NodeConfig) -> io::Result<()> {
+    crate::allocator::return_large_blocks();
     raise_file_limit();
     let mut seed = [0; 32];
     getrandom::fill(&mut seed).map_err(|error| io::Error::other(error.to_string()))?;

@@ -11,6 +11,8 @@
 mod commit;
 mod disk;
 mod engine;
+mod error;
+mod housekeeping;
 mod keeper;
 mod metadata_log;
 mod range_set;
@@ -29,22 +31,22 @@ mod tail;
 mod tests;
 
 pub use disk::{Directory, Disk, DiskFile};
+pub use error::OpenError;
 pub use metadata_log::Squash;
 pub use scan::Damage;
 pub use shared::{Health, Wake};
 
 use crate::core::journal::{Kept, QueueKey, Reference, Stored};
 use commit::Committer;
-use keeper::{Job, Jobs, Keeper, Outcome, Outcomes, Victim};
-use metadata_log::{MetadataError, MetadataLog};
+use keeper::{Job, Jobs, Keeper, Outcomes};
+use metadata_log::MetadataLog;
 use reader::{ReadError, Reader};
 use record::{NumberedReference, Range};
-use recovery::{RecoveryError, recover};
+use recovery::recover;
 use segments::Segments;
 use shared::Shared;
 use slots::{Slot, Slots, slot_number};
 use std::collections::HashMap;
-use std::fmt;
 use std::io;
 use std::sync::Arc;
 use std::sync::mpsc::Receiver;
@@ -53,9 +55,6 @@ use tail::{Draft, Tail};
 
 /// Appended and not written: beyond this, publishers wait.
 const CONGESTED_BYTES: usize = 16 << 20;
-
-/// Segments whose settlements are logged again at a time.
-const RELOGGED: usize = 8;
 
 /// Sizes, for tests to make small.
 #[derive(Debug, Clone, Copy)]
@@ -105,75 +104,6 @@ pub struct Recovered {
     pub damage: Vec<Damage>,
     /// Files put aside because even what they are is not readable.
     pub aside: Vec<String>,
-}
-
-/// Why the store cannot be opened.
-#[derive(Debug)]
-pub enum OpenError {
-    Io(io::Error),
-    /// Written by a newer version of this program, with this version of the format.
-    Newer(u16),
-    /// The metadata log cannot be read from this offset on, though it was durable.
-    Metadata {
-        file: String,
-        offset: u64,
-    },
-    /// This segment belongs to another metadata log than the one here.
-    Foreign(u32),
-}
-
-impl fmt::Display for OpenError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            OpenError::Io(error) => write!(f, "{error}"),
-            OpenError::Newer(version) => {
-                write!(
-                    f,
-                    "it was written by a newer version of this program (format {version})"
-                )
-            }
-            OpenError::Metadata { file, offset } => {
-                write!(
-                    f,
-                    "{file} is damaged at byte {offset}: restore it, or move the whole directory away"
-                )
-            }
-            OpenError::Foreign(segment) => {
-                write!(
-                    f,
-                    "segment {segment} does not belong to the metadata log that is here"
-                )
-            }
-        }
-    }
-}
-
-impl std::error::Error for OpenError {}
-
-impl From<io::Error> for OpenError {
-    fn from(error: io::Error) -> OpenError {
-        OpenError::Io(error)
-    }
-}
-
-impl From<MetadataError> for OpenError {
-    fn from(error: MetadataError) -> OpenError {
-        match error {
-            MetadataError::Io(error) => OpenError::Io(error),
-            MetadataError::Newer(version) => OpenError::Newer(version),
-            MetadataError::Damaged(file, offset) => OpenError::Metadata { file, offset },
-        }
-    }
-}
-
-impl From<RecoveryError> for OpenError {
-    fn from(error: RecoveryError) -> OpenError {
-        match error {
-            RecoveryError::Io(error) => OpenError::Io(error),
-            RecoveryError::Newer(version) => OpenError::Newer(version),
-            RecoveryError::Foreign(segment) => OpenError::Foreign(segment),
-        }
-    }
 }
 
 /// Why a message cannot be read back.
@@ -533,134 +463,6 @@ impl Store {
             self.tail.use_buffer(self.shared.buffer());
         }
         self.keep_house();
-    }
-
-    fn keep_house(&mut self) {
-        for outcome in self.outcomes.take() {
-            self.settle_outcome(outcome);
-        }
-        let durable = self.shared.durable();
-        while let Some(&(segment, position)) = self.relogged.first()
-            && position <= durable
-        {
-            self.relogged.remove(0);
-            self.segments.unblock(segment);
-        }
-        let going = self.segments.sweep(self.shared.hot());
-        if !going.is_empty() {
-            going
-                .iter()
-                .for_each(|&segment| self.reader.forget(segment));
-            if !self.ask(Job::Retire(going.clone())) {
-                going
-                    .iter()
-                    .for_each(|&segment| self.segments.get_mut(segment).leaving = false);
-                self.segments.mark_unswept();
-            }
-            self.move_sparse();
-        }
-    }
-
-    fn settle_outcome(&mut self, outcome: Outcome) {
-        match outcome {
-            Outcome::Retired(segments) => {
-                self.segments.gone(&segments);
-                self.move_sparse();
-            }
-            Outcome::Moved {
-                cold,
-                moves,
-                seen,
-                untouched,
-            } => {
-                let since = self.moving.take().unwrap_or(0);
-                if self.segments.apply_moves(cold, &moves, &seen) {
-                    // What was settled meanwhile was so in one of these.
-                    self.segments.depend_since(since, cold);
-                    self.tail.depend_on(cold);
-                }
-                untouched
-                    .iter()
-                    .for_each(|&segment| self.segments.get_mut(segment).leaving = false);
-            }
-            Outcome::Settlements {
-                segment,
-                holders,
-                ranges,
-            } => {
-                self.asked = self.asked.saturating_sub(1);
-                if !ranges.is_empty() {
-                    holders
-                        .iter()
-                        .for_each(|&holder| self.tail.depend_on(holder));
-                    self.tail.settle(&ranges, 0);
-                    holders
-                        .iter()
-                        .for_each(|&holder| self.tail.depend_on(holder));
-                }
-                self.relogged.push((segment, self.tail.position()));
-            }
-            Outcome::NotFound { segment, reason } => {
-                tracing::warn!(segment, reason, "settlements stay in a settled segment");
-                self.asked = self.asked.saturating_sub(1);
-                self.segments.get_mut(segment).leaving = false;
-            }
-            Outcome::NotMoved { victims, reason } => {
-                tracing::warn!(reason, "messages stay in mostly settled segments");
-                self.moving = None;
-                victims
-                    .iter()
-                    .for_each(|&segment| self.segments.get_mut(segment).leaving = false);
-            }
-        }
-    }
-
-    /// Makes segments able to go when they take too much room: moves messages out of mostly settled ones, and logs
-    /// again what settled ones say of others.
-    fn move_sparse(&mut self) {
-        let (bytes, live) = self.segments.totals();
-        if bytes <= live * 2 + self.options.slack_segments * self.options.segment_bytes {
-            return;
-        }
-        if self.asked == 0 && self.relogged.is_empty() {
-            for (segment, holders) in self.segments.blocked(self.shared.hot(), RELOGGED) {
-                if self.ask(Job::Settlements { segment, holders }) {
-                    self.asked += 1;
-                } else {
-                    self.segments.get_mut(segment).leaving = false;
-                }
-            }
-        }
-        if self.moving.is_some() {
-            return;
-        }
-        let chosen = self
-            .segments
-            .sparse(self.shared.hot(), self.options.segment_bytes);
-        if chosen.is_empty() {
-            return;
-        }
-        let mut victims = Vec::with_capacity(chosen.len());
-        for &number in &chosen {
-            let segment = self.segments.get_mut(number);
-            segment.leaving = true;
-            victims.push(Victim {
-                segment: number,
-                dead: segment.dead.clone(),
-                partly: segment.partly.clone(),
-            });
-        }
-        if self.ask(Job::Move {
-            cold: self.next_cold,
-            victims,
-        }) {
-            self.next_cold += 1;
-            self.moving = Some(self.tail.segment());
-        } else {
-            chosen
-                .iter()
-                .for_each(|&number| self.segments.get_mut(number).leaving = false);
-        }
     }
 
     /// Reads a message back and makes something of its bytes.
