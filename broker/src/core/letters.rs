@@ -49,14 +49,11 @@ impl Core {
             return;
         };
         queue.persistent -= usize::from(entry.is_persistent());
-        if let Some(stored) = entry.stored {
-            if queue.settings.dead_letter_exchange.is_none() {
-                let key = queue.key;
-                self.journal.settle(key, entry.seq, stored);
-                return;
-            }
-        }
         if queue.settings.dead_letter_exchange.is_none() {
+            let key = queue.key;
+            if let Some(stored) = entry.stored {
+                self.journal.settle(key, entry.seq, stored);
+            }
             return;
         }
         let Some(message) = super::deliver::bytes_of(&mut *self.journal, &mut entry) else {
