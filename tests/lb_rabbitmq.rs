@@ -1,0 +1,39 @@
+//! The main job on real input: pika clients of a three-node RabbitMQ cluster
+//! through the configuration that operators start from.
+
+mod kit;
+
+use std::path::PathBuf;
+use std::process::Command;
+
+#[test]
+#[ignore = "needs root, RabbitMQ and pika; tests/run installs them and runs this"]
+fn clients_of_a_rabbitmq_cluster_pass_the_example_configuration_through_faults() {
+    let root = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
+    let python = std::env::var("EVENKEEL_PYTHON").unwrap_or_else(|_| "python3".to_owned());
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let state = dir.path().join("up").display().to_string();
+    let client = format!(
+        "{python} {} {} {} {state}",
+        root.join("tests/system/cluster.py").display(),
+        kit::binary().display(),
+        root.join("conf/examples/haproxy-rabbitmq.cfg").display(),
+    );
+    let output = Command::new(kit::binary())
+        .args(["up", "--plain", "--with-rabbitmq", "--state-dir", &state])
+        .args([
+            "--amqp-port",
+            "0",
+            "--stats-port",
+            "0",
+            "--management-port",
+            "0",
+        ])
+        .args(["--client", &client])
+        .output()
+        .expect("the binary runs");
+    let said = String::from_utf8_lossy(&output.stdout);
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{said}{errors}");
+    assert!(said.contains("cluster: ok"), "{said}");
+}
