@@ -294,7 +294,7 @@ mod tests {
                 description: format!("{b}"),
                 ..VhostSpec::default()
             }),
-            1 if b % 8 == 0 => Command::DeleteVhost { name: vhost },
+            1 if b.is_multiple_of(8) => Command::DeleteVhost { name: vhost },
             1 | 2 => Command::DeclareExchange {
                 vhost,
                 exchange: ExchangeSpec {
