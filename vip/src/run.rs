@@ -55,6 +55,7 @@ struct Loop {
     signals: SignalFd,
     mailbox: Mailbox<ToRouter>,
     line: Option<OwnedFd>,
+    watchdog: Option<sd::Watchdog>,
     ears: Vec<(u32, u16, Ear)>,
     stop_at: Option<Time>,
     finishing: bool,
@@ -136,6 +137,7 @@ fn prepare(options: &Options, signals: SignalFd) -> io::Result<Loop> {
         signals,
         mailbox: mailbox_router,
         line,
+        watchdog: sd::Watchdog::asked_for(),
         ears: Vec::new(),
         stop_at: None,
         finishing: false,
@@ -183,7 +185,8 @@ impl Loop {
                 return ExitCode::SUCCESS;
             }
             self.listen_for_claims();
-            let ready = match self.wait() {
+            let patience = self.watchdog.as_mut().map(sd::Watchdog::turn);
+            let ready = match self.wait(patience) {
                 Ok(ready) => ready,
                 Err(error) => {
                     error!(%error, "cannot wait for events");
@@ -247,8 +250,9 @@ impl Loop {
         }
     }
 
-    /// Waits for the next deadline or something to read; says what is ready.
-    fn wait(&self) -> nix::Result<Ready> {
+    /// Waits for the next deadline, at most so long, or something to read; says
+    /// what is ready.
+    fn wait(&self, most: Option<std::time::Duration>) -> nix::Result<Ready> {
         let mut fds = vec![
             PollFd::new(self.signals.as_fd(), PollFlags::POLLIN),
             PollFd::new(self.mailbox.as_fd(), PollFlags::POLLIN),
@@ -268,7 +272,8 @@ impl Loop {
             add(line.as_fd());
         }
         let now = self.daemon.clock.now();
-        let patience = self.daemon.deadline().map(|at| TimeSpec::from(at - now));
+        let deadline = self.daemon.deadline().map(|at| at - now);
+        let patience = deadline.into_iter().chain(most).min().map(TimeSpec::from);
         match ppoll(&mut fds, patience, None) {
             Ok(_) | Err(nix::errno::Errno::EINTR) => {}
             Err(error) => return Err(error),

@@ -1,6 +1,8 @@
-//! sd_notify: readiness and a status line for systemd, without its library.
+//! sd_notify: readiness, a status line and signs of life for systemd, without
+//! its library.
 
 use std::os::unix::net::UnixDatagram;
+use std::time::{Duration, Instant};
 
 /// Tells systemd something; silently nothing without systemd.
 fn tell(message: &str) {
@@ -38,4 +40,48 @@ pub fn stopping() {
 /// One line about the state.
 pub fn status(line: &str) {
     tell(&format!("STATUS={line}"));
+}
+
+/// Signs of life for a unit with `WatchdogSec`: two in each of its periods.
+pub struct Watchdog {
+    every: Duration,
+    next: Instant,
+}
+
+impl Watchdog {
+    /// What systemd asks for in `WATCHDOG_USEC`; nothing without it.
+    pub fn asked_for() -> Option<Watchdog> {
+        let period_us = std::env::var("WATCHDOG_USEC").ok()?.parse().ok()?;
+        Watchdog::new(Duration::from_micros(period_us))
+    }
+
+    fn new(period: Duration) -> Option<Watchdog> {
+        (!period.is_zero()).then(|| Watchdog {
+            every: period / 2,
+            next: Instant::now(),
+        })
+    }
+
+    /// Gives a sign if one is due; the time until the next.
+    pub fn turn(&mut self) -> Duration {
+        let now = Instant::now();
+        if now >= self.next {
+            tell("WATCHDOG=1");
+            self.next = now + self.every;
+        }
+        self.next - now
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_sign_of_life_comes_twice_in_a_period() {
+        assert!(Watchdog::new(Duration::ZERO).is_none());
+        let mut dog = Watchdog::new(Duration::from_secs(10)).expect("a period");
+        assert_eq!(dog.turn(), Duration::from_secs(5));
+        assert!(dog.turn() <= Duration::from_secs(5));
+    }
 }

@@ -105,7 +105,6 @@ fn announce(own: &super::instance::AnnounceDraft, global: &Announce) -> Announce
         repeat: own.repeat.unwrap_or(global.repeat),
         refresh: own.refresh.or(global.refresh),
         refresh_repeat: own.refresh_repeat.unwrap_or(global.refresh_repeat),
-        lower_prio_delay: own.lower_prio_delay.or(global.lower_prio_delay),
         lower_prio_repeat: own.lower_prio_repeat.or(global.lower_prio_repeat),
         ..global.clone()
     }

@@ -17,6 +17,7 @@ use std::time::Duration;
 /// Accepted without effect, and not there yet.
 pub static OTHERS: Others = Others {
     passive: &[
+        "garp_lower_prio_delay",
         "smtp_alert",
         "linkbeat_use_polling",
         "lvs_sync_daemon_interface",
@@ -47,7 +48,6 @@ pub struct AnnounceDraft {
     pub repeat: Option<u32>,
     pub refresh: Option<Duration>,
     pub refresh_repeat: Option<u32>,
-    pub lower_prio_delay: Option<Duration>,
     pub lower_prio_repeat: Option<u32>,
 }
 
@@ -627,16 +627,6 @@ pub static TABLE: Table<Draft> = &[
         example: "garp_master_refresh_repeat 1",
         apply: |s, a| {
             s.draft.announce.refresh_repeat = Some(section::number(a, 1, 100)?);
-            Ok(())
-        },
-    },
-    Keyword {
-        name: "garp_lower_prio_delay",
-        args: "<seconds>",
-        doc: "As vrrp_garp_lower_prio_delay.",
-        example: "garp_lower_prio_delay 10",
-        apply: |s, a| {
-            s.draft.announce.lower_prio_delay = Some(section::seconds(a, 0.0, 86_400.0)?);
             Ok(())
         },
     },

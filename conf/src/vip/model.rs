@@ -182,8 +182,6 @@ pub struct Announce {
     pub refresh: Option<Duration>,
     /// `garp_master_refresh_repeat`: packets in a refresh; default 1.
     pub refresh_repeat: u32,
-    /// `garp_lower_prio_delay`: second burst after a lower-priority advert.
-    pub lower_prio_delay: Option<Duration>,
     /// `garp_lower_prio_repeat`: packets after a lower-priority advert.
     pub lower_prio_repeat: Option<u32>,
     /// `vrrp_garp_interval`: between two gratuitous ARPs on one interface.
@@ -201,7 +199,6 @@ impl Default for Announce {
             repeat: 5,
             refresh: None,
             refresh_repeat: 1,
-            lower_prio_delay: None,
             lower_prio_repeat: None,
             garp_interval: Duration::ZERO,
             gna_interval: Duration::ZERO,
