@@ -7,6 +7,7 @@ use crate::client::{Client, Preamble, Progress};
 use crate::core::connection::Peer;
 use crate::core::{Core, Effect};
 use crate::handle::{Handle, Jobs, Wake, handle};
+use crate::notify::Watchdog;
 use crate::run::Secure;
 use crate::tls::TlsSession;
 use crate::verifier::Verifier;
@@ -58,6 +59,7 @@ pub struct CoreThread {
     verifier: Verifier,
     started: Instant,
     stop_by: Option<Instant>,
+    watchdog: Option<Watchdog>,
 }
 
 /// What a thread needs before it starts: made early, so that others can hold the handle.
@@ -106,6 +108,7 @@ impl CoreThread {
             verifier: Verifier::start(handle),
             started: Instant::now(),
             stop_by: None,
+            watchdog: Watchdog::from_environment(),
         };
         for (index, listener) in thread.listeners.iter_mut().enumerate() {
             thread.poll.registry().register(
@@ -130,6 +133,9 @@ impl CoreThread {
                 break;
             }
             self.tell_time();
+            if let Some(watchdog) = &mut self.watchdog {
+                watchdog.beat(Instant::now());
+            }
             for event in &events {
                 self.note(event);
             }
@@ -168,6 +174,7 @@ impl CoreThread {
             self.lingering.front().map(|(at, ..)| *at),
             self.resting,
             self.stop_by,
+            self.watchdog.as_ref().map(Watchdog::due),
             (!self.held.is_empty()).then(|| now + Duration::from_millis(20)),
         ];
         others

@@ -17,6 +17,7 @@ pub mod data;
 pub mod handle;
 pub mod management;
 pub mod node;
+mod notify;
 mod proxy_protocol;
 pub mod run;
 pub mod store;

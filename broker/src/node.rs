@@ -9,6 +9,7 @@ use crate::core::vhost::VhostSpec;
 use crate::data;
 use crate::handle::Handle;
 use crate::management::{self, Listener, Management, NodeFacts, system};
+use crate::notify::Notify;
 use crate::run::{self, Listen, Running, Secure};
 use crate::store::{Health, Monitor};
 use crate::{Seat, admin, ctl};
@@ -243,7 +244,11 @@ fn supervise(
         let failed = tokio::spawn(watch(management.clone(), store.clone()));
         let stop = control.serve();
         tracing::info!(node = config.node, "the node is up");
-        wait(stop, handle, failed).await
+        let notify = Notify::from_environment();
+        notify.ready("Serving.");
+        let ended = wait(stop, handle, failed).await;
+        notify.stopping();
+        ended
     });
     runtime.shutdown_timeout(Duration::from_secs(1));
     ended
