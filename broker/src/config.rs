@@ -89,6 +89,8 @@ impl NodeConfig {
             heartbeat_s: c.heartbeat.as_secs().min(65_535) as u16,
             frame_max: c.frame_max,
             channel_max: c.channel_max,
+            connection_max: c.connection_max,
+            default_prefetch: c.default_prefetch,
             handshake_timeout: c.handshake_timeout,
             consumer_timeout: c.consumer_timeout,
             max_message_size: c.max_message_size,
@@ -217,11 +219,15 @@ mod tests {
         let file = Config {
             compat: Compat::V4,
             heartbeat: std::time::Duration::from_secs(7),
+            connection_max: Some(9),
+            default_prefetch: 250,
             ..Config::default()
         };
         let settings = NodeConfig::new(file, Overrides::default(), None).settings();
         assert!(settings.compat_4);
         assert_eq!(settings.heartbeat_s, 7);
+        assert_eq!(settings.connection_max, Some(9));
+        assert_eq!(settings.default_prefetch, 250);
         assert!(settings.version.starts_with("4."));
     }
 }

@@ -100,6 +100,7 @@ fn listens(config: &NodeConfig) -> io::Result<Vec<Listen>> {
         address: *address,
         tls,
         proxy_protocol: c.proxy_protocol,
+        backlog: c.backlog,
     };
     let plain = c.listen.iter().map(|at| listen(at, None));
     let secure = c.listen_tls.iter().map(|at| listen(at, tls.clone()));

@@ -11,9 +11,6 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
-/// RabbitMQ's is 128; a storm of reconnecting clients wants more.
-const BACKLOG: i32 = 1024;
-
 /// What makes a listener a TLS one.
 #[derive(Clone)]
 pub struct Secure {
@@ -28,6 +25,8 @@ pub struct Listen {
     pub address: SocketAddr,
     pub tls: Option<Secure>,
     pub proxy_protocol: bool,
+    /// Connections that may wait to be accepted.
+    pub backlog: u32,
 }
 
 /// A running broker.
@@ -51,7 +50,7 @@ pub fn start(seat: Seat, core: Core, listens: &[Listen]) -> io::Result<Running> 
     let mut listeners = Vec::new();
     let mut addresses = Vec::new();
     for listen in listens {
-        let socket = open(listen.address).map_err(|error| {
+        let socket = open(listen.address, listen.backlog).map_err(|error| {
             io::Error::new(
                 error.kind(),
                 format!("listening on {}: {error}", listen.address),
@@ -76,7 +75,7 @@ pub fn start(seat: Seat, core: Core, listens: &[Listen]) -> io::Result<Running> 
     })
 }
 
-fn open(address: SocketAddr) -> io::Result<TcpListener> {
+fn open(address: SocketAddr, backlog: u32) -> io::Result<TcpListener> {
     let socket = Socket::new(
         Domain::for_address(address),
         Type::STREAM,
@@ -88,6 +87,28 @@ fn open(address: SocketAddr) -> io::Result<TcpListener> {
     }
     socket.set_nonblocking(true)?;
     socket.bind(&address.into())?;
-    socket.listen(BACKLOG)?;
+    socket.listen(i32::try_from(backlog).unwrap_or(i32::MAX))?;
     Ok(TcpListener::from_std(socket.into()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+
+    #[test]
+    fn no_more_clients_wait_to_be_accepted_than_the_backlog_allows() {
+        let connect = |backlog| {
+            let at = "127.0.0.1:0".parse().expect("an address");
+            let listener = open(at, backlog).expect("listening");
+            let at = listener.local_addr().expect("bound");
+            let within = Duration::from_millis(500);
+            let all = std::iter::repeat_with(|| std::net::TcpStream::connect_timeout(&at, within));
+            // held, so that none leaves the listener's queue
+            let held: Vec<_> = all.take(8).map_while(Result::ok).collect();
+            held.len()
+        };
+        assert!(connect(1) < 8);
+        assert_eq!(connect(64), 8);
+    }
 }

@@ -54,6 +54,7 @@ fn serve(tls: Option<Secure>, proxy_protocol: bool) -> (Running, SocketAddr) {
         address,
         tls,
         proxy_protocol,
+        backlog: 16,
     };
     let running = start(Seat::new().expect("a poll"), core, &[listen]).expect("listening");
     let address = running.addresses[0];

@@ -189,8 +189,11 @@ impl Core {
             Ok(Method::ChannelOpen { .. }) => {
                 self.may_open_channel(at)
                     .map_err(|refusal| (refusal, (20, 10)))?;
-                let connection = &mut self.connections[at.connection as usize];
-                connection.add_channel(at.channel, Channel::default());
+                let channel = Channel {
+                    prefetch: self.settings.default_prefetch,
+                    ..Channel::default()
+                };
+                self.connections[at.connection as usize].add_channel(at.channel, channel);
                 self.statistics.channels_created += 1;
                 self.reply(at, &Method::ChannelOpenOk { channel_id: &[] });
                 Ok(())

@@ -380,6 +380,13 @@ impl Core {
                 .filter(|(_, c)| c.state == State::Running && of(c))
                 .count() as u64
         };
+        if let Some(limit) = self.settings.connection_max
+            && running(&|_| true) >= limit
+        {
+            return refuse(format!(
+                "connection refused: node connection limit ({limit}) is reached"
+            ));
+        }
         if let Some(limit) = found.limits.max_connections
             && running(&|c| &*c.vhost == vhost) >= limit
         {

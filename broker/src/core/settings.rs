@@ -18,6 +18,10 @@ pub struct Settings {
     pub frame_max: u32,
     /// Channels per connection at most; 0 = no limit.
     pub channel_max: u16,
+    /// Open connections of the node at most; none = until files run out.
+    pub connection_max: Option<u64>,
+    /// Prefetch of a channel that sets none; 0 = no limit.
+    pub default_prefetch: u16,
     /// Time from accept to `connection.open`.
     pub handshake_timeout: Duration,
     /// How long a delivery may stay unacknowledged; none = for ever.
@@ -42,6 +46,8 @@ impl Default for Settings {
             heartbeat_s: 60,
             frame_max: 131_072,
             channel_max: 2047,
+            connection_max: None,
+            default_prefetch: 0,
             handshake_timeout: Duration::from_secs(10),
             consumer_timeout: Some(Duration::from_secs(30 * 60)),
             max_message_size: 134_217_728,

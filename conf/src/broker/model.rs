@@ -181,7 +181,7 @@ impl Default for Config {
             listen_tls: Vec::new(),
             tls: None,
             proxy_protocol: false,
-            backlog: 128,
+            backlog: 1024,
             handshake_timeout: Duration::from_secs(10),
             management: vec![everywhere(15672)],
             prometheus: vec![everywhere(15692)],

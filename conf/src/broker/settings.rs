@@ -182,9 +182,9 @@ pub static SETTINGS: &[Setting] = &[
         "listen",
         "backlog",
         "<number>",
-        "128",
-        "Connections that wait to be accepted, per listener.",
-        "backlog = 1024",
+        "1024",
+        "Connections that may wait to be accepted, per listener; the kernel takes no more than `net.core.somaxconn`.",
+        "backlog = 4096",
         |d, v| {
             d.config.backlog = v.integer(1..=65_535)? as u32;
             Ok(())
@@ -376,7 +376,7 @@ pub static SETTINGS: &[Setting] = &[
         "connections",
         "<number>",
         "none",
-        "Connections of the node at most.",
+        "Open connections of the node at most; a further one gets 530 on `connection.open`.",
         "connections = 10000",
         |d, v| {
             d.config.connection_max = Some(v.integer(0..=10_000_000)? as u64);
@@ -436,7 +436,7 @@ pub static SETTINGS: &[Setting] = &[
         "prefetch",
         "<number>",
         "0",
-        "Prefetch of consumers that never asked for one; 0 for no limit.",
+        "Prefetch of consumers whose channel never set one (`basic.qos`); 0 for no limit.",
         "prefetch = 250",
         |d, v| {
             d.config.default_prefetch = v.integer(0..=65_535)? as u16;
