@@ -42,6 +42,7 @@ mod settle;
 #[cfg(test)]
 mod tests;
 mod timers;
+mod trace;
 mod transaction;
 pub mod vhost;
 pub mod wire;
@@ -53,11 +54,12 @@ use journal::Journal;
 use letters::Letter;
 use metadata::{Command, Metadata};
 use names::Names;
-use queue::Queue;
+use queue::{Queue, QueueCounters};
 use settings::Settings;
 use slab::Slab;
 use std::collections::VecDeque;
 use timers::Timers;
+use trace::Tap;
 use vhost::QueueId;
 
 pub use declare::{Declared, ExchangeDeclaration, QueueDeclaration};
@@ -108,6 +110,11 @@ pub struct Statistics {
     pub get_empty: u64,
     pub ack: u64,
     pub redeliver: u64,
+    /// Publishes on channels in confirm mode.
+    pub publish_confirm: u64,
+    /// What deleted queues had counted: without it the sums over queues would fall.
+    pub gone_classic: QueueCounters,
+    pub gone_quorum: QueueCounters,
     /// Stored messages that could not be read back.
     pub unreadable: u64,
 }
@@ -132,6 +139,10 @@ pub struct Core {
     /// Channels with confirms to send or waiting for the journal.
     confirming: Vec<At>,
     letters: VecDeque<Letter>,
+    /// Copies for the firehose, posted at the turn's end.
+    taps: Vec<Tap>,
+    /// Whether any virtual host is traced.
+    traced: bool,
     timers: Timers,
     names: Names,
     next_serial: u64,
@@ -162,6 +173,8 @@ impl Core {
             scheduled: Vec::new(),
             confirming: Vec::new(),
             letters: VecDeque::new(),
+            taps: Vec::new(),
+            traced: false,
             timers: Timers::default(),
             names: Names::new(seed),
             next_serial: 1,
@@ -187,6 +200,9 @@ impl Core {
         let gone = self.ends_with(command);
         self.metadata.apply(command);
         self.follow(command, gone);
+        if let Command::PutVhost(_) | Command::DeleteVhost { .. } = command {
+            self.note_tracing();
+        }
     }
 
     /// The queue at `id`, unless it has been deleted.
@@ -235,6 +251,7 @@ impl Core {
     pub fn has_work(&self) -> bool {
         !self.scheduled.is_empty()
             || !self.letters.is_empty()
+            || !self.taps.is_empty()
             || !self.effects.is_empty()
             || !self.dirty.is_empty()
     }
@@ -269,10 +286,11 @@ impl Core {
             while let Some(id) = self.scheduled.pop() {
                 self.run_queue(id);
             }
-            if self.letters.is_empty() {
+            if self.letters.is_empty() && self.taps.is_empty() {
                 break;
             }
             self.post_letters();
+            self.post_taps();
         }
         self.journal.flush();
         self.send_confirms();

@@ -171,6 +171,9 @@ impl Core {
             headers: &headers,
         };
         let routes = known.route(exchange, &envelope);
+        if self.is_traced(vhost, &message) {
+            self.tap_publish(vhost, None, &message, &routes);
+        }
         if routes.is_empty() {
             self.statistics.drop_unroutable += 1;
             return Ok(false);

@@ -58,6 +58,31 @@ pub enum Mode {
     Transaction(Box<Transaction>),
 }
 
+/// How far the journal must have come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Awaited {
+    Durable(Position),
+    Written(Position),
+}
+
+impl Awaited {
+    /// Whether it has come so far.
+    #[inline]
+    pub fn is_met(self, reached: Reached) -> bool {
+        match self {
+            Awaited::Durable(position) => position <= reached.durable,
+            Awaited::Written(position) => position <= reached.written,
+        }
+    }
+}
+
+/// How far the journal has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Reached {
+    pub durable: Position,
+    pub written: Position,
+}
+
 /// Publisher confirms: numbers given and what is still owed.
 #[derive(Debug, Default)]
 pub struct Confirms {
@@ -68,7 +93,7 @@ pub struct Confirms {
     /// Everything up to here may be answered.
     pub ready: u64,
     /// Waiting for the journal, in order.
-    pub pending: VecDeque<(u64, Position)>,
+    pub pending: VecDeque<(u64, Awaited)>,
     /// Good already, although something older waits.
     pub ahead: Vec<u64>,
     /// Refused.

@@ -1,9 +1,8 @@
 //! Publisher confirms: numbers, what waits for the journal, and as few `basic.ack` as will do.
 
 use super::Core;
-use super::channel::{Confirms, Mode};
+use super::channel::{Awaited, Confirms, Mode, Reached};
 use super::connection::At;
-use super::journal::Position;
 use super::method::Method;
 use super::publish::Published;
 use super::refusal::Refusal;
@@ -29,14 +28,15 @@ impl Core {
     /// Notes what a channel in confirm mode is owed for a publish.
     #[inline]
     pub(super) fn owe(&mut self, at: At, published: Published) {
-        let durable = self.journal.durable();
+        let reached = self.reached();
         let Some(channel) = self.connections[at.connection as usize].channel_mut(at.channel) else {
             return;
         };
         let Mode::Confirm(confirms) = &mut channel.mode else {
             return;
         };
-        confirms.note(published, durable);
+        confirms.note(published, reached);
+        self.statistics.publish_confirm += 1;
         if !channel.confirming {
             channel.confirming = true;
             self.confirming.push(at);
@@ -48,15 +48,23 @@ impl Core {
         if self.confirming.is_empty() {
             return;
         }
-        let durable = self.journal.durable();
+        let reached = self.reached();
         let mut list = std::mem::take(&mut self.confirming);
-        list.retain(|at| self.settle_confirms(*at, durable));
+        list.retain(|at| self.settle_confirms(*at, reached));
         list.append(&mut self.confirming);
         self.confirming = list;
     }
 
+    #[inline]
+    fn reached(&self) -> Reached {
+        Reached {
+            durable: self.journal.durable(),
+            written: self.journal.written(),
+        }
+    }
+
     /// Answers whether the channel still waits for the journal.
-    fn settle_confirms(&mut self, at: At, durable: Position) -> bool {
+    fn settle_confirms(&mut self, at: At, reached: Reached) -> bool {
         let Some(connection) = self.connections.get_mut(at.connection as usize) else {
             return false;
         };
@@ -66,13 +74,13 @@ impl Core {
         let waits = match &mut channel.mode {
             Mode::Plain => false,
             Mode::Confirm(confirms) => {
-                let count = confirms.write(durable, |method| output.method(at.channel, &method));
+                let count = confirms.write(reached, |method| output.method(at.channel, &method));
                 channel.counters.confirm += count;
                 self.statistics.confirm += count;
                 !confirms.pending.is_empty()
             }
             Mode::Transaction(transaction) => match transaction.committing {
-                Some(position) if position <= durable => {
+                Some(position) if position <= reached.durable => {
                     transaction.committing = None;
                     output.method(at.channel, &Method::TxCommitOk);
                     false
@@ -89,12 +97,16 @@ impl Core {
 }
 
 impl Confirms {
-    fn note(&mut self, published: Published, durable: Position) {
+    fn note(&mut self, published: Published, reached: Reached) {
         self.last += 1;
+        let awaited = match published.written {
+            true => Awaited::Written(published.position),
+            false => Awaited::Durable(published.position),
+        };
         if published.refused {
             self.nacks.push(self.last);
-        } else if published.position > durable {
-            self.pending.push_back((self.last, published.position));
+        } else if !awaited.is_met(reached) {
+            self.pending.push_back((self.last, awaited));
             return;
         } else if !self.pending.is_empty() {
             self.ahead.push(self.last);
@@ -106,12 +118,12 @@ impl Confirms {
     }
 
     /// Writes what is due; answers how many publishes were answered.
-    fn write(&mut self, durable: Position, mut send: impl FnMut(Method<'_>)) -> u64 {
+    fn write(&mut self, reached: Reached, mut send: impl FnMut(Method<'_>)) -> u64 {
         let mut count = self.nacks.len() as u64;
         while self
             .pending
             .front()
-            .is_some_and(|(_, position)| *position <= durable)
+            .is_some_and(|(_, awaited)| awaited.is_met(reached))
         {
             self.pending.pop_front();
             self.ready = self
@@ -159,6 +171,14 @@ impl Confirms {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::core::journal::Position;
+
+    fn reached(position: u64) -> Reached {
+        Reached {
+            durable: Position(position),
+            written: Position(position),
+        }
+    }
     use proptest::prelude::*;
 
     proptest! {
@@ -173,7 +193,7 @@ mod tests {
             let mut answers: Vec<Option<bool>> = Vec::new();
             let mut flush = |confirms: &mut Confirms, durable: u64, wanted: &[(Option<u64>, bool)]| {
                 answers.resize(wanted.len(), None);
-                confirms.write(Position(durable), |method| match method {
+                confirms.write(reached(durable), |method| match method {
                     Method::BasicAck { delivery_tag, multiple } => {
                         let first = if multiple { 0 } else { delivery_tag as usize - 1 };
                         for n in first..delivery_tag as usize {
@@ -194,12 +214,12 @@ mod tests {
                         position += kind as u64;
                         let at = (kind == 1).then_some(position);
                         wanted.push((at, true));
-                        let published = Published { position: Position(at.unwrap_or(0)), refused: false };
-                        confirms.note(published, Position(durable));
+                        let published = Published { position: Position(at.unwrap_or(0)), written: false, refused: false };
+                        confirms.note(published, reached(durable));
                     }
                     2 => {
                         wanted.push((None, false));
-                        confirms.note(Published { position: Position(0), refused: true }, Position(durable));
+                        confirms.note(Published { position: Position(0), written: false, refused: true }, reached(durable));
                     }
                     _ => {
                         durable = (durable + by).min(position);

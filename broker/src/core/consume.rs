@@ -250,6 +250,9 @@ impl Core {
             false => message,
         };
         let redelivered = entry.redelivered;
+        let traced = self
+            .traced
+            .then(|| (queue.vhost.clone(), queue.name.clone()));
         let count = queue.ready.len() as u32;
         if redelivered {
             queue.counters.redeliver += 1;
@@ -287,6 +290,11 @@ impl Core {
         output.content(at.channel, &message, frame_max);
         connection.counters.sent_frames += 3;
         self.touch(at.connection);
+        if let Some((vhost, name)) = traced
+            && self.is_traced(&vhost, &message)
+        {
+            self.tap_deliver(&vhost, at, &name, &message, redelivered);
+        }
         self.arm_expiry(id);
         self.arm_unused(id);
     }

@@ -118,6 +118,8 @@ impl Core {
         let now_ms = self.clock.now_ms;
         let at = key.at;
         let mut count = 0;
+        let traced = self.traced;
+        let mut tapped = Vec::new();
         while count < most {
             let Some(queue) = self.queues[id.index as usize].as_deref_mut() else {
                 break;
@@ -189,6 +191,9 @@ impl Core {
                 &message,
                 frame_max,
             );
+            if traced {
+                tapped.push((message, redelivered));
+            }
             match no_ack {
                 true => {
                     queue.counters.deliver_no_ack += 1;
@@ -208,12 +213,26 @@ impl Core {
             }
             count += 1;
         }
+        if !tapped.is_empty() {
+            self.tap_deliveries(id, at, tapped);
+        }
         if count > 0 {
             let connection = &mut self.connections[at.connection as usize];
             connection.counters.sent_frames += 3 * count as u64;
             self.touch(at.connection);
         }
         count
+    }
+
+    #[cold]
+    fn tap_deliveries(&mut self, id: QueueId, at: At, tapped: Vec<(Message, bool)>) {
+        let Some(queue) = self.queue(id) else { return };
+        let (vhost, name) = (queue.vhost.clone(), queue.name.clone());
+        for (message, redelivered) in tapped {
+            if self.is_traced(&vhost, &message) {
+                self.tap_deliver(&vhost, at, &name, &message, redelivered);
+            }
+        }
     }
 
     /// A connection's output has been written: consumers that waited for that are served again.

@@ -75,6 +75,10 @@ pub trait Journal: Send {
     fn flush(&mut self);
     /// The position up to which everything is on disk.
     fn durable(&self) -> Position;
+    /// The position up to which the operating system has everything. Never behind the durable one.
+    fn written(&self) -> Position;
+    /// Asks to be woken when everything up to here is written, not only when it is durable.
+    fn await_written(&mut self, position: Position);
     /// The position of the last record appended.
     fn appended(&self) -> Position;
     /// Whether publishers of persistent messages should wait: too much is appended and not yet on disk.
@@ -130,6 +134,12 @@ impl Journal for Volatile {
     fn durable(&self) -> Position {
         Position(u64::MAX)
     }
+
+    fn written(&self) -> Position {
+        Position(u64::MAX)
+    }
+
+    fn await_written(&mut self, _position: Position) {}
 
     fn appended(&self) -> Position {
         Position(0)

@@ -347,6 +347,11 @@ impl Core {
             return;
         };
         self.statistics.queues_deleted += 1;
+        let gone = match queue.quorum {
+            true => &mut self.statistics.gone_quorum,
+            false => &mut self.statistics.gone_classic,
+        };
+        gone.add(&queue.counters);
         if queue.expiry_timer_ms != 0 {
             self.timers.clear(queue.expiry_timer_ms, Timer::Message(id));
         }

@@ -9,7 +9,7 @@ use super::journal::{Position, Reference, Stored};
 use super::letters::Reason;
 use super::message::Message;
 use super::properties::{self, Glance, Properties, flag};
-use super::queue::{Entry, Overflow};
+use super::queue::{Durability, Entry, Overflow};
 use super::refusal::{Code, Refusal};
 use super::vhost::{Envelope, QueueId, Routes};
 use super::wire::{Reader, WireError};
@@ -21,8 +21,10 @@ const GLANCED: u16 = flag::DELIVERY_MODE | flag::PRIORITY;
 /// What became of a message that was given to its queues.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Published {
-    /// The journal must be durable up to here before the message is safe.
+    /// The journal must have come up to here before the message is safe.
     pub position: Position,
+    /// Written is enough; otherwise it must be durable.
+    pub written: bool,
     /// Whether any queue refused it.
     pub refused: bool,
 }
@@ -110,6 +112,12 @@ impl Core {
             }
         }
         self.statistics.publish += 1;
+        if self.traced {
+            let (_, vhost) = self.user_and_vhost(at);
+            if self.is_traced(&vhost, &message) {
+                self.tap_publish(&vhost, Some(at), &message, &routes);
+            }
+        }
         let Some(channel) = self.connections[at.connection as usize].channel_mut(at.channel) else {
             return Ok(());
         };
@@ -148,6 +156,7 @@ impl Core {
                 at,
                 Published {
                     position: Position::default(),
+                    written: false,
                     refused: false,
                 },
             );
@@ -326,6 +335,7 @@ impl Core {
     ) -> Published {
         let mut published = Published {
             position: Position::default(),
+            written: false,
             refused: false,
         };
         let mut stored: Option<Stored> = None;
@@ -344,6 +354,10 @@ impl Core {
             if !references.is_empty() {
                 let (position, place) = self.journal.publish(&message, &references);
                 published.position = position;
+                published.written = self.settle_for_written(&seqs);
+                if published.written {
+                    self.journal.await_written(position);
+                }
                 stored = Some(place);
             }
         }
@@ -353,6 +367,15 @@ impl Core {
         published
     }
 
+    /// Whether no queue among them asks for more than that the journal has written.
+    fn settle_for_written(&self, seqs: &[(QueueId, u64)]) -> bool {
+        let kept = seqs
+            .iter()
+            .filter_map(|(id, _)| self.queue(*id))
+            .filter(|queue| queue.keeps());
+        kept.map(|queue| queue.settings.durability).max() == Some(Durability::Replicated)
+    }
+
     fn references(
         &self,
         seqs: &[(QueueId, u64)],
@@ -360,7 +383,7 @@ impl Core {
     ) -> smallvec::SmallVec<[Reference; 4]> {
         let clock = self.clock;
         let durable = seqs.iter().filter_map(|(id, seq)| {
-            let queue = self.queue(*id).filter(|queue| queue.durable)?;
+            let queue = self.queue(*id).filter(|queue| queue.keeps())?;
             let expires = queue.expiry(ttl_ms, clock.now_ms);
             let expires_ms = if expires == 0 {
                 0
@@ -389,7 +412,7 @@ impl Core {
         let Some(queue) = self.queue_mut(id) else {
             return;
         };
-        let stored = stored.filter(|_| queue.durable);
+        let stored = stored.filter(|_| queue.keeps());
         queue.persistent += usize::from(stored.is_some());
         queue.counters.publish += 1;
         let expires_ms = queue.expiry(ttl_ms, now_ms);

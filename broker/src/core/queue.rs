@@ -9,7 +9,9 @@ mod settings;
 
 pub use consumers::{ConsumerKey, Consumers};
 pub use ready::{Entry, Ready};
-pub use settings::{Overflow, QueueSettings, check_arguments, check_type, foreign_argument};
+pub use settings::{
+    Durability, Overflow, QueueSettings, check_arguments, check_type, foreign_argument,
+};
 
 use super::journal::QueueKey;
 use super::vhost::{QueueId, QueueRecord};
@@ -29,6 +31,26 @@ pub struct QueueCounters {
     pub expired: u64,
     pub dropped: u64,
     pub rejected: u64,
+    /// Delivered more often than the limit allows.
+    pub limited: u64,
+}
+
+impl QueueCounters {
+    /// Adds another queue's.
+    pub fn add(&mut self, other: &QueueCounters) {
+        self.publish += other.publish;
+        self.deliver += other.deliver;
+        self.deliver_no_ack += other.deliver_no_ack;
+        self.get += other.get;
+        self.get_no_ack += other.get_no_ack;
+        self.get_empty += other.get_empty;
+        self.ack += other.ack;
+        self.redeliver += other.redeliver;
+        self.expired += other.expired;
+        self.dropped += other.dropped;
+        self.rejected += other.rejected;
+        self.limited += other.limited;
+    }
 }
 
 /// A live queue.
@@ -116,6 +138,12 @@ impl Queue {
             (a, b) => a.or(b),
         };
         ttl.map_or(0, |ttl| (now_ms + ttl).max(1))
+    }
+
+    /// Whether persistent messages go to the journal.
+    #[inline]
+    pub fn keeps(&self) -> bool {
+        self.durable && self.settings.durability != Durability::Memory
     }
 
     /// Messages ready and out.

@@ -211,6 +211,7 @@ impl Core {
             .delivery_limit
             .or(default_limit.filter(|_| queue.quorum));
         if limit.is_some_and(|limit| returns > limit) {
+            queue.counters.limited += 1;
             self.bury(held.queue, held.entry, Reason::DeliveryLimit);
             return;
         }

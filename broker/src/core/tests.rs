@@ -1,6 +1,7 @@
 //! The engine driven as clients drive it, without sockets and with a clock of the test's own.
 
 mod kit;
+mod operations;
 mod oracle;
 mod queues;
 mod refusals;

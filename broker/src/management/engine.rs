@@ -322,8 +322,11 @@ pub fn node(core: &Core) -> NodeView {
         channels: (s.channels_created, s.channels_closed),
         queues: (s.queues_declared, s.queues_created, s.queues_deleted),
         alarms: (core.alarms.memory, core.alarms.disk),
+        publish_confirm: s.publish_confirm,
         ..NodeView::default()
     };
+    let (mut all, mut quorum) = (s.gone_classic, s.gone_quorum);
+    all.add(&quorum);
     for queue in core.queues() {
         view.messages.0 += queue.ready.len() as u64;
         view.messages.1 += queue.unacked as u64;
@@ -331,10 +334,13 @@ pub fn node(core: &Core) -> NodeView {
         view.message_bytes.1 += queue.unacked_bytes;
         view.open[2] += queue.consumers.len() as u64;
         view.open[4] += 1;
-        view.dead_letters[0] += queue.counters.expired;
-        view.dead_letters[1] += queue.counters.dropped;
-        view.dead_letters[2] += queue.counters.rejected;
+        all.add(&queue.counters);
+        if queue.quorum {
+            quorum.add(&queue.counters);
+        }
     }
+    view.quorum = queue_counters(&quorum);
+    view.dead_letters = [all.expired, all.dropped, all.rejected, all.limited];
     for (_, connection) in open(core) {
         view.open[0] += 1;
         view.open[1] += connection.channels().len() as u64;

@@ -249,6 +249,10 @@ pub struct NodeView {
     pub alarms: (bool, bool),
     /// Channels that have published.
     pub publishers: u64,
+    /// Publishes that were to be confirmed.
+    pub publish_confirm: u64,
+    /// What happened in quorum queues, deleted ones too.
+    pub quorum: Counters,
     /// Dead letters: expired, over the limit, rejected, delivery limit.
     pub dead_letters: [u64; 4],
 }

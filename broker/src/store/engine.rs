@@ -94,6 +94,15 @@ impl Journal for Store {
         Position(Store::durable(self))
     }
 
+    fn written(&self) -> Position {
+        // the two are read one after the other
+        Position(Store::written(self).max(Store::durable(self)))
+    }
+
+    fn await_written(&mut self, position: Position) {
+        Store::await_written(self, position.0);
+    }
+
     fn appended(&self) -> Position {
         Position(self.position())
     }

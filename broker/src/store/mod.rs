@@ -433,6 +433,11 @@ impl Store {
         self.shared.written()
     }
 
+    /// Asks for a wake when everything up to here is written.
+    pub fn await_written(&self, position: u64) {
+        self.shared.await_written(position);
+    }
+
     pub fn health(&self) -> Health {
         self.shared.health()
     }

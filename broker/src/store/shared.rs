@@ -60,6 +60,8 @@ pub(super) struct Shared {
     changed: Condvar,
     durable: AtomicU64,
     written: AtomicU64,
+    /// Somebody waits for this position to be written.
+    awaited: AtomicU64,
     /// Segment and offset up to which the hot log is durable.
     durable_place: AtomicU64,
     /// The hot segment that the committer writes.
@@ -116,6 +118,7 @@ impl Shared {
             changed: Condvar::new(),
             durable: AtomicU64::new(0),
             written: AtomicU64::new(0),
+            awaited: AtomicU64::new(0),
             durable_place: AtomicU64::new(0),
             hot: AtomicU32::new(0),
             pending_bytes: AtomicUsize::new(0),
@@ -148,8 +151,17 @@ impl Shared {
         ((place >> 32) as u32, place as u32)
     }
 
+    /// Wakes the engine if somebody waits for what is new.
     pub fn set_written(&self, position: u64) {
-        self.written.store(position, Ordering::Release);
+        let before = self.written.swap(position, Ordering::AcqRel);
+        if position > before && self.awaited.load(Ordering::Acquire) > before {
+            self.wake();
+        }
+    }
+
+    /// Somebody waits for everything up to here to be written.
+    pub fn await_written(&self, position: u64) {
+        self.awaited.fetch_max(position, Ordering::AcqRel);
     }
 
     pub fn set_durable(&self, position: u64, (segment, offset): (u32, u32)) {

@@ -24,6 +24,29 @@ impl Overflow {
     }
 }
 
+/// When a persistent message in a durable queue counts as safe, and is confirmed. The later, the higher.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+pub enum Durability {
+    /// At once: it is kept in memory only, as a transient one is.
+    Memory,
+    /// When the operating system has it: it outlives the process, not the machine.
+    Replicated,
+    /// When the disk has it.
+    #[default]
+    Fsync,
+}
+
+impl Durability {
+    fn parse(word: &str) -> Option<Durability> {
+        Some(match word {
+            "memory" => Durability::Memory,
+            "replicated" => Durability::Replicated,
+            "fsync" => Durability::Fsync,
+            _ => return None,
+        })
+    }
+}
+
 /// The settings in force.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct QueueSettings {
@@ -38,6 +61,7 @@ pub struct QueueSettings {
     pub single_active: bool,
     pub delivery_limit: Option<u32>,
     pub consumer_timeout_ms: Option<u64>,
+    pub durability: Durability,
 }
 
 impl QueueSettings {
@@ -83,6 +107,9 @@ impl QueueSettings {
                 .filter(|_| quorum)
                 .map(|n| n as u32),
             consumer_timeout_ms: number("x-consumer-timeout", "consumer-timeout"),
+            durability: word("x-durability", "durability")
+                .and_then(|word| Durability::parse(&word))
+                .unwrap_or_default(),
         }
     }
 }
@@ -131,7 +158,7 @@ pub fn check_type(arguments: &FieldTable) -> Result<(), (&'static str, String)> 
 /// What a check of one argument finds wrong, in the words that clients know.
 type Check = fn(&FieldValue, &FieldTable) -> Result<(), String>;
 
-const CHECKS: [(&str, Check); 17] = [
+const CHECKS: [(&str, Check); 18] = [
     ("x-expires", expires),
     ("x-message-ttl", natural),
     ("x-dead-letter-exchange", string),
@@ -149,6 +176,7 @@ const CHECKS: [(&str, Check); 17] = [
     ("x-queue-type", kind),
     ("x-quorum-initial-group-size", natural),
     ("x-delivery-limit", natural),
+    ("x-durability", durability),
 ];
 
 /// Checks the arguments of a queue declaration; names the first bad one and says what is wrong with it.
@@ -222,6 +250,14 @@ fn overflow(value: &FieldValue, arguments: &FieldTable) -> Result<(), String> {
         Ok(())
     } else {
         Err("invalid_overflow".to_owned())
+    }
+}
+
+fn durability(value: &FieldValue, _: &FieldTable) -> Result<(), String> {
+    string(value, &FieldTable::new())?;
+    match value.as_str().and_then(Durability::parse) {
+        Some(_) => Ok(()),
+        None => Err("invalid_durability".to_owned()),
     }
 }
 

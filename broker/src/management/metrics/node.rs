@@ -38,7 +38,7 @@ fn process(page: &mut Page, m: &Management, view: &NodeView) {
     let alarm = |on: bool| u8::from(on);
     let free = system::disk_free(&m.facts.data_dir);
     let short = process.files_max > 0 && process.files * 100 > process.files_max * 97;
-    let rows: [(Kind, &str, &str, f64); 18] = [
+    let rows: [(Kind, &str, &str, f64); 16] = [
         (
             Gauge,
             "process_start_time_seconds",
@@ -125,12 +125,6 @@ fn process(page: &mut Page, m: &Management, view: &NodeView) {
         ),
         (
             Gauge,
-            "rabbitmq_erlang_scheduler_run_queue",
-            "Runtime run queue",
-            0.0,
-        ),
-        (
-            Gauge,
             "rabbitmq_erlang_net_ticktime_seconds",
             "Inter-node heartbeat interval",
             60.0,
@@ -140,12 +134,6 @@ fn process(page: &mut Page, m: &Management, view: &NodeView) {
             "rabbitmq_erlang_uptime_seconds",
             "Node uptime",
             uptime,
-        ),
-        (
-            Gauge,
-            "rabbitmq_queue_consumer_utilisation",
-            "Consumer utilisation",
-            0.0,
         ),
     ];
     for (kind, name, help, value) in rows {
@@ -423,7 +411,7 @@ fn global(page: &mut Page, view: &NodeView) {
         (
             "messages_received_confirm_total",
             "Total number of messages received from publishers expecting confirmations",
-            c.confirm,
+            view.publish_confirm,
         ),
         (
             "messages_confirmed_total",
@@ -472,58 +460,63 @@ fn global(page: &mut Page, view: &NodeView) {
         &[("protocol", "amqp091")],
         view.open[2],
     );
+    let q = &view.quorum;
     let by_type = [
         (
             "messages_acknowledged_total",
             "Total number of messages acknowledged by consumers",
             c.ack,
+            q.ack,
         ),
         (
             "messages_delivered_total",
             "Total number of messages delivered to consumers",
             c.deliver_get(),
+            q.deliver_get(),
         ),
         (
             "messages_delivered_consume_manual_ack_total",
             "Total number of messages delivered to consumers using basic.consume with manual acknowledgment",
             c.deliver,
+            q.deliver,
         ),
         (
             "messages_delivered_consume_auto_ack_total",
             "Total number of messages delivered to consumers using basic.consume with automatic acknowledgment",
             c.deliver_no_ack,
+            q.deliver_no_ack,
         ),
         (
             "messages_delivered_get_manual_ack_total",
             "Total number of messages delivered to consumers using basic.get with manual acknowledgment",
             c.get,
+            q.get,
         ),
         (
             "messages_delivered_get_auto_ack_total",
             "Total number of messages delivered to consumers using basic.get with automatic acknowledgment",
             c.get_no_ack,
+            q.get_no_ack,
         ),
         (
             "messages_get_empty_total",
             "Total number of times basic.get operations fetched no message",
             c.get_empty,
+            q.get_empty,
         ),
         (
             "messages_redelivered_total",
             "Total number of messages redelivered to consumers",
             c.redeliver,
+            q.redeliver,
         ),
     ];
-    for (name, help, value) in by_type {
+    for (name, help, all, quorum) in by_type {
         let name = format!("rabbitmq_global_{name}");
         page.family(Counter, &name, help);
-        // both types are one engine: counted together under the classic one
-        page.series(
-            &name,
-            &[("protocol", "amqp091"), ("queue_type", CLASSIC)],
-            value,
-        );
-        page.series(&name, &[("protocol", "amqp091"), ("queue_type", QUORUM)], 0);
+        let labels = |kind| [("protocol", "amqp091"), ("queue_type", kind)];
+        page.series(&name, &labels(CLASSIC), all.saturating_sub(quorum));
+        page.series(&name, &labels(QUORUM), quorum);
     }
 }
 

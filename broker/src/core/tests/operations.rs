@@ -1,0 +1,323 @@
+//! What an operator sets and watches: the node's limits, durability levels, the firehose, counters.
+
+use super::kit::{Answer, Bench, Client, basic_consume, queue_declare, table, text};
+use crate::core::field::{FieldTable, FieldValue};
+use crate::core::journal::{Damaged, Journal, Position, QueueKey, Reference, Stored};
+use crate::core::message::Message;
+use crate::core::metadata::Command;
+use crate::core::method::Method;
+use crate::core::properties::Properties;
+use crate::core::settings::Settings;
+use crate::core::vhost::VhostSpec;
+use crate::management::engine;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// A journal whose disk moves only when the test says so.
+#[derive(Debug, Default, Clone)]
+struct Stepped {
+    appended: Arc<AtomicU64>,
+    written: Arc<AtomicU64>,
+    durable: Arc<AtomicU64>,
+}
+
+impl Journal for Stepped {
+    fn publish(&mut self, _: &Message, _: &[Reference]) -> (Position, Stored) {
+        let position = self.appended.fetch_add(1, Ordering::Relaxed) + 1;
+        let stored = Stored {
+            segment: 0,
+            offset: position as u32,
+            length: 1,
+        };
+        (Position(position), stored)
+    }
+
+    fn spill(&mut self, _: &Message, _: Reference) -> Option<Stored> {
+        None
+    }
+
+    fn settle(&mut self, _: QueueKey, _: u64, _: Stored) {}
+
+    fn returned(&mut self, _: QueueKey, _: u64, _: u32) {}
+
+    fn purge(&mut self, _: QueueKey, _: &[(u64, Stored)]) {}
+
+    fn forget(&mut self, _: QueueKey) {}
+
+    fn command(&mut self, _: &Command) -> Position {
+        Position(0)
+    }
+
+    fn begin_unit(&mut self) {}
+
+    fn end_unit(&mut self) -> Position {
+        Position(0)
+    }
+
+    fn fetch(&mut self, _: Stored) -> Result<Message, Damaged> {
+        Err(Damaged("not kept".to_owned()))
+    }
+
+    fn flush(&mut self) {}
+
+    fn durable(&self) -> Position {
+        Position(self.durable.load(Ordering::Relaxed))
+    }
+
+    fn written(&self) -> Position {
+        Position(self.written.load(Ordering::Relaxed))
+    }
+
+    fn await_written(&mut self, _: Position) {}
+
+    fn appended(&self) -> Position {
+        Position(self.appended.load(Ordering::Relaxed))
+    }
+
+    fn is_congested(&self) -> bool {
+        false
+    }
+
+    fn close(&mut self) {}
+}
+
+fn durable_queue(queue: &str, arguments: FieldTable) -> Method<'_> {
+    let mut method = queue_declare(queue, arguments);
+    if let Method::QueueDeclare { durable, .. } = &mut method {
+        *durable = true;
+    }
+    method
+}
+
+fn publish_persistent(bench: &mut Bench, client: Client, queue: &str) -> Vec<Answer> {
+    let persistent = Properties {
+        delivery_mode: Some(2),
+        ..Properties::default()
+    };
+    bench.publish_with(client, "", queue, "x", &persistent);
+    bench.answers(client)
+}
+
+#[test]
+fn a_confirm_waits_for_what_the_queues_durability_promises() {
+    for (level, after_write) in [("memory", false), ("replicated", true), ("fsync", false)] {
+        let mut bench = Bench::new();
+        let journal = Stepped::default();
+        bench.core.journal = Box::new(journal.clone());
+        let client = bench.connect();
+        let arguments = table([("x-durability", text(level))]);
+        bench.call(client, &durable_queue("q", arguments));
+        bench.call(client, &Method::ConfirmSelect { nowait: false });
+        let at_once = !publish_persistent(&mut bench, client, "q").is_empty();
+        assert_eq!(at_once, level == "memory", "{level}");
+        assert_eq!(bench.ready("q"), 1);
+        let appended = journal.appended.load(Ordering::Relaxed);
+        assert_eq!(appended, u64::from(level != "memory"), "{level}");
+        journal.written.store(1, Ordering::Relaxed);
+        bench.pass(1);
+        assert_eq!(!bench.answers(client).is_empty(), after_write, "{level}");
+        journal.durable.store(1, Ordering::Relaxed);
+        bench.pass(1);
+        let after_sync = !bench.answers(client).is_empty();
+        assert_eq!(after_sync, level == "fsync", "{level}");
+    }
+}
+
+#[test]
+fn the_strictest_of_a_messages_queues_decides_when_it_is_confirmed() {
+    let mut bench = Bench::new();
+    let journal = Stepped::default();
+    bench.core.journal = Box::new(journal.clone());
+    let client = bench.connect();
+    for level in ["memory", "replicated", "fsync"] {
+        let arguments = table([("x-durability", text(level))]);
+        bench.call(client, &durable_queue(level, arguments));
+        bench.bind(client, level, "amq.fanout", "", FieldTable::new());
+    }
+    bench.call(client, &Method::ConfirmSelect { nowait: false });
+    let persistent = Properties {
+        delivery_mode: Some(2),
+        ..Properties::default()
+    };
+    bench.publish_with(client, "amq.fanout", "", "x", &persistent);
+    journal.written.store(1, Ordering::Relaxed);
+    bench.pass(1);
+    assert_eq!(bench.answers(client), []);
+    journal.durable.store(1, Ordering::Relaxed);
+    bench.pass(1);
+    assert_eq!(bench.answers(client).len(), 1);
+}
+
+#[test]
+fn an_unknown_durability_is_refused() {
+    let mut bench = Bench::new();
+    let client = bench.connect();
+    let arguments = table([("x-durability", text("hope"))]);
+    let answer = bench.ask(client, &queue_declare("q", arguments));
+    assert!(answer.contains("invalid_durability"), "{answer}");
+}
+
+#[test]
+fn a_channel_that_sets_no_prefetch_has_the_nodes() {
+    let mut bench = Bench::with(Settings {
+        default_prefetch: 2,
+        ..Settings::default()
+    });
+    let client = bench.connect();
+    bench.declare(client, "q", FieldTable::new());
+    for _ in 0..5 {
+        bench.publish(client, "", "q", "x");
+    }
+    bench.consume(client, "q", "c", false);
+    assert_eq!(bench.ready("q"), 3);
+    let none = Method::BasicQos {
+        prefetch_size: 0,
+        prefetch_count: 0,
+        global: false,
+    };
+    bench.call(client, &none);
+    bench.consume(client, "q", "d", false);
+    assert_eq!(bench.ready("q"), 0, "asked for no limit: no limit");
+}
+
+#[test]
+fn the_node_takes_no_more_connections_than_its_limit() {
+    let mut bench = Bench::with(Settings {
+        connection_max: Some(1),
+        ..Settings::default()
+    });
+    let first = bench.connect();
+    let second = bench.connect_raw();
+    bench.bytes(second, b"AMQP\0\0\x09\x01");
+    bench.login(second, b"\0guest\0guest");
+    let tune = Method::ConnectionTuneOk {
+        channel_max: 2047,
+        frame_max: 131_072,
+        heartbeat: 0,
+    };
+    bench.send(second, 0, &tune);
+    let open = Method::ConnectionOpen {
+        virtual_host: "/",
+        capabilities: "",
+        insist: false,
+    };
+    bench.send(second, 0, &open);
+    let answers = bench.answers(second);
+    let last = &answers.last().expect("an answer").text;
+    assert!(last.contains("530"), "{last}");
+    assert!(
+        last.contains("node connection limit (1) is reached"),
+        "{last}"
+    );
+    bench.core.disconnected(second.0);
+    bench.core.disconnected(first.0);
+    bench.connect();
+}
+
+fn trace(bench: &mut Bench, tracing: bool) {
+    bench.core.execute(Command::PutVhost(VhostSpec {
+        name: "/".to_owned(),
+        tracing,
+        ..VhostSpec::default()
+    }));
+}
+
+#[test]
+fn a_traced_vhost_copies_what_is_published_and_delivered() {
+    let mut bench = Bench::new();
+    let client = bench.connect();
+    bench.declare(client, "q", FieldTable::new());
+    bench.declare(client, "copies", FieldTable::new());
+    bench.bind(
+        client,
+        "copies",
+        "amq.rabbitmq.trace",
+        "#",
+        FieldTable::new(),
+    );
+    bench.publish(client, "", "q", "before");
+    assert!(bench.get(client, "q").is_some());
+    assert_eq!(bench.ready("copies"), 0);
+    trace(&mut bench, true);
+    bench.publish(client, "", "q", "hello");
+    assert!(bench.get(client, "q").is_some());
+    bench.publish(client, "amq.topic", "nowhere", "lost");
+    bench.call(
+        client,
+        &basic_consume("q", "c", true, false, FieldTable::new()),
+    );
+    bench.publish(client, "", "q", "again");
+    bench.answers(client);
+    let mut seen = Vec::new();
+    while let Some(copy) = bench.get(client, "copies") {
+        assert_eq!(copy.headers.get("vhost"), Some(&text("/")));
+        assert_eq!(copy.headers.get("user"), Some(&text("guest")));
+        let route = copy.text.split("routing_key: ").nth(1).expect("a key");
+        let key = route.split('"').nth(1).expect("quoted").to_owned();
+        if key == "publish." && copy.body.as_deref() == Some("hello") {
+            let queues = FieldValue::Array(vec![text("q")]);
+            assert_eq!(copy.headers.get("routed_queues"), Some(&queues));
+        }
+        if key == "deliver.q" {
+            assert_eq!(copy.headers.get("redelivered"), Some(&FieldValue::I32(0)));
+        }
+        seen.push((key, copy.body.unwrap_or_default()));
+    }
+    let want = [
+        ("publish.", "hello"),
+        ("deliver.q", "hello"),
+        ("publish.amq.topic", "lost"),
+        ("publish.", "again"),
+        ("deliver.q", "again"),
+    ];
+    let seen: Vec<_> = seen.iter().map(|(k, b)| (k.as_str(), b.as_str())).collect();
+    assert_eq!(seen, want);
+    trace(&mut bench, false);
+    bench.publish(client, "", "q", "after");
+    assert_eq!(bench.ready("copies"), 0);
+}
+
+#[test]
+fn counters_tell_the_types_apart_and_do_not_fall_when_queues_go() {
+    let mut bench = Bench::new();
+    let client = bench.connect();
+    let quorum = table([
+        ("x-queue-type", text("quorum")),
+        ("x-delivery-limit", FieldValue::I32(0)),
+    ]);
+    bench.call(client, &durable_queue("quorum", quorum));
+    bench.declare(client, "classic", FieldTable::new());
+    for queue in ["quorum", "classic"] {
+        bench.publish(client, "", queue, "x");
+        let get = Method::BasicGet {
+            ticket: 0,
+            queue,
+            no_ack: false,
+        };
+        bench.call(client, &get);
+    }
+    for delivery_tag in [1, 2] {
+        let reject = Method::BasicReject {
+            delivery_tag,
+            requeue: delivery_tag == 1,
+        };
+        bench.call(client, &reject);
+    }
+    let before = engine::node(&bench.core);
+    assert_eq!((before.counters.get, before.quorum.get), (2, 1));
+    assert_eq!(before.dead_letters, [0, 0, 1, 1]);
+    for queue in ["quorum", "classic"] {
+        let delete = Method::QueueDelete {
+            ticket: 0,
+            queue,
+            if_unused: false,
+            if_empty: false,
+            nowait: false,
+        };
+        bench.call(client, &delete);
+    }
+    let after = engine::node(&bench.core);
+    assert_eq!(after.open[4], 0);
+    assert_eq!(after.quorum, before.quorum);
+    assert_eq!(after.dead_letters, before.dead_letters);
+}
