@@ -1,11 +1,13 @@
 //! A session from accept to log line: the phases in order, as one state
 //! machine.
 //!
-//!     greet    a PROXY header, where one is expected          -> inspect
-//!     inspect  content rules, choice of the backend           -> queue
-//!     queue    a server's slot, at most `timeout queue`       -> connect
-//!     connect  retries, rests between them, redispatch        -> relay
-//!     relay    both ways until both sides have ended          -> log
+//! ```text
+//! greet    a PROXY header, where one is expected          -> inspect
+//! inspect  content rules, choice of the backend           -> queue
+//! queue    a server's slot, at most `timeout queue`       -> connect
+//! connect  retries, rests between them, redispatch        -> relay
+//! relay    both ways until both sides have ended          -> log
+//! ```
 //!
 //! [`Session::step`] is the only entry: an event of a socket, a deadline, the
 //! end of a wait in a queue, or a kill. The data thread (`worker`) owns the

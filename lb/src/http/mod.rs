@@ -3,11 +3,13 @@
 //! Data threads accept the connections and hand them over ([`Gate`]); from there each is a task of
 //! the control runtime:
 //!
-//!     await    a request's head, in time and in form          -> answer | route
-//!     answer   monitor, rules, statistics: made here          -> log
-//!     route    the backend, a server's slot, a connection     -> pass
-//!     pass     request and answer, both ways at once          -> log
-//!     log      and await the next request
+//! ```text
+//! await    a request's head, in time and in form          -> answer | route
+//! answer   monitor, rules, statistics: made here          -> log
+//! route    the backend, a server's slot, a connection     -> pass
+//! pass     request and answer, both ways at once          -> log
+//! log      and await the next request
+//! ```
 //!
 //! Every early end carries whose side ended it at which step; the log line prints exactly that.
 
