@@ -134,3 +134,77 @@ fn an_acl_of_what_is_not_there_yet_warns() {
         report.human(false)
     );
 }
+
+/// The codes of what is refused or warned about.
+fn codes(text: &str) -> Vec<&'static str> {
+    let (_, report) = lb::load_str(text);
+    report.diagnostics.iter().map(|d| d.code).collect()
+}
+
+#[test]
+fn what_a_mode_cannot_evaluate_is_refused_by_name() {
+    let http = [
+        "http-request deny if { var(txn.x) -m found }",
+        "http-request deny if { req.len gt 3 }",
+        "http-request deny if { path,set-var(txn.x) -m beg / }",
+        "http-request set-header X %[dst_conn]",
+        "http-request set-header X %{+Q}[src]",
+        "http-request set-header X %Tt",
+        "http-request deny if { http_auth_group(u) x }",
+        "http-response return status 200",
+        "http-response set-log-level silent",
+        "tcp-request content reject",
+        "tcp-response content reject",
+        "use-server s if TRUE",
+        "use_backend %b",
+    ];
+    for line in http {
+        let text =
+            listen(&format!("mode http\n{line}\n")).replace("other\n", "other\n mode http\n");
+        assert!(
+            codes(&text).contains(&"E0007"),
+            "{line}: {:?}",
+            codes(&text)
+        );
+    }
+    let tcp = [
+        "tcp-request content reject if { path_beg / }",
+        "use_backend %[req.hdr(host)]",
+        "use_backend b_%b",
+        "use_backend b_%Tt",
+        "tcp-request content set-var-fmt(txn.x) %r",
+        "tcp-request content reject if { fc_rtt gt 3 }",
+        "tcp-request content set-var(txn.x) src,xxh32",
+        "tcp-request content set-var(txn.x) src,xxh64(1)",
+        "tcp-request content set-var(txn.x) src,sha1",
+        "tcp-request content set-var(txn.x) src,sha2(256)",
+        "tcp-request content set-var(txn.x) src,md5",
+    ];
+    for line in tcp {
+        let found = codes(&listen(line));
+        assert!(found.contains(&"E0007"), "{line}: {found:?}");
+    }
+}
+
+#[test]
+fn formats_that_are_evaluated_at_once_hold_expressions_for_their_tags() {
+    let config = loads(&listen("use_backend b_%ci:%[src_port]\n"));
+    let front = config.proxies[0].front.as_ref().expect("a front");
+    let BackendName::Format(format) = &front.use_backend[0].backend else {
+        panic!("the name is computed");
+    };
+    let fetches: Vec<_> = format
+        .parts
+        .iter()
+        .filter_map(|part| match part {
+            lb::FormatPart::Expr(expr, _) => Some(expr.fetch.clone()),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(fetches, [Fetch::Src, Fetch::SrcPort]);
+    let lines = "mode http\nhttp-request set-header X-Host %[req.hdr(host),lower]-%HM\n\
+                 http-response set-header X-Status %[status]\n\
+                 http-request deny if { req.cook(sid) -m found } { src,ipmask(24) 192.0.2.0 }\n";
+    let text = listen(lines).replace("other\n", "other\n mode http\n");
+    loads(&text);
+}

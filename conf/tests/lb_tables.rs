@@ -136,8 +136,11 @@ fn unique(mut names: Vec<&str>) {
 #[test]
 fn every_predefined_acl_can_be_used() {
     for (name, _) in acl::PREDEFINED {
-        let text = format!("listen l\n mode http\n bind :1\n http-request deny if {name}\n");
-        parses(&text, name);
+        let rule = match *name {
+            "RDP_COOKIE" | "REQ_CONTENT" => "mode tcp\n bind :1\n tcp-request content reject",
+            _ => "mode http\n bind :1\n http-request deny",
+        };
+        parses(&format!("listen l\n {rule} if {name}\n"), name);
     }
 }
 

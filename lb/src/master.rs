@@ -124,17 +124,24 @@ pub fn run(
     if let Some(cli) = cli {
         master_cli::serve(cli, master.clone())?;
     }
-    let notify = ready.announce();
-    Ok(attend(&master, &signals, &notify))
+    let mut notify = ready.announce();
+    Ok(attend(&master, &signals, &mut notify))
 }
 
 /// Waits for signals until the worker is gone.
-fn attend(master: &Arc<Master>, signals: &Signals, notify: &crate::notify::Notify) -> ExitCode {
+fn attend(master: &Arc<Master>, signals: &Signals, notify: &mut crate::notify::Notify) -> ExitCode {
     let mut ending = None;
     loop {
         let mut descriptors = [PollFd::new(signals.as_fd(), PollFlags::POLLIN)];
         // interrupted or not, the loop looks for signals next
-        let _ = poll(&mut descriptors, PollTimeout::NONE);
+        let patience = notify
+            .watchdog()
+            .and_then(|every| PollTimeout::try_from(every).ok());
+        let _ = poll(&mut descriptors, patience.unwrap_or(PollTimeout::NONE));
+        // the worker's end would have ended this loop
+        if notify.is_due(Instant::now()) {
+            notify.alive(Instant::now());
+        }
         while let Some(signal) = signals.next() {
             match signal {
                 Signal::SIGUSR2 | Signal::SIGHUP => {

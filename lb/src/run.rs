@@ -68,6 +68,8 @@ struct Balancer {
     notify: Notify,
     admin_path: PathBuf,
     stopping_since: Option<Instant>,
+    /// Turns of the data threads at the last sign of life.
+    turns: Vec<u64>,
 }
 
 impl Balancer {
@@ -214,6 +216,7 @@ impl Balancer {
             notify,
             admin_path,
             stopping_since: None,
+            turns: Vec::new(),
         })
     }
 
@@ -227,6 +230,7 @@ impl Balancer {
                 TURN
             };
             let turn = turn.min(next_tick.saturating_duration_since(Instant::now()));
+            let turn = self.notify.watchdog().map_or(turn, |every| turn.min(every));
             let timeout = PollTimeout::try_from(turn).unwrap_or(PollTimeout::ZERO);
             let mut descriptors = [PollFd::new(signals.as_fd(), PollFlags::POLLIN)];
             // interrupted or not, the loop looks for signals next
@@ -240,10 +244,26 @@ impl Balancer {
                 next_tick = Instant::now() + TURN;
                 self.data.runtime().tick();
             }
+            self.reassure();
             if self.is_over() {
                 self.end();
                 return ExitCode::SUCCESS;
             }
+        }
+    }
+
+    /// The watchdog's sign of life, unless a data thread made no turn since the last one.
+    fn reassure(&mut self) {
+        let now = Instant::now();
+        if !self.notify.is_due(now) {
+            return;
+        }
+        let threads = self.data.runtime().threads();
+        let turns: Vec<u64> = threads.iter().map(|t| t.loops.load(Relaxed)).collect();
+        let stuck = turns.iter().zip(&self.turns).any(|(now, last)| now == last);
+        if !stuck {
+            self.turns = turns;
+            self.notify.alive(now);
         }
     }
 

@@ -1,7 +1,8 @@
 //! `log-format` strings: text, `%tag`s with `%{flags}`, `%[expression]`s.
 
 use super::draft::Draft;
-use super::model::{Format, FormatFlags, FormatPart, Tag};
+use super::known::not_yet;
+use super::model::{Expr, Format, FormatFlags, FormatPart, Tag};
 use super::sample::{self, When};
 use crate::diagnostic::Diagnostic;
 use crate::keyword::Word;
@@ -127,11 +128,24 @@ pub static TAGS: &[(&str, Tag, &str)] = &[
     ),
 ];
 
-/// Parses a format.
+/// Parses a format that a line of a log is written by.
 pub fn parse(d: &mut Draft, word: &Word) -> Result<Format, Diagnostic> {
+    run(d, word, When::Log, false)
+}
+
+/// Parses a format that is evaluated while a session or a request is under
+/// way: tags become the expressions that they stand for, and what is not known
+/// by then is refused.
+pub fn parse_live(d: &mut Draft, word: &Word, when: When) -> Result<Format, Diagnostic> {
+    run(d, word, when, true)
+}
+
+fn run(d: &mut Draft, word: &Word, when: When, live: bool) -> Result<Format, Diagnostic> {
     let mut parser = Parser {
         d,
         word,
+        when,
+        live,
         rest: &word.text,
         parts: Vec::new(),
         text: String::new(),
@@ -155,6 +169,10 @@ pub fn fixed(text: &str) -> Format {
 struct Parser<'a, 'd> {
     d: &'d mut Draft,
     word: &'a Word,
+    /// When the format is evaluated.
+    when: When,
+    /// It is evaluated before the end.
+    live: bool,
     rest: &'a str,
     parts: Vec<FormatPart>,
     text: String,
@@ -209,6 +227,13 @@ impl Parser<'_, '_> {
         }
         self.flush();
         let flags = self.flags()?;
+        if self.live && flags != FormatFlags::default() {
+            let place = self.word.part(0, self.word.text.len());
+            return Err(not_yet(
+                place.span,
+                "flags in a format outside of `log-format`",
+            ));
+        }
         if self.rest.starts_with('[') {
             return self.expression(flags);
         }
@@ -251,7 +276,7 @@ impl Parser<'_, '_> {
             .ok_or_else(|| self.error(1, "`%[` is never closed".to_owned()))?;
         let start = self.at() + 1;
         let word = trimmed(self.word, start, start + end);
-        let expr = sample::parse_text(self.d, &word, When::Log)?;
+        let expr = sample::parse_text(self.d, &word, self.when)?;
         self.parts.push(FormatPart::Expr(Box::new(expr), flags));
         self.rest = &inner[end + 1..];
         Ok(())
@@ -273,6 +298,9 @@ impl Parser<'_, '_> {
         };
         if *tag == Tag::Nothing {
             self.defaults = flags;
+        } else if self.live {
+            let expr = self.fetch_of(*tag, letters)?;
+            self.parts.push(FormatPart::Expr(Box::new(expr), flags));
         } else {
             self.parts.push(FormatPart::Tag(*tag, flags));
         }
@@ -280,6 +308,51 @@ impl Parser<'_, '_> {
         Ok(())
     }
 }
+
+impl Parser<'_, '_> {
+    /// The expression that a tag stands for; E0007 for what only a line of a log knows.
+    fn fetch_of(&mut self, tag: Tag, letters: usize) -> Result<Expr, Diagnostic> {
+        let name = &self.rest[..letters];
+        // ahead of the choice of a backend there is none to name
+        let early = tag == Tag::Backend && matches!(self.when, When::Content | When::HttpRequest);
+        let known = LIVE_TAGS.iter().find(|(known, _)| *known == tag && !early);
+        let Some((_, fetch)) = known else {
+            let place = self.word.part(self.at() - 1, self.at() + letters);
+            return Err(not_yet(
+                place.span,
+                &format!("format tag `%{name}` in {}", self.when.place()),
+            ));
+        };
+        let place = self.word.part(self.at() - 1, self.at() + letters);
+        let word = Word {
+            text: (*fetch).to_owned(),
+            span: place.span,
+        };
+        sample::parse_text(self.d, &word, self.when)
+    }
+}
+
+/// Tags that are known before the end, and the fetches that give the same.
+const LIVE_TAGS: &[(Tag, &str)] = &[
+    (Tag::Hostname, "hostname"),
+    (Tag::Pid, "pid"),
+    (Tag::ActiveConns, "act_conn"),
+    (Tag::FrontendConns, "fe_conn"),
+    (Tag::Frontend, "fe_name"),
+    (Tag::ClientIp, "src"),
+    (Tag::ClientPort, "src_port"),
+    (Tag::FrontendIp, "dst"),
+    (Tag::FrontendPort, "dst_port"),
+    (Tag::Backend, "be_name"),
+    (Tag::Server, "srv_name"),
+    (Tag::BackendIp, "bc_src"),
+    (Tag::BackendPort, "bc_src_port"),
+    (Tag::ServerIp, "bc_dst"),
+    (Tag::ServerPort, "bc_dst_port"),
+    (Tag::HttpMethod, "method"),
+    (Tag::HttpUri, "url"),
+    (Tag::Status, "status"),
+];
 
 /// A part of a word without the spaces around it.
 fn trimmed(word: &Word, start: usize, end: usize) -> Word {

@@ -202,6 +202,11 @@ fn fetch(fetch: &Fetch, world: &mut dyn World) -> Found {
                 open: found.open,
             }
         }
+        // HTTP rules, which have no such bytes, know it by themselves
+        Fetch::ReqProtoHttp => match world.fetch(fetch) {
+            found if found.value.is_some() => found,
+            _ => content::looks_like_http(world.request()),
+        },
         Fetch::SslFc => Found::just(Sample::Bool(false)),
         other => world.fetch(other),
     }

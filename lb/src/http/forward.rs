@@ -9,7 +9,7 @@ use super::answer::Answer;
 use super::body::Progress;
 use super::client::{Client, Next};
 use super::head::{self, Body, Request, Response};
-use super::rules::Facts;
+use super::rules::{self, Facts};
 use super::stream::{LastByte, Sink, Source, Stop};
 use super::upstream::{Failed, InBackend, Upstream};
 use crate::state::{Cause, Generation, Phase, Proxy, Request as Wish};
@@ -46,6 +46,12 @@ impl Client {
                 )
                 .await;
         };
+        if !Arc::ptr_eq(&backend, &self.live.frontend) {
+            let rules = &backend.conf.http.request_rules;
+            if let Some(next) = self.apply(generation, &backend, rules, &mut request).await {
+                return next;
+            }
+        }
         self.pass(generation, &backend, request).await
     }
 
@@ -55,12 +61,15 @@ impl Client {
         let front = frontend.conf.front.as_ref()?;
         let facts = self.facts(generation, request);
         for rule in &front.use_backend {
-            let BackendName::Fixed(name) = &rule.backend else {
+            if !facts.hold(rule.condition.as_ref()) {
                 continue;
+            }
+            let backend = match &rule.backend {
+                BackendName::Fixed(name) => generation.backend(name),
+                // a computed name that no backend has is passed over
+                BackendName::Format(format) => generation.backend(&facts.text(format)),
             };
-            if facts.hold(rule.condition.as_ref())
-                && let Some(backend) = generation.backend(name)
-            {
+            if let Some(backend) = backend {
                 return Some(backend.clone());
             }
         }
@@ -72,16 +81,7 @@ impl Client {
 
     /// What rules may ask about this request.
     pub fn facts<'a>(&'a self, generation: &'a Generation, request: &'a Request) -> Facts<'a> {
-        Facts {
-            runtime: &self.gate.control.runtime,
-            generation,
-            proxy: &self.live.frontend,
-            request,
-            source: self.live.client.ip(),
-            source_port: self.live.client.port(),
-            destination: self.live.local.ip(),
-            destination_port: self.live.local.port(),
-        }
+        Facts::new(&self.gate, &self.live, generation, request)
     }
 
     async fn fail(&mut self, request: &Request, failed: Failed) -> Next {
@@ -118,11 +118,15 @@ impl Client {
         self.live.goes_to(Some(backend.clone()), None);
         let key = backend.conf.back.as_ref();
         let wish = Wish {
-            key: key.and_then(|back| self.facts(generation, &request).balance_key(back)),
+            key: key.and_then(|back| {
+                let mut facts = self.facts(generation, &request);
+                facts.proxy = backend;
+                facts.balance_key(back)
+            }),
             ..Wish::default()
         };
         let next = match self.reach(backend, wish).await {
-            Ok(upstream) => self.talk(backend, upstream, request).await,
+            Ok(upstream) => self.talk(generation, backend, upstream, request).await,
             Err(failed) => {
                 drop(inside);
                 return self.fail(&request, failed).await;
@@ -132,7 +136,13 @@ impl Client {
         next
     }
 
-    async fn talk(&mut self, backend: &Proxy, mut upstream: Upstream, request: Request) -> Next {
+    async fn talk(
+        &mut self,
+        generation: &Generation,
+        backend: &Arc<Proxy>,
+        mut upstream: Upstream,
+        request: Request,
+    ) -> Next {
         self.live.is_in(Phase::Headers);
         self.live
             .connected(upstream.outgoing.clone(), upstream.remote.clone());
@@ -140,12 +150,9 @@ impl Client {
             draft.outgoing = upstream.outgoing.clone();
             draft.remote = upstream.remote.clone();
         }
-        let timeouts = backend
-            .conf
-            .back
-            .as_ref()
-            .map_or_else(BackTimeouts::default, |back| back.timeouts.clone());
-        let outcome = self.transfer(&mut upstream, &timeouts, &request).await;
+        let outcome = self
+            .transfer(generation, backend, &mut upstream, &request)
+            .await;
         upstream.release();
         match outcome {
             Ok(transferred) => {
@@ -164,7 +171,7 @@ impl Client {
                 }
                 let status = match cause {
                     _ if answered => return Next::Close,
-                    Cause::Server => 502,
+                    Cause::Server | Cause::Proxy => 502,
                     Cause::ServerTimeout => 504,
                     Cause::ClientTimeout => 408,
                     _ => return Next::Close,
@@ -218,10 +225,16 @@ impl Client {
 
     async fn transfer(
         &mut self,
+        generation: &Generation,
+        backend: &Arc<Proxy>,
         upstream: &mut Upstream,
-        timeouts: &BackTimeouts,
         request: &Request,
     ) -> Result<Transferred, (Broken, bool)> {
+        let timeouts = &backend
+            .conf
+            .back
+            .as_ref()
+            .map_or_else(BackTimeouts::default, |back| back.timeouts.clone());
         let client_limit = self
             .live
             .frontend
@@ -238,6 +251,9 @@ impl Client {
         let moved = LastByte::default();
         let clock = self.gate.control.runtime.clone();
         moved.set(clock.now_ms());
+        let mut facts = Facts::new(&self.gate, &self.live, generation, request);
+        facts.proxy = backend;
+        facts.server = Some((&upstream.server, &upstream.outgoing, &upstream.remote));
         let mut up = Upload {
             source: &mut self.source,
             sink: &mut upstream.sink,
@@ -252,6 +268,7 @@ impl Client {
             client_limit,
             keeps_client: false,
             answered: false,
+            facts,
         };
         down.keeps_client = request.keeps_alive()
             && self.live.frontend.conf.http.connection != ConnectionMode::Close;
@@ -410,6 +427,8 @@ struct Download<'a> {
     keeps_client: bool,
     /// Something was sent to the client already.
     answered: bool,
+    /// What rules about the answer may ask.
+    facts: Facts<'a>,
 }
 
 impl Download<'_> {
@@ -434,6 +453,7 @@ impl Download<'_> {
                         sent.map_err(|stop| client_broke(stop, Phase::Headers))?;
                         continue;
                     }
+                    let response = self.judge(response)?;
                     return self.send_head(response).await;
                 }
                 Ok(None) if self.source.buffer.len() > HEAD_MAX => {
@@ -452,6 +472,25 @@ impl Download<'_> {
                 },
             }
         }
+    }
+
+    /// `http-response` rules, the backend's ahead of the frontend's.
+    fn judge(&self, mut response: Response) -> Result<Response, Broken> {
+        let frontend = self.facts.frontend;
+        let mut facts = self.facts.clone();
+        let apply = |facts: &Facts<'_>, response: &mut Response| {
+            let passes = rules::apply_to_answer(facts, response);
+            passes.then_some(()).ok_or(Broken {
+                cause: Cause::Proxy,
+                phase: Phase::Headers,
+            })
+        };
+        if !Arc::ptr_eq(facts.proxy, frontend) {
+            apply(&facts, &mut response)?;
+            facts.proxy = frontend;
+        }
+        apply(&facts, &mut response)?;
+        Ok(response)
     }
 
     async fn send_head(&mut self, response: Response) -> Result<Response, Broken> {

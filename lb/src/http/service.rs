@@ -11,9 +11,9 @@ use super::client::{Client, Next};
 use super::form;
 use super::head::{self, Request};
 use super::pages::{self, Shown};
-use super::rules;
+use super::rules::{self, Facts};
 use crate::admin::show::stat_pieces;
-use crate::state::{Cause, Generation, Phase};
+use crate::state::{Cause, Generation, Phase, Proxy};
 use crate::stats::encode::{self, Format};
 use crate::stats::page::{Outcome, PageOptions, Settings, View};
 use crate::stats::prometheus;
@@ -34,7 +34,7 @@ impl Client {
         }
         let frontend = self.live.frontend.clone();
         let rules = &frontend.conf.http.request_rules;
-        if let Some(next) = self.apply(generation, rules, request).await {
+        if let Some(next) = self.apply(generation, &frontend, rules, request).await {
             return Some(next);
         }
         let stats = frontend.conf.stats.as_ref()?;
@@ -60,29 +60,30 @@ impl Client {
         Some(self.answer(request, Answer::monitor(!fails, http)).await)
     }
 
-    async fn apply(
+    /// Applies rules of this proxy; nothing when the request goes on.
+    pub async fn apply(
         &mut self,
         generation: &Arc<Generation>,
+        proxy: &Arc<Proxy>,
         rules: &[HttpRule],
         request: &mut Request,
     ) -> Option<Next> {
         for rule in rules {
-            if !self
-                .facts(generation, request)
-                .hold(rule.condition.as_ref())
-            {
+            let mut facts = self.facts(generation, request);
+            facts.proxy = proxy;
+            if !facts.hold(rule.condition.as_ref()) {
                 continue;
             }
             match &rule.action {
                 HttpAction::Allow => return None,
                 HttpAction::Deny(answer) => {
+                    let answer = self.made(&facts, answer);
                     self.ends(Cause::Proxy);
-                    let answer = self.fixed(answer);
                     return Some(self.answer(request, answer).await);
                 }
                 HttpAction::Return(answer) => {
+                    let answer = self.made(&facts, answer);
                     self.ends(Cause::Local);
-                    let answer = self.fixed(answer);
                     return Some(self.answer(request, answer).await);
                 }
                 HttpAction::Auth(realm) => {
@@ -96,11 +97,13 @@ impl Client {
                     return Some(Next::Close);
                 }
                 HttpAction::SetHeader(name, format) => {
+                    let text = facts.text(format);
                     head::remove(&mut request.fields, name);
-                    head::add(&mut request.fields, name, &fixed_text(format));
+                    head::add(&mut request.fields, name, &text);
                 }
                 HttpAction::AddHeader(name, format) => {
-                    head::add(&mut request.fields, name, &fixed_text(format));
+                    let text = facts.text(format);
+                    head::add(&mut request.fields, name, &text);
                 }
                 HttpAction::DelHeader(name) => head::remove(&mut request.fields, name),
                 HttpAction::SetLogLevel(level) => {
@@ -123,25 +126,23 @@ impl Client {
         }
     }
 
-    fn fixed(&self, answer: &HttpAnswer) -> Answer {
-        let Some(body) = &answer.body else {
-            if answer.headers.is_empty() && answer.content_type.is_none() {
-                return Answer::error(answer.status, &self.live.frontend.conf.http);
-            }
-            return Answer::new(answer.status, &[], b"");
-        };
-        let text = fixed_text(body);
+    fn made(&self, facts: &Facts<'_>, answer: &HttpAnswer) -> Answer {
+        if answer.body.is_none() && answer.headers.is_empty() && answer.content_type.is_none() {
+            return Answer::error(answer.status, &self.live.frontend.conf.http);
+        }
+        let body = answer.body.as_ref();
+        let text = body.map(|body| facts.body(body)).unwrap_or_default();
         let headers: Vec<(String, String)> = answer
             .headers
             .iter()
-            .map(|(name, value)| (name.clone(), fixed_text(value)))
+            .map(|(name, value)| (name.clone(), facts.text(value)))
             .collect();
         let mut fields: Vec<(&str, &str)> = Vec::new();
         if let Some(kind) = &answer.content_type {
             fields.push(("content-type", kind));
         }
         fields.extend(headers.iter().map(|(n, v)| (n.as_str(), v.as_str())));
-        Answer::new(answer.status, &fields, text.as_bytes())
+        Answer::new(answer.status, &fields, &text)
     }
 
     async fn metrics(&mut self, request: &Request) -> Next {
@@ -449,18 +450,6 @@ fn origin_form(target: &str) -> &str {
         }
         None => target,
     }
-}
-
-/// A format's fixed text: what is computed is refused when the file is read.
-fn fixed_text(format: &conf::lb::model::Format) -> String {
-    format
-        .parts
-        .iter()
-        .map(|part| match part {
-            conf::lb::model::FormatPart::Text(text) => text.as_str(),
-            _ => "",
-        })
-        .collect()
 }
 
 #[cfg(test)]

@@ -133,8 +133,14 @@ impl Worker {
     /// Makes a session of a connection.
     pub(super) fn admit(&mut self, accepted: Accepted) {
         let listener = accepted.admission.listener();
-        let speaks_http = listener.proxy.conf.mode == Mode::Http;
-        if speaks_http && !listener.conf().is_some_and(|b| b.accept_proxy) {
+        let conf = &listener.proxy.conf;
+        let front = conf.front.as_ref();
+        // rules about the connection are judged here, whatever it speaks
+        let judged = front.is_some_and(|front| {
+            !front.connection_rules.is_empty() || !front.session_rules.is_empty()
+        });
+        let greets = listener.conf().is_some_and(|b| b.accept_proxy);
+        if conf.mode == Mode::Http && !greets && !judged {
             return self.hand_over(accepted);
         }
         self.serial = self.serial.wrapping_add(1);

@@ -135,12 +135,6 @@ pub enum Fetch {
     FcPpAuthority,
     /// `fc_pp_unique_id`.
     FcPpUniqueId,
-    /// `fc_rtt(unit)`; the flag asks for microseconds.
-    FcRtt(bool),
-    /// `fc_rttvar(unit)`.
-    FcRttvar(bool),
-    /// `fc_unacked`, `fc_sacked`, `fc_retrans`, `fc_fackets`, `fc_lost`, `fc_reordering`.
-    FcTcpInfo(TcpInfoField),
     /// `be_id`.
     BeId,
     /// `be_name`.
@@ -246,8 +240,6 @@ pub enum Fetch {
     Status,
     /// `http_auth(userlist)`.
     HttpAuth(String),
-    /// `http_auth_group(userlist)`: the user's groups, for matching.
-    HttpAuthGroup(String),
     /// `http_auth_user`.
     HttpAuthUser,
 }
@@ -262,18 +254,6 @@ pub enum DateUnit {
     Millis,
     /// `us`.
     Micros,
-}
-
-/// A field of the kernel's TCP_INFO.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[allow(missing_docs)]
-pub enum TcpInfoField {
-    Unacked,
-    Sacked,
-    Retrans,
-    Fackets,
-    Lost,
-    Reordering,
 }
 
 /// `payload_lv(offset1,length[,offset2])`: a length field and where its bytes start.
@@ -351,16 +331,6 @@ pub enum Converter {
     Hash32(HashFunction, bool),
     /// `crc32c([avalanche])`.
     Crc32c(bool),
-    /// `xxh32([seed])`.
-    Xxh32(u32),
-    /// `xxh64([seed])`.
-    Xxh64(u64),
-    /// `sha1`.
-    Sha1,
-    /// `sha2([bits])`.
-    Sha2(u16),
-    /// `md5`.
-    Md5,
     /// `regsub(regex,subst[,flags])`.
     Regsub {
         /// What to find.

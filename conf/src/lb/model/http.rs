@@ -20,8 +20,6 @@ pub struct Stats {
     pub hide_version: bool,
     /// `stats show-legends`.
     pub show_legends: bool,
-    /// `stats show-modules`.
-    pub show_modules: bool,
     /// `stats show-node`: the name.
     pub show_node: Option<String>,
     /// `stats show-node` without a name shows the host's.
@@ -46,7 +44,6 @@ impl Default for Stats {
             scope: Vec::new(),
             hide_version: false,
             show_legends: false,
-            show_modules: false,
             show_node: None,
             show_hostname: false,
             show_desc: None,

@@ -1,5 +1,6 @@
 //! Rules about the configuration as a whole, after every line was read.
 
+mod evaluated;
 mod modes;
 mod names;
 mod references;
@@ -60,6 +61,7 @@ pub(super) fn check(
     references::check(&whole, &mut found);
     servers::check(&whole, &mut found);
     modes::check(&whole, &mut found);
+    evaluated::check(&whole, &mut found);
     // a timeout that was refused is not also missing
     if !report.has_errors() {
         warnings::timeouts(&whole, &mut found);

@@ -209,10 +209,11 @@ pub static TABLE: &[Action] = &[
         args: "<format>",
         lists: ALL,
         doc: "Sets a variable to a format: `set-var-fmt(txn.name) \"%[src]:%[src_port]\"`.",
-        take: |d, a, call, _| {
+        take: |d, a, call, list| {
             let name = variable(call)?;
             let word = a.expect("a format")?;
-            Ok(TcpAction::SetVarFormat(name, format::parse(d, word)?))
+            let format = format::parse_live(d, word, list.when())?;
+            Ok(TcpAction::SetVarFormat(name, format))
         },
     },
     Action {

@@ -138,8 +138,14 @@ fn action(
     let request = when == When::HttpRequest;
     Ok(match word.text.as_str() {
         "allow" => HttpAction::Allow,
-        "deny" => HttpAction::Deny(answer(d, a, if request { 403 } else { 502 })?),
-        "return" => {
+        "deny" if request => HttpAction::Deny(answer(d, a, 403)?),
+        "deny" => HttpAction::Deny(HttpAnswer {
+            status: 502,
+            content_type: None,
+            body: None,
+            headers: Vec::new(),
+        }),
+        "return" if request => {
             let answer = answer(d, a, 200)?;
             if answer.body.is_some() && answer.content_type.is_none() {
                 return Err(
@@ -155,11 +161,11 @@ fn action(
         }),
         "reject" if request => HttpAction::Reject,
         "set-header" => {
-            let (name, value) = header(d, a)?;
+            let (name, value) = header(d, a, when)?;
             HttpAction::SetHeader(name, value)
         }
         "add-header" => {
-            let (name, value) = header(d, a)?;
+            let (name, value) = header(d, a, when)?;
             HttpAction::AddHeader(name, value)
         }
         "del-header" => {
@@ -169,13 +175,17 @@ fn action(
             }
             HttpAction::DelHeader(name)
         }
-        "set-log-level" => HttpAction::SetLogLevel(actions::level(a)?),
+        "set-log-level" if request => HttpAction::SetLogLevel(actions::level(a)?),
         "use-service" if request => {
             let service = a.expect("a service")?;
             if service.text != "prometheus-exporter" {
                 return Err(wrong(service, "a service").label("there is `prometheus-exporter`"));
             }
             HttpAction::PrometheusExporter
+        }
+        "return" | "set-log-level" => {
+            let what = format!("`{}` in an `http-response` rule", word.text);
+            return Err(known::not_yet(word.span, &what));
         }
         name => return Err(unknown(word, name)),
     })
@@ -199,14 +209,16 @@ fn unknown(word: &Word, name: &str) -> Diagnostic {
 fn header(
     d: &mut Draft,
     a: &mut Args<'_>,
+    when: When,
 ) -> Result<(String, crate::lb::model::Format), Diagnostic> {
     let name = a.expect("a header's name")?.text.clone();
     let word = a.expect("a format")?;
-    Ok((name, format::parse(d, word)?))
+    Ok((name, format::parse_live(d, word, when)?))
 }
 
 /// `[status <n>] [content-type <t>] [{ string | lf-string | file } <x>] [hdr <n> <v>]`.
 fn answer(d: &mut Draft, a: &mut Args<'_>, status: u16) -> Result<HttpAnswer, Diagnostic> {
+    let when = When::HttpRequest;
     let mut answer = HttpAnswer {
         status,
         content_type: None,
@@ -223,7 +235,7 @@ fn answer(d: &mut Draft, a: &mut Args<'_>, status: u16) -> Result<HttpAnswer, Di
             answer.body = Some(format::fixed(&a.expect("a text")?.text));
         } else if a.take_if("lf-string").is_some() {
             let word = a.expect("a format")?;
-            answer.body = Some(format::parse(d, word)?);
+            answer.body = Some(format::parse_live(d, word, when)?);
         } else if a.take_if("file").is_some() {
             let file = a.expect("a file")?;
             let bytes = std::fs::read(&file.text).map_err(|e| {
@@ -232,7 +244,7 @@ fn answer(d: &mut Draft, a: &mut Args<'_>, status: u16) -> Result<HttpAnswer, Di
             })?;
             answer.body = Some(format::fixed(&crate::lb::text_of(bytes)));
         } else if a.take_if("hdr").is_some() {
-            let pair = header(d, a)?;
+            let pair = header(d, a, when)?;
             answer.headers.push(pair);
         } else if let Some(word) = a.peek().filter(|w| {
             matches!(
@@ -261,7 +273,8 @@ pub static BOTH: &[Keyword<Draft>] = &[
         args: "<action> [{ if | unless } <condition>]",
         doc: "A rule for every request: `allow`, `deny [status n]`, `auth [realm text]`, `return \
               [status n] [content-type t] [string s]`, `reject`, `set-header`, `add-header`, \
-              `del-header`, `set-log-level`, `use-service prometheus-exporter`.",
+              `del-header`, `set-log-level`, `use-service prometheus-exporter`. Texts of headers \
+              may be formats.",
         example: "http-request deny if { src 192.0.2.66 }",
         apply: |d, a| {
             let rule = rule(d, a, When::HttpRequest)?;
@@ -272,8 +285,8 @@ pub static BOTH: &[Keyword<Draft>] = &[
     Keyword {
         name: "http-response",
         args: "<action> [{ if | unless } <condition>]",
-        doc: "A rule for every answer: `allow`, `deny`, `return`, `set-header`, `add-header`, \
-              `del-header`, `set-log-level`.",
+        doc: "A rule for every answer of a server: `allow`, `deny` (502 instead), `set-header`, \
+              `add-header`, `del-header`. The header's text may be a format.",
         example: "http-response set-header X-Served-By lb",
         apply: |d, a| {
             let rule = rule(d, a, When::HttpResponse)?;

@@ -70,7 +70,7 @@ fn use_backend(d: &mut Draft, a: &mut Args<'_>) -> Applied {
     }
     let span = a.head();
     let word = a.expect("a backend's name")?;
-    let backend = name(d, word, Referred::Backend, "use_backend")?;
+    let backend = name(d, word, (Referred::Backend, "use_backend"), When::Content)?;
     let condition = condition::optional(d, a, When::Content)?;
     d.front().use_backend.push(UseBackend {
         backend,
@@ -86,7 +86,7 @@ fn use_server(d: &mut Draft, a: &mut Args<'_>) -> Applied {
     }
     let span = a.head();
     let word = a.expect("a server's name")?;
-    let server = name(d, word, Referred::OwnServer, "use-server")?;
+    let server = name(d, word, (Referred::OwnServer, "use-server"), When::Backend)?;
     let condition = Some(condition::required(d, a, When::Backend)?);
     d.back().use_server.push(UseServer {
         server,
@@ -99,11 +99,11 @@ fn use_server(d: &mut Draft, a: &mut Args<'_>) -> Applied {
 fn name(
     d: &mut Draft,
     word: &Word,
-    to: Referred,
-    by: &'static str,
+    (to, by): (Referred, &'static str),
+    when: When,
 ) -> Result<BackendName, Diagnostic> {
     if word.text.contains('%') {
-        return format::parse(d, word).map(BackendName::Format);
+        return format::parse_live(d, word, when).map(BackendName::Format);
     }
     d.refer(to, by, &word.text, word.span);
     Ok(BackendName::Fixed(word.text.clone()))

@@ -4,6 +4,7 @@ use crate::diagnostic::Diagnostic;
 use crate::keyword::{Args, Keyword};
 use crate::lb::condition;
 use crate::lb::draft::Draft;
+use crate::lb::known;
 use crate::lb::model::{Place, Stats, StatsUser};
 use crate::lb::sample::When;
 use crate::lb::value::{self, Unit};
@@ -151,11 +152,13 @@ pub static BOTH: &[Keyword<Draft>] = &[
     Keyword {
         name: "stats show-modules",
         args: "",
-        doc: "Columns of modules.",
+        doc: "Accepted without effect: no module has columns of its own.",
         example: "stats show-modules",
         apply: |d, a| {
             a.finish()?;
-            stats(d, a).show_modules = true;
+            stats(d, a);
+            d.diagnostics
+                .push(known::without_effect(a.head(), "stats show-modules"));
             Ok(())
         },
     },

@@ -150,16 +150,6 @@ fn concat(call: &Call<'_>) -> Made {
     ))
 }
 
-fn sha2(call: &Call<'_>) -> Made {
-    match integer(call, 0, Some(256))? {
-        bits @ (224 | 256 | 384 | 512) => Ok(Converter::Sha2(bits as u16)),
-        _ => Err(
-            Diagnostic::error("E0005", call.span, "not a length of SHA-2")
-                .label("expected 224, 256, 384 or 512"),
-        ),
-    }
-}
-
 fn bytes(call: &Call<'_>) -> Made {
     let length = match call.word(1) {
         Some(_) => Some(size(call, 1, None)?),
@@ -224,10 +214,6 @@ pub static TABLE: &[Row] = rows! {
     "djb2" "[<avalanche>]" Bin Int "hash" => |c| Ok(Converter::Hash32(HashFunction::Djb2, flag(c)?));
     "sdbm" "[<avalanche>]" Bin Int "hash" => |c| Ok(Converter::Hash32(HashFunction::Sdbm, flag(c)?));
     "wt6" "[<avalanche>]" Bin Int "hash" => |c| Ok(Converter::Hash32(HashFunction::Wt6, flag(c)?));
-    "xxh32" "[<seed>]" Bin Int "hash" => |c| Ok(Converter::Xxh32(integer(c, 0, Some(0))? as u32));
-    "xxh64" "[<seed>]" Bin Int "hash" => |c| Ok(Converter::Xxh64(integer(c, 0, Some(0))? as u64));
-    "sha1" "" Bin Bin "hash" => |c| plain(c, Converter::Sha1);
-    "sha2" "[<bits>]" Bin Bin "hash" => sha2;
     "regsub" "<regex>,<text>[,<flags>]" Str Str "replaces (flags i, g)" => regsub;
     "concat" "[<start>][,<variable>[,<end>]]" Str Str "appends" => concat;
     "iif" "<true>,<false>" Bool Str "one of two texts" => |c| Ok(Converter::Iif(text(c, 0)?, text(c, 1)?));
@@ -271,6 +257,10 @@ static KNOWN: &[&str] = &[
     "port_only",
     "protobuf",
     "secure_memcmp",
+    "sha1",
+    "sha2",
     "ungrpc",
     "xxh3",
+    "xxh32",
+    "xxh64",
 ];

@@ -5,7 +5,7 @@ use crate::diagnostic::Diagnostic;
 use crate::keyword::wrong;
 use crate::lb::call::Call;
 use crate::lb::draft::{Draft, Referred};
-use crate::lb::model::{DateUnit, Fetch, LvStart, PayloadLv, ServerRef, TcpInfoField};
+use crate::lb::model::{DateUnit, Fetch, LvStart, PayloadLv, ServerRef};
 use crate::lb::proxy::server_options::server_ref;
 use crate::lb::value;
 
@@ -216,20 +216,6 @@ fn named(call: &Call<'_>, what: &str, make: fn(String) -> Fetch) -> Made {
     Ok(make(call.one(what)?))
 }
 
-fn micros(call: &Call<'_>) -> Result<bool, Diagnostic> {
-    too_many(call, 1)?;
-    match call.optional(0) {
-        None | Some("ms") => Ok(false),
-        Some("us") => Ok(true),
-        Some(other) => {
-            Err(
-                Diagnostic::error("E0005", call.span, format!("`{other}` is not a unit"))
-                    .label("expected `ms` or `us`"),
-            )
-        }
-    }
-}
-
 fn date(_: &mut Draft, call: &Call<'_>) -> Made {
     too_many(call, 2)?;
     let unit = match call.optional(1) {
@@ -388,14 +374,6 @@ pub static TABLE: &[Row] = rows! {
     "fc_rcvd_proxy" "" Bool Client "a PROXY header came" => |_, c| plain(c, Fetch::FcRcvdProxy);
     "fc_pp_authority" "" Str Client "authority of the PROXY header" => |_, c| plain(c, Fetch::FcPpAuthority);
     "fc_pp_unique_id" "" Str Client "unique id of the PROXY header" => |_, c| plain(c, Fetch::FcPpUniqueId);
-    "fc_rtt" "[<unit>]" Int Client "round trip time to the client, ms (us)" => |_, c| Ok(Fetch::FcRtt(micros(c)?));
-    "fc_rttvar" "[<unit>]" Int Client "its variation" => |_, c| Ok(Fetch::FcRttvar(micros(c)?));
-    "fc_unacked" "" Int Client "segments not acknowledged by the client" => |_, c| plain(c, Fetch::FcTcpInfo(TcpInfoField::Unacked));
-    "fc_sacked" "" Int Client "segments acknowledged selectively" => |_, c| plain(c, Fetch::FcTcpInfo(TcpInfoField::Sacked));
-    "fc_retrans" "" Int Client "segments sent again" => |_, c| plain(c, Fetch::FcTcpInfo(TcpInfoField::Retrans));
-    "fc_fackets" "" Int Client "forward acknowledged segments" => |_, c| plain(c, Fetch::FcTcpInfo(TcpInfoField::Fackets));
-    "fc_lost" "" Int Client "segments lost" => |_, c| plain(c, Fetch::FcTcpInfo(TcpInfoField::Lost));
-    "fc_reordering" "" Int Client "reordering of the path" => |_, c| plain(c, Fetch::FcTcpInfo(TcpInfoField::Reordering));
     "bc_src" "" Ip Server "own address towards the server" => |_, c| plain(c, Fetch::BcSrc);
     "bc_src_port" "" Int Server "own port towards the server" => |_, c| plain(c, Fetch::BcSrcPort);
     "bc_dst" "" Ip Server "address of the server's socket" => |_, c| plain(c, Fetch::BcDst);
@@ -462,7 +440,6 @@ pub static TABLE: &[Row] = rows! {
     "req.cook" "<name>" Str HttpRequest "a cookie's value" => |_, c| named(c, "a cookie's name", Fetch::ReqCook);
     "status" "" Int HttpResponse "HTTP status" => |_, c| plain(c, Fetch::Status);
     "http_auth" "<userlist>" Bool HttpRequest "the request's user and password are of the list" => |d, c| http_auth(d, c, Fetch::HttpAuth);
-    "http_auth_group" "<userlist>" Str HttpRequest "the user's groups" => |d, c| http_auth(d, c, Fetch::HttpAuthGroup);
     "http_auth_user" "" Str HttpRequest "the request's user" => |_, c| plain(c, Fetch::HttpAuthUser);
     "check.payload" "[<offset>,<length>]" Bin Response "bytes that a check received" => |_, c| {
         too_many(c, 2)?;
@@ -497,13 +474,22 @@ static KNOWN: &[&str] = &[
     "fc_dst_is_local",
     "fc_err",
     "fc_err_str",
+    "fc_fackets",
     "fc_http_major",
+    "fc_lost",
+    "fc_reordering",
+    "fc_retrans",
+    "fc_rtt",
+    "fc_rttvar",
+    "fc_sacked",
     "fc_src_is_local",
+    "fc_unacked",
     "fcgi.docroot",
     "fcgi.index",
     "hdr_ip",
     "hdr_val",
     "http_auth_bearer",
+    "http_auth_group",
     "http_auth_pass",
     "http_auth_type",
     "http_first_req",

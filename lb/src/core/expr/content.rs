@@ -56,6 +56,17 @@ pub(super) fn payload_lv(window: Window<'_>, lv: PayloadLv) -> Found {
     payload(window, start, length)
 }
 
+/// Whether the bytes are the head of an HTTP request.
+pub(super) fn looks_like_http(window: Window<'_>) -> Found {
+    let mut slots = [httparse::EMPTY_HEADER; 100];
+    let mut request = httparse::Request::new(&mut slots);
+    match request.parse(window.bytes) {
+        Ok(httparse::Status::Complete(_)) => Found::just(Sample::Bool(true)),
+        Ok(httparse::Status::Partial) if !window.complete => Found::later(),
+        Ok(httparse::Status::Partial) | Err(_) => Found::just(Sample::Bool(false)),
+    }
+}
+
 /// A reader that knows "not there yet" from "not there".
 struct Reader<'a> {
     bytes: &'a [u8],

@@ -148,8 +148,6 @@ pub(super) fn convert(
                 .fetch(&conf::lb::model::Fetch::SrvQueue(server))
                 .value?
         }
-        // The language does not take these before they work here.
-        C::Xxh32(_) | C::Xxh64(_) | C::Sha1 | C::Sha2(_) | C::Md5 => return None,
     })
 }
 
