@@ -6,6 +6,7 @@ mod kit;
 use kit::{Daemon, sandboxed, wait_until};
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
+use std::os::unix::fs::FileTypeExt;
 use std::time::Duration;
 
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -121,6 +122,14 @@ fn start_with(config: &str) -> Daemon {
     let path = file.to_str().expect("the path is text").to_owned();
     let run_dir = directory.to_str().expect("the path is text").to_owned();
     let daemon = Daemon::evenkeel(&["lb", "-db", "--run-dir", &run_dir, "-f", &path]);
+    // bound after every listener
+    wait_until("the admin socket is there", PATIENCE, || {
+        let mut entries = std::fs::read_dir(&directory)
+            .into_iter()
+            .flatten()
+            .flatten();
+        entries.any(|entry| entry.file_type().is_ok_and(|kind| kind.is_socket()))
+    });
     wait_until("the page answers", PATIENCE, || {
         TcpStream::connect("127.0.0.1:8100").is_ok()
     });
