@@ -35,6 +35,9 @@ impl Core {
         self.deliver(id);
         self.expire(id, now_ms);
         self.drop_excess(id);
+        if let Some(queue) = self.queue_mut(id) {
+            queue.note_capacity(now_ms);
+        }
         self.arm_expiry(id);
         self.page(id);
     }

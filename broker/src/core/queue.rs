@@ -3,10 +3,12 @@
 //! It decides about its own messages only. Who is told, where dead letters go and what the journal keeps is composed
 //! by the engine around it.
 
+mod capacity;
 mod consumers;
 mod ready;
 mod settings;
 
+pub use capacity::Capacity;
 pub use consumers::{ConsumerKey, Consumers};
 pub use ready::{Entry, Ready};
 pub use settings::{
@@ -68,6 +70,7 @@ pub struct Queue {
     pub settings: QueueSettings,
     pub ready: Ready,
     pub consumers: Consumers,
+    pub capacity: Capacity,
     /// Messages out, unacknowledged, and their body bytes.
     pub unacked: usize,
     pub unacked_bytes: u64,
@@ -107,6 +110,7 @@ impl Queue {
                 Ready::default()
             },
             settings,
+            capacity: Capacity::default(),
             unacked: 0,
             unacked_bytes: 0,
             persistent: 0,
@@ -144,6 +148,13 @@ impl Queue {
     #[inline]
     pub fn keeps(&self) -> bool {
         self.durable && self.settings.durability != Durability::Memory
+    }
+
+    /// Notes whether anything waits for consumers now.
+    #[inline]
+    pub fn note_capacity(&mut self, now_ms: u64) {
+        let consumers = !self.consumers.is_empty();
+        self.capacity.note(now_ms, consumers, self.ready.is_empty());
     }
 
     /// Messages ready and out.

@@ -148,8 +148,8 @@ fn view(core: &Core, queue: &Queue, owners: &HashMap<u64, String>) -> (u64, Queu
                     .ok()?
                     .timestamp
             }),
+        capacity: queue.capacity.ratio(core.clock.now_ms),
         counters: queue_counters(&queue.counters),
-        damaged: None,
     };
     (number(queue.id), view)
 }

@@ -46,11 +46,6 @@ pub fn queue(scene: Scene<'_>, id: u64, q: &QueueView) -> Map<String, Value> {
     let (ready_rate, unacked_rate) = scene.sampler.queue_depth_rates(id);
     let total = q.ready + q.unacked;
     let kind = if q.quorum { "quorum" } else { "classic" };
-    let state = if q.damaged.is_some() {
-        "crashed"
-    } else {
-        "running"
-    };
     let Value::Object(mut map) = json!({
         "arguments": to_json(&q.arguments),
         "auto_delete": q.auto_delete,
@@ -60,7 +55,7 @@ pub fn queue(scene: Scene<'_>, id: u64, q: &QueueView) -> Map<String, Value> {
         "node": scene.node,
         "pid": pid(scene.node, scene.creation, id & 0xffff_ffff | id >> 32),
         "policy": q.policy.policy,
-        "state": state,
+        "state": "running",
         "type": kind,
         "vhost": q.vhost,
     }) else {
@@ -82,8 +77,8 @@ pub fn queue(scene: Scene<'_>, id: u64, q: &QueueView) -> Map<String, Value> {
             "version": 1,
             "next_seq_id": q.counters.publish,
         },
-        "consumer_capacity": utilisation(q),
-        "consumer_utilisation": utilisation(q),
+        "consumer_capacity": q.capacity,
+        "consumer_utilisation": q.capacity,
         "consumers": q.consumers,
         "effective_policy_definition": q.policy.definition,
         "exclusive_consumer_tag": q.exclusive_consumer,
@@ -142,15 +137,6 @@ fn garbage_collection() -> Value {
         "min_heap_size": 0,
         "minor_gcs": 0,
     })
-}
-
-/// The part of time in which consumers could take at once what came.
-fn utilisation(q: &QueueView) -> Value {
-    match (q.consumers, q.ready) {
-        (0, _) => json!(0),
-        (_, 0) => json!(1.0),
-        (_, _) => json!(0.0),
-    }
 }
 
 /// Bytes of the queue itself and of what it holds in memory.

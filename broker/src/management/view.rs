@@ -101,10 +101,10 @@ pub struct QueueView {
     pub idle_since_ms: Option<u64>,
     /// The timestamp property of the message at the head.
     pub head_timestamp: Option<u64>,
+    /// The part of time in which consumers could take at once what came.
+    pub capacity: f64,
     /// What happened so far.
     pub counters: Counters,
-    /// A line of the store when the queue cannot be served.
-    pub damaged: Option<String>,
 }
 
 /// One consumer.

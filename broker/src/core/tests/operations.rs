@@ -321,3 +321,22 @@ fn counters_tell_the_types_apart_and_do_not_fall_when_queues_go() {
     assert_eq!(after.quorum, before.quorum);
     assert_eq!(after.dead_letters, before.dead_letters);
 }
+
+#[test]
+fn a_queues_capacity_falls_while_messages_wait_for_its_consumers() {
+    let mut bench = Bench::with(Settings {
+        default_prefetch: 1,
+        ..Settings::default()
+    });
+    let client = bench.connect();
+    bench.declare(client, "q", FieldTable::new());
+    let capacity = |bench: &Bench| engine::queue(&bench.core, "/", "q").map(|(_, q)| q.capacity);
+    assert_eq!(capacity(&bench), Some(0.0), "nobody consumes");
+    bench.consume(client, "q", "c", false);
+    bench.pass(1_000);
+    assert_eq!(capacity(&bench), Some(1.0));
+    bench.publish(client, "", "q", "taken");
+    bench.publish(client, "", "q", "waits");
+    bench.pass(3_000);
+    assert_eq!(capacity(&bench), Some(0.25));
+}
