@@ -109,7 +109,6 @@ impl Worker {
 
     /// Works until it is told to stop.
     pub fn run(mut self) -> io::Result<()> {
-        // Its edges wake the poll; nobody needs to read it.
         let heartbeat = heartbeat()?;
         let fd = heartbeat.as_fd().as_raw_fd();
         let registry = self.poll.registry();
@@ -124,6 +123,11 @@ impl Worker {
             let woke = Instant::now();
             self.now_ms = self.runtime.now_ms();
             for event in &events {
+                if event.token() == Token(HEARTBEAT) {
+                    // a periodic timer goes on only once its expiry was read
+                    let _ = heartbeat.wait();
+                    continue;
+                }
                 self.dispatch(event);
             }
             self.accept_all();
@@ -161,9 +165,6 @@ impl Worker {
         let token = event.token().0;
         if token == WAKE.0 {
             return self.messages();
-        }
-        if token == HEARTBEAT {
-            return;
         }
         if token >= LISTENERS {
             if let Some(watched) = self.listeners.iter_mut().find(|w| w.token == token) {

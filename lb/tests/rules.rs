@@ -125,3 +125,16 @@ fn variables_and_priorities_are_set_by_rules_and_read_by_conditions() {
     client.write_all(b"hello").expect("send");
     assert_eq!(ends_of(&mut client), Ok(b"ok".to_vec()));
 }
+
+#[test]
+fn a_thread_without_work_still_turns_so_that_far_deadlines_are_met() {
+    use std::sync::atomic::Ordering::Relaxed;
+    let rig = Rig::with("  server s1 127.0.0.1:9");
+    let turns = || rig.runtime().threads()[0].loops.load(Relaxed);
+    let before = turns();
+    let start = std::time::Instant::now();
+    while turns() < before + 5 {
+        assert!(start.elapsed().as_secs() < 20, "{} turns", turns() - before);
+        std::thread::yield_now();
+    }
+}
