@@ -136,7 +136,7 @@ fn attend(master: &Arc<Master>, signals: &Signals, notify: &mut crate::notify::N
         // interrupted or not, the loop looks for signals next
         let patience = notify
             .watchdog()
-            .and_then(|every| PollTimeout::try_from(every).ok());
+            .and_then(|rest| PollTimeout::try_from(rest).ok());
         let _ = poll(&mut descriptors, patience.unwrap_or(PollTimeout::NONE));
         // the worker's end would have ended this loop
         if notify.is_due(Instant::now()) {

@@ -74,9 +74,9 @@ impl Notify {
         }
     }
 
-    /// How often a sign of life is due, if at all.
+    /// How long a loop may rest so that no sign of life is much late; nothing without a watchdog.
     pub fn watchdog(&self) -> Option<Duration> {
-        self.watchdog.as_ref().map(|watchdog| watchdog.every)
+        self.watchdog.as_ref().map(|watchdog| watchdog.every / 4)
     }
 
     fn send(&self, text: &str) {

@@ -230,7 +230,7 @@ impl Balancer {
                 TURN
             };
             let turn = turn.min(next_tick.saturating_duration_since(Instant::now()));
-            let turn = self.notify.watchdog().map_or(turn, |every| turn.min(every));
+            let turn = self.notify.watchdog().map_or(turn, |rest| turn.min(rest));
             let timeout = PollTimeout::try_from(turn).unwrap_or(PollTimeout::ZERO);
             let mut descriptors = [PollFd::new(signals.as_fd(), PollFlags::POLLIN)];
             // interrupted or not, the loop looks for signals next
