@@ -178,3 +178,14 @@ fn an_ignored_test_says_what_it_needs() {
         }
     }
 }
+
+#[test]
+fn each_decision_has_a_number_of_its_own() {
+    let mut numbers: Vec<String> = files(&root().join("docs/adr"), "md")
+        .iter()
+        .filter_map(|path| Some(path.file_name()?.to_str()?.get(..4)?.to_owned()))
+        .collect();
+    let count = numbers.len();
+    numbers.dedup();
+    assert_eq!(numbers.len(), count, "two decisions share a number");
+}
