@@ -85,7 +85,7 @@ def publisher():
                 if rest > 0:
                     time.sleep(rest)
             connection.close()
-        except (pika.exceptions.AMQPError, OSError):
+        except Exception:  # pika has several families of them; any means: connect again
             with LOCK:
                 LEDGER.reconnects += 1
             time.sleep(0.02)
@@ -118,7 +118,7 @@ def consumer(until):
             while not (STOP.is_set() and (lost() == 0 or time.monotonic() > until())):
                 connection.process_data_events(time_limit=0.1)
             connection.close()
-        except (pika.exceptions.AMQPError, OSError):
+        except Exception:  # pika has several families of them; any means: connect again
             with LOCK:
                 LEDGER.reconnects += 1
             time.sleep(0.02)
