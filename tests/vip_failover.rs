@@ -4,240 +4,11 @@
 
 mod kit;
 
-use kit::vrrp::{Client, Sniffer, serve};
-use kit::{Daemon, Host, Lab, wait_until};
+use kit::pair::*;
+use kit::wait_until;
 use nix::sys::signal::Signal;
-use std::net::IpAddr;
-use std::path::PathBuf;
 use std::process::Command;
 use std::time::{Duration, Instant};
-
-const VIP: &str = "10.77.0.50";
-const VIP6: &str = "fd77::50";
-
-/// Which daemon runs on a host.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Kind {
-    Ours,
-    Keepalived,
-}
-use Kind::{Keepalived, Ours};
-
-/// What the files say.
-#[derive(Clone, Copy)]
-struct Flavour {
-    version: u8,
-    adv: &'static str,
-    v6: bool,
-    unicast: bool,
-    vmac: bool,
-    auth: bool,
-}
-
-const V3: Flavour = Flavour {
-    version: 3,
-    adv: "0.1",
-    v6: false,
-    unicast: false,
-    vmac: false,
-    auth: false,
-};
-
-struct Site {
-    host: Host,
-    kind: Kind,
-    daemon: Option<Daemon>,
-    folder: tempfile::TempDir,
-    number: u8,
-}
-
-impl Site {
-    fn new(lab: &mut Lab, name: &str, number: u8, kind: Kind) -> Site {
-        let v4 = format!("10.77.0.{number}/24");
-        let v6 = format!("fd77::{number}/64");
-        let host = lab.host(name, &[&v4, &v6]);
-        serve(&host, name.as_bytes()[0]);
-        Site {
-            host,
-            kind,
-            daemon: None,
-            folder: tempfile::tempdir().expect("a folder"),
-            number,
-        }
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.folder.path().join(name)
-    }
-
-    fn configure(&self, flavour: Flavour, extra_top: &str, extra: &str) {
-        let priority = if self.number == 11 { 110 } else { 100 };
-        let peer = if self.number == 11 { 12 } else { 11 };
-        let net = if flavour.v6 { "fd77::" } else { "10.77.0." };
-        let mut lines = format!(
-            "global_defs {{\n router_id r{}\n script_user root\n}}\n{extra_top}\n\
-             vrrp_instance VI_1 {{\n state BACKUP\n interface eth0\n virtual_router_id 51\n \
-             version {}\n priority {priority}\n advert_int {}\n",
-            self.number, flavour.version, flavour.adv
-        );
-        if flavour.auth {
-            lines += " authentication {\n auth_type PASS\n auth_pass 1111\n }\n";
-        }
-        if flavour.unicast {
-            lines += &format!(
-                " unicast_src_ip {net}{}\n unicast_peer {{\n {net}{peer}\n }}\n",
-                self.number
-            );
-        }
-        if flavour.vmac {
-            lines += " use_vmac\n";
-        }
-        lines += extra;
-        let addresses = if flavour.v6 {
-            format!(" fe80::77:50/64\n {VIP6}/64\n")
-        } else {
-            format!(" {VIP}/24\n")
-        };
-        lines += &format!(" virtual_ipaddress {{\n{addresses} }}\n}}\n");
-        std::fs::write(self.path("vrrp.conf"), lines).expect("writable");
-    }
-
-    fn start(&mut self) {
-        let config = self.path("vrrp.conf").display().to_string();
-        let run = self.path("run").display().to_string();
-        let mut command: Command;
-        match self.kind {
-            Ours => {
-                command = self.host.command(kit::binary().to_str().expect("a path"));
-                command.args(["vip", "-n", "-l", "-D", "-f", &config, "--run-dir", &run]);
-            }
-            Keepalived => {
-                command = self.host.command("keepalived");
-                command.args(["-n", "-l", "-D", "-P", "-f", &config]);
-                command.args(["-p", &format!("{run}-m.pid"), "-r", &format!("{run}-v.pid")]);
-            }
-        }
-        self.daemon = Some(Daemon::start(&self.host.name, &mut command));
-    }
-
-    fn signal(&self, signal: Signal) {
-        self.daemon.as_ref().expect("it was started").signal(signal);
-    }
-
-    fn stop(&mut self) {
-        let mut daemon = self.daemon.take().expect("it was started");
-        daemon.stop();
-    }
-
-    fn holds(&self, address: &str) -> bool {
-        let shown = self
-            .host
-            .run("ip", &["-o", "address", "show", "to", address]);
-        !shown.trim().is_empty()
-    }
-
-    fn tool(&self, words: &[&str]) -> String {
-        let run = self.path("run").display().to_string();
-        let mut all = vec!["vip"];
-        all.extend(words);
-        all.extend(["--run-dir", &run]);
-        let output = self
-            .host
-            .command(kit::binary().to_str().expect("a path"))
-            .args(all)
-            .output()
-            .expect("the binary runs");
-        let text = String::from_utf8_lossy(&output.stdout).into_owned();
-        assert!(
-            output.status.success(),
-            "{words:?}: {text}{}",
-            String::from_utf8_lossy(&output.stderr)
-        );
-        text
-    }
-
-    /// Process ids of the guardian's children.
-    fn children(&self) -> Vec<i32> {
-        let pid = self.daemon.as_ref().expect("it was started").pid();
-        let path = format!("/proc/{pid}/task/{pid}/children");
-        let text = std::fs::read_to_string(path).unwrap_or_default();
-        text.split_whitespace()
-            .filter_map(|p| p.parse().ok())
-            .collect()
-    }
-
-    fn child(&self, role: &str) -> i32 {
-        let wanted = format!("--role={role}");
-        kit::wait_for("the child process", Duration::from_secs(5), || {
-            self.children().into_iter().find(|pid| {
-                let line = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
-                String::from_utf8_lossy(&line).contains(&wanted)
-            })
-        })
-    }
-}
-
-struct Pair {
-    lab: Lab,
-    a: Site,
-    b: Site,
-    client: Client,
-    sniffer: Sniffer,
-    address: &'static str,
-    _c: Host,
-}
-
-const LONG: Duration = Duration::from_secs(20);
-
-impl Pair {
-    /// Both daemons started and A settled as master.
-    fn up(kinds: (Kind, Kind), flavour: Flavour, top: &str, extra: &str) -> Pair {
-        let mut lab = Lab::new();
-        let a = Site::new(&mut lab, "A", 11, kinds.0);
-        let b = Site::new(&mut lab, "B", 12, kinds.1);
-        let c = lab.host("C", &["10.77.0.100/24", "fd77::100/64"]);
-        let address = if flavour.v6 { VIP6 } else { VIP };
-        let ip: IpAddr = address.parse().expect("an address");
-        let mut pair = Pair {
-            client: Client::start(&c, ip),
-            sniffer: Sniffer::start(&c),
-            lab,
-            a,
-            b,
-            address,
-            _c: c,
-        };
-        pair.a.configure(flavour, top, extra);
-        pair.b.configure(flavour, top, extra);
-        pair.a.start();
-        pair.b.start();
-        pair.settled_on_a();
-        pair
-    }
-
-    fn settled_on_a(&self) {
-        self.holder("A");
-        self.client.wait_answer(Instant::now(), b'A', LONG);
-    }
-
-    fn holder(&self, name: &str) {
-        let wanted = (name == "A", name == "B");
-        wait_until(&format!("only {name} holds {}", self.address), LONG, || {
-            (self.a.holds(self.address), self.b.holds(self.address)) == wanted
-        });
-    }
-
-    /// Runs `event`, waits until `name` answers the client, and gives the outage.
-    fn moves_to(&self, name: &str, event: impl FnOnce()) -> (Duration, usize) {
-        let since = Instant::now();
-        event();
-        let letter = name.as_bytes()[0];
-        self.client.wait_answer(since, letter, LONG);
-        self.holder(name);
-        self.client.wait_answer(Instant::now(), letter, LONG);
-        self.client.outage(since)
-    }
-}
 
 /// The planned and unplanned ways of the role, once round.
 fn round(kinds: (Kind, Kind), flavour: Flavour) {
@@ -305,19 +76,6 @@ macro_rules! rounds {
     };
 }
 
-const V2: Flavour = Flavour {
-    version: 2,
-    adv: "1",
-    auth: true,
-    ..V3
-};
-const UNICAST: Flavour = Flavour {
-    unicast: true,
-    ..V3
-};
-const VMAC: Flavour = Flavour { vmac: true, ..V3 };
-const IPV6: Flavour = Flavour { v6: true, ..V3 };
-
 rounds! {
     ours_with_ours_v3: (Ours, Ours), V3;
     ours_with_keepalived_v3: (Ours, Keepalived), V3;
@@ -334,6 +92,14 @@ rounds! {
     ours_with_ours_ipv6: (Ours, Ours), IPV6;
     ours_with_keepalived_ipv6: (Ours, Keepalived), IPV6;
     keepalived_with_ours_ipv6: (Keepalived, Ours), IPV6;
+    ours_with_keepalived_v2_unicast: (Ours, Keepalived), V2_UNICAST;
+    keepalived_with_ours_v2_unicast: (Keepalived, Ours), V2_UNICAST;
+    ours_with_keepalived_v2_vmac: (Ours, Keepalived), V2_VMAC;
+    keepalived_with_ours_v2_vmac: (Keepalived, Ours), V2_VMAC;
+    ours_with_keepalived_ipv6_unicast: (Ours, Keepalived), IPV6_UNICAST;
+    keepalived_with_ours_ipv6_unicast: (Keepalived, Ours), IPV6_UNICAST;
+    ours_with_keepalived_ipv6_vmac: (Ours, Keepalived), IPV6_VMAC;
+    keepalived_with_ours_ipv6_vmac: (Keepalived, Ours), IPV6_VMAC;
 }
 
 #[test]
@@ -371,20 +137,6 @@ fn killing_one_process_never_leaves_the_address_behind() {
         }
         pair.a.daemon = None;
     });
-}
-
-/// Stops (or kills) every process of A at once; gives the pids.
-fn freeze(site: &Site, kill: bool) -> Vec<nix::unistd::Pid> {
-    let mut pids = vec![site.daemon.as_ref().expect("started").pid()];
-    pids.extend(site.children());
-    let pids: Vec<_> = pids.into_iter().map(nix::unistd::Pid::from_raw).collect();
-    for pid in &pids {
-        let _ = nix::sys::signal::kill(*pid, Signal::SIGSTOP);
-    }
-    for pid in pids.iter().filter(|_| kill) {
-        let _ = nix::sys::signal::kill(*pid, Signal::SIGKILL);
-    }
-    pids
 }
 
 #[test]
@@ -462,22 +214,7 @@ fn a_dead_proxy_moves_the_role_at_once_whatever_interval_and_fall_say() {
             .spawn()
             .expect("sleep runs");
         std::fs::write("/tmp/proxy-under-test.pid", process.id().to_string()).expect("writable");
-        let mut pair = {
-            let mut lab = Lab::new();
-            let a = Site::new(&mut lab, "A", 11, Ours);
-            let b = Site::new(&mut lab, "B", 12, Ours);
-            let c = lab.host("C", &["10.77.0.100/24"]);
-            let ip: IpAddr = VIP.parse().expect("an address");
-            Pair {
-                client: Client::start(&c, ip),
-                sniffer: Sniffer::start(&c),
-                lab,
-                a,
-                b,
-                address: VIP,
-                _c: c,
-            }
-        };
+        let mut pair = Pair::quiet((Ours, Ours), V2);
         pair.a.configure(V2, top, " track_script {\n chk\n }\n");
         pair.b.configure(V2, "", "");
         pair.a.start();

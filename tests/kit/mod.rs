@@ -6,6 +6,8 @@
 pub mod balancer;
 pub mod daemon;
 pub mod lab;
+pub mod pair;
+pub mod stage;
 pub mod vrrp;
 
 pub use balancer::Balancer;
