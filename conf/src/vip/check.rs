@@ -13,13 +13,14 @@ use crate::source::Span;
 use std::net::IpAddr;
 use std::time::Duration;
 
-/// Turns a draft into an instance; findings are pushed, `None` when it cannot be used.
+/// Turns a draft into an instance; findings are pushed. What is missing has a stand-in, so that
+/// the rest is checked in the same run: with an error the configuration is not used.
 pub fn instance(
     draft: Draft,
     config: &Config,
     options: &Options,
     findings: &mut Vec<Diagnostic>,
-) -> Option<Instance> {
+) -> Instance {
     let name = draft.name.text.clone();
     let family = family(&draft);
     let (version, advert_int) = timing(&draft, config, family, options, findings);
@@ -30,7 +31,7 @@ pub fn instance(
     if draft.interface.is_none() {
         need("interface");
     }
-    if draft.vrid.is_none() {
+    if !draft.vrid_is_written {
         need("virtual_router_id");
     }
     if draft.addresses.is_empty() {
@@ -47,12 +48,12 @@ pub fn instance(
     let auth = draft.password().filter(|_| version == Version::V2);
     let check = draft.check_unicast_src.or(config.global.check_unicast_src);
     let global = &config.global;
-    Some(Instance {
+    Instance {
         state: initial(&draft),
         place: Place(draft.name.span),
         family,
         version,
-        vrid: Vrid(draft.vrid?.0),
+        vrid: Vrid(draft.vrid.map_or(0, |(vrid, _)| vrid)),
         priority: Priority(draft.priority.map_or(100, |(p, _)| p as u8)),
         advert_int,
         down_timer_adverts: draft.down_timer_adverts,
@@ -90,9 +91,9 @@ pub fn instance(
         notify: draft.notify,
         rx_buffer: draft.rx_buffer,
         debug: draft.debug,
-        interface: draft.interface?.text,
+        interface: draft.interface.map(|i| i.text).unwrap_or_default(),
         name,
-    })
+    }
 }
 
 fn initial(draft: &Draft) -> InitialState {
@@ -105,6 +106,7 @@ fn announce(own: &super::instance::AnnounceDraft, global: &Announce) -> Announce
         repeat: own.repeat.unwrap_or(global.repeat),
         refresh: own.refresh.or(global.refresh),
         refresh_repeat: own.refresh_repeat.unwrap_or(global.refresh_repeat),
+        lower_prio_delay: own.lower_prio_delay.or(global.lower_prio_delay),
         lower_prio_repeat: own.lower_prio_repeat.or(global.lower_prio_repeat),
         ..global.clone()
     }
@@ -427,7 +429,8 @@ fn duplicates(config: &Config, findings: &mut Vec<Diagnostic>) {
         .map(|s| (s.name.as_str(), s.place.0))
         .collect();
     named("vrrp_script", scripts, findings);
-    for (at, i) in config.instances.iter().enumerate() {
+    let numbered = config.instances.iter().enumerate();
+    for (at, i) in numbered.filter(|(_, i)| i.vrid.0 > 0) {
         let same = |o: &&Instance| {
             (o.vrid, o.family, &o.interface) == (i.vrid, i.family, &i.interface)
                 && o.peers.is_empty() == i.peers.is_empty()

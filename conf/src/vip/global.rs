@@ -9,7 +9,6 @@ use std::time::Duration;
 /// Accepted without effect, and not there yet.
 pub static OTHERS: Others = Others {
     passive: &[
-        "vrrp_garp_lower_prio_delay",
         "notification_email",
         "notification_email_from",
         "smtp_server",
@@ -214,22 +213,32 @@ pub static TABLE: Table<Global> = &[
         },
     },
     Keyword {
+        name: "vrrp_garp_lower_prio_delay",
+        args: "<seconds>",
+        doc: "From the answer to a lower-priority advert to a second one; 0 = none. Default as vrrp_garp_master_delay.",
+        example: "vrrp_garp_lower_prio_delay 10",
+        apply: |s, a| {
+            s.draft.announce.lower_prio_delay = Some(section::seconds(a, 0.0, 86_400.0)?);
+            Ok(())
+        },
+    },
+    Keyword {
         name: "vrrp_garp_interval",
         args: "<seconds>",
-        doc: "Pause between two gratuitous ARPs on one interface. Only 0, the default, has its effect: bursts leave at once.",
+        doc: "Pause between two gratuitous ARPs on one interface, to the microsecond; 0, the default: a burst leaves at once.",
         example: "vrrp_garp_interval 0.001",
         apply: |s, a| {
-            s.draft.announce.garp_interval = unpaced(s, a)?;
+            s.draft.announce.garp_interval = section::seconds(a, 0.0, 1000.0)?;
             Ok(())
         },
     },
     Keyword {
         name: "vrrp_gna_interval",
         args: "<seconds>",
-        doc: "Pause between two unsolicited neighbour advertisements on one interface. Only 0, the default, has its effect.",
+        doc: "Pause between two unsolicited neighbour advertisements on one interface; default 0.",
         example: "vrrp_gna_interval 0.000001",
         apply: |s, a| {
-            s.draft.announce.gna_interval = unpaced(s, a)?;
+            s.draft.announce.gna_interval = section::seconds(a, 0.0, 1000.0)?;
             Ok(())
         },
     },
@@ -492,23 +501,4 @@ fn pair_channel(
         }
     }
     Ok(())
-}
-
-/// A pause between announcements: read, but bursts are not spread.
-fn unpaced(
-    s: &mut Here,
-    a: &mut crate::keyword::Args<'_>,
-) -> Result<Duration, crate::diagnostic::Diagnostic> {
-    let span = a.peek().map_or(a.head(), |w| w.span);
-    let pause = section::seconds(a, 0.0, 1000.0)?;
-    if !pause.is_zero() {
-        let text = format!(
-            "`{}` has no effect here: announcements leave at once",
-            a.keyword()
-        );
-        let note = crate::diagnostic::Diagnostic::note("E2008", span, text);
-        s.findings
-            .push(note.help("fewer announcements: vrrp_min_garp, vrrp_garp_master_repeat"));
-    }
-    Ok(pause)
 }

@@ -17,7 +17,6 @@ use std::time::Duration;
 /// Accepted without effect, and not there yet.
 pub static OTHERS: Others = Others {
     passive: &[
-        "garp_lower_prio_delay",
         "smtp_alert",
         "linkbeat_use_polling",
         "lvs_sync_daemon_interface",
@@ -49,6 +48,7 @@ pub struct AnnounceDraft {
     pub refresh: Option<Duration>,
     pub refresh_repeat: Option<u32>,
     pub lower_prio_repeat: Option<u32>,
+    pub lower_prio_delay: Option<Duration>,
 }
 
 /// An instance while its keywords are applied; values with the place that set them.
@@ -57,6 +57,8 @@ pub struct Draft {
     pub state: Option<(InitialState, Span)>,
     pub interface: Option<Word>,
     pub vrid: Option<(u8, Span)>,
+    /// The keyword is there, with whatever value.
+    pub vrid_is_written: bool,
     pub priority: Option<(i64, Span)>,
     pub advert: Option<(Duration, Span)>,
     pub down_timer_adverts: u8,
@@ -100,6 +102,7 @@ impl Draft {
             state: None,
             interface: None,
             vrid: None,
+            vrid_is_written: false,
             priority: None,
             advert: None,
             down_timer_adverts: 3,
@@ -173,6 +176,7 @@ fn state(s: &mut Here, a: &mut Args<'_>) -> Done {
 }
 
 fn vrid(s: &mut Here, a: &mut Args<'_>) -> Done {
+    s.draft.vrid_is_written = true;
     let span = a.peek().map_or(a.head(), |w| w.span);
     s.draft.vrid = Some((section::number(a, 1, 255)?, span));
     Ok(())
@@ -637,6 +641,16 @@ pub static TABLE: Table<Draft> = &[
         example: "garp_lower_prio_repeat 1",
         apply: |s, a| {
             s.draft.announce.lower_prio_repeat = Some(section::number(a, 0, 1000)?);
+            Ok(())
+        },
+    },
+    Keyword {
+        name: "garp_lower_prio_delay",
+        args: "<seconds>",
+        doc: "As vrrp_garp_lower_prio_delay.",
+        example: "garp_lower_prio_delay 10",
+        apply: |s, a| {
+            s.draft.announce.lower_prio_delay = Some(section::seconds(a, 0.0, 86_400.0)?);
             Ok(())
         },
     },

@@ -11,6 +11,7 @@ pub mod pair;
 pub mod reference;
 
 mod address;
+mod announce;
 mod check;
 mod global;
 mod group;
@@ -63,7 +64,6 @@ const PASSIVE: &[&str] = &[
     "instance",
     "use_pid_dir",
     "child_wait_time",
-    "garp_group",
     "interface_up_down_delays",
     "process_names",
 ];
@@ -85,6 +85,7 @@ const BLOCKS: &[&str] = &[
     "vrrp_track_file",
     "track_file",
     "track_lb",
+    "garp_group",
     "vrrp_instance",
     "vrrp_sync_group",
 ];
@@ -154,6 +155,9 @@ impl Builder<'_> {
         if word == "global_defs" {
             return self.global(block);
         }
+        if word == "garp_group" {
+            return self.garp_group(block);
+        }
         match node.words.get(1) {
             Some(name) => self.named(word, name, block),
             None => {
@@ -184,6 +188,18 @@ impl Builder<'_> {
         section.walk(global::TABLE, &global::OTHERS, "global_defs", block);
         self.findings.append(&mut section.findings);
         self.config.global = section.draft;
+    }
+
+    fn garp_group(&mut self, block: Vec<Node>) {
+        let draft = model::GarpGroup::default();
+        let group = self.walk(
+            draft,
+            announce::TABLE,
+            &announce::OTHERS,
+            "garp_group",
+            block,
+        );
+        self.config.global.garp_groups.push(group);
     }
 
     fn named(&mut self, word: &str, name: &Word, block: Vec<Node>) {
@@ -251,7 +267,7 @@ impl Builder<'_> {
     fn finish_instances(&mut self) {
         for draft in std::mem::take(&mut self.drafts) {
             let made = check::instance(draft, &self.config, self.options, &mut self.findings);
-            self.config.instances.extend(made);
+            self.config.instances.push(made);
         }
     }
 }

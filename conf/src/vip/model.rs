@@ -84,6 +84,8 @@ pub struct Global {
     pub script_security: bool,
     /// Announcement defaults (`vrrp_garp_*`, `vrrp_min_garp`).
     pub announce: Announce,
+    /// `garp_group` blocks.
+    pub garp_groups: Vec<GarpGroup>,
     /// `vrrp_skip_check_adv_addr`.
     pub skip_check_adv_addr: bool,
     /// `vrrp_check_unicast_src`; here the sender is checked unless `false`.
@@ -151,6 +153,7 @@ impl Default for Global {
             script_user: None,
             script_security: false,
             announce: Announce::default(),
+            garp_groups: Vec::new(),
             skip_check_adv_addr: false,
             check_unicast_src: None,
             lower_prio_no_advert: false,
@@ -184,6 +187,8 @@ pub struct Announce {
     pub refresh_repeat: u32,
     /// `garp_lower_prio_repeat`: packets after a lower-priority advert.
     pub lower_prio_repeat: Option<u32>,
+    /// `garp_lower_prio_delay`: from such an answer to a second one; `delay` if not given.
+    pub lower_prio_delay: Option<Duration>,
     /// `vrrp_garp_interval`: between two gratuitous ARPs on one interface.
     pub garp_interval: Duration,
     /// `vrrp_gna_interval`: between two unsolicited NAs on one interface.
@@ -200,11 +205,23 @@ impl Default for Announce {
             refresh: None,
             refresh_repeat: 1,
             lower_prio_repeat: None,
+            lower_prio_delay: None,
             garp_interval: Duration::ZERO,
             gna_interval: Duration::ZERO,
             minimal: false,
         }
     }
+}
+
+/// `garp_group`: interfaces that share a pause between announcements.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct GarpGroup {
+    /// Names.
+    pub interfaces: Vec<String>,
+    /// Between two gratuitous ARPs; the global one if not given.
+    pub garp_interval: Option<Duration>,
+    /// Between two unsolicited NAs; the global one if not given.
+    pub gna_interval: Option<Duration>,
 }
 
 /// A fifo for notifications with the script that reads it.

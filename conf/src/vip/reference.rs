@@ -1,7 +1,7 @@
 //! The reference page of the language, written from its tables.
 
 use super::section::Table;
-use super::{BLOCKS, MISSING, PASSIVE, global, group, instance, track};
+use super::{BLOCKS, MISSING, PASSIVE, announce, global, group, instance, track};
 
 /// One row of a table, without its type.
 pub struct Row {
@@ -43,6 +43,7 @@ pub fn chapters() -> Vec<Chapter> {
         chapter("vrrp_track_process", rows(track::PROCESS), &track::NONE),
         chapter("vrrp_track_file", rows(track::FILE), &track::NONE),
         chapter("track_lb", rows(track::BALANCER), &track::NONE),
+        chapter("garp_group", rows(announce::TABLE), &announce::OTHERS),
     ]
 }
 

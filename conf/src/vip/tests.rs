@@ -230,3 +230,31 @@ fn the_reference_page_is_up_to_date() {
         "run: EVENKEEL_BLESS=1 cargo test -p evenkeel-conf"
     );
 }
+
+#[test]
+fn one_run_tells_every_error_also_of_an_instance_without_a_number() {
+    let text = "vrrp_instance A {\n interface eth0\n virtual_router_id 300\n \
+                track_script {\n nothing\n }\n virtual_ipaddress {\n 10.0.0.1\n }\n}\n\
+                vrrp_sync_group G {\n group {\n A\n }\n}\n";
+    let (config, report) = load_str("test.conf", text, &Options::default());
+    assert!(config.is_none());
+    let codes: Vec<&str> = report.diagnostics.iter().map(|d| d.code).collect();
+    assert_eq!(codes, ["E0006", "E2004"], "{}", report.human(false));
+}
+
+#[test]
+fn pauses_between_announcements_are_read_and_groups_have_their_own() {
+    let text = "global_defs {\n vrrp_garp_interval 0.002\n vrrp_garp_lower_prio_delay 7\n}\n\
+                garp_group {\n garp_interval 0.5\n interfaces {\n eth1\n eth2 eth3\n }\n interface eth4\n}\n";
+    let (config, report) = load_str("test.conf", text, &Options::default());
+    let config = config.unwrap_or_else(|| panic!("{}", report.human(false)));
+    let announce = &config.global.announce;
+    assert_eq!(announce.garp_interval.as_micros(), 2000);
+    assert_eq!(
+        announce.lower_prio_delay,
+        Some(std::time::Duration::from_secs(7))
+    );
+    let group = &config.global.garp_groups[0];
+    assert_eq!(group.interfaces, ["eth1", "eth2", "eth3", "eth4"]);
+    assert_eq!(group.garp_interval.map(|d| d.as_millis()), Some(500));
+}
