@@ -6,7 +6,7 @@
 
 use crate::netlink::{Change, Netlink, NewAddress};
 use crate::options::Options;
-use crate::{pidfile, raw, sd, sys};
+use crate::{pidfile, raw, rights, sd, sys};
 use conf::vip::model::Family;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::{SigSet, Signal};
@@ -157,8 +157,10 @@ fn guard(options: &Options) -> io::Result<u8> {
         stopping: false,
         options,
     };
+    rights::guardian();
     guardian.introduce_helper();
     pidfile::write(&options.vrrp_pid_file(), guardian.worker.child.id())?;
+    let _ = sys::let_go_of_startup_pages();
     let code = guardian.watch(&signalfd);
     let _ = std::fs::remove_file(options.vrrp_pid_file());
     code

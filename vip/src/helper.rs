@@ -2,7 +2,7 @@
 //! scripts as another user needs, so that the worker need not. It runs what it
 //! is told, one process group per script, and kills what takes too long.
 
-use crate::sys;
+use crate::{rights, sys};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::{SigSet, Signal, killpg};
 use nix::sys::socket::{MsgFlags, recv, send};
@@ -70,6 +70,8 @@ fn serve() -> io::Result<()> {
         sys::shrug_off(signal)?;
     }
     SigSet::empty().thread_set_mask()?;
+    rights::helper();
+    let _ = sys::let_go_of_startup_pages();
     let line = io::stdin().as_fd().try_clone_to_owned()?;
     let mut running: Vec<Running> = Vec::new();
     let mut buffer = vec![0; LARGEST];
