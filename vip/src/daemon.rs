@@ -18,6 +18,7 @@ use crate::net::Net;
 use crate::netlink::Notice;
 use crate::notify;
 use crate::pair::{Order, Pair};
+use crate::plan;
 use crate::raw::Listener;
 use crate::vmac;
 use crate::watch::{Key, ToWatch};
@@ -101,10 +102,31 @@ impl Daemon {
         self.groups = self.config.groups.iter().map(|g| self.group(g)).collect();
         self.listen();
         self.tell_guardian();
+        let pauses = plan::pauses(&self.config, &self.places());
+        self.net.pace.configure(pauses);
         if let Some(pair) = &mut self.pair {
             let own = |i: &Instance| Some((i.index?, i.source?));
             pair.sources = self.instances.iter().filter_map(own).collect();
         }
+    }
+
+    /// The interfaces on which addresses are announced, by name and number.
+    fn places(&self) -> Vec<(String, u32)> {
+        let mut places = Vec::new();
+        for instance in &self.instances {
+            for (index, address) in instance.placed(&self.net) {
+                // a macvlan counts as the interface below it
+                let name = match &address.dev {
+                    Some(dev) if instance.out_index != Some(index) => dev,
+                    Some(_) | None => &instance.conf.interface,
+                };
+                let place = (name.clone(), index);
+                if !places.contains(&place) {
+                    places.push(place);
+                }
+            }
+        }
+        places
     }
 
     fn group(&self, group: &conf::vip::model::SyncGroup) -> Group {
@@ -155,11 +177,19 @@ impl Daemon {
     pub fn deadline(&self) -> Option<Time> {
         let instances = self.instances.iter().filter_map(Instance::deadline);
         let pair = self.pair.as_ref().and_then(Pair::deadline);
-        instances.chain(pair).min()
+        instances.chain(pair).chain(self.net.pace.deadline()).min()
     }
 
-    /// Fires what is due: timers first, before any packet is read.
+    /// Fires what is due, when everything that came was read.
     pub fn tick(&mut self) {
+        self.fire();
+        self.tick_pair(self.clock.now());
+        self.drop_departed();
+    }
+
+    /// Fires the routers' timers: before any packet is read. The pair channel judges later:
+    /// a heartbeat or an answer that waits in a socket is a sign of life.
+    pub fn fire(&mut self) {
         let now = self.clock.now();
         for i in 0..self.instances.len() {
             let instance = &mut self.instances[i];
@@ -176,8 +206,7 @@ impl Daemon {
             }
             self.instances[i].renew(now, &mut self.net);
         }
-        self.tick_pair(now);
-        self.drop_departed();
+        self.net.tick(now);
     }
 
     fn drop_departed(&mut self) {

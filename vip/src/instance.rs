@@ -108,13 +108,23 @@ impl Instance {
     }
 
     /// Takes a new configuration over; addresses are added before others go.
-    pub fn reconfigure(&mut self, conf: model::Instance, config: &Config, net: &mut Net) {
+    pub fn reconfigure(
+        &mut self,
+        now: Time,
+        conf: model::Instance,
+        config: &Config,
+        net: &mut Net,
+    ) {
         let old = std::mem::replace(&mut self.conf, conf);
         let before = std::mem::take(&mut self.tracked);
         self.tracked = tracked(&self.conf, config);
         for (key, item) in &mut self.tracked {
-            if let Some((_, known)) = before.iter().find(|(k, _)| k == key) {
-                item.level = known.level.clone();
+            match before.iter().find(|(k, _)| k == key) {
+                Some((_, known)) => {
+                    item.level = known.level.clone();
+                    item.trusted = known.trusted;
+                }
+                None => item.trusted = self.started && self.router.phase() != Phase::Fault,
             }
         }
         self.advertised = self.conf.addresses.iter().map(|a| a.address).collect();
@@ -124,12 +134,10 @@ impl Instance {
         self.lease = config.global.address_lease;
         if self.router.holds_addresses() {
             self.put_addresses(net);
-            let now = self.conf.addresses.iter().chain(&self.conf.excluded);
-            let now: Vec<VirtualAddress> = now.cloned().collect();
-            for address in &now {
+            for (index, address) in self.placed(net) {
                 let known = |a: &VirtualAddress| a.address == address.address;
                 if !old.addresses.iter().chain(&old.excluded).any(known) {
-                    self.announce_one(net, address, 1);
+                    self.announce_one(now, net, index, address.address);
                 }
             }
             self.remove_missing(&old, net);
@@ -329,8 +337,11 @@ impl Instance {
                 self.remove_addresses(net);
                 self.renew_at = None;
             }
-            Action::Announce { repeat } => self.announce(net, repeat),
+            Action::Announce { repeat } => self.announce(now, net, repeat),
             Action::Changed { from, to, cause } => {
+                if to != Phase::Master {
+                    net.pace.cancel(&self.virtuals());
+                }
                 self.journal.changed(&self.conf.name, from, to, &cause);
                 effects.push(Effect::Changed { from, to, cause });
             }
@@ -417,7 +428,11 @@ impl Instance {
 
     /// Renews the leases when it is time.
     pub fn renew(&mut self, now: Time, net: &mut Net) {
-        if self.renew_at.is_some_and(|at| now >= at) {
+        // a little early beside an advert costs no wake-up of its own
+        if self
+            .renew_at
+            .is_some_and(|at| now + self.renewal() / 4 >= at)
+        {
             self.renew_at = Some(now + self.renewal());
             if self.router.holds_addresses() {
                 self.put_addresses(net);
@@ -471,27 +486,21 @@ impl Instance {
         }
     }
 
-    fn announce(&mut self, net: &mut Net, repeat: u32) {
-        let all: Vec<VirtualAddress> = self
-            .conf
-            .addresses
-            .iter()
-            .chain(&self.conf.excluded)
-            .cloned()
-            .collect();
-        for address in &all {
-            self.announce_one(net, address, repeat);
+    /// Every address once, then every address again: the first round tells all clients.
+    fn announce(&mut self, now: Time, net: &mut Net, repeat: u32) {
+        let placed = self.placed(net);
+        for _ in 0..repeat {
+            for (index, address) in &placed {
+                self.announce_one(now, net, *index, address.address);
+            }
         }
     }
 
-    fn announce_one(&mut self, net: &mut Net, address: &VirtualAddress, repeat: u32) {
-        let Some(index) = self.device(net, address) else {
-            return;
-        };
-        match net.announce(index, address.address, repeat) {
-            Ok(()) => self.journal.announced(repeat),
+    fn announce_one(&mut self, now: Time, net: &mut Net, index: u32, address: IpAddr) {
+        match net.announce(now, index, address) {
+            Ok(()) => self.journal.announced(1),
             Err(error) => {
-                let what = format!("cannot announce {}", address.address);
+                let what = format!("cannot announce {address}");
                 self.journal.trouble(&what, &error);
             }
         }

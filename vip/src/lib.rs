@@ -28,6 +28,7 @@ mod pidfile;
 mod plan;
 mod raw;
 mod reload;
+mod rights;
 mod run;
 mod safety;
 mod sd;

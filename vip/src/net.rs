@@ -1,6 +1,8 @@
 //! The daemon's hands: what it does to links, addresses and routes, and the
 //! announcements of them.
 
+use crate::core::Time;
+use crate::core::pace::Pace;
 use crate::frame::{self, Mac};
 use crate::link::Links;
 use crate::netlink::{Change, Netlink, NewAddress, NewRoute};
@@ -17,6 +19,8 @@ pub struct Net {
     pub netlink: Netlink,
     /// What the kernel last said.
     pub links: Links,
+    /// Announcements that wait for their turn.
+    pub pace: Pace,
     senders: BTreeMap<u32, Sender>,
 }
 
@@ -28,6 +32,7 @@ impl Net {
         Ok(Net {
             netlink,
             links,
+            pace: Pace::default(),
             senders: BTreeMap::new(),
         })
     }
@@ -108,14 +113,27 @@ impl Net {
         self.senders.remove(&index);
     }
 
-    /// Announces an address `repeat` times.
-    pub fn announce(&mut self, index: u32, address: IpAddr, repeat: u32) -> io::Result<()> {
-        let mac = self.mac(index)?;
-        let frame = frame::announcement(address, mac, address.is_ipv6());
-        for _ in 0..repeat {
-            self.send_frame(index, &frame)?;
+    /// Announces an address, now or when its interface's pause is over.
+    pub fn announce(&mut self, now: Time, index: u32, address: IpAddr) -> io::Result<()> {
+        if self.pace.ask(now, index, address) {
+            return self.announce_now(index, address);
         }
         Ok(())
+    }
+
+    /// Sends the announcements whose turn has come.
+    pub fn tick(&mut self, now: Time) {
+        while let Some((index, address)) = self.pace.due(now) {
+            if let Err(error) = self.announce_now(index, address) {
+                tracing::debug!(%address, %error, "a delayed announcement");
+            }
+        }
+    }
+
+    fn announce_now(&mut self, index: u32, address: IpAddr) -> io::Result<()> {
+        let mac = self.mac(index)?;
+        let frame = frame::announcement(address, mac, address.is_ipv6());
+        self.send_frame(index, &frame)
     }
 
     /// The link-layer address of a link.

@@ -18,10 +18,14 @@ use std::os::fd::AsRawFd;
 use std::time::Duration;
 use tracing::{info, warn};
 
-/// Heartbeats missed on every path before a peer is suspected.
-const MISSES: u32 = 5;
-/// How long a probe of the address may stay unanswered.
+/// Heartbeats missed on every path before a peer is suspected. With the probe that is less than
+/// the 0.2 s after which a client's TCP sends again: its connections are told at the first try.
+const MISSES: u32 = 3;
+/// A host without an active router speaks so many times less often: nobody waits for its death.
+const QUIET: u32 = 4;
+/// How long probes of the address may stay unanswered, and the pause between them.
 const PROBE: Duration = Duration::from_millis(30);
+const PROBES: u32 = 3;
 /// Heartbeats in a row that must agree before "active too" is evidence.
 const STREAK: u32 = 4;
 /// Peers that are remembered.
@@ -55,8 +59,8 @@ struct Path {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Verdict {
     Alive,
-    /// A probe is out until then.
-    Probing(Time),
+    /// So many probes are out since then.
+    Probing(Time, u32),
     /// It did not answer the probe either, or left.
     Dead,
     /// Its kernel answered: plain VRRP decides.
@@ -121,6 +125,22 @@ fn bind(any: IpAddr, port: u16) -> io::Result<UdpSocket> {
     socket.set_nonblocking(true)?;
     socket.bind(&SocketAddr::new(any, port).into())?;
     Ok(socket.into())
+}
+
+impl Path {
+    /// Silence after which this path is suspected: the sender's pace follows from its roles.
+    fn limit(&self, interval: Duration) -> Duration {
+        interval * MISSES * pace(&self.routers)
+    }
+}
+
+/// Intervals between two heartbeats of a host with these routers.
+fn pace(routers: &[RouterView]) -> u32 {
+    if routers.iter().any(|r| r.role == Role::Active) {
+        1
+    } else {
+        QUIET
+    }
 }
 
 impl Pair {
@@ -232,9 +252,9 @@ impl Pair {
     /// When [`Pair::tick`] is due next.
     pub fn deadline(&self) -> Option<Time> {
         let due = |p: &Path| match p.verdict {
-            Verdict::Probing(until) => p.next_at.min(until),
+            Verdict::Probing(since, sent) => p.next_at.min(since + PROBE / PROBES * sent),
             Verdict::Alive => match p.heard_at.filter(|_| p.verified) {
-                Some(at) => p.next_at.min(at + self.interval * MISSES),
+                Some(at) => p.next_at.min(at + p.limit(self.interval)),
                 None => p.next_at,
             },
             Verdict::Dead | Verdict::Uncertain => p.next_at,
@@ -314,7 +334,7 @@ impl Pair {
     /// Somebody answered for an address: no probe of it stays unanswered.
     pub fn claimed(&mut self) {
         for path in &mut self.paths {
-            if matches!(path.verdict, Verdict::Probing(_)) {
+            if matches!(path.verdict, Verdict::Probing(..)) {
                 path.verdict = Verdict::Uncertain;
             }
         }
@@ -324,11 +344,13 @@ impl Pair {
     pub fn tick(&mut self, now: Time, own: Vec<RouterView>, leaving: bool) -> Vec<Order> {
         self.own = own;
         let hurry = std::mem::take(&mut self.hurry);
+        // a little early beside an advert costs no wake-up of its own
+        let soon = now + self.interval / 5;
         let mut orders = Vec::new();
         for at in 0..self.paths.len() {
             self.judge(now, at, &mut orders);
             let path = &self.paths[at];
-            if now >= path.next_at || (hurry && path.verified) {
+            if soon >= path.next_at || (hurry && path.verified) {
                 self.greet(now, at, leaving);
             }
         }
@@ -336,9 +358,9 @@ impl Pair {
     }
 
     fn judge(&mut self, now: Time, at: usize, orders: &mut Vec<Order>) {
-        let limit = self.interval * MISSES;
+        let interval = self.interval;
         let boot = self.paths[at].boot;
-        let silent = |p: &Path| p.heard_at.is_none_or(|t| now - t >= limit);
+        let silent = |p: &Path| p.heard_at.is_none_or(|t| now - t >= p.limit(interval));
         let elsewhere = |p: &Path| p.boot == boot && p.verified && !silent(p);
         let path = &self.paths[at];
         if !path.verified || !silent(path) || self.paths.iter().any(elsewhere) {
@@ -348,15 +370,20 @@ impl Pair {
         match path.verdict {
             Verdict::Alive if path.leaving => path.verdict = Verdict::Dead,
             Verdict::Alive => {
-                path.verdict = Verdict::Probing(now + PROBE);
+                path.verdict = Verdict::Probing(now, 1);
                 orders.push(Order::Probe(path.address.ip()));
             }
-            Verdict::Probing(until) if now >= until => {
+            Verdict::Probing(since, sent) if now < since + PROBE / PROBES * sent => {}
+            Verdict::Probing(since, sent) if sent < PROBES => {
+                path.verdict = Verdict::Probing(since, sent + 1);
+                orders.push(Order::Probe(path.address.ip()));
+            }
+            Verdict::Probing(..) => {
                 path.verdict = Verdict::Dead;
                 warn!(peer = %path.address.ip(), "pair channel: the peer is dead");
                 orders.push(Order::Dead(path.address.ip()));
             }
-            Verdict::Probing(_) | Verdict::Dead | Verdict::Uncertain => {}
+            Verdict::Dead | Verdict::Uncertain => {}
         }
     }
 
@@ -371,10 +398,12 @@ impl Pair {
             digest: self.digest,
             routers: self.own.clone(),
         };
-        let pause = if path.unanswered < EAGER {
-            self.interval
-        } else {
+        let pause = if path.unanswered >= EAGER {
             RARE
+        } else if path.verified {
+            self.interval * pace(&self.own)
+        } else {
+            self.interval
         };
         path.unanswered = path.unanswered.saturating_add(1);
         path.next_at = now + pause;
@@ -394,9 +423,10 @@ impl Pair {
     }
 
     fn alive(&self, now: Time) -> impl Iterator<Item = &Path> {
-        let limit = self.interval * MISSES;
+        let interval = self.interval;
         self.paths.iter().filter(move |p| {
-            p.verified && !p.leaving && p.heard_at.is_some_and(|t| now - t < limit)
+            let fresh = |t| now - t < p.limit(interval);
+            p.verified && !p.leaving && p.heard_at.is_some_and(fresh)
         })
     }
 
@@ -450,10 +480,9 @@ impl Pair {
 
     /// All peers for the status.
     pub fn status(&self, now: Time) -> Vec<PeerStatus> {
-        let limit = self.interval * MISSES;
         let one = |p: &Path| PeerStatus {
             address: p.address.ip(),
-            alive: p.verified && p.heard_at.is_some_and(|t| now - t < limit),
+            alive: p.verified && p.heard_at.is_some_and(|t| now - t < p.limit(self.interval)),
             silent: p.heard_at.map(|t| now - t),
             same_configuration: p.digest == self.digest,
             routers: p.routers.clone(),

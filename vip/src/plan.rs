@@ -2,6 +2,7 @@
 //! accepts, what it tracks.
 
 use crate::core::advert::{self, Admission};
+use crate::core::pace::Rule;
 use crate::core::router::{GRACE, Settings};
 use crate::core::track::{Level, Tracked};
 use crate::watch::Key;
@@ -46,6 +47,10 @@ pub fn settings(conf: &model::Instance, address: IpAddr) -> Settings {
         },
         refresh_burst: announce.refresh_repeat,
         lower_burst: announce.lower_prio_repeat.unwrap_or(burst),
+        lower_second: announce
+            .lower_prio_delay
+            .or(Some(announce.delay))
+            .filter(|d| !announce.minimal && !d.is_zero()),
         answer_lower: !conf.lower_prio_no_advert,
         last_advert: conf.higher_prio_send_advert && conf.vmac.is_none(),
         grace: if conf.vmac.is_some() {
@@ -91,6 +96,7 @@ pub fn tracked(conf: &model::Instance, config: &Config) -> Vec<(Key, Tracked)> {
                 name: key.to_string(),
                 weight,
                 level: Level::Unknown,
+                trusted: false,
             };
             found.push((key, item));
         }
@@ -139,4 +145,39 @@ pub fn tracked(conf: &model::Instance, config: &Config) -> Vec<(Key, Tracked)> {
         }
     }
     found
+}
+
+/// Pauses between announcements: each `garp_group` is one lane, every other interface its own.
+pub fn pauses(config: &Config, places: &[(String, u32)]) -> Vec<Rule> {
+    let global = &config.global;
+    let mut rules = Vec::new();
+    for v6 in [false, true] {
+        let usual = if v6 {
+            global.announce.gna_interval
+        } else {
+            global.announce.garp_interval
+        };
+        let mut add = |indices: Vec<u32>, pause: Duration| {
+            if !indices.is_empty() && !pause.is_zero() {
+                rules.push(Rule { indices, v6, pause });
+            }
+        };
+        let mut left: Vec<&(String, u32)> = places.iter().collect();
+        for group in &global.garp_groups {
+            let own = if v6 {
+                group.gna_interval
+            } else {
+                group.garp_interval
+            };
+            let (inside, outside): (Vec<_>, Vec<_>) = left
+                .into_iter()
+                .partition(|(name, _)| group.interfaces.contains(name));
+            left = outside;
+            add(inside.iter().map(|p| p.1).collect(), own.unwrap_or(usual));
+        }
+        for (_, index) in left {
+            add(vec![*index], usual);
+        }
+    }
+    rules
 }

@@ -57,7 +57,7 @@ fn apply(daemon: &mut Daemon, config: model::Config) {
         match running {
             Some(at) => {
                 let mut instance = old.remove(at);
-                instance.reconfigure(conf, &config, &mut daemon.net);
+                instance.reconfigure(now, conf, &config, &mut daemon.net);
                 daemon.instances.push(instance);
             }
             None => daemon.instances.push(Instance::new(conf, &config, now)),

@@ -17,7 +17,7 @@ use crate::options::Options;
 use crate::packet::Ear;
 use crate::pair::Pair;
 use crate::watch::{self, Key, ToWatch};
-use crate::{ask, reload, sd, serve, sys, vmac};
+use crate::{ask, reload, rights, sd, serve, sys, vmac};
 use conf::vip::model::Family;
 use nix::poll::{PollFd, PollFlags, ppoll};
 use nix::sys::signal::Signal;
@@ -108,7 +108,7 @@ fn prepare(options: &Options, signals: SignalFd) -> io::Result<Loop> {
     {
         warn!(%error, "cannot run with real-time priority {priority}");
     }
-    keep_network_capabilities()?;
+    rights::worker()?;
     let ward = Ward::inherited()?;
     let line = ward.line();
     let monitor = Monitor::new()?;
@@ -130,6 +130,7 @@ fn prepare(options: &Options, signals: SignalFd) -> io::Result<Loop> {
     }
     info!(instances = daemon.instances.len(), "the VRRP daemon runs");
     sd::ready(std::os::unix::process::parent_id());
+    let _ = sys::let_go_of_startup_pages();
     Ok(Loop {
         daemon,
         options: options.clone(),
@@ -143,38 +144,6 @@ fn prepare(options: &Options, signals: SignalFd) -> io::Result<Loop> {
         finishing: false,
         finished: false,
     })
-}
-
-/// Of root's rights only those for sockets and links stay.
-fn keep_network_capabilities() -> io::Result<()> {
-    use caps::{CapSet, Capability, CapsHashSet};
-    let keep: CapsHashSet = [Capability::CAP_NET_RAW, Capability::CAP_NET_ADMIN]
-        .into_iter()
-        .collect();
-    let had = caps::read(None, CapSet::Permitted).unwrap_or_default();
-    let missing: Vec<String> = keep.difference(&had).map(ToString::to_string).collect();
-    if !missing.is_empty() {
-        return Err(io::Error::new(
-            io::ErrorKind::PermissionDenied,
-            format!(
-                "{} missing: start as root, or give the process these capabilities",
-                missing.join(" and ")
-            ),
-        ));
-    }
-    for capability in caps::all() {
-        if !keep.contains(&capability) {
-            // a capability that this kernel does not know cannot be dropped, nor used
-            let _ = caps::drop(None, CapSet::Bounding, capability);
-        }
-    }
-    let dropped = caps::set(None, CapSet::Effective, &keep)
-        .and_then(|()| caps::set(None, CapSet::Permitted, &keep))
-        .and_then(|()| caps::clear(None, CapSet::Inheritable));
-    if let Err(error) = dropped {
-        warn!(%error, "cannot drop capabilities");
-    }
-    Ok(())
 }
 
 impl Loop {
@@ -193,7 +162,7 @@ impl Loop {
                     return ExitCode::FAILURE;
                 }
             };
-            self.daemon.tick();
+            self.daemon.fire();
             self.read(&ready);
         }
     }

@@ -64,6 +64,7 @@ fn settings(host: usize, priority: u8, version: Version, interval: Duration) -> 
         refresh_in_pair: Some(Duration::from_secs(30)),
         refresh_burst: 1,
         lower_burst: 5,
+        lower_second: Some(Duration::from_secs(5)),
         answer_lower: true,
         last_advert: true,
         grace: GRACE,

@@ -19,6 +19,15 @@ pub enum Cause {
         /// The Master_Down_Interval that passed.
         waited: Duration,
     },
+    /// A worse router is master, and this one may preempt it.
+    Better {
+        /// The master.
+        than: IpAddr,
+        /// Its priority.
+        priority: u8,
+        /// The own priority.
+        own: u8,
+    },
     /// The other router said priority 0.
     Resigned {
         /// Who said so.
@@ -116,6 +125,11 @@ impl fmt::Display for Cause {
             } => {
                 write!(f, "no router heard for {} ms", waited.as_millis())
             }
+            Cause::Better {
+                than,
+                priority,
+                own,
+            } => write!(f, "own priority {own} is above {than}'s {priority}"),
             Cause::Resigned { by } => write!(f, "{by} resigned (priority 0)"),
             Cause::Higher { by, priority, own } => {
                 write!(f, "{by} has priority {priority}, own is {own}")

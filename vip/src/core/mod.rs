@@ -8,6 +8,7 @@ pub mod advert;
 pub mod cause;
 pub mod group;
 pub mod heartbeat;
+pub mod pace;
 pub mod router;
 pub mod time;
 pub mod track;

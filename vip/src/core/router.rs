@@ -46,7 +46,8 @@ enum State {
         since: Time,
         next_advert: Time,
         refresh_at: Option<Time>,
-        second_burst_at: Option<Time>,
+        /// When announcements are repeated, and how many of each.
+        second_burst: Option<(Time, u32)>,
         /// No answer to a worse router before; `owed`: one is due then.
         answer_from: Time,
         owed: bool,
@@ -86,6 +87,8 @@ pub struct Router {
     /// The peer was seen as backup while this router was active.
     peer_waited: bool,
     preempt_from: Option<Time>,
+    /// The worse master that is not followed, and when it was last heard.
+    worse: Option<(Time, IpAddr, u8)>,
     demoted: bool,
     maintenance: bool,
     last_sent: Time,
@@ -107,6 +110,7 @@ impl Router {
             in_pair: false,
             peer_waited: false,
             preempt_from: None,
+            worse: None,
             demoted: false,
             maintenance: false,
             last_sent: Time::default(),
@@ -149,14 +153,14 @@ impl Router {
             State::Active {
                 next_advert,
                 refresh_at,
-                second_burst_at,
+                second_burst,
                 answer_from,
                 owed,
                 ..
             } => [
                 Some(*next_advert),
                 *refresh_at,
-                *second_burst_at,
+                second_burst.map(|(at, _)| at),
                 owed.then_some(*answer_from),
             ]
             .into_iter()
@@ -323,7 +327,7 @@ impl Router {
             since: now,
             next_advert: now + s.interval,
             refresh_at: refresh.map(|after| now + after),
-            second_burst_at: s.second_burst.map(|after| now + after),
+            second_burst: s.second_burst.map(|after| (now + after, s.burst)),
             answer_from: now,
             owed: false,
         };
@@ -332,8 +336,15 @@ impl Router {
         self.resigned = None;
         self.peer_waited = self.peer.is_some_and(|p| p.waiting);
         self.demoted = false;
-        self.advertise(now, self.priority, out);
-        out.push(Action::AddAddresses);
+        self.worse = None;
+        if matches!(cause, Cause::Better { .. }) {
+            // a living master lets go when it hears the advert: be ready before
+            out.push(Action::AddAddresses);
+            self.advertise(now, self.priority, out);
+        } else {
+            self.advertise(now, self.priority, out);
+            out.push(Action::AddAddresses);
+        }
         out.push(Action::Announce {
             repeat: self.settings.burst,
         });
@@ -429,13 +440,7 @@ impl Router {
                     self.end_grace(out);
                 }
                 if now >= down_at && !self.maintenance {
-                    let cause = match self.resigned {
-                        Some(by) => Cause::Resigned { by },
-                        None => Cause::Silence {
-                            master: self.master,
-                            waited: self.master_down_interval(),
-                        },
-                    };
+                    let cause = self.why_now(now);
                     self.become_active(now, cause, out);
                 }
             }
@@ -462,6 +467,24 @@ impl Router {
         }
     }
 
+    fn why_now(&self, now: Time) -> Cause {
+        let alive = |(at, ..): &(Time, IpAddr, u8)| {
+            now - *at <= self.settings.interval * self.settings.down_adverts
+        };
+        match (self.resigned, self.worse.filter(alive)) {
+            (Some(by), _) => Cause::Resigned { by },
+            (None, Some((_, than, priority))) => Cause::Better {
+                than,
+                priority,
+                own: self.priority,
+            },
+            (None, None) => Cause::Silence {
+                master: self.master,
+                waited: self.master_down_interval(),
+            },
+        }
+    }
+
     fn end_grace(&mut self, out: &mut Vec<Action>) {
         if let State::Backup { grace, .. } = &mut self.state {
             *grace = None;
@@ -476,7 +499,7 @@ impl Router {
         let State::Active {
             next_advert,
             refresh_at,
-            second_burst_at,
+            second_burst,
             answer_from,
             owed,
             ..
@@ -494,9 +517,8 @@ impl Router {
         while now >= *next_advert {
             *next_advert = *next_advert + settings.interval;
         }
-        if second_burst_at.is_some_and(|at| now >= at) {
-            *second_burst_at = None;
-            announcements = announcements.max(settings.burst);
+        if let Some((_, count)) = second_burst.take_if(|(at, _)| now >= *at) {
+            announcements = announcements.max(count);
         }
         if let (Some(at), Some(every)) = (*refresh_at, refresh)
             && now >= at

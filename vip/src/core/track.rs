@@ -25,6 +25,8 @@ pub struct Tracked {
     pub weight: Weight,
     /// What it says now.
     pub level: Level,
+    /// Added to a running router: no fault before its first answer.
+    pub trusted: bool,
 }
 
 /// Lowest and highest priority that weights can give; 255 is the owner's.
@@ -55,7 +57,9 @@ fn effect(item: &Tracked) -> Result<i64, String> {
     let weight = i64::from(item.weight.value);
     let fault = |why: &str| Err(format!("{} {why}", item.name));
     let bad = match (&item.level, item.weight.reverse) {
-        (Level::Unknown, _) if weight == 0 => return fault("has not answered yet"),
+        (Level::Unknown, _) if weight == 0 && !item.trusted => {
+            return fault("has not answered yet");
+        }
         (Level::Unknown, _) => return Ok(0),
         (Level::Value(value), reverse) => return file_effect(item, *value, reverse),
         (Level::Good, false) | (Level::Bad(_), true) => None,
@@ -101,6 +105,7 @@ mod tests {
                 reverse,
             },
             level,
+            trusted: false,
         }
     }
 
@@ -131,6 +136,16 @@ mod tests {
         assert_eq!(priority(100, &[item(0, false, Level::Unknown)]), None);
         assert_eq!(priority(100, &[item(0, false, Level::Good)]), Some(100));
         assert_eq!(priority(100, &[item(-5, false, Level::Unknown)]), Some(100));
+    }
+
+    #[test]
+    fn what_a_reload_adds_is_no_fault_before_its_first_answer() {
+        let added = |level| Tracked {
+            trusted: true,
+            ..item(0, false, level)
+        };
+        assert_eq!(priority(100, &[added(Level::Unknown)]), Some(100));
+        assert_eq!(priority(100, &[added(Level::Bad(String::new()))]), None);
     }
 
     #[test]

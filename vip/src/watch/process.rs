@@ -67,6 +67,19 @@ pub fn unit_is_visible(unit: &str) -> bool {
     unit_folder(unit).is_some()
 }
 
+/// Whether /proc hides other users' processes from this one (`hidepid`).
+pub fn others_are_hidden() -> bool {
+    let mounts = fs::read_to_string("/proc/self/mounts").unwrap_or_default();
+    hides(&mounts)
+}
+
+fn hides(mounts: &str) -> bool {
+    let proc = |l: &&str| l.split(' ').nth(1) == Some("/proc");
+    let options = mounts.lines().rfind(proc).and_then(|l| l.split(' ').nth(3));
+    let hiding = |o: &str| o.starts_with("hidepid=") && o != "hidepid=0" && o != "hidepid=off";
+    options.is_some_and(|o| o.split(',').any(hiding))
+}
+
 fn find(wanted: &Wanted) -> Vec<i32> {
     match wanted {
         Wanted::Script(Question::Name(name)) => scan(|pid| has_name(pid, name)),
@@ -215,6 +228,16 @@ mod tests {
         herd.gather();
         assert_eq!(herd.count(), 0, "a zombie does not count");
         child.wait().expect("own child");
+    }
+
+    #[test]
+    fn a_proc_that_hides_other_users_is_noticed() {
+        assert!(!hides("proc /proc proc rw,nosuid 0 0\n"));
+        assert!(hides("proc /proc proc rw,nosuid,hidepid=2 0 0\n"));
+        assert!(hides("proc /proc proc rw,hidepid=invisible 0 0\n"));
+        assert!(!hides(
+            "proc /proc proc rw,hidepid=0 0 0\nx /mnt proc hidepid=2 0 0\n"
+        ));
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! One `vrrp_script`: polled as written, or, when its line only asks whether a
 //! process lives, watched by pidfd.
 
-use super::process::{Herd, Wanted, unit_is_visible};
+use super::process::{Herd, Wanted, others_are_hidden, unit_is_visible};
 use super::recognise::{Question, recognise};
 use crate::core::track::Level;
 use conf::vip::model::Script;
@@ -33,7 +33,8 @@ impl Watched {
         let question = recognise(&conf.command.line);
         let visible = question.filter(|q| match q {
             Question::Unit(unit) => unit_is_visible(unit),
-            Question::Name(_) | Question::PidFile(_) => true,
+            // the helper, with root's eyes, sees what this process cannot
+            Question::Name(_) | Question::PidFile(_) => !others_are_hidden(),
         });
         Watched {
             herd: visible.map(|q| Herd::new(Wanted::Script(q))),

@@ -56,8 +56,10 @@ impl Router {
     pub(super) fn follows(&mut self, now: Time, heard: &Heard) -> bool {
         if heard.priority >= self.priority {
             self.preempt_from = None;
+            self.worse = None;
             return true;
         }
+        self.worse = Some((now, heard.sender, heard.priority));
         if !self.settings.preempt || self.demoted {
             return true;
         }
@@ -147,7 +149,10 @@ impl Router {
     pub(super) fn answer(&mut self, now: Time, out: &mut Vec<Action>) {
         let (interval, burst) = (self.settings.interval, self.settings.lower_burst);
         let State::Active {
-            answer_from, owed, ..
+            answer_from,
+            owed,
+            second_burst,
+            ..
         } = &mut self.state
         else {
             return;
@@ -157,6 +162,9 @@ impl Router {
             return;
         }
         *answer_from = now + interval;
+        if second_burst.is_none() && burst > 0 {
+            *second_burst = self.settings.lower_second.map(|after| (now + after, burst));
+        }
         if self.settings.answer_lower {
             self.advertise(now, self.priority, out);
         }

@@ -26,6 +26,7 @@ fn settings(priority: u8) -> Settings {
         refresh_in_pair: Some(Duration::from_secs(30)),
         refresh_burst: 1,
         lower_burst: 5,
+        lower_second: Some(Duration::from_secs(5)),
         answer_lower: true,
         last_advert: true,
         grace: GRACE,
@@ -603,4 +604,57 @@ fn the_loser_of_a_healed_partition_reports_it_and_an_ordinary_fail_back_is_no_ne
         let rival = |a: &&Action| matches!(a, Action::Report(Evidence::Rival { .. }));
         assert_eq!(out.iter().filter(rival).count(), reports);
     }
+}
+
+#[test]
+fn a_preempting_router_has_its_addresses_before_the_living_master_lets_go() {
+    let mut router = backup(settings(110));
+    let down = at(0) + router.master_down_interval();
+    for second in 0..4 {
+        step(&mut router, at(0) + ADV * second, heard(12, 100));
+    }
+    let out = step(&mut router, down, Event::Timeout);
+    let add = out.iter().position(|a| *a == Action::AddAddresses);
+    let advert = out
+        .iter()
+        .position(|a| matches!(a, Action::Advertise { .. }));
+    assert!(add < advert, "{out:?}");
+    assert!(
+        out.iter().any(|a| matches!(
+            a,
+            Action::Changed {
+                cause: Cause::Better {
+                    priority: 100,
+                    own: 110,
+                    ..
+                },
+                ..
+            }
+        )),
+        "{out:?}"
+    );
+}
+
+#[test]
+fn a_second_answer_follows_a_worse_advert_after_its_delay() {
+    let (mut router, now) = active(Settings {
+        second_burst: None,
+        refresh: None,
+        lower_burst: 3,
+        lower_second: Some(ADV * 2),
+        ..settings(100)
+    });
+    let heard_at = now + ADV / 2;
+    let out = step(&mut router, heard_at, heard(12, 90));
+    assert!(out.contains(&Action::Announce { repeat: 3 }));
+    let quiet = step(&mut router, heard_at + ADV, Event::Timeout);
+    assert!(
+        !quiet.contains(&Action::Announce { repeat: 3 }),
+        "{quiet:?}"
+    );
+    let second = step(&mut router, heard_at + ADV * 2, Event::Timeout);
+    assert!(
+        second.contains(&Action::Announce { repeat: 3 }),
+        "{second:?}"
+    );
 }

@@ -37,6 +37,8 @@ pub struct Settings {
     pub refresh_burst: u32,
     /// Announcements in answer to a worse router.
     pub lower_burst: u32,
+    /// From such an answer to a second one.
+    pub lower_second: Option<Duration>,
     /// Whether a worse router's advert is answered with one (RFC 9568 §6.4.3).
     pub answer_lower: bool,
     /// Whether the loser of an election says so with one last advert.
