@@ -52,6 +52,11 @@ fn quieten(conf: &Instance, name: &str) {
             ] {
                 set("ipv4", interface, key, value);
             }
+            // IPv6 would make an address of its own, and its first questions turn the switch
+            // towards this host while another one is active
+            if !conf.excluded.iter().any(|a| a.address.is_ipv6()) {
+                set("ipv6", name, "disable_ipv6", "1");
+            }
         }
         Family::V6 => {
             for (key, value) in [
@@ -68,6 +73,9 @@ fn quieten(conf: &Instance, name: &str) {
 
 fn set(family: &str, interface: &str, key: &str, value: &str) {
     let path = format!("/proc/sys/net/{family}/conf/{interface}/{key}");
+    if family == "ipv6" && !std::path::Path::new("/proc/sys/net/ipv6").exists() {
+        return;
+    }
     if let Err(error) = std::fs::write(&path, value) {
         tracing::warn!(%path, value, %error, "cannot set a kernel parameter for use_vmac");
     }
