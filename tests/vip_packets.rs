@@ -75,10 +75,19 @@ fn a_v3_master_sends_centiseconds_and_keeps_its_rhythm() {
             stage.sniffer.adverts_of(from).len() > 50
         });
         let times = stage.sniffer.adverts_of(from);
-        let span = times[times.len() - 1] - times[0];
-        let expected = Duration::from_millis(100) * (times.len() as u32 - 1);
-        let drift = span.abs_diff(expected);
-        assert!(drift < Duration::from_millis(60), "no drift: {drift:?}");
+        // a busy machine is late now and then: where most adverts stand in their interval counts
+        let place = |at: &Instant| {
+            let since = at.duration_since(times[0]).as_millis() as i64;
+            (since + 50).rem_euclid(100) - 50
+        };
+        let middle = |half: &[Instant]| {
+            let mut places: Vec<i64> = half.iter().map(place).collect();
+            places.sort();
+            places[places.len() / 2]
+        };
+        let (first, second) = times.split_at(times.len() / 2);
+        let drift = middle(second) - middle(first);
+        assert!(drift.abs() < 30, "no drift: {drift} ms in 2.5 s");
     });
 }
 
