@@ -140,7 +140,7 @@ impl Confirms {
             send(Method::BasicNack {
                 delivery_tag: number,
                 multiple: false,
-                requeue: false,
+                requeue: true,
             });
         }
         count += self.ack_upto(self.ready, &mut send);

@@ -220,7 +220,10 @@ impl Core {
         if Kind::parse(kind).is_some() {
             return Ok(());
         }
-        let text = format!("unknown exchange type '{kind}'");
+        let text = match kind {
+            "" => "invalid exchange type ''".to_owned(),
+            kind => format!("unknown exchange type '{kind}'"),
+        };
         let code = if self.settings.compat_4 {
             Code::PreconditionFailed
         } else {

@@ -118,7 +118,9 @@ impl Core {
         let connection = &mut self.connections[index as usize];
         connection.counters.received_frames += 1;
         let outcome = match frame.kind {
-            frame::HEARTBEAT if frame.channel == 0 => Ok(()),
+            frame::HEARTBEAT if frame.channel == 0 && frame.payload.is_empty() => Ok(()),
+            frame::METHOD if frame.payload.len() < 4 => Err((unknown(&frame), (0, 0))),
+            frame::HEARTBEAT if frame.channel == 0 => Err((unknown(&frame), (0, 0))),
             frame::METHOD if frame.channel == 0 => self.on_channel_0(index, frame.payload),
             _ if connection.state != State::Running => match connection.state {
                 State::Closing | State::Closed => Ok(()),
@@ -128,10 +130,7 @@ impl Core {
             frame::HEADER if frame.channel != 0 => self.on_content_header(at, frame.payload),
             frame::BODY if frame.channel != 0 => self.on_content_body(at, frame.payload),
             frame::HEADER | frame::BODY | frame::HEARTBEAT => Err((unexpected(&frame), (0, 0))),
-            kind => Err((
-                frame::frame_error(kind, frame.payload, "unknown_frame"),
-                (0, 0),
-            )),
+            _ => Err((unknown(&frame), (0, 0))),
         };
         if let Err((refusal, method)) = outcome {
             self.fail(at, &refusal, method);
@@ -165,7 +164,7 @@ impl Core {
             return Err((Refusal::new(Code::UnexpectedFrame, text), PUBLISH_ID));
         }
         if let [0, 60, 0, 80, rest @ ..] = payload
-            && let Some((tag, [bits, ..])) = rest.split_first_chunk::<8>()
+            && let Some((tag, [bits])) = rest.split_first_chunk::<8>()
         {
             debug_assert_eq!(payload[..4], ACK);
             let tag = u64::from_be_bytes(*tag);
@@ -188,7 +187,7 @@ impl Core {
         match Method::decode(payload) {
             Ok(Method::ChannelOpen { .. }) => {
                 self.may_open_channel(at)
-                    .map_err(|refusal| (refusal, (20, 10)))?;
+                    .map_err(|refusal| (refusal, (0, 0)))?;
                 let channel = Channel {
                     prefetch: self.settings.default_prefetch,
                     ..Channel::default()
@@ -317,6 +316,12 @@ impl Core {
             return Err((no_method(), (0, 0)));
         };
         let class = u16::from_be_bytes([payload[0], payload[1]]);
+        if payload[2..4] != [0, 0] {
+            return refuse(Refusal::new(
+                Code::UnexpectedFrame,
+                content.expects("weight 0"),
+            ));
+        }
         if content.header.is_some() || class != 60 {
             let text = content.expects(&format!("one for class {class}"));
             return refuse(Refusal::new(Code::UnexpectedFrame, text));
@@ -357,10 +362,7 @@ impl Core {
         match self.connections[at.connection as usize].channel_mut(at.channel) {
             Some(channel) if channel.closing => Ok(None),
             Some(channel) => Ok(Some(channel)),
-            None => Err((
-                Refusal::new(Code::ChannelError, "expected 'channel.open'"),
-                (0, 0),
-            )),
+            None => Err((no_method(), (0, 0))),
         }
     }
 
@@ -383,7 +385,7 @@ impl Core {
 
 fn decode(payload: &[u8]) -> Result<Method<'_>, (Refusal, (u16, u16))> {
     Method::decode(payload).map_err(|error| match error {
-        WireError::Short => {
+        WireError::Short | WireError::Long => {
             let arguments = frame::octets(payload.get(4..).unwrap_or_default());
             let text = format!("cannot decode {arguments}");
             (Refusal::new(Code::FrameError, text), id_of(payload))
@@ -423,6 +425,7 @@ pub(super) fn malformed(error: WireError) -> Refusal {
             format!("unknown method {class}.{method}"),
         ),
         WireError::Short => Refusal::new(Code::SyntaxError, "arguments end early"),
+        WireError::Long => Refusal::new(Code::SyntaxError, "bytes behind the arguments"),
         WireError::NotText => Refusal::new(Code::SyntaxError, "a short string is not UTF-8"),
         WireError::Field(error) => {
             Refusal::new(Code::SyntaxError, format!("bad field table: {error:?}"))
@@ -435,6 +438,10 @@ fn id_of(payload: &[u8]) -> (u16, u16) {
         [a, b, c, d, ..] => (u16::from_be_bytes([*a, *b]), u16::from_be_bytes([*c, *d])),
         _ => (0, 0),
     }
+}
+
+fn unknown(frame: &Frame<'_>) -> Refusal {
+    frame::frame_error(frame.kind, frame.payload, "unknown_frame")
 }
 
 fn unexpected(frame: &Frame<'_>) -> Refusal {

@@ -244,14 +244,16 @@ impl FieldTable {
     }
 }
 
+impl<'n> FromIterator<(&'n str, FieldValue)> for FieldTable {
+    fn from_iter<I: IntoIterator<Item = (&'n str, FieldValue)>>(pairs: I) -> FieldTable {
+        let owned = |(name, value): (&str, FieldValue)| (name.to_owned(), value);
+        FieldTable(pairs.into_iter().map(owned).collect())
+    }
+}
+
 impl<const N: usize> From<[(&str, FieldValue); N]> for FieldTable {
     fn from(fields: [(&str, FieldValue); N]) -> FieldTable {
-        FieldTable(
-            fields
-                .into_iter()
-                .map(|(name, value)| (name.to_owned(), value))
-                .collect(),
-        )
+        fields.into_iter().collect()
     }
 }
 

@@ -69,7 +69,7 @@ impl Core {
         let method = Method::ConnectionStart {
             version_major: major,
             version_minor: minor,
-            server_properties: self.server_properties(),
+            server_properties: self.server_properties((major, minor)),
             mechanisms: mechanisms.as_bytes(),
             locales: LOCALES,
         };
@@ -87,7 +87,7 @@ impl Core {
         }
     }
 
-    fn server_properties(&self) -> FieldTable {
+    fn server_properties(&self, version: (u8, u8)) -> FieldTable {
         let yes = FieldValue::Bool(true);
         let capabilities = [
             "publisher_confirms",
@@ -100,12 +100,13 @@ impl Core {
             "per_consumer_qos",
             "direct_reply_to",
         ];
-        let capabilities = capabilities.map(|name| (name, yes.clone()));
+        // Extensions of 0-9-1; who asks for an older version is promised none.
+        let capabilities = capabilities
+            .into_iter()
+            .filter(|_| version == (0, 9))
+            .map(|name| (name, yes.clone()));
         FieldTable::from([
-            (
-                "capabilities",
-                FieldValue::Table(FieldTable::from(capabilities)),
-            ),
+            ("capabilities", FieldValue::Table(capabilities.collect())),
             ("cluster_name", FieldValue::string(self.cluster_name())),
             (
                 "copyright",

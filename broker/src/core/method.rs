@@ -299,7 +299,7 @@ impl<'a> Method<'a> {
     pub fn decode(payload: &'a [u8]) -> Result<Method<'a>, WireError> {
         let mut input = Reader::new(payload);
         let id = (input.short()?, input.short()?);
-        Ok(match id {
+        let method = match id {
             (60, 10) => {
                 let prefetch_size = input.long()?;
                 let prefetch_count = input.short()?;
@@ -792,7 +792,12 @@ impl<'a> Method<'a> {
             }
             (85, 11) => Method::ConfirmSelectOk,
             (class, method) => return Err(WireError::UnknownMethod { class, method }),
-        })
+        };
+        if input.rest().is_empty() {
+            Ok(method)
+        } else {
+            Err(WireError::Long)
+        }
     }
 
     /// Appends class, method and arguments: a method frame's payload.

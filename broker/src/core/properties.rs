@@ -30,6 +30,8 @@ pub struct Glance {
     pub body_size: u64,
     pub flags: u16,
     pub persistent: bool,
+    /// A delivery mode that is neither 1 nor 2.
+    pub strange_mode: Option<u8>,
     pub priority: u8,
 }
 
@@ -44,6 +46,7 @@ pub fn glance(header: &[u8]) -> Result<Glance, WireError> {
         body_size,
         flags,
         persistent: false,
+        strange_mode: None,
         priority: 0,
     };
     if flags & (flag::DELIVERY_MODE | flag::PRIORITY) == 0 {
@@ -60,7 +63,9 @@ pub fn glance(header: &[u8]) -> Result<Glance, WireError> {
         input.longstr()?;
     }
     if flags & flag::DELIVERY_MODE != 0 {
-        glance.persistent = input.octet()? == 2;
+        let mode = input.octet()?;
+        glance.persistent = mode == 2;
+        glance.strange_mode = (!matches!(mode, 1 | 2)).then_some(mode);
     }
     if flags & flag::PRIORITY != 0 {
         glance.priority = input.octet()?;

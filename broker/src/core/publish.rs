@@ -9,7 +9,7 @@ use super::journal::{Position, Reference, Stored};
 use super::letters::Reason;
 use super::message::Message;
 use super::properties::{self, Glance, Properties, flag};
-use super::queue::{Durability, Entry, Overflow};
+use super::queue::{Durability, Entry, LONGEST_MS, Overflow};
 use super::refusal::{Code, Refusal};
 use super::vhost::{Envelope, QueueId, Routes};
 use super::wire::{Reader, WireError};
@@ -48,6 +48,9 @@ pub(super) fn arguments(payload: &[u8]) -> Result<(&[u8], bool), Refusal> {
     input.short_bytes().map_err(short)?;
     let route = &body[..body.len() - input.rest().len()];
     let bits = input.octet().map_err(short)?;
+    if !input.rest().is_empty() {
+        return Err(super::dispatch::malformed(WireError::Long));
+    }
     if bits & 2 != 0 {
         return Err(Refusal::new(Code::NotImplemented, "immediate=true"));
     }
@@ -76,6 +79,11 @@ impl Core {
     ) -> Result<(), Refusal> {
         let glance = properties::glance(header).map_err(super::dispatch::malformed)?;
         let routes = self.resolve(at, route, header)?;
+        if let Some(mode) = glance.strange_mode {
+            return Err(Refusal::precondition(format!(
+                "invalid message: {{delivery_mode_unknown,{mode}}}"
+            )));
+        }
         let checked = if glance.flags & !GLANCED != 0 {
             Some(self.check(at, header, glance)?)
         } else {
@@ -516,8 +524,9 @@ pub(super) fn parse_expiration(text: &[u8]) -> Result<u64, Refusal> {
     }
     match shown.parse::<i64>() {
         Ok(n) if n < 0 => refuse(format!("{{value_negative,{n}}}")),
+        Ok(n) if n > LONGEST_MS => refuse(format!("{{value_too_large,{n}}}")),
         Ok(n) => Ok(n as u64),
-        Err(_) => refuse(format!("{{value_too_big,{shown}}}")),
+        Err(_) => refuse(format!("{{value_too_large,{shown}}}")),
     }
 }
 

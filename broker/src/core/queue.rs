@@ -12,7 +12,7 @@ pub use capacity::Capacity;
 pub use consumers::{ConsumerKey, Consumers};
 pub use ready::{Entry, Ready};
 pub use settings::{
-    Durability, Overflow, QueueSettings, check_arguments, check_type, foreign_argument,
+    Durability, LONGEST_MS, Overflow, QueueSettings, check_arguments, check_type, foreign_argument,
 };
 
 use super::journal::QueueKey;

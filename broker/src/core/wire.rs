@@ -7,6 +7,8 @@ use super::field::{FieldError, FieldTable};
 pub enum WireError {
     /// The bytes end before the arguments do.
     Short,
+    /// Bytes are left behind the arguments.
+    Long,
     /// A short string is not UTF-8.
     NotText,
     UnknownMethod {

@@ -324,6 +324,15 @@ async fn close(m: &Management, with: &With) -> Done {
     Ok(json!({"closed": closed}))
 }
 
+/// A queue that is in use or not empty is the command's own matter.
+fn not_deleted(refusal: crate::core::refusal::Refusal) -> Fault {
+    match refusal.text {
+        text if text.ends_with(" in use") => Fault::new(FaultKind::Absent, "Queue is in use"),
+        text if text.ends_with(" not empty") => Fault::new(FaultKind::Absent, "Queue is not empty"),
+        text => Fault::failed(text),
+    }
+}
+
 async fn queue(m: &Management, op: &str, with: &With) -> Done {
     let (op, vhost, name) = (op.to_owned(), text(with, "vhost"), text(with, "queue"));
     let flag = |key: &str| with.get(key).and_then(Value::as_bool).unwrap_or(false);
@@ -343,7 +352,7 @@ async fn queue(m: &Management, op: &str, with: &With) -> Done {
                 "purge_queue" => core.purge_queue(&vhost, &name).map_err(refused),
                 "delete_queue" => core
                     .delete_queue(&vhost, &name, if_unused, if_empty)
-                    .map_err(refused),
+                    .map_err(not_deleted),
                 _ => Err(Fault::failed("not_mirrored")),
             }
         })
@@ -431,7 +440,15 @@ fn change(core: &mut crate::core::Core, op: &str, with: &With) -> Done {
         "clear_operator_policy" => admin::clear_policy(core, vhost, name, true)?,
         "set_vhost_limits" => admin::set_vhost_limits(core, vhost, &object(with, "definition")?)?,
         "clear_vhost_limits" => admin::set_vhost_limits(core, vhost, &Map::new())?,
-        "set_user_limits" => admin::set_user_limits(core, user, &object(with, "definition")?)?,
+        "set_user_limits" => {
+            let limits = object(with, "definition")?;
+            admin::set_user_limits(core, user, &limits).map_err(|error| match error {
+                AdminError::NoSuchUser(name) => {
+                    Fault::failed(format!("{{:no_such_user, \"{name}\"}}"))
+                }
+                other => other.into(),
+            })?
+        }
         "clear_user_limits" => admin::clear_user_limits(core, user, &name)?,
         "user_limits" => {
             let missing = || AdminError::NoSuchUser(user.clone());

@@ -102,11 +102,7 @@ impl Rows {
             out.push('\n');
         }
         for row in &self.rows {
-            let value = |value: &Value| match value {
-                Value::Number(n) => n.to_string(),
-                other => quoted(&cell(other)),
-            };
-            let cells: Vec<_> = row.iter().map(value).collect();
+            let cells: Vec<_> = row.iter().map(|value| quoted(&cell(value))).collect();
             out.push_str(&cells.join(","));
             out.push('\n');
         }

@@ -38,6 +38,8 @@ impl Tool {
 pub enum End {
     /// The arguments are wrong: code and reason.
     Usage(u8, String),
+    /// What the command is about is not there: code and text.
+    Absent(u8, String),
     /// The node refused.
     Fault(Fault),
     /// The node gave no answer.
@@ -95,7 +97,11 @@ pub fn version() -> String {
 fn help(tool: Tool, word: &str) -> ExitCode {
     match commands::find(tool, word) {
         Some(command) => print!("{}", commands::help_of(tool, command)),
-        None => print!("{}", commands::help(tool)),
+        None if word.is_empty() => print!("{}", commands::help(tool)),
+        None => {
+            eprintln!("Error:\n\nCommand '{word}' not found.");
+            return ExitCode::from(64);
+        }
     }
     ExitCode::SUCCESS
 }
@@ -195,6 +201,10 @@ fn finish(tool: Tool, line: &Line, command: &Command, end: End) -> ExitCode {
             eprintln!("{head}\nArguments given:\n\t{given}\n\n\u{1b}[1mUsage\u{1b}[0m\n\n{usage}");
             ExitCode::from(code)
         }
+        End::Absent(code, text) => {
+            eprintln!("{text}");
+            ExitCode::from(code)
+        }
         End::Fault(fault) => {
             eprintln!("Error:\n{}", fault.text);
             ExitCode::from(fault.kind.exit())
@@ -287,6 +297,18 @@ impl Run {
                 "this command requires the 'rabbit' app to be {state} on the target node. {verb} it with '{tool} {word}'."
             ),
         ))
+    }
+
+    /// Ends the command when the virtual host is not there.
+    pub fn need_vhost(&self) -> Done {
+        let path = format!("/api/vhosts/{}", self.vhost_path());
+        match self.get(&path) {
+            Err(End::Fault(fault)) if fault.text == "not_found" => {
+                let text = format!("Virtual host '{}' does not exist", self.line.vhost());
+                Err(End::Absent(65, text))
+            }
+            other => other.map(drop),
+        }
     }
 
     /// The virtual host in a path.

@@ -66,6 +66,8 @@ pub enum FaultKind {
     Cookie,
     /// Wrong in form, or not in this state of the node.
     Usage,
+    /// What it is about is not in the state for it: 64 without the usage.
+    Absent,
     /// Data that is wrong, such as bad credentials.
     Data,
     /// There is no such user.
@@ -80,7 +82,7 @@ impl FaultKind {
     /// The exit code, as in sysexits.
     pub fn exit(self) -> u8 {
         match self {
-            FaultKind::Usage => 64,
+            FaultKind::Usage | FaultKind::Absent => 64,
             FaultKind::Data => 65,
             FaultKind::NoUser => 67,
             FaultKind::Failed | FaultKind::Cookie => 69,

@@ -77,15 +77,15 @@ impl Paging {
             return Ok(None);
         };
         let invalid = || Reply::bad_request("Pagination parameters are invalid");
-        let page = page.parse().ok().filter(|n| *n >= 1).ok_or_else(invalid)?;
-        let size = match request.query("page_size") {
-            None => PAGE_SIZE_DEFAULT,
-            Some(text) => text
-                .parse()
-                .ok()
-                .filter(|n| (1..=PAGE_SIZE_MAX).contains(n))
-                .ok_or_else(invalid)?,
-        };
+        let number = |text: &str| text.parse::<usize>().map_err(|_| invalid());
+        let asked = request.query("page_size").map(number).transpose()?;
+        let (page, size) = (number(page)?, asked.unwrap_or(PAGE_SIZE_DEFAULT));
+        if page < 1 || !(1..=PAGE_SIZE_MAX).contains(&size) {
+            let asked = asked.map_or_else(|| "undefined".to_owned(), |size| size.to_string());
+            let reason =
+                format!("Invalid pagination parameters: page number {page}, page size {asked}");
+            return Err(Reply::error(400, "invalid_pagination_parameters", reason));
+        }
         let part = request.query("name").unwrap_or("").to_lowercase();
         let name = match request.is_set("use_regex") && !part.is_empty() {
             // names are searched without regard to case

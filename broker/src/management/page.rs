@@ -36,6 +36,11 @@ static FILES: &[(&str, &str, &str)] = &[
     ("admin.js", SCRIPT, include_str!("page/admin.js")),
     ("policies.js", SCRIPT, include_str!("page/policies.js")),
     ("node.js", SCRIPT, include_str!("page/node.js")),
+    (
+        "cli/rabbitmqadmin",
+        "application/octet-stream",
+        include_str!("page/rabbitmqadmin"),
+    ),
 ];
 
 /// Serves a file of the page.

@@ -71,12 +71,7 @@ pub fn queue(scene: Scene<'_>, id: u64, q: &QueueView) -> Map<String, Value> {
     }
     let details = |rate: f64| json!({"rate": rate});
     let Value::Object(more) = json!({
-        "backing_queue_status": {
-            "len": q.ready,
-            "mode": "default",
-            "version": 1,
-            "next_seq_id": q.counters.publish,
-        },
+        "backing_queue_status": backing_queue_status(scene, id, q),
         "consumer_capacity": q.capacity,
         "consumer_utilisation": q.capacity,
         "consumers": q.consumers,
@@ -126,6 +121,30 @@ pub fn queue(scene: Scene<'_>, id: u64, q: &QueueView) -> Map<String, Value> {
         map.insert("message_stats".into(), stats);
     }
     map
+}
+
+/// The queue's inner numbers: `q4` is what is ready in memory, `delta` what is ready on disk only.
+fn backing_queue_status(scene: Scene<'_>, id: u64, q: &QueueView) -> Value {
+    let (ingress, egress, acked) = scene.sampler.queue_flow(id);
+    let in_memory = q.in_memory.min(q.ready);
+    let delivered = q.counters.deliver_get() - q.counters.redeliver.min(q.counters.deliver_get());
+    json!({
+        "avg_ack_egress_rate": acked,
+        "avg_ack_ingress_rate": egress,
+        "avg_egress_rate": egress,
+        "avg_ingress_rate": ingress,
+        "delta": ["delta", "undefined", q.ready - in_memory, 0, "undefined"],
+        "len": q.ready,
+        "mode": q.arguments.get("x-queue-mode").and_then(|m| m.as_str()).unwrap_or("default"),
+        "next_deliver_seq_id": delivered,
+        "next_seq_id": q.counters.publish,
+        "q1": 0,
+        "q2": 0,
+        "q3": 0,
+        "q4": in_memory,
+        "target_ram_count": "infinity",
+        "version": 1,
+    })
 }
 
 /// RabbitMQ's tools read this object; there is no collector here.
@@ -229,9 +248,9 @@ pub fn connection(scene: Scene<'_>, c: &ConnectionView) -> Map<String, Value> {
         "host": c.host.0,
         "name": c.name,
         "node": scene.node,
-        "peer_cert_issuer": null,
-        "peer_cert_subject": c.peer_subject,
-        "peer_cert_validity": null,
+        "peer_cert_issuer": "",
+        "peer_cert_subject": c.peer_subject.as_deref().unwrap_or(""),
+        "peer_cert_validity": "",
         "peer_host": c.peer.0,
         "peer_port": c.peer.1,
         "pid": channel_pid(scene, c.id, 0),
@@ -247,10 +266,10 @@ pub fn connection(scene: Scene<'_>, c: &ConnectionView) -> Map<String, Value> {
         "send_oct_details": {"rate": sent},
         "send_pend": c.pending,
         "ssl": c.tls.is_some(),
-        "ssl_cipher": cipher,
-        "ssl_hash": null,
-        "ssl_key_exchange": null,
-        "ssl_protocol": protocol,
+        "ssl_cipher": cipher.map_or("", |c| c.as_str()),
+        "ssl_hash": "",
+        "ssl_key_exchange": "",
+        "ssl_protocol": protocol.map_or("", |p| p.as_str()),
         "state": c.state,
         "timeout": c.heartbeat_s,
         "type": "network",

@@ -175,11 +175,19 @@ impl Sampler {
     pub fn queue_stats(&self, id: u64, counters: &Counters, range: Option<Range>) -> Option<Value> {
         let looks = range.map(|range| (range, self.queue_looks(id)));
         let rates = self.queues.get(&id).map(|t| (t.before, t.last));
-        stats(
+        let mut value = stats(
             counters,
             rates,
             looks.as_ref().map(|(r, l)| (*r, l.as_slice())),
-        )
+        );
+        if let Some(Value::Object(map)) = &mut value {
+            // what happens before a message has a queue is not the queue's
+            map.retain(|name, _| {
+                let name = name.trim_end_matches("_details");
+                !["confirm", "drop_unroutable", "return_unroutable"].contains(&name)
+            });
+        }
+        value
     }
 
     /// Rates of ready and unacknowledged messages of a queue.
@@ -192,6 +200,18 @@ impl Sampler {
             rate(a.at_ms, a.ready, b.at_ms, b.ready),
             rate(a.at_ms, a.unacked, b.at_ms, b.unacked),
         )
+    }
+
+    /// Rates at which a queue takes messages, gives them out and has them acknowledged.
+    pub fn queue_flow(&self, id: u64) -> (f64, f64, f64) {
+        let Some(track) = self.queues.get(&id) else {
+            return (0.0, 0.0, 0.0);
+        };
+        let (a, b) = (track.before, track.last);
+        let of = |count: fn(&Counters) -> u64| {
+            rate(a.at_ms, count(&a.counters), b.at_ms, count(&b.counters))
+        };
+        (of(|c| c.publish), of(Counters::deliver_get), of(|c| c.ack))
     }
 
     /// The looks at a queue, oldest first.

@@ -7,7 +7,7 @@ use crate::core::policy::Policy;
 use crate::core::vhost::{Binding, Destination, Vhost};
 use serde_json::{Map, Value, json};
 
-/// Everything that is kept, in RabbitMQ's form; `version` is the one that
+/// Everything that is declared but connections' own queues, in RabbitMQ's form; `version` is the one that
 /// clients are told.
 pub fn export(metadata: &Metadata, product: &str, version: &str) -> Value {
     let access = &metadata.access;
@@ -144,7 +144,11 @@ fn policies(vhost: &Vhost) -> Vec<Value> {
 }
 
 fn queues(vhost: &Vhost) -> Vec<Value> {
-    let mut kept: Vec<_> = vhost.queues.values().filter(|q| q.spec.is_kept()).collect();
+    let mut kept: Vec<_> = vhost
+        .queues
+        .values()
+        .filter(|q| q.spec.owner.is_none())
+        .collect();
     kept.sort_by(|a, b| a.spec.name.cmp(&b.spec.name));
     kept.iter()
         .map(|queue| {
@@ -164,7 +168,7 @@ fn exchanges(vhost: &Vhost) -> Vec<Value> {
         .exchanges
         .values()
         .map(|exchange| &exchange.spec)
-        .filter(|spec| spec.durable && !own(&spec.name))
+        .filter(|spec| !own(&spec.name))
         .collect();
     kept.sort_by(|a, b| a.name.cmp(&b.name));
     kept.iter()
@@ -182,19 +186,13 @@ fn exchanges(vhost: &Vhost) -> Vec<Value> {
 }
 
 fn bindings(vhost: &Vhost) -> Vec<Value> {
-    let kept = |binding: &&Binding| {
-        let source = vhost.exchanges.get(binding.source.as_str());
-        let lasting = match &binding.destination {
-            Destination::Queue(name) => vhost
-                .queues
-                .get(name.as_str())
-                .is_some_and(|queue| queue.spec.is_kept()),
-            Destination::Exchange(name) => vhost
-                .exchanges
-                .get(name.as_str())
-                .is_some_and(|exchange| exchange.spec.durable),
-        };
-        lasting && source.is_some_and(|exchange| exchange.spec.durable)
+    // a connection's own queues are not declared by anyone else
+    let kept = |binding: &&Binding| match &binding.destination {
+        Destination::Queue(name) => vhost
+            .queues
+            .get(name.as_str())
+            .is_some_and(|queue| queue.spec.owner.is_none()),
+        Destination::Exchange(_) => true,
     };
     vhost
         .bindings()

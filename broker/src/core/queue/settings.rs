@@ -155,12 +155,15 @@ pub fn check_type(arguments: &FieldTable) -> Result<(), (&'static str, String)> 
     }
 }
 
+/// The longest time to live, of a queue and of a message: ten years.
+pub const LONGEST_MS: i64 = 315_360_000_000;
+
 /// What a check of one argument finds wrong, in the words that clients know.
 type Check = fn(&FieldValue, &FieldTable) -> Result<(), String>;
 
-const CHECKS: [(&str, Check); 18] = [
+const CHECKS: [(&str, Check); 19] = [
     ("x-expires", expires),
-    ("x-message-ttl", natural),
+    ("x-message-ttl", period),
     ("x-dead-letter-exchange", string),
     ("x-dead-letter-routing-key", dead_letter_key),
     ("x-dead-letter-strategy", strategy),
@@ -174,8 +177,9 @@ const CHECKS: [(&str, Check); 18] = [
     ("x-queue-version", version),
     ("x-single-active-consumer", boolean),
     ("x-queue-type", kind),
-    ("x-quorum-initial-group-size", natural),
-    ("x-delivery-limit", natural),
+    ("x-quorum-initial-group-size", positive),
+    ("x-delivery-limit", any_integer),
+    ("x-queue-leader-locator", locator),
     ("x-durability", durability),
 ];
 
@@ -206,10 +210,35 @@ fn natural(value: &FieldValue, _: &FieldTable) -> Result<(), String> {
     }
 }
 
-fn expires(value: &FieldValue, arguments: &FieldTable) -> Result<(), String> {
+fn any_integer(value: &FieldValue, _: &FieldTable) -> Result<(), String> {
+    integer(value).map(drop)
+}
+
+fn positive(value: &FieldValue, arguments: &FieldTable) -> Result<(), String> {
     match integer(value)? {
         0 => Err("{value_zero,0}".to_owned()),
         _ => natural(value, arguments),
+    }
+}
+
+/// A time to live in milliseconds.
+fn period(value: &FieldValue, arguments: &FieldTable) -> Result<(), String> {
+    match integer(value)? {
+        n if n > LONGEST_MS => Err(format!("{{value_too_large,{n}}}")),
+        _ => natural(value, arguments),
+    }
+}
+
+fn expires(value: &FieldValue, arguments: &FieldTable) -> Result<(), String> {
+    positive(value, arguments)?;
+    period(value, arguments)
+}
+
+fn locator(value: &FieldValue, arguments: &FieldTable) -> Result<(), String> {
+    string(value, arguments)?;
+    match value.as_str() {
+        Some("client-local" | "balanced" | "random" | "least-leaders") => Ok(()),
+        _ => Err("invalid_queue_locator_arg".to_owned()),
     }
 }
 

@@ -216,6 +216,7 @@ pub static COMMANDS: &[Command] = &[
         |r| {
             let vhost = r.line.vhost();
             r.banner(format!("Listing permissions for vhost \"{vhost}\" ..."));
+            r.need_vhost()?;
             let items = r.items(&format!("/api/vhosts/{}/permissions", r.vhost_path()))?;
             r.list(Rows::pick(&items, &["user", "configure", "write", "read"]))
         }

@@ -129,7 +129,7 @@ const CHANNEL: [&str; 21] = [
     "interceptors",
     "idle_since",
 ];
-const CONSUMER: [&str; 8] = [
+const CONSUMER: [&str; 9] = [
     "queue_name",
     "channel_pid",
     "consumer_tag",
@@ -137,6 +137,7 @@ const CONSUMER: [&str; 8] = [
     "prefetch_count",
     "active",
     "arguments",
+    "activity_status",
     "exclusive",
 ];
 

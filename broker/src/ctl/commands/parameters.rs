@@ -276,6 +276,7 @@ fn set_policy(r: &Run, operator: bool) -> Done {
     r.banner(format!(
         "Setting {what} \"{name}\" for pattern \"{pattern}\" to \"{definition}\" with priority \"{priority}\" for vhost \"{vhost}\" ..."
     ));
+    r.need_vhost()?;
     let op = if operator {
         "set_operator_policy"
     } else {
@@ -296,6 +297,7 @@ fn set_policy(r: &Run, operator: bool) -> Done {
 }
 
 fn list_policies(r: &Run, kind: &str) -> Done {
+    r.need_vhost()?;
     let mut items = r.items(&format!("/api/{kind}/{}", r.vhost_path()))?;
     texts(&mut items, "definition");
     listed(r, &items, &POLICY)

@@ -102,10 +102,14 @@ pub static COMMANDS: &[Command] = &[
             r.banner(format!(
                 "Stopping synchronising queue '{queue}' in vhost '{vhost}' ..."
             ));
-            r.change(
-                "sync_queue",
-                &[("vhost", json!(vhost)), ("queue", json!(queue))],
-            )
+            let with = [("vhost", json!(vhost)), ("queue", json!(queue))];
+            match r.change("sync_queue", &with) {
+                Err(End::Fault(fault)) if fault.text == "not_mirrored" => {
+                    r.say("not_syncing");
+                    Ok(())
+                }
+                other => other,
+            }
         }
     ),
     command!(

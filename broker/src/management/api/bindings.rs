@@ -66,7 +66,7 @@ struct Between {
 
 /// The properties key: `~` alone for an empty routing key without arguments.
 pub fn properties_key(routing_key: &str, arguments: &FieldTable) -> String {
-    let key = encode(routing_key);
+    let key = encode(routing_key).replace("%20", "+");
     if arguments.0.is_empty() {
         return if key.is_empty() { "~".to_owned() } else { key };
     }
@@ -182,8 +182,10 @@ fn find(core: &Core, at: &Between, key: &str) -> Option<Binding> {
         .filter(|b| b.source == at.source)
         .find(|b| {
             let own = properties_key(&b.routing_key, &b.arguments);
-            // the key comes decoded out of the path
-            own == key || (b.arguments.0.is_empty() && !key.is_empty() && b.routing_key == key)
+            // the key comes decoded out of the path; some decode it once more
+            own == key
+                || own == encode(key).replace("%20", "+")
+                || (b.arguments.0.is_empty() && !key.is_empty() && b.routing_key == key)
         })
         .cloned()
 }
@@ -218,7 +220,8 @@ async fn bind(m: &Management, caller: &Caller, request: &Request, at: Between) -
         encode(&at.vhost),
         encode(&at.source),
         encode(at.destination.name()),
-        properties_key(&binding.routing_key, &binding.arguments),
+        // a part of the path once more: what is encoded in the key stays so for who decodes the path
+        encode(&properties_key(&binding.routing_key, &binding.arguments)),
     );
     let caller = caller.clone();
     m.with(move |core| {

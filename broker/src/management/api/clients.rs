@@ -6,9 +6,10 @@ use crate::management::listing::{list, one};
 use crate::management::render::{self, Scene};
 use crate::management::reply::{Answer, Reply};
 use crate::management::request::{Method, Request};
+use crate::management::sampler::Sampler;
 use crate::management::state::Management;
 use crate::management::view::{ChannelView, ConnectionView};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 /// What clients are told when an administrator closes their connection.
 pub const CLOSED: &str = "Closed via management plugin";
@@ -46,14 +47,7 @@ pub async fn answer(m: &Management, caller: &Caller, request: &Request, path: &[
             Ok(list(request, channels_rendered(m, &views), "name"))
         }
         (["channels"], _) => channels(m, caller, request, None).await,
-        (["channels", name], _) => {
-            let mut views = channels_seen(m, caller).await?;
-            views.retain(|(_, c)| c.name == *name);
-            let value = channels_rendered(m, &views)
-                .pop()
-                .ok_or_else(Reply::not_found)?;
-            Ok(one(request, value))
-        }
+        (["channels", name], _) => channel(m, caller, request, name).await,
         (["consumers", only @ ..], _) => {
             if let Some(vhost) = only.first() {
                 super::vhosts_must_exist(m, vhost).await?;
@@ -68,17 +62,44 @@ pub async fn answer(m: &Management, caller: &Caller, request: &Request, path: &[
                 })
                 .await?;
             let sampler = m.sampler();
-            let scene = Scene {
-                node: &m.facts.name,
-                sampler: &sampler,
-                plain: false,
-                range: None,
-                creation: m.facts.started_ms / 1000,
-            };
+            let scene = scene(m, &sampler);
             let items = views.iter().map(|c| render::consumer(scene, c)).collect();
             Ok(list(request, items, "consumer_tag"))
         }
         _ => Err(Reply::not_found()),
+    }
+}
+
+/// One channel, with its consumers.
+async fn channel(m: &Management, caller: &Caller, request: &Request, name: &str) -> Answer {
+    let mut views = channels_seen(m, caller).await?;
+    views.retain(|(_, c)| c.name == *name);
+    let mut value = channels_rendered(m, &views)
+        .pop()
+        .ok_or_else(Reply::not_found)?;
+    let wanted = name.to_owned();
+    let consumers = m
+        .with(move |core| engine::consumers(core, &|c| c.channel == wanted))
+        .await?;
+    let sampler = m.sampler();
+    let scene = scene(m, &sampler);
+    value["consumer_details"] = consumers
+        .iter()
+        .map(|c| render::consumer(scene, c))
+        .collect();
+    // what went to and came from each exchange and queue is not counted by channel
+    value["publishes"] = json!([]);
+    value["deliveries"] = json!([]);
+    Ok(one(request, value))
+}
+
+fn scene<'a>(m: &'a Management, sampler: &'a Sampler) -> Scene<'a> {
+    Scene {
+        node: &m.facts.name,
+        sampler,
+        plain: false,
+        range: None,
+        creation: m.facts.started_ms / 1000,
     }
 }
 
@@ -101,26 +122,14 @@ async fn channels_seen(m: &Management, caller: &Caller) -> Result<Vec<(u64, Chan
 
 fn rendered(m: &Management, views: &[ConnectionView]) -> Vec<Value> {
     let sampler = m.sampler();
-    let scene = Scene {
-        node: &m.facts.name,
-        sampler: &sampler,
-        plain: false,
-        range: None,
-        creation: m.facts.started_ms / 1000,
-    };
+    let scene = scene(m, &sampler);
     let value = |view| Value::Object(render::connection(scene, view));
     views.iter().map(value).collect()
 }
 
 fn channels_rendered(m: &Management, views: &[(u64, ChannelView)]) -> Vec<Value> {
     let sampler = m.sampler();
-    let scene = Scene {
-        node: &m.facts.name,
-        sampler: &sampler,
-        plain: false,
-        range: None,
-        creation: m.facts.started_ms / 1000,
-    };
+    let scene = scene(m, &sampler);
     let value = |(id, view): &(u64, ChannelView)| Value::Object(render::channel(scene, *id, view));
     views.iter().map(value).collect()
 }

@@ -17,7 +17,12 @@ pub async fn answer(m: &Management, caller: &Caller, request: &Request, path: &[
         None => caller.must_be_administrator()?,
     }
     if let Some(vhost) = &vhost {
-        super::vhosts_must_exist(m, vhost).await?;
+        let name = vhost.clone();
+        if m.with(move |core| core.metadata.vhost(&name).is_none())
+            .await?
+        {
+            return Err(Reply::bad_request("vhost_not_found"));
+        }
     }
     if request.method == Method::Post {
         let document = document(request)?;
@@ -36,7 +41,7 @@ pub async fn answer(m: &Management, caller: &Caller, request: &Request, path: &[
                 .map(|v| export_vhost(v, &version)),
         })
         .await?
-        .ok_or_else(Reply::not_found)?;
+        .ok_or_else(|| Reply::bad_request("vhost_not_found"))?;
     let mut reply = Reply::ok(value);
     if let Some(name) = request.query("download") {
         let plain = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);

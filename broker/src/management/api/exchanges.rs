@@ -185,8 +185,8 @@ async fn publish(
     let payload = match body.text("payload_encoding")?.as_str() {
         "string" => payload.into_bytes(),
         "base64" => STANDARD
-            .decode(payload)
-            .map_err(|_| Reply::bad_request("payload_not_base64"))?,
+            .decode(&payload)
+            .map_err(|_| Reply::bad_request(json!(["not_base64", payload])))?,
         other => return Err(Reply::bad_request(json!(["unsupported_encoding", other]))),
     };
     let key = body.text("routing_key")?;

@@ -295,7 +295,7 @@ fn number(body: &Map<String, Value>, key: &str) -> Result<u64, Reply> {
     value
         .as_u64()
         .or(text)
-        .ok_or_else(|| Reply::bad_request(json!(["not_int", key])))
+        .ok_or_else(|| Reply::bad_request(json!(["not_integer", value])))
 }
 
 fn message(fetched: &Fetched, base64: bool, truncate: Option<usize>) -> Value {

@@ -335,7 +335,9 @@ async fn limits(m: &Management, request: &Request, path: &[&str]) -> Answer {
             m.with(move |core| admin::set_user_limits(core, user, &change))
                 .await?
                 .map_err(|error| match error {
-                    admin::AdminError::NoSuchUser(_) => Reply::not_found(),
+                    admin::AdminError::NoSuchUser(name) => {
+                        Reply::bad_request(json!(["no_such_user", name]))
+                    }
                     other => refused(other),
                 })?;
             Ok(Reply::no_content())

@@ -54,8 +54,11 @@ fn value(node: &str, vhost: &Vhost, messages: (u64, u64)) -> Value {
         "default_queue_type": kind,
         "description": spec.description,
         "messages": messages.0 + messages.1,
+        "messages_details": {"rate": 0.0},
         "messages_ready": messages.0,
+        "messages_ready_details": {"rate": 0.0},
         "messages_unacknowledged": messages.1,
+        "messages_unacknowledged_details": {"rate": 0.0},
         "metadata": {"description": spec.description, "tags": spec.tags},
         "name": spec.name,
         "tags": spec.tags,
@@ -140,8 +143,16 @@ async fn part(
             let items = users::topic_permissions(m, move |(vhost, _, _)| *vhost == wanted).await?;
             Ok(list(request, items, "user"))
         }
-        "connections" => super::clients::connections(m, caller, request, Some(name)).await,
-        _ => super::clients::channels(m, caller, request, Some(name)).await,
+        _ => {
+            let there = m.with(move |core| core.metadata.vhost(&wanted).is_some());
+            match (there.await?, kind) {
+                (false, _) => Err(Reply::not_found()),
+                (true, "connections") => {
+                    super::clients::connections(m, caller, request, Some(name)).await
+                }
+                _ => super::clients::channels(m, caller, request, Some(name)).await,
+            }
+        }
     }
 }
 
@@ -179,7 +190,7 @@ async fn set_limit(
     m.with(move |core| admin::set_vhost_limit(core, vhost, &name, value.as_ref()))
         .await?
         .map_err(|error| match error {
-            admin::AdminError::NoSuchVhost(_) => Reply::not_found(),
+            admin::AdminError::NoSuchVhost(_) => Reply::missing("vhost_not_found"),
             other => refused(other),
         })?;
     Ok(Reply::no_content())
