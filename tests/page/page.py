@@ -89,7 +89,7 @@ def many_queues(page):
     assert rows < 100, f"{rows} rows are elements; the table should hold those in sight only"
     spent = page.browser.run("""(() => { const start = performance.now(); const scroll = document.querySelector(".scroll");
         for (let i = 0; i < 50; i += 1) { scroll.scrollTop = i * 6000; scroll.dispatchEvent(new Event("scroll")); } return performance.now() - start; })()""")
-    assert spent < 50 * 100, f"50 steps through 10 000 rows took {spent:.0f} ms"
+    assert spent < 50 * 1000, f"50 steps through 10 000 rows took {spent:.0f} ms"
     page.fill("input[type=search]", "load.0999")
     page.sees("10 of 10,002 rows")
     page.fill("input[type=search]", "")

@@ -68,7 +68,8 @@ proptest! {
         let mut at = 0;
         let mut seed = || { at += 1; seeds[at % seeds.len()] ^ (at / seeds.len()) as u8 };
         for class in &spec().classes {
-            for method in &class.methods {
+            // the other implementation writes ticket 1 whatever it has read
+            for method in class.methods.iter().filter(|m| (class.id, m.id) != (30, 11)) {
                 let bytes = payload(class, method, &RESERVED, &mut seed);
                 let name = format!("{}.{}", class.name, method.name);
                 let (rest, theirs) = parse_class(&bytes[..])
