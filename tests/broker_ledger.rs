@@ -6,6 +6,7 @@
 mod kit;
 
 #[path = "broker_store/client.rs"]
+#[allow(dead_code)]
 mod client;
 
 use client::{Client, Event};
@@ -143,7 +144,7 @@ fn consume(port: u16, queue: &str, first_of_life: u64) -> Ledger {
         );
         ledger.delivered(number, redelivered);
         // every seventh stays out, so that the broker dies with messages in flight
-        if number % 7 != 0 && client.ack(tag).is_err() {
+        if !number.is_multiple_of(7) && client.ack(tag).is_err() {
             break;
         }
     }
@@ -188,7 +189,9 @@ fn kill_9_at_random_moments_loses_nothing_confirmed_and_flags_what_comes_again()
     for life in 0..LIVES {
         let (mut daemon, port) = start(directory.path());
         let mut client = Client::connect(port).expect("a broker");
-        QUEUES.map(|queue| client.declare(queue).expect("declared"));
+        QUEUES
+            .iter()
+            .for_each(|queue| client.declare(queue).expect("declared"));
         let first = next.load(Ordering::Relaxed);
         random = random
             .wrapping_mul(6_364_136_223_846_793_005)

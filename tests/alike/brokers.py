@@ -3,6 +3,7 @@ import base64
 import json
 import os
 import pathlib
+import re
 import socket
 import subprocess
 import time
@@ -59,6 +60,14 @@ class Broker:
                                input=standard_input if standard_input is not None else "")
         return ended.returncode, ended.stdout, ended.stderr
 
+    def neutral(self, text):
+        """A text without what differs between two nodes: ports, directory, process identifiers."""
+        for port, word in ((self.amqp, "AMQP"), (self.management, "MANAGEMENT"), (self.prometheus, "PROMETHEUS"), (self.amqp + 20000, "CLUSTER")):
+            text = re.sub(rf"\b{port}\b", word, text)
+        text = re.sub(r"<(rabbit@localhost\.)?[\d.]+>", "<PID>", text)
+        text = re.sub(r"127\.0\.0\.1:\d+ -> 127\.0\.0\.1:\w+", "CONNECTION", text)
+        return text.replace(self.directory.as_posix(), "DIRECTORY")
+
     def stop(self):
         self.process.terminate()
         self.process.wait(60)
@@ -73,7 +82,7 @@ class Ours(Broker):
                 (self.directory / link).symlink_to(binary)
 
     def tool(self, name):
-        return [str(self.directory / name), "--run-dir", str(self.directory), "-n", "rabbit@localhost"], {}
+        return [str(self.directory / name)], {"EVENKEEL_RUN_DIR": str(self.directory), "RABBITMQ_NODENAME": "rabbit@localhost"}
 
     def start(self, *more):
         self.launch([self.binary, "broker", "--listen", f"127.0.0.1:{self.amqp}", "--management", f"127.0.0.1:{self.management}",

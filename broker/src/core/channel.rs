@@ -5,7 +5,7 @@ use super::journal::Position;
 use super::message::Message;
 use super::queue::Entry;
 use super::vhost::{QueueId, Routes};
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 
 #[derive(Debug, Default)]
@@ -98,6 +98,8 @@ pub struct Confirms {
     pub ahead: Vec<u64>,
     /// Refused.
     pub nacks: Vec<u64>,
+    /// Answered already, although something older waits: not to be counted again.
+    pub early: BTreeSet<u64>,
 }
 
 /// Publishes and settlements that wait for `tx.commit`.

@@ -142,6 +142,9 @@ impl Confirms {
                 multiple: false,
                 requeue: true,
             });
+            if number > self.ready {
+                self.early.insert(number);
+            }
         }
         count += self.ack_upto(self.ready, &mut send);
         for number in ahead.into_iter().filter(|number| *number > self.ready) {
@@ -150,17 +153,23 @@ impl Confirms {
                 delivery_tag: number,
                 multiple: false,
             });
+            self.early.insert(number);
         }
         count
     }
 
     /// One acknowledgement for everything up to `number` that has not been answered.
     fn ack_upto(&mut self, number: u64, send: &mut impl FnMut(Method<'_>)) -> u64 {
-        let count = number.saturating_sub(self.answered);
+        let mut count = number.saturating_sub(self.answered);
         if count > 0 {
+            let multiple = count > 1;
+            if !self.early.is_empty() {
+                let later = self.early.split_off(&(number + 1));
+                count -= std::mem::replace(&mut self.early, later).len() as u64;
+            }
             send(Method::BasicAck {
                 delivery_tag: number,
-                multiple: count > 1,
+                multiple,
             });
             self.answered = number;
         }
@@ -191,9 +200,10 @@ mod tests {
             let mut position = 0;
             let mut wanted: Vec<(Option<u64>, bool)> = Vec::new();
             let mut answers: Vec<Option<bool>> = Vec::new();
+            let counted = std::cell::Cell::new(0);
             let mut flush = |confirms: &mut Confirms, durable: u64, wanted: &[(Option<u64>, bool)]| {
                 answers.resize(wanted.len(), None);
-                confirms.write(reached(durable), |method| match method {
+                let count = confirms.write(reached(durable), |method| match method {
                     Method::BasicAck { delivery_tag, multiple } => {
                         let first = if multiple { 0 } else { delivery_tag as usize - 1 };
                         for n in first..delivery_tag as usize {
@@ -206,6 +216,7 @@ mod tests {
                     }
                     other => panic!("{other:?}"),
                 });
+                counted.set(counted.get() + count);
                 answers.clone()
             };
             for (kind, by) in steps {
@@ -228,6 +239,7 @@ mod tests {
                 }
             }
             let answers = flush(&mut confirms, position, &wanted);
+            prop_assert_eq!(counted.get(), wanted.len() as u64, "each is counted once");
             prop_assert_eq!(answers, wanted.iter().map(|(_, good)| Some(*good)).collect::<Vec<_>>());
         }
     }

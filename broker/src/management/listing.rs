@@ -89,9 +89,7 @@ impl Paging {
         let part = request.query("name").unwrap_or("").to_lowercase();
         let name = match request.is_set("use_regex") && !part.is_empty() {
             // names are searched without regard to case
-            true => Some(Pattern::policy(&format!("(?i){part}")).map_err(|e| {
-                Reply::bad_request(format!("name is not a regular expression: {e}"))
-            })?),
+            true => Some(Pattern::policy(&format!("(?i){part}")).map_err(|_| invalid())?),
             false => None,
         };
         Ok(Some(Paging {

@@ -28,6 +28,8 @@ pub struct Request {
     pub query: Vec<(String, String)>,
     /// The body.
     pub body: Bytes,
+    /// Why, in the caller's words (`X-Reason`).
+    pub reason: Option<String>,
 }
 
 impl Request {
@@ -52,6 +54,7 @@ impl Request {
             path,
             query,
             body,
+            reason: None,
         })
     }
 

@@ -132,11 +132,11 @@ async fn handle(
         .path_and_query()
         .map_or_else(|| "/".to_owned(), ToString::to_string);
     let word = request.method().clone();
-    let authorization = request
-        .headers()
-        .get("authorization")
-        .and_then(|v| v.to_str().ok())
-        .map(str::to_owned);
+    let header = |name: &str| {
+        let value = request.headers().get(name)?;
+        value.to_str().ok().map(str::to_owned)
+    };
+    let (authorization, reason) = (header("authorization"), header("x-reason"));
     let parsed = |method, body| Request::new(method, &target, body).ok_or_else(Reply::not_found);
     let path = parsed(Method::Get, Bytes::new())?;
     if word == hyper::Method::OPTIONS {
@@ -170,7 +170,9 @@ async fn handle(
     // nobody can make the server read a large body without logging in first
     let caller = management.login(authorization.as_deref(), loopback).await?;
     let body = read_body(request.into_body()).await?;
-    route::answer(management, &caller, &parsed(method, body)?).await
+    let mut request = parsed(method, body)?;
+    request.reason = reason;
+    route::answer(management, &caller, &request).await
 }
 
 async fn read_body(body: Incoming) -> Result<Bytes, Reply> {

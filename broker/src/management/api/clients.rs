@@ -25,7 +25,7 @@ pub async fn answer(m: &Management, caller: &Caller, request: &Request, path: &[
         }
         (["connections", "username", user], _) => {
             let user = (*user).to_owned();
-            close(m, caller, move |c| c.user == user).await?;
+            close(m, caller, request, move |c| c.user == user).await?;
             Ok(Reply::no_content())
         }
         (["connections", name], Method::Get) => {
@@ -36,7 +36,7 @@ pub async fn answer(m: &Management, caller: &Caller, request: &Request, path: &[
         }
         (["connections", name], _) => {
             let name = (*name).to_owned();
-            match close(m, caller, move |c| c.name == name).await? {
+            match close(m, caller, request, move |c| c.name == name).await? {
                 0 => Err(Reply::not_found()),
                 _ => Ok(Reply::no_content()),
             }
@@ -161,11 +161,14 @@ pub async fn channels(
 async fn close(
     m: &Management,
     caller: &Caller,
+    request: &Request,
     which: impl Fn(&ConnectionView) -> bool + Send + 'static,
 ) -> Result<usize, Reply> {
     let caller = caller.clone();
+    let reason = request.reason.clone();
     m.with(move |core| {
-        engine::close_connections(core, CLOSED, &|c| {
+        let reason = reason.as_deref().unwrap_or(CLOSED);
+        engine::close_connections(core, reason, &|c| {
             (caller.is_administrator() || c.user == caller.name) && which(c)
         })
     })
