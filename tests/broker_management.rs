@@ -286,8 +286,9 @@ fn bindings_have_a_key_by_which_they_are_removed() {
         .to_owned();
     let all = b.get("/bindings/%2f/e/e/q/q");
     let key = all[0]["properties_key"].as_str().expect("a key").to_owned();
-    assert!(location.ends_with(&key.to_lowercase()), "{location} {key}");
-    let path = format!("/bindings/%2f/e/e/q/q/{}", key.replace('%', "%25"));
+    let part = key.replace('%', "%25");
+    assert!(location.ends_with(&part), "{location} {key}");
+    let path = format!("/bindings/%2f/e/e/q/q/{part}");
     assert_eq!(b.ask("DELETE", &path, Value::Null).0, 204);
     assert_eq!(b.get("/bindings/%2f/e/e/q/q"), json!([]));
 }

@@ -13,9 +13,10 @@ use proptest::prelude::*;
 use std::collections::BTreeMap;
 
 /// Arguments that 0-9-1 reserves: the other implementation drops them, so the samples have them empty.
-const RESERVED: [&str; 7] = [
+const RESERVED: [&str; 8] = [
     "ticket",
     "prefetch-size",
+    "cluster-id",
     "capabilities",
     "insist",
     "known-hosts",
