@@ -197,6 +197,24 @@ class Bench:
         print(f'| {name} | {unit} | {show(theirs)} | {show(ours)} | {ratio} | {goal} | {met} |', flush=True)
         self.rows.append({'name': name, 'unit': unit, 'aim': aim, **values})
 
+    def one_sync(self):
+        """What one write and fdatasync of a message costs on the disk where the nodes keep theirs."""
+        file = os.path.join(self.directory, 'sync')
+        done = subprocess.run([self.tool, 'sync', '--file', file, '--size', '1200', '--time', '2', '--count', '5000'],
+                              capture_output=True, text=True, check=True)
+        return json.loads(done.stdout)
+
+    def against_the_disk(self, name, found, floors):
+        """How a confirm at window 1 compares with one fdatasync, measured before and after."""
+        cpu = sum(floor['cpu_us'] for floor in floors) / len(floors)
+        p50 = sum(floor['sync_us']['p50'] for floor in floors) / len(floors)
+        both = lambda value: {kind: value for kind in found}
+        self.row(name, 'one fdatasync alone, CPU us', both(cpu))
+        self.row(name, 'one fdatasync alone, p50 us', both(p50))
+        self.row(name, 'confirm p50 / one fdatasync', {kind: r['confirm_us']['p50'] / p50 for kind, r in found.items()}, 2)
+        self.row(name, 'CPU us/msg without the fdatasync',
+                 {kind: r['broker_cpu_us_per_msg'] - cpu for kind, r in found.items()})
+
     def loads(self):
         chosen = [load for load in LOADS if self.wanted(load[0])]
         if not chosen:
@@ -206,6 +224,8 @@ class Bench:
             node.start()
         for name, options, cpu, rate in chosen:
             found = {}
+            alone = name.endswith(' w1')
+            floors = [self.one_sync()] if alone else []
             for node in nodes:
                 found[node.name] = self.run(node, 'load', '--time', self.arguments.secs, '--warmup', '2', '--queue',
                                             'bench.' + name.replace(' ', '.'), '--delete', *options)
@@ -218,6 +238,8 @@ class Bench:
                 if all(result[latency]['n'] for result in found.values()):
                     for point in ['p50', 'p99']:
                         self.row(name, f'{title} {point} us', pick(lambda r: r[latency][point]))
+            if alone:
+                self.against_the_disk(name, found, [*floors, self.one_sync()])
             self.row(name, 'generator cores', pick(lambda r: r['gen_cpu_share']))
         for node in nodes:
             node.kill()
@@ -295,7 +317,9 @@ class Bench:
                              count - one['consumed'], '--time', 900, '--prefetch', 1000)
             if drain['consumed'] + one['consumed'] < count:
                 print(f'{node.name}: only {drain["consumed"]} of {count} came back', file=sys.stderr)
-            return {'fill': fill['conf_per_s'], 'fill_cpu': fill['broker_cpu_us_per_msg'], 'rss': rss, 'disk': float(disk),
+            time.sleep(2)
+            drained = node.rss_mib()
+            return {'drained': drained, 'fill': fill['conf_per_s'], 'fill_cpu': fill['broker_cpu_us_per_msg'], 'rss': rss, 'disk': float(disk),
                     'first': first, 'after': after, 'drain': drain['cons_per_s'],
                     'drain_cpu': drain['broker_cpu_us_per_msg']}
         if self.wanted('backlog'):
@@ -306,6 +330,7 @@ class Bench:
                                             (name, 'fill, CPU us/msg', 'fill_cpu', None, False),
                                             (name, 'ms from start after kill -9 to first message', 'first', 1000, False),
                                             (name, 'MiB resident after the restart', 'after', None, False),
+                                            (name, 'MiB resident after the drain', 'drained', 150, False),
                                             (name, 'drain, msg/s', 'drain', None, True),
                                             (name, 'drain, CPU us/msg', 'drain_cpu', None, False)])
 
@@ -315,7 +340,7 @@ def main():
     parser.add_argument('--broker', default='target/dist/evenkeel', help='the binary to measure')
     parser.add_argument('--ours', action='store_true', help='leave RabbitMQ out')
     parser.add_argument('--only', default='', help='rows whose names begin so, separated by commas')
-    parser.add_argument('--secs', default='8', help='seconds that a load is measured')
+    parser.add_argument('--secs', default='6', help='seconds that a load is measured')
     parser.add_argument('--backlog', type=int, default=1_000_000, help='messages of the backlog')
     parser.add_argument('--dir', default='', help='where nodes keep their data; on the disk to be measured')
     parser.add_argument('--json', default='', help='also write the figures here')
