@@ -17,7 +17,10 @@ const LIMIT: Duration = Duration::from_secs(60);
 
 /// A node on a directory, and its port.
 fn start(directory: &Path) -> (Daemon, u16) {
-    let mut command = Command::new(kit::binary());
+    start_by(Command::new(kit::binary()), directory)
+}
+
+fn start_by(mut command: Command, directory: &Path) -> (Daemon, u16) {
     let data = directory.join("data");
     command.args([
         "broker",
@@ -82,6 +85,13 @@ fn publish_until(client: &mut Client, from: u64, confirms: u64) -> (BTreeSet<u64
         }
     }
     (confirmed, from + sent)
+}
+
+/// The same for a queue that must hold so many.
+fn drain_all(port: u16, count: usize) -> Vec<u64> {
+    let found = drain(port);
+    assert_eq!(found.len(), count);
+    found
 }
 
 /// Takes everything ready; gives the numbers in the order of their coming. All must be flagged.
@@ -190,6 +200,78 @@ fn a_transaction_is_there_as_a_whole_once_it_is_committed() {
     daemon.wait_exit(LIMIT);
     let (_daemon, port) = start(directory.path());
     assert_eq!(drain(port), (1..=20).collect::<Vec<_>>());
+}
+
+#[test]
+fn acknowledgements_are_on_disk_when_their_transaction_is_committed() {
+    let directory = tempfile::tempdir().unwrap();
+    let (mut daemon, port) = start(directory.path());
+    let mut client = Client::connect(port).unwrap();
+    client.declare("ledger").unwrap();
+    client.transact().unwrap();
+    for number in 1..=20 {
+        client.publish("ledger", &body(number), true).unwrap();
+    }
+    client.commit().unwrap();
+    client.consume("ledger", 50).unwrap();
+    for _ in 1..=5 {
+        let Event::Delivery { tag, .. } = client.next().unwrap() else {
+            panic!("no delivery")
+        };
+        client.ack(tag).unwrap();
+    }
+    client.commit().unwrap();
+    daemon.signal(Signal::SIGKILL);
+    daemon.wait_exit(LIMIT);
+    let (_daemon, port) = start(directory.path());
+    assert_eq!(drain(port), (6..=20).collect::<Vec<_>>());
+}
+
+#[test]
+fn one_message_at_a_time_is_confirmed_only_when_it_is_on_disk() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut confirmed = BTreeSet::new();
+    for round in 0..3 {
+        let (mut daemon, port) = start(directory.path());
+        let mut client = Client::connect(port).unwrap();
+        client.declare("ledger").unwrap();
+        client.confirm_mode().unwrap();
+        for number in round * 100..round * 100 + 50 {
+            client.publish("ledger", &body(number), true).unwrap();
+            assert!(matches!(client.next().unwrap(), Event::Confirm { .. }));
+            confirmed.insert(number);
+        }
+        daemon.signal(Signal::SIGKILL);
+        daemon.wait_exit(LIMIT);
+    }
+    let (_daemon, port) = start(directory.path());
+    let there: BTreeSet<u64> = drain_all(port, confirmed.len()).into_iter().collect();
+    assert_eq!(there, confirmed);
+}
+
+#[test]
+fn at_the_limit_of_open_files_accepting_rests_and_the_log_goes_on() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut command = Command::new("sh");
+    command.args(["-c", r#"ulimit -n 200; exec "$0" "$@""#]);
+    command.arg(kit::binary());
+    let (mut daemon, port) = start_by(command, directory.path());
+    let mut publisher = Client::connect(port).unwrap();
+    publisher.declare("ledger").unwrap();
+    publisher.confirm_mode().unwrap();
+    let connect = || std::net::TcpStream::connect(("127.0.0.1", port)).unwrap();
+    let mut crowd: Vec<_> = (0..180).map(|_| connect()).collect();
+    daemon.wait_line("accepting rests", LIMIT);
+    // Segments more, each with a file of its own, while clients wait for files.
+    for number in 0..900 {
+        let body = vec![number as u8; 120_000];
+        publisher.publish("ledger", &body, true).unwrap();
+        assert!(matches!(publisher.next().unwrap(), Event::Confirm { .. }));
+    }
+    crowd.drain(..100);
+    daemon.wait_line("accepting clients again", LIMIT);
+    Client::connect(port).unwrap();
+    assert!(daemon.runs());
 }
 
 #[test]

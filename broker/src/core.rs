@@ -9,6 +9,7 @@ pub mod access;
 pub mod alarm;
 pub mod browse;
 pub mod channel;
+mod cold;
 mod confirm;
 pub mod connection;
 mod consume;
@@ -136,6 +137,12 @@ pub struct Core {
     dirty: Vec<u32>,
     /// Queues to deliver from, trim or expire at the turn's end.
     scheduled: Vec<QueueId>,
+    /// Queues whose next message is being read beside, the longest waiting first.
+    reading: Vec<QueueId>,
+    /// Connections whose `basic.get` waits for the same.
+    getting: Vec<(u32, u64)>,
+    /// Queues that had more to do than one turn allows.
+    later: Vec<QueueId>,
     /// Channels with confirms to send or waiting for the journal.
     confirming: Vec<At>,
     letters: VecDeque<Letter>,
@@ -171,6 +178,9 @@ impl Core {
             effects: Vec::new(),
             dirty: Vec::new(),
             scheduled: Vec::new(),
+            reading: Vec::new(),
+            getting: Vec::new(),
+            later: Vec::new(),
             confirming: Vec::new(),
             letters: VecDeque::new(),
             taps: Vec::new(),
@@ -250,6 +260,7 @@ impl Core {
     /// Whether another turn has something to do at once.
     pub fn has_work(&self) -> bool {
         !self.scheduled.is_empty()
+            || !self.later.is_empty()
             || !self.letters.is_empty()
             || !self.taps.is_empty()
             || !self.effects.is_empty()
@@ -281,7 +292,17 @@ impl Core {
 
     /// Delivers, dead-letters, confirms: everything that follows from the events of this turn.
     pub fn end_turn(&mut self) {
+        self.deliver_all();
+        self.confirm_all();
+    }
+
+    /// The first half of a turn's end: what can be delivered is, before anybody waits for the journal.
+    pub fn deliver_all(&mut self) {
         self.run_timers();
+        self.take_arrived();
+        for id in std::mem::take(&mut self.later) {
+            self.schedule(id);
+        }
         loop {
             while let Some(id) = self.scheduled.pop() {
                 self.run_queue(id);
@@ -292,7 +313,16 @@ impl Core {
             self.post_letters();
             self.post_taps();
         }
+    }
+
+    /// The second half: the journal gets what was appended, and publishers the confirms that are due.
+    pub fn confirm_all(&mut self) {
         self.journal.flush();
         self.send_confirms();
+    }
+
+    /// Whether anybody is to be written to.
+    pub fn has_output(&self) -> bool {
+        !self.dirty.is_empty()
     }
 }

@@ -1,13 +1,14 @@
 //! The core thread: one poll loop that owns the engine, the listeners and every AMQP socket.
 //!
 //! A turn reads each ready socket once, lets the engine deliver and confirm, and writes what has gathered with one
-//! system call per connection. Nothing in it waits but the poll.
+//! system call per connection. Nothing in it waits but the poll, and the sync for a lone publisher (see `own_commit`).
 
 use crate::client::{Client, Preamble, Progress};
 use crate::core::connection::Peer;
 use crate::core::{Core, Effect};
 use crate::handle::{Handle, Jobs, Wake, handle};
 use crate::notify::Watchdog;
+use crate::own_commit::OwnCommit;
 use crate::run::Secure;
 use crate::tls::TlsSession;
 use crate::verifier::Verifier;
@@ -30,6 +31,12 @@ const ACCEPTS: usize = 128;
 const LINGER: Duration = Duration::from_secs(2);
 /// How long accepting rests when no more files can be opened.
 const REST: Duration = Duration::from_millis(500);
+/// Files that clients may not take: the log's, the management interface's and its clients', the control socket's.
+const OWN_FILES: u64 = 256;
+/// How often it is said at most that accepting rests.
+const SAY_EVERY: Duration = Duration::from_secs(60);
+/// Turns that a batch may be held while others are served without an answer.
+const HELD_TURNS: u32 = 4;
 /// How long an orderly stop waits for clients to go.
 const STOP_WITHIN: Duration = Duration::from_secs(5);
 
@@ -49,6 +56,11 @@ pub struct CoreThread {
     pending: bool,
     /// Accepting rests until then.
     resting: Option<Instant>,
+    /// When it was said last that accepting rests, and whether it is still to be said that it goes on.
+    said_resting: Option<Instant>,
+    owes_word: bool,
+    /// As many clients as the limit of open files has room for.
+    most_clients: usize,
     clients: Vec<Option<Box<Client>>>,
     /// Clients to look at in the next turn.
     ready: Vec<u32>,
@@ -60,6 +72,8 @@ pub struct CoreThread {
     started: Instant,
     stop_by: Option<Instant>,
     watchdog: Option<Watchdog>,
+    own_commit: OwnCommit,
+    held_turns: u32,
 }
 
 /// What a thread needs before it starts: made early, so that others can hold the handle.
@@ -88,6 +102,14 @@ impl Seat {
     }
 }
 
+/// How many clients the limit of open files has room for.
+fn most_clients() -> usize {
+    use nix::sys::resource::{Resource, getrlimit};
+    // a system that does not tell refuses by itself
+    let limit = getrlimit(Resource::RLIMIT_NOFILE).map_or(u64::MAX, |(soft, _)| soft);
+    limit.saturating_sub(OWN_FILES.min(limit / 4)) as usize
+}
+
 impl CoreThread {
     pub fn new(seat: Seat, core: Core, listeners: Vec<Listener>) -> io::Result<CoreThread> {
         let Seat {
@@ -100,6 +122,9 @@ impl CoreThread {
             listeners,
             pending: true,
             resting: None,
+            said_resting: None,
+            owes_word: false,
+            most_clients: most_clients(),
             clients: Vec::new(),
             ready: Vec::new(),
             held: Vec::new(),
@@ -109,6 +134,8 @@ impl CoreThread {
             started: Instant::now(),
             stop_by: None,
             watchdog: Watchdog::from_environment(),
+            own_commit: OwnCommit::default(),
+            held_turns: 0,
         };
         for (index, listener) in thread.listeners.iter_mut().enumerate() {
             thread.poll.registry().register(
@@ -126,22 +153,54 @@ impl CoreThread {
         self.core.start();
         let mut events = Events::with_capacity(1024);
         while !self.is_done() {
-            if let Err(error) = self.poll.poll(&mut events, self.timeout())
-                && error.kind() != io::ErrorKind::Interrupted
-            {
-                tracing::error!(%error, "poll failed");
+            let timeout = self.timeout();
+            if !self.gather(&mut events, timeout) {
                 break;
             }
-            self.tell_time();
-            if let Some(watchdog) = &mut self.watchdog {
-                watchdog.beat(Instant::now());
-            }
-            for event in &events {
-                self.note(event);
-            }
+            self.see_to_held(&mut events);
             self.turn();
         }
+        self.core.journal.hand_over();
         self.core
+    }
+
+    /// Waits for events and notes them; false when that is not possible any more.
+    fn gather(&mut self, events: &mut Events, timeout: Option<Duration>) -> bool {
+        if let Err(error) = self.poll.poll(events, timeout)
+            && error.kind() != io::ErrorKind::Interrupted
+        {
+            tracing::error!(%error, "poll failed");
+            return false;
+        }
+        self.tell_time();
+        if let Some(watchdog) = &mut self.watchdog {
+            watchdog.beat(Instant::now());
+        }
+        for event in &*events {
+            self.note(event);
+        }
+        true
+    }
+
+    /// Commits a batch that was held when nothing else is ready, and leaves it to the committer when much is.
+    fn see_to_held(&mut self, events: &mut Events) {
+        if !self.core.journal.holds() {
+            self.held_turns = 0;
+        } else if events.is_empty() && self.is_idle() {
+            self.commit(events);
+        } else if self.held_turns >= HELD_TURNS {
+            self.core.journal.hand_over();
+        } else {
+            self.held_turns += 1;
+        }
+    }
+
+    /// Syncs what one publisher waits for, for nobody else has anything to do; then sees whether that was so.
+    fn commit(&mut self, events: &mut Events) {
+        let began = Instant::now();
+        self.core.journal.commit_held();
+        self.own_commit.took(began.elapsed());
+        self.gather(events, Some(Duration::ZERO));
     }
 
     fn is_done(&self) -> bool {
@@ -159,11 +218,13 @@ impl CoreThread {
         self.core.clock.wall_ms = wall.as_millis() as u64;
     }
 
+    /// Whether nothing is left of this turn for the next one.
+    fn is_idle(&self) -> bool {
+        self.ready.is_empty() && !self.core.has_work() && (!self.pending || self.resting.is_some())
+    }
+
     fn timeout(&self) -> Option<Duration> {
-        if !self.ready.is_empty()
-            || self.core.has_work()
-            || (self.pending && self.resting.is_none())
-        {
+        if !self.is_idle() || self.core.journal.holds() {
             return Some(Duration::ZERO);
         }
         let now = Instant::now();
@@ -223,7 +284,16 @@ impl CoreThread {
         for index in std::mem::take(&mut self.ready) {
             self.serve(index);
         }
-        self.core.end_turn();
+        self.core.deliver_all();
+        let others = self.core.has_output();
+        self.own_commit.ended(self.core.clock.now_ms, others);
+        if others {
+            self.core.journal.hand_over();
+        }
+        self.core
+            .journal
+            .may_hold(self.own_commit.may(self.core.clock.now_ms));
+        self.core.confirm_all();
         for effect in self.core.take_effects() {
             self.perform(effect);
         }
@@ -316,9 +386,13 @@ impl CoreThread {
         let mut count = 0;
         for listener in 0..self.listeners.len() {
             while count < ACCEPTS {
+                if self.core.connections.len() >= self.most_clients {
+                    return self.rest("the limit of open files has room for no more clients");
+                }
                 match self.listeners[listener].socket.accept() {
                     Ok((stream, address)) => {
                         count += 1;
+                        self.say_accepting();
                         if let Err(error) = self.admit(listener, stream, address) {
                             tracing::warn!(%error, %address, "a client could not be admitted");
                         }
@@ -339,9 +413,30 @@ impl CoreThread {
             error.raw_os_error(),
             Some(libc::EMFILE | libc::ENFILE | libc::ENOBUFS | libc::ENOMEM)
         ) {
+            self.rest(&error.to_string());
+        }
+    }
+
+    /// Accepts nobody for a moment, or until a client goes.
+    fn rest(&mut self, reason: &str) {
+        let now = Instant::now();
+        self.resting = Some(now + REST);
+        if self.said_resting.is_none_or(|at| now - at >= SAY_EVERY) {
             let clients = self.core.connections.len();
-            tracing::error!(%error, clients, "accepting rests: no more files can be opened");
-            self.resting = Some(Instant::now() + REST);
+            tracing::error!(
+                clients,
+                reason,
+                "accepting rests: clients wait until others go"
+            );
+            self.said_resting = Some(now);
+            self.owes_word = true;
+        }
+    }
+
+    fn say_accepting(&mut self) {
+        if std::mem::take(&mut self.owes_word) {
+            let clients = self.core.connections.len();
+            tracing::info!(clients, "accepting clients again");
         }
     }
 

@@ -18,6 +18,7 @@ pub mod handle;
 pub mod management;
 pub mod node;
 mod notify;
+mod own_commit;
 mod proxy_protocol;
 pub mod run;
 pub mod store;

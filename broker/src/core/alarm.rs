@@ -83,6 +83,7 @@ impl Core {
         };
         let held_back = connection.publishes && (self.alarms.any() || self.journal.is_congested());
         connection.state != State::Verifying
+            && !connection.getting
             && !held_back
             && connection.output.len() < super::deliver::OUTPUT_STOP
     }

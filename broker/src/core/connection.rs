@@ -120,6 +120,8 @@ pub struct Connection {
     pub dirty: bool,
     /// Whether a consumer was passed over because the output was full.
     pub starved: bool,
+    /// Its `basic.get` waits for the disk.
+    pub getting: bool,
     /// The queues that end with it.
     pub exclusive_queues: Vec<QueueId>,
     channels: Vec<(u16, Box<Channel>)>,
@@ -148,6 +150,7 @@ impl Connection {
             sent_ms: now_ms,
             dirty: false,
             starved: false,
+            getting: false,
             exclusive_queues: Vec::new(),
             channels: Vec::new(),
         }

@@ -218,7 +218,10 @@ impl Core {
         }
         self.not_locked(at, &name)?;
         self.run_queue(id);
-        self.get(at, id, no_ack);
+        match self.is_next_at_hand(id) {
+            true => self.get(at, id, no_ack),
+            false => self.hold_get(at.connection),
+        }
         Ok(())
     }
 

@@ -5,7 +5,7 @@ use super::channel::{BY_GET, Held};
 use super::connection::At;
 use super::field::FieldValue;
 use super::frame;
-use super::journal::Journal;
+use super::journal::{Journal, Stored};
 use super::letters::Reason;
 use super::message::Message;
 use super::properties::Properties;
@@ -19,6 +19,8 @@ use std::time::Duration;
 pub(super) const OUTPUT_STOP: usize = 512 * 1024;
 /// A channel's deliveries beyond this many are held by the journal, not in memory.
 const HELD_IN_MEMORY: usize = 2048;
+/// Messages that one turn expires or drops of a queue.
+const BURIED: usize = 4096;
 /// Below this much its consumers are served again.
 const OUTPUT_RESUME: usize = 256 * 1024;
 
@@ -43,7 +45,14 @@ impl Core {
     }
 
     fn expire(&mut self, id: QueueId, upto_ms: u64) {
-        loop {
+        for _ in 0..BURIED {
+            let Some(queue) = self.queue(id) else {
+                return;
+            };
+            let cold = queue.ready.expired(upto_ms).and_then(Entry::cold);
+            if !self.can_bury(id, cold) {
+                return;
+            }
             let Some(queue) = self.queue_mut(id) else {
                 return;
             };
@@ -53,22 +62,40 @@ impl Core {
             queue.counters.expired += 1;
             self.bury(id, entry, Reason::Expired);
         }
+        self.later.push(id);
+    }
+
+    /// Whether a message can go to the dead-letter exchange, where there is one, without waiting for the disk.
+    fn can_bury(&mut self, id: QueueId, cold: Option<Stored>) -> bool {
+        let Some(stored) = cold else { return true };
+        let is_wanted = self
+            .queue(id)
+            .is_some_and(|queue| queue.settings.dead_letter_exchange.is_some());
+        !is_wanted || self.is_at_hand(id, stored)
     }
 
     fn drop_excess(&mut self, id: QueueId) {
-        loop {
-            let Some(queue) = self.queue_mut(id) else {
+        for _ in 0..BURIED {
+            let Some(queue) = self.queue(id) else {
                 return;
             };
             if queue.settings.overflow != Overflow::DropHead || !queue.is_over_limit() {
                 return;
             }
+            let cold = queue.ready.front().and_then(Entry::cold);
+            if !self.can_bury(id, cold) {
+                return;
+            }
+            let Some(queue) = self.queue_mut(id) else {
+                return;
+            };
             let Some(entry) = queue.ready.pop() else {
                 return;
             };
             queue.counters.dropped += 1;
             self.bury(id, entry, Reason::MaxLength);
         }
+        self.later.push(id);
     }
 
     /// Takes the next ready message with its bytes; one that cannot be read any more is counted and passed over.
@@ -97,6 +124,9 @@ impl Core {
                 return;
             };
             let alone = queue.consumers.is_alone();
+            if !self.is_next_at_hand(id) {
+                return;
+            }
             let delivered = self.deliver_to(id, key, if alone { usize::MAX } else { 1 });
             let Some(queue) = self
                 .queues
@@ -144,6 +174,11 @@ impl Core {
             };
             if full || !consumer.has_room() || (!consumer.no_ack && !channel_has_room) {
                 consumer.parked = true;
+                break;
+            }
+            if let Some(stored) = queue.ready.front().and_then(Entry::cold)
+                && !self.journal.at_hand(stored)
+            {
                 break;
             }
             let Some(mut entry) = queue.ready.pop() else {

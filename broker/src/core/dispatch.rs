@@ -26,6 +26,9 @@ impl Core {
                 let connection = &self.connections[index as usize];
                 (connection.state, connection.frame_max)
             };
+            if self.connections[index as usize].getting {
+                break;
+            }
             used += match state {
                 State::Closed | State::Refused => rest.len(),
                 State::Verifying => break,
@@ -44,6 +47,9 @@ impl Core {
                         Ok(None) => break,
                         Ok(Some(frame)) => {
                             self.on_frame(index, frame);
+                            if self.connections[index as usize].getting {
+                                break;
+                            }
                             frame.length()
                         }
                         Err(refusal) => {

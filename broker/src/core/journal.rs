@@ -68,11 +68,31 @@ pub trait Journal: Send {
     fn command(&mut self, command: &Command) -> Position;
     /// Marks the records appended since the last call as one atomic unit (a transaction's commit).
     fn begin_unit(&mut self);
+    /// Ends the unit; the position is 0 when nothing in it must survive.
     fn end_unit(&mut self) -> Position;
+    /// Whether `fetch` gives a message without waiting for the disk. When not, it is read beside; `arrived` says when
+    /// to ask again.
+    fn at_hand(&mut self, _stored: Stored) -> bool {
+        true
+    }
+    /// Takes in what was read beside; whether there was anything.
+    fn arrived(&mut self) -> bool {
+        false
+    }
     /// Reads a message back that the engine let go of.
     fn fetch(&mut self, stored: Stored) -> Result<Message, Damaged>;
     /// Hands everything appended to the writer. Called once at the end of each turn of the loop.
     fn flush(&mut self);
+    /// Whether `flush` may leave a small batch that somebody waits for to the caller, when the writer rests.
+    fn may_hold(&mut self, _may: bool) {}
+    /// Whether `flush` left a batch: then `commit_held` or `hand_over` must follow soon.
+    fn holds(&self) -> bool {
+        false
+    }
+    /// Makes what was held durable before it returns: the one call that waits for the disk.
+    fn commit_held(&mut self) {}
+    /// Leaves what was held to the writer.
+    fn hand_over(&mut self) {}
     /// The position up to which everything is on disk.
     fn durable(&self) -> Position;
     /// The position up to which the operating system has everything. Never behind the durable one.

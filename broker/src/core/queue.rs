@@ -82,6 +82,8 @@ pub struct Queue {
     pub counted: u64,
     /// Whether it stands in the engine's list of queues to run.
     pub scheduled: bool,
+    /// Whether its next message is being read from the disk.
+    pub reading: bool,
     /// The deadlines entered in the engine's timers; 0 = none.
     pub expiry_timer_ms: u64,
     pub unused_timer_ms: u64,
@@ -118,6 +120,7 @@ impl Queue {
             used_ms: now_ms,
             counted: 0,
             scheduled: false,
+            reading: false,
             expiry_timer_ms: 0,
             unused_timer_ms: 0,
             next_seq: 1,

@@ -38,6 +38,9 @@ impl Core {
             };
             let most = queue.settings.max_priority;
             queue.persistent += kept.len();
+            if most == 0 {
+                queue.ready.reserve(kept.len());
+            }
             for message in kept {
                 queue.skip_seqs(message.seq);
                 let expires_ms = match message.expires_ms {

@@ -44,7 +44,6 @@ impl Core {
     fn commit(&mut self, at: At, held: Transaction) -> Result<(), Refusal> {
         self.journal.begin_unit();
         let mut refused = false;
-        let mut waits = false;
         for pending in held.publishes {
             if pending.routes.is_empty() {
                 self.pass_on(
@@ -57,7 +56,6 @@ impl Core {
             } else {
                 let published = self.enqueue(pending.message, &pending.routes, pending.ttl_ms);
                 refused |= published.refused;
-                waits |= published.position > Position::default();
             }
         }
         let mut outcome = Ok(());
@@ -72,7 +70,9 @@ impl Core {
         let Some(channel) = self.connections[at.connection as usize].channel_mut(at.channel) else {
             return Ok(());
         };
-        if let (true, Mode::Transaction(transaction)) = (waits, &mut channel.mode) {
+        if let Mode::Transaction(transaction) = &mut channel.mode
+            && position > Position::default()
+        {
             transaction.committing = Some(position);
             if !channel.confirming {
                 channel.confirming = true;

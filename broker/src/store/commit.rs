@@ -1,7 +1,8 @@
 //! Group commit: take everything appended, write it, sync, say how far it got. While one sync runs the next batch
 //! gathers, so the disk's own speed is the batch window and no timer is.
 //!
-//! [`Committer::turn`] is the whole of it; the thread around it only waits. Tests call it directly.
+//! [`Committer::turn`] is the whole of it; the thread around it only waits. Tests call it directly, and so does the
+//! engine's thread when a lone client waits for one message: two thread switches cost more than the sync.
 
 use super::disk::DiskFile;
 use super::metadata_log::MetadataLog;
@@ -9,13 +10,82 @@ use super::segment::{self, Header, Role};
 use super::shared::{Health, Operation, Shared, Turn};
 use super::slots::Slots;
 use std::io;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 use std::time::Duration;
 
 /// A full disk is tried again this often.
 const RETRY: Duration = Duration::from_millis(500);
 
-pub(super) struct Committer {
+/// The committer, for the thread of that name and for the engine's. Whoever holds the lock commits.
+#[derive(Clone)]
+pub(super) struct Committers {
+    shared: Arc<Shared>,
+    committer: Arc<Mutex<Committer>>,
+}
+
+impl Committers {
+    pub fn new(
+        shared: Arc<Shared>,
+        slots: Arc<Slots>,
+        salt: u32,
+        metadata: MetadataLog,
+    ) -> Committers {
+        let committer = Committer {
+            shared: shared.clone(),
+            slots,
+            salt,
+            hot: None,
+            metadata,
+            written: 0,
+            durable: 0,
+            failed: None,
+        };
+        Committers {
+            shared,
+            committer: Arc::new(Mutex::new(committer)),
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Committer> {
+        self.committer
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The thread.
+    pub fn run(self) {
+        loop {
+            let turn = self.shared.wait();
+            let before = self.shared.durable();
+            let health = self.turn(turn != Turn::Work);
+            if self.shared.durable() != before {
+                self.shared.wake();
+            }
+            match health {
+                Health::Failed(_) => return,
+                Health::Full(_) if self.shared.wait_for_space(RETRY) => return,
+                Health::Full(_) => {}
+                Health::Good if turn == Turn::Stop => return,
+                Health::Good => {}
+            }
+        }
+    }
+
+    /// Writes what is pending, and syncs when somebody waits for it or `sync` says so.
+    pub fn turn(&self, sync: bool) -> Health {
+        self.lock().turn(sync)
+    }
+
+    /// The same on the engine's thread; false when the committer's thread must do it.
+    pub fn try_turn(&self) -> bool {
+        match self.committer.try_lock() {
+            Ok(mut committer) => committer.turn(false) == Health::Good,
+            Err(TryLockError::Poisoned(_) | TryLockError::WouldBlock) => false,
+        }
+    }
+}
+
+struct Committer {
     shared: Arc<Shared>,
     slots: Arc<Slots>,
     salt: u32,
@@ -24,6 +94,8 @@ pub(super) struct Committer {
     /// Position up to which everything is written.
     written: u64,
     durable: u64,
+    /// A sync failed: nothing is reported durable any more, whoever asks.
+    failed: Option<String>,
 }
 
 /// The segment being written.
@@ -35,39 +107,10 @@ struct Hot {
 }
 
 impl Committer {
-    pub fn new(
-        shared: Arc<Shared>,
-        slots: Arc<Slots>,
-        salt: u32,
-        metadata: MetadataLog,
-    ) -> Committer {
-        Committer {
-            shared,
-            slots,
-            salt,
-            hot: None,
-            metadata,
-            written: 0,
-            durable: 0,
+    fn turn(&mut self, sync: bool) -> Health {
+        if let Some(reason) = &self.failed {
+            return Health::Failed(reason.clone());
         }
-    }
-
-    /// The thread.
-    pub fn run(mut self) {
-        loop {
-            let turn = self.shared.wait(self.durable < self.written);
-            match self.turn(turn != Turn::Work) {
-                Health::Failed(_) => return,
-                Health::Full(_) if self.shared.wait_for_space(RETRY) => return,
-                Health::Full(_) => {}
-                Health::Good if turn == Turn::Stop => return,
-                Health::Good => {}
-            }
-        }
-    }
-
-    /// Writes what is pending, and syncs when somebody waits for it or `sync` says so.
-    pub fn turn(&mut self, sync: bool) -> Health {
         let (operations, wanted) = self.shared.pending();
         let mut health = Health::Good;
         let mut done = 0;
@@ -93,6 +136,9 @@ impl Committer {
         {
             // The kernel may have dropped the pages that it could not write: trying again would report success.
             health = Health::Failed(format!("cannot sync the message log: {error}"));
+        }
+        if let Health::Failed(reason) = &health {
+            self.failed = Some(reason.clone());
         }
         self.shared.set_health(health.clone());
         health
@@ -195,8 +241,12 @@ fn describe(operation: &Operation, error: &io::Error) -> Health {
         Operation::Command { .. } => "write the metadata log",
     };
     let text = format!("cannot {what}: {error}");
-    match error.kind() {
-        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Health::Full(text),
-        _ => Health::Failed(text),
+    let is_passing = matches!(
+        error.kind(),
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded
+    ) || matches!(error.raw_os_error(), Some(libc::EMFILE | libc::ENFILE));
+    match is_passing {
+        true => Health::Full(text),
+        false => Health::Failed(text),
     }
 }

@@ -1,7 +1,7 @@
 //! The few things that the store asks of a disk, and the real one. The simulated twin, which loses and tears what was
 //! not synced, is in the test kit.
 
-use nix::fcntl::{FallocateFlags, fallocate};
+use nix::fcntl::{FallocateFlags, PosixFadviseAdvice, fallocate, posix_fadvise};
 use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
@@ -25,6 +25,10 @@ pub trait Disk: Send + Sync {
 /// One file, read and written at positions.
 pub trait DiskFile: Send + Sync {
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize>;
+    /// Reads only what needs no wait for the disk; `WouldBlock` when that is nothing.
+    fn read_now(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize>;
+    /// Says that this will be read soon.
+    fn will_read(&self, offset: u64, length: u64);
     fn write_all_at(&self, bytes: &[u8], offset: u64) -> io::Result<()>;
     /// Reserves room up to this length, so that later writes neither fail for want of space nor change the size.
     fn reserve(&self, length: u64) -> io::Result<()>;
@@ -110,6 +114,29 @@ impl DiskFile for RealFile {
                 result => return result,
             }
         }
+    }
+
+    fn read_now(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+        use rustix::io::{Errno, ReadWriteFlags, preadv2};
+        let mut buffers = [io::IoSliceMut::new(buffer)];
+        match preadv2(&self.0, &mut buffers, offset, ReadWriteFlags::NOWAIT) {
+            // Not every file system can say; then somebody else waits.
+            Err(Errno::OPNOTSUPP | Errno::NOSYS | Errno::INVAL | Errno::INTR) => {
+                Err(io::ErrorKind::WouldBlock.into())
+            }
+            result => Ok(result?),
+        }
+    }
+
+    fn will_read(&self, offset: u64, length: u64) {
+        let (offset, length) = (offset as i64, length as i64);
+        // advice only
+        let _ = posix_fadvise(
+            &self.0,
+            offset,
+            length,
+            PosixFadviseAdvice::POSIX_FADV_WILLNEED,
+        );
     }
 
     fn write_all_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {

@@ -82,12 +82,36 @@ impl Journal for Store {
         Position(position)
     }
 
+    fn at_hand(&mut self, stored: Stored) -> bool {
+        Store::at_hand(self, stored)
+    }
+
+    fn arrived(&mut self) -> bool {
+        Store::arrived(self)
+    }
+
     fn fetch(&mut self, stored: Stored) -> Result<Message, Damaged> {
         Store::fetch(self, stored, Message::from_bytes).map_err(|unreadable| Damaged(unreadable.0))
     }
 
     fn flush(&mut self) {
         Store::flush(self);
+    }
+
+    fn may_hold(&mut self, may: bool) {
+        Store::may_hold(self, may);
+    }
+
+    fn holds(&self) -> bool {
+        Store::holds(self)
+    }
+
+    fn commit_held(&mut self) {
+        Store::commit_held(self);
+    }
+
+    fn hand_over(&mut self) {
+        Store::hand_over(self);
     }
 
     fn durable(&self) -> Position {

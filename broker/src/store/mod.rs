@@ -2,12 +2,14 @@
 //!
 //! Records are appended on the engine's thread into a buffer, handed to the committer's thread once a turn
 //! ([`Store::flush`]), written, synced, and reported by a rising durable position. Nothing here waits for the disk but
-//! reading a message back. A third thread keeps house.
+//! [`Store::fetch`] of what is not [at hand](Store::at_hand), and [`Store::commit_held`]. A third thread keeps house, a
+//! fourth reads what is not in memory any more.
 //!
 //! What is kept: messages of durable queues with their settlements, and the log of metadata commands. What a start
 //! finds is in [`Recovered`]. Which message is where the engine remembers ([`Stored`]), twelve bytes a message; the
 //! store remembers per segment what is settled.
 
+mod cold;
 mod commit;
 mod disk;
 mod engine;
@@ -37,7 +39,8 @@ pub use scan::Damage;
 pub use shared::{Health, Wake};
 
 use crate::core::journal::{Kept, QueueKey, Reference, Stored};
-use commit::Committer;
+use cold::{ColdReader, ColdReads, cold_reads};
+use commit::Committers;
 use keeper::{Job, Jobs, Keeper, Outcomes};
 use metadata_log::MetadataLog;
 use reader::{ReadError, Reader};
@@ -136,12 +139,14 @@ pub struct Store {
     shared: Arc<Shared>,
     slots: Arc<Slots>,
     outcomes: Arc<Outcomes>,
+    committers: Committers,
     /// Nothing once closed: then the keeper ends.
     jobs: Option<Jobs>,
     options: Options,
     tail: Tail,
     segments: Segments,
     reader: Reader,
+    cold: ColdReads,
     /// Each queue's number of records so far.
     ordinals: HashMap<QueueKey, u32, foldhash::fast::FixedState>,
     /// Settled in this turn and not yet in the log.
@@ -150,6 +155,8 @@ pub struct Store {
     settled_in: Vec<u32>,
     /// In which segment the open unit began.
     unit: Option<u32>,
+    /// Where the log stood then.
+    unit_from: u64,
     /// The position that somebody waits for.
     wanted: u64,
     next_cold: u32,
@@ -159,13 +166,18 @@ pub struct Store {
     relogged: Vec<(u32, u64)>,
     /// Segments whose settlements are being looked for.
     asked: usize,
+    /// A small batch may be left to the engine's thread.
+    may_hold: bool,
+    /// One was.
+    held: bool,
 }
 
 /// The parts that do the store's work on their own threads.
 pub(crate) struct Workers {
-    committer: Committer,
+    committer: Committers,
     keeper: Keeper,
     jobs: Receiver<Job>,
+    cold: ColdReader,
 }
 
 /// The store's threads, to be joined after [`Store::close`].
@@ -173,13 +185,14 @@ pub(crate) struct Workers {
 pub struct Threads {
     committer: JoinHandle<()>,
     keeper: JoinHandle<()>,
+    cold: JoinHandle<()>,
 }
 
 impl Threads {
     /// Waits until everything is written and synced. Close the store before.
     pub fn join(self) {
         // A thread that panicked has said so itself.
-        let _ = (self.committer.join(), self.keeper.join());
+        let _ = (self.committer.join(), self.keeper.join(), self.cold.join());
     }
 }
 
@@ -189,6 +202,7 @@ impl Workers {
             committer,
             keeper,
             jobs,
+            cold,
         } = self;
         let named = |name: &str| {
             std::thread::Builder::new()
@@ -198,6 +212,7 @@ impl Workers {
         Ok(Threads {
             committer: named("committer").spawn(move || committer.run())?,
             keeper: named("store-keeper").spawn(move || keeper.run(&jobs))?,
+            cold: named("cold-reader").spawn(move || cold.run())?,
         })
     }
 }
@@ -246,8 +261,10 @@ impl Store {
         let shared = Arc::new(Shared::new(wake));
         let outcomes = Arc::new(Outcomes::default());
         let (jobs, line) = keeper::line();
+        let (cold, cold_reader) = cold_reads(shared.clone());
+        let committers = Committers::new(shared.clone(), slots.clone(), salt, metadata);
         let workers = Workers {
-            committer: Committer::new(shared.clone(), slots.clone(), salt, metadata),
+            committer: committers.clone(),
             keeper: Keeper {
                 shared: shared.clone(),
                 slots: slots.clone(),
@@ -255,25 +272,31 @@ impl Store {
                 salt,
             },
             jobs: line,
+            cold: cold_reader,
         };
         let store = Store {
             shared,
             slots,
             outcomes,
+            committers,
             jobs: Some(jobs),
             options,
             tail: Tail::new(found.next, salt, options.segment_bytes),
             segments: found.segments,
             reader: Reader::default(),
+            cold,
             ordinals: HashMap::default(),
             settled: Vec::new(),
             settled_in: Vec::new(),
             unit: None,
+            unit_from: 0,
             wanted: 0,
             next_cold: found.next_cold,
             moving: None,
             relogged: Vec::new(),
             asked: 0,
+            may_hold: false,
+            held: false,
         };
         let recovered = Recovered {
             commands,
@@ -403,12 +426,17 @@ impl Store {
     pub fn begin_unit(&mut self) {
         self.log_settled();
         self.unit = Some(self.tail.segment());
+        self.unit_from = self.tail.position();
     }
 
-    /// Ends the unit; returns its position.
+    /// Ends the unit; returns its position, or 0 when nothing is in it.
     pub fn end_unit(&mut self) -> u64 {
         self.log_settled();
-        if let Some(begun) = self.unit.take() {
+        let begun = self.unit.take();
+        if self.tail.position() == self.unit_from {
+            return 0;
+        }
+        if let Some(begun) = begun {
             self.tail.unit_end(begun);
         }
         self.tail.position()
@@ -458,7 +486,7 @@ impl Store {
             } else {
                 0
             };
-            self.shared.push(operations, wanted);
+            self.held = self.shared.push(operations, wanted, self.may_hold);
             sealed
                 .into_iter()
                 .for_each(|sealed| self.segments.seal(sealed));
@@ -468,6 +496,72 @@ impl Store {
             self.tail.use_buffer(self.shared.buffer());
         }
         self.keep_house();
+    }
+
+    /// Whether `flush` may leave a small batch that somebody waits for to the caller, while the committer rests.
+    pub fn may_hold(&mut self, may: bool) {
+        self.may_hold = may;
+    }
+
+    /// Whether `flush` left a batch to the caller: to `commit_held` or to `hand_over`.
+    pub fn holds(&self) -> bool {
+        self.held
+    }
+
+    /// Writes and syncs what was held on this thread. Waits for the disk.
+    pub fn commit_held(&mut self) {
+        if std::mem::take(&mut self.held) {
+            if self.committers.try_turn() {
+                self.shared.let_go();
+            } else {
+                self.shared.nudge();
+            }
+        }
+    }
+
+    /// Leaves what was held to the committer.
+    pub fn hand_over(&mut self) {
+        if std::mem::take(&mut self.held) {
+            self.shared.nudge();
+        }
+    }
+
+    /// Whether `fetch` gives this message without waiting for the disk. When not, it is read beside.
+    pub fn at_hand(&mut self, stored: Stored) -> bool {
+        let now = self.segments.locate(stored);
+        let seed = self.tail.seed_of(now.segment);
+        if self.reader.has(now, seed)
+            || self.tail.read(now).is_some()
+            || self.shared.is_pending(now.segment, now.offset, now.length)
+            || self.cold.has_failed(now)
+        {
+            return true;
+        }
+        let Some(file) = self.slots.file(now.segment) else {
+            return true;
+        };
+        if self.reader.is_at_hand(&*file, now) {
+            return true;
+        }
+        self.cold.ask(now, file);
+        false
+    }
+
+    /// Takes in what was read beside; whether there was anything.
+    pub fn arrived(&mut self) -> bool {
+        let arrived = self.cold.take();
+        let any = !arrived.is_empty();
+        for read in arrived {
+            if let Ok(bytes) = read.bytes {
+                self.reader
+                    .put(read.stored.segment, read.stored.offset, bytes);
+                let seed = self.tail.seed_of(read.stored.segment);
+                if !self.reader.has(read.stored, seed) {
+                    self.cold.fail(read.stored);
+                }
+            }
+        }
+        any
     }
 
     /// Reads a message back and makes something of its bytes.
@@ -481,6 +575,9 @@ impl Store {
         let unreadable =
             |why: &str| Unreadable(format!("segment {} at {} {why}", now.segment, now.offset));
         let damaged = || unreadable("is damaged");
+        if let Some(message) = self.reader.found(now, seed) {
+            return make(message).ok_or_else(damaged);
+        }
         if let Some(bytes) = self.tail.read(now) {
             return reader::message_in(bytes, seed)
                 .and_then(make)
@@ -518,7 +615,9 @@ impl Store {
     /// Hands over what is left and asks the threads to write it, sync it and end.
     pub fn close(&mut self) {
         self.flush();
+        self.hand_over();
         self.jobs = None;
+        self.cold.close();
         self.shared.stop();
     }
 

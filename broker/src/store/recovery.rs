@@ -148,7 +148,11 @@ fn rescan(
 ) -> io::Result<Part> {
     let mut bytes = vec![0; file.length()? as usize];
     read_exact_at(file, &mut bytes, 0)?;
-    let scanned = scan(&bytes, id, seed, complete, measure);
+    let mut scanned = scan(&bytes, id, seed, complete, measure);
+    if !complete {
+        // the end of a unit of the next life must not end one that this life left open
+        scanned.summary.put_nothing();
+    }
     let end = scanned.end.next_multiple_of(DATA).max(DATA);
     damage.extend(scanned.damage);
     segment::write_seal(
@@ -171,6 +175,7 @@ fn effective(
     parts: &[Part],
     mut take: impl FnMut(u32, Fact),
     mut ends_unit_of: impl FnMut(u32, u32),
+    mut torn: impl FnMut(u32),
 ) {
     let mut unit: Vec<(u32, Fact)> = Vec::new();
     for part in parts {
@@ -189,21 +194,25 @@ fn effective(
                 | Fact::Return { in_unit: true, .. } => unit.push((part.id, fact)),
                 Fact::Publish(_) | Fact::Settle { .. } | Fact::Return { .. } => {
                     // What follows a unit without an end shows that the node stopped inside it.
-                    unit.clear();
+                    unit.drain(..).for_each(|(segment, _)| torn(segment));
                     take(part.id, fact);
                 }
             }
         }
     }
+    unit.drain(..).for_each(|(segment, _)| torn(segment));
 }
+
+/// The keys are our own numbers: nobody chooses them to collide.
+type Map<K, V> = HashMap<K, V, foldhash::fast::FixedState>;
 
 /// What the settlements of all segments say.
 #[derive(Default)]
 struct Settled {
-    ranges: HashMap<QueueKey, RangeSet>,
-    returns: HashMap<(QueueKey, u64), u32>,
+    ranges: Map<QueueKey, RangeSet>,
+    returns: Map<(QueueKey, u64), u32>,
     /// By queue: which segments settle something between which numbers.
-    spans: HashMap<QueueKey, Vec<(u32, u64, u64)>>,
+    spans: Map<QueueKey, Vec<(u32, u64, u64)>>,
     /// Segments with a unit's end, and where the unit began.
     ends: HashSet<(u32, u32)>,
 }
@@ -224,9 +233,10 @@ impl Settled {
             }
             Fact::Publish(_) | Fact::UnitEnd => {}
         };
-        effective(parts, take, |end, begun| {
+        let ends_unit_of = |end, begun| {
             ends.insert((end, begun));
-        });
+        };
+        effective(parts, take, ends_unit_of, |_| {});
         settled.ends = ends;
         settled
     }
@@ -243,9 +253,9 @@ impl Settled {
 
 fn fold(parts: Vec<Part>, found: &mut Found) {
     let settled = Settled::gather(&parts);
-    let mut shared: HashMap<(u32, u32), Vec<(QueueKey, u64)>> = HashMap::new();
+    let mut shared: Map<(u32, u32), Vec<(QueueKey, u64)>> = Map::default();
     // Which numbers of which queue a segment has messages of: settlements of these must outlive it.
-    let mut held: HashMap<(u32, QueueKey), (u64, u64)> = HashMap::new();
+    let mut held: Map<(u32, QueueKey), (u64, u64)> = Map::default();
     for part in &parts {
         let segment = found.segments.get_mut(part.id);
         (segment.sealed, segment.bytes) = (true, part.bytes);
@@ -292,7 +302,18 @@ fn fold(parts: Vec<Part>, found: &mut Found) {
                 });
         }
     };
-    effective(&parts, take, |_, _| {});
+    let mut torn = HashSet::new();
+    effective(
+        &parts,
+        take,
+        |_, _| {},
+        |segment| {
+            torn.insert(segment);
+        },
+    );
+    for segment in torn {
+        found.segments.get_mut(segment).torn = true;
+    }
     let settled_spans = settled
         .spans
         .iter()
@@ -324,7 +345,7 @@ fn drop_copies(messages: &mut HashMap<QueueKey, Vec<Kept>>) {
 fn count_live(
     parts: &[Part],
     found: &mut Found,
-    shared: &mut HashMap<(u32, u32), Vec<(QueueKey, u64)>>,
+    shared: &mut Map<(u32, u32), Vec<(QueueKey, u64)>>,
 ) {
     let mut live: HashMap<u32, HashSet<u32, foldhash::fast::FixedState>> = HashMap::new();
     for (&queue, messages) in &found.messages {
@@ -371,11 +392,7 @@ fn count_live(
     }
 }
 
-fn set_dependencies(
-    found: &mut Found,
-    settled: &Settled,
-    held: &HashMap<(u32, QueueKey), (u64, u64)>,
-) {
+fn set_dependencies(found: &mut Found, settled: &Settled, held: &Map<(u32, QueueKey), (u64, u64)>) {
     for (&(holder, queue), &(first, last)) in held {
         for &(settler, from, to) in settled.spans.get(&queue).into_iter().flatten() {
             if settler != holder && from <= last && first <= to {

@@ -26,6 +26,8 @@ pub(super) struct Segment {
     pub sealed: bool,
     /// A unit that began in an older segment ends here.
     pub ends_unit: bool,
+    /// It says something that does not count, for the unit's end is missing.
+    pub torn: bool,
     /// Asked to go, or its messages are being moved.
     pub leaving: bool,
 }
@@ -145,9 +147,19 @@ impl Segments {
         })
     }
 
-    /// The mostly settled segments whose messages are worth moving so that they can go: those with the least left
-    /// first, up to `budget` bytes to move.
+    /// Segments that a settled one must outlive because a unit begun there ends in it.
+    fn pinning(&self) -> HashSet<u32> {
+        self.all
+            .values()
+            .filter(|segment| segment.sealed && segment.ends_unit && segment.live == 0)
+            .flat_map(|segment| segment.depends_on.iter().copied())
+            .collect()
+    }
+
+    /// The segments whose messages are worth moving so that they can go: mostly settled ones, and those that keep the
+    /// end of a large unit. Those with the least left first, up to `budget` bytes to move.
     pub fn sparse(&self, hot: u32, budget: u64) -> Vec<u32> {
+        let pinning = self.pinning();
         let mut found: Vec<(u64, u32)> = self
             .all
             .iter()
@@ -155,7 +167,7 @@ impl Segments {
                 segment.sealed
                     && !segment.leaving
                     && segment.live > 0
-                    && segment.live_bytes * 2 < segment.bytes
+                    && (segment.live_bytes * 2 < segment.bytes || pinning.contains(&number))
                     && (number >= COLD || number + 1 < hot)
             })
             .map(|(&number, segment)| (segment.live_bytes, number))
@@ -178,7 +190,11 @@ impl Segments {
             .all
             .range(..hot.saturating_sub(1))
             .filter(|(_, segment)| {
-                segment.sealed && !segment.leaving && segment.live == 0 && !segment.ends_unit
+                segment.sealed
+                    && !segment.leaving
+                    && segment.live == 0
+                    && !segment.ends_unit
+                    && !segment.torn
             })
             .filter_map(|(&number, segment)| {
                 let holders: Vec<u32> = segment

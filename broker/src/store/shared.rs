@@ -9,6 +9,8 @@ use std::time::Duration;
 const LAZY: Duration = Duration::from_millis(50);
 /// Unless there is that much.
 const EAGER_BYTES: usize = 256 << 10;
+/// No more than this is left to a caller that may commit by itself.
+const HELD_BYTES: usize = 64 << 10;
 /// Emptied buffers kept for the next turn.
 const BUFFERS: usize = 4;
 
@@ -46,7 +48,7 @@ impl Operation {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Health {
     Good,
-    /// No space left: what is appended waits in memory. The text names the operation.
+    /// No space left, or no file can be opened: what is appended waits in memory. The text names the operation.
     Full(String),
     /// Writing or syncing failed: nothing may be confirmed any more, the node must stop.
     Failed(String),
@@ -78,6 +80,8 @@ struct State {
     /// Somebody waits for this position to be durable.
     wanted: u64,
     waiting: Waiting,
+    /// What is wanted was left to the engine's thread: it commits or hands over.
+    held: bool,
     stopping: bool,
     health: Health,
     buffers: Vec<Vec<u8>>,
@@ -111,6 +115,7 @@ impl Shared {
                 bytes: 0,
                 wanted: 0,
                 waiting: Waiting::Working,
+                held: false,
                 stopping: false,
                 health: Health::Good,
                 buffers: Vec::new(),
@@ -164,13 +169,13 @@ impl Shared {
         self.awaited.fetch_max(position, Ordering::AcqRel);
     }
 
+    /// Whoever syncs on another thread than the engine's wakes the engine afterwards.
     pub fn set_durable(&self, position: u64, (segment, offset): (u32, u32)) {
         self.durable_place.store(
             u64::from(segment) << 32 | u64::from(offset),
             Ordering::Release,
         );
         self.durable.store(position, Ordering::Release);
-        self.wake();
     }
 
     pub fn wake(&self) {
@@ -192,7 +197,15 @@ impl Shared {
     }
 
     /// Hands operations over. `wanted` is the position that somebody waits for, or 0.
-    pub fn push(&self, operations: &mut Vec<(u64, Operation)>, wanted: u64) {
+    ///
+    /// With `may_hold` a small batch that somebody waits for wakes nobody while the committer rests: the answer is true
+    /// then, and the caller commits it by itself or calls [`Shared::nudge`].
+    pub fn push(
+        &self,
+        operations: &mut Vec<(u64, Operation)>,
+        wanted: u64,
+        may_hold: bool,
+    ) -> bool {
         let mut state = self.lock();
         state.bytes += operations
             .iter()
@@ -201,17 +214,45 @@ impl Shared {
         state.operations.extend(operations.drain(..));
         self.pending_bytes.store(state.bytes, Ordering::Relaxed);
         state.wanted = state.wanted.max(wanted);
-        let urgent = wanted != 0 || state.bytes >= EAGER_BYTES;
-        let notify = match state.waiting {
-            Waiting::Working => false,
-            Waiting::Briefly => urgent,
-            Waiting::Asleep => true,
-        };
-        if notify {
-            state.waiting = Waiting::Working;
-            drop(state);
-            self.changed.notify_one();
+        let rests = state.waiting != Waiting::Working && state.health == Health::Good;
+        if may_hold && wanted != 0 && state.bytes <= HELD_BYTES && rests {
+            state.held = true;
+            return true;
         }
+        let urgent = wanted != 0 || state.bytes >= EAGER_BYTES;
+        match state.waiting {
+            Waiting::Working => state.held = false,
+            Waiting::Briefly if !urgent => return state.held,
+            Waiting::Briefly | Waiting::Asleep => self.rouse(state),
+        }
+        false
+    }
+
+    fn rouse(&self, mut state: MutexGuard<'_, State>) {
+        state.waiting = Waiting::Working;
+        state.held = false;
+        drop(state);
+        self.changed.notify_one();
+    }
+
+    /// Leaves to the committer what was held.
+    pub fn nudge(&self) {
+        let mut state = self.lock();
+        state.held = false;
+        if state.waiting != Waiting::Working {
+            self.rouse(state);
+        }
+    }
+
+    /// The committer's thread, if there were one, would rest.
+    #[cfg(test)]
+    pub fn rest(&self) {
+        self.lock().waiting = Waiting::Asleep;
+    }
+
+    /// What was held is committed.
+    pub fn let_go(&self) {
+        self.lock().held = false;
     }
 
     /// Asks the committer to write and sync everything, then to end.
@@ -257,6 +298,23 @@ impl Shared {
 
     /// Bytes of a segment that are not written yet.
     pub fn read_pending(&self, segment: u32, offset: u32, length: u32) -> Option<Vec<u8>> {
+        self.pending_at(segment, offset, length, <[u8]>::to_vec)
+    }
+
+    pub fn is_pending(&self, segment: u32, offset: u32, length: u32) -> bool {
+        self.pending_at(segment, offset, length, |_| ()).is_some()
+    }
+
+    fn pending_at<T>(
+        &self,
+        segment: u32,
+        offset: u32,
+        length: u32,
+        make: impl Fn(&[u8]) -> T,
+    ) -> Option<T> {
+        if self.pending_bytes() == 0 {
+            return None;
+        }
         let state = self.lock();
         state
             .operations
@@ -268,20 +326,22 @@ impl Shared {
                     bytes,
                 } if *s == segment && *at <= offset => {
                     let from = (offset - at) as usize;
-                    bytes.get(from..from + length as usize).map(<[u8]>::to_vec)
+                    bytes.get(from..from + length as usize).map(&make)
                 }
                 _ => None,
             })
     }
 
-    /// Waits for work. `dirty`: there is something written and not synced.
-    pub fn wait(&self, dirty: bool) -> Turn {
+    /// Waits for work.
+    pub fn wait(&self) -> Turn {
         let mut state = self.lock();
         loop {
+            // written and not synced
+            let dirty = self.durable() < self.written();
             if state.stopping {
                 return Turn::Stop;
             }
-            let waited_for = state.wanted > self.durable();
+            let waited_for = state.wanted > self.durable() && !state.held;
             if waited_for && (dirty || !state.operations.is_empty()) || state.bytes >= EAGER_BYTES {
                 return Turn::Work;
             }

@@ -124,6 +124,11 @@ impl Summary {
         self.put(u64::from(count));
     }
 
+    /// A fact outside of any unit that says nothing.
+    pub fn put_nothing(&mut self) {
+        self.put_return(QueueKey(0), 0, 0, false);
+    }
+
     pub fn put_unit_end(&mut self) {
         self.bytes.push(UNIT_END);
     }

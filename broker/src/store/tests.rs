@@ -1,8 +1,10 @@
 //! The store on a disk that lies: whatever a crash leaves, a start finds a prefix of what was appended that has
 //! everything durable.
 
+mod cold;
 mod damage;
 mod faults;
+mod held;
 mod house;
 
 use super::keeper::Job;
@@ -10,10 +12,25 @@ use super::*;
 use sim::disk;
 use sim::rng::Rng;
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// The simulated disk in the store's words.
 #[derive(Clone)]
-pub(super) struct SimDisk(pub disk::Disk);
+pub(super) struct SimDisk(pub disk::Disk, pub Arc<Reads>);
+
+/// What reading is like.
+#[derive(Default)]
+pub(super) struct Reads {
+    /// Every read has to wait for the disk.
+    pub wait: AtomicBool,
+    pub fail: AtomicBool,
+}
+
+impl SimDisk {
+    pub fn new(seed: u64) -> SimDisk {
+        SimDisk(disk::Disk::new(seed), Arc::default())
+    }
+}
 
 impl Disk for SimDisk {
     fn list(&self) -> io::Result<Vec<String>> {
@@ -21,7 +38,7 @@ impl Disk for SimDisk {
     }
 
     fn open(&self, name: &str) -> io::Result<Arc<dyn DiskFile>> {
-        Ok(Arc::new(SimFile(self.0.open(name)?)))
+        Ok(Arc::new(SimFile(self.0.open(name)?, self.1.clone())))
     }
 
     fn remove(&self, name: &str) -> io::Result<()> {
@@ -37,12 +54,24 @@ impl Disk for SimDisk {
     }
 }
 
-struct SimFile(disk::File);
+struct SimFile(disk::File, Arc<Reads>);
 
 impl DiskFile for SimFile {
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
-        self.0.read_at(buffer, offset)
+        match self.1.fail.load(Ordering::Relaxed) {
+            true => Err(io::Error::other("cannot be read")),
+            false => self.0.read_at(buffer, offset),
+        }
     }
+
+    fn read_now(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+        match self.1.wait.load(Ordering::Relaxed) {
+            true => Err(io::ErrorKind::WouldBlock.into()),
+            false => self.read_at(buffer, offset),
+        }
+    }
+
+    fn will_read(&self, _: u64, _: u64) {}
 
     fn write_all_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
         self.0.write_all_at(bytes, offset)
@@ -71,9 +100,10 @@ pub(super) const SEGMENT: u64 = 32 << 10;
 pub(super) struct Rig {
     pub disk: SimDisk,
     pub store: Store,
-    pub committer: Committer,
+    pub committer: Committers,
     pub keeper: Keeper,
     pub jobs: Receiver<Job>,
+    pub cold: ColdReader,
     pub recovered: Recovered,
 }
 
@@ -92,6 +122,7 @@ impl Rig {
             committer,
             keeper,
             jobs,
+            cold,
         } = workers;
         Ok(Rig {
             disk: disk.clone(),
@@ -99,12 +130,18 @@ impl Rig {
             committer,
             keeper,
             jobs,
+            cold,
             recovered,
         })
     }
 
     pub fn new(seed: u64) -> Rig {
-        Rig::open(&SimDisk(disk::Disk::new(seed))).unwrap()
+        Rig::open(&SimDisk::new(seed)).unwrap()
+    }
+
+    /// Lets the committer look as if it had nothing to do.
+    pub fn rest(&self) {
+        self.store.shared.rest();
     }
 
     /// What the threads would do by and by.
@@ -164,6 +201,8 @@ struct Fate {
     order: u64,
     settled: Option<u64>,
     unit: Option<u64>,
+    /// The unit that settles it.
+    settled_in: Option<u64>,
 }
 
 /// Does random things to a store and remembers what must come of them.
@@ -219,12 +258,19 @@ impl Model {
                 order: self.order,
                 settled: None,
                 unit,
+                settled_in: None,
             };
             self.fates.insert((reference.queue.0, reference.seq), fate);
         }
     }
 
     fn settle(&mut self, store: &mut Store) {
+        let key = self.settle_some(store);
+        self.unflushed.extend(key);
+    }
+
+    /// Settles a message: which.
+    fn settle_some(&mut self, store: &mut Store) -> Option<(u64, u64)> {
         // Mostly the oldest, as consumers do, and some anywhere.
         let skip = if self.rng.chance(70) {
             0
@@ -235,20 +281,27 @@ impl Model {
             .fates
             .iter_mut()
             .filter(|(_, fate)| fate.settled.is_none());
-        if let Some((&(queue, seq), fate)) = live.into_iter().nth(skip) {
-            store.settle(QueueKey(queue), seq, fate.stored);
-            fate.settled = Some(u64::MAX);
-            self.unflushed.push((queue, seq));
-        }
+        let (&(queue, seq), fate) = live.into_iter().nth(skip)?;
+        store.settle(QueueKey(queue), seq, fate.stored);
+        fate.settled = Some(u64::MAX);
+        Some((queue, seq))
     }
 
     fn unit(&mut self, store: &mut Store) {
         store.begin_unit();
         self.units += 1;
+        let mut settled = Vec::new();
         for _ in 0..1 + self.rng.below(5) {
-            self.publish(store, Some(self.units));
+            match self.rng.chance(40) {
+                true => settled.extend(self.settle_some(store)),
+                false => self.publish(store, Some(self.units)),
+            }
         }
         let end = store.end_unit();
+        for key in settled {
+            let fate = self.fates.get_mut(&key).unwrap();
+            (fate.settled, fate.settled_in) = (Some(end), Some(self.units));
+        }
         for fate in self
             .fates
             .values_mut()
@@ -265,6 +318,21 @@ impl Model {
         }
     }
 
+    /// What the engine's thread does for a lone publisher; false when the disk gave up.
+    fn commit_held(&mut self, rig: &mut Rig) -> bool {
+        rig.rest();
+        let position = rig.store.position();
+        rig.store.want(position);
+        rig.store.may_hold(true);
+        self.flush(&mut rig.store);
+        rig.store.may_hold(false);
+        let held = rig.store.holds();
+        rig.store.commit_held();
+        let failed = matches!(rig.store.health(), Health::Failed(_));
+        assert!(!held || failed || rig.store.durable() >= position);
+        !failed
+    }
+
     /// Random steps until they are done or the disk gave up.
     fn run(&mut self, rig: &mut Rig, steps: u64) {
         for _ in 0..steps {
@@ -278,7 +346,12 @@ impl Model {
                         .push((rig.store.command(bytes.clone()), bytes));
                 }
                 80..90 => self.flush(&mut rig.store),
-                90..96 => {
+                90..93 => {
+                    if !self.commit_held(rig) {
+                        return;
+                    }
+                }
+                93..96 => {
                     if matches!(rig.committer.turn(self.rng.chance(50)), Health::Failed(_)) {
                         return;
                     }
@@ -330,6 +403,13 @@ impl Model {
                     units.entry(unit).or_default().insert(is_found);
                 }
             }
+            // one that its own unit has published says nothing: it is away in either case
+            if let Some(unit) = fate.settled_in
+                && fate.published <= safe
+                && fate.unit != Some(unit)
+            {
+                units.entry(unit).or_default().insert(!is_found);
+            }
             if fate.settled.is_some_and(|at| at <= safe) {
                 assert!(
                     !is_found,
@@ -361,14 +441,15 @@ impl Model {
         self.fates.retain(|key, _| found.contains_key(key));
         for (key, fate) in &mut self.fates {
             fate.stored = found[key];
-            (fate.published, fate.settled, fate.unit) = (0, None, None);
+            (fate.published, fate.settled) = (0, None);
+            (fate.unit, fate.settled_in) = (None, None);
         }
     }
 }
 
 /// Runs, crashes, starts, checks; several lives of one disk.
 fn lives(seed: u64, lives: u64, steps: u64, fuse: Option<u64>) -> u64 {
-    let disk = SimDisk(disk::Disk::new(seed));
+    let disk = SimDisk::new(seed);
     let mut model = Model::new(seed);
     let mut rig = Rig::open(&disk).unwrap();
     let started = disk.0.operations();
@@ -449,7 +530,7 @@ fn when_everything_is_settled_the_room_is_given_back() {
 #[test]
 fn a_crash_while_starting_changes_nothing() {
     for seed in 0..40 {
-        let disk = SimDisk(disk::Disk::new(seed));
+        let disk = SimDisk::new(seed);
         let mut model = Model::new(seed);
         let mut rig = Rig::open(&disk).unwrap();
         model.run(&mut rig, 600);

@@ -32,6 +32,18 @@ impl Entry {
             .map_or(0, |message| message.footprint() as u64)
     }
 
+    fn has_expired(&self, upto_ms: u64) -> bool {
+        self.expires_ms != 0 && self.expires_ms <= upto_ms
+    }
+
+    /// Where it is to be read, when only the journal holds it.
+    pub fn cold(&self) -> Option<Stored> {
+        match self.message {
+            Some(_) => None,
+            None => self.stored,
+        }
+    }
+
     /// Whether it survives a restart.
     pub fn is_persistent(&self) -> bool {
         self.stored.is_some() && !self.spilled
@@ -96,6 +108,11 @@ impl Ready {
             higher: (0..max).map(|_| Level::default()).collect(),
             ..Ready::default()
         }
+    }
+
+    /// Makes room for so many messages of the lowest priority at once.
+    pub fn reserve(&mut self, count: usize) {
+        self.first.fresh.reserve_exact(count);
     }
 
     pub fn len(&self) -> usize {
@@ -164,12 +181,20 @@ impl Ready {
         Some(entry)
     }
 
+    /// The message that `pop_expired` would take.
+    pub fn expired(&self, upto_ms: u64) -> Option<&Entry> {
+        std::iter::once(&self.first)
+            .chain(&self.higher)
+            .filter_map(Level::front)
+            .find(|entry| entry.has_expired(upto_ms))
+    }
+
     /// Takes a message that has expired off the head of any priority.
     pub fn pop_expired(&mut self, upto_ms: u64) -> Option<Entry> {
         let expired = |level: &&mut Level| {
             level
                 .front()
-                .is_some_and(|entry| entry.expires_ms != 0 && entry.expires_ms <= upto_ms)
+                .is_some_and(|entry| entry.has_expired(upto_ms))
         };
         let entry = std::iter::once(&mut self.first)
             .chain(&mut self.higher)

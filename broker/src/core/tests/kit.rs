@@ -185,6 +185,18 @@ impl Bench {
         with: &Properties<'_>,
         mandatory: bool,
     ) {
+        let bytes = self.publish_bytes(channel, (exchange, routing_key), body, with, mandatory);
+        self.bytes(client, &bytes);
+    }
+
+    pub fn publish_bytes(
+        &self,
+        channel: u16,
+        (exchange, routing_key): (&str, &str),
+        body: &str,
+        with: &Properties<'_>,
+        mandatory: bool,
+    ) -> Vec<u8> {
         let method = Method::BasicPublish {
             ticket: 0,
             exchange,
@@ -202,7 +214,7 @@ impl Bench {
                 out.extend(body.bytes())
             });
         }
-        self.bytes(client, &bytes);
+        bytes
     }
 
     pub fn declare(&mut self, client: Client, queue: &str, arguments: FieldTable) -> String {

@@ -174,3 +174,64 @@ fn the_threads_make_messages_durable_and_end_when_closed() {
     let (_, _, recovered) = Store::assemble(disk, options, measure, Box::new(|| {})).unwrap();
     assert_eq!(recovered.messages[&QueueKey(1)].len(), 2);
 }
+
+#[test]
+fn the_end_of_a_large_unit_does_not_stay_for_what_is_left_of_its_beginning() {
+    let mut rig = Rig::new(1);
+    let (mut seq, mut left) = (0, Vec::new());
+    for _ in 0..4 {
+        rig.store.begin_unit();
+        let stored: Vec<(u64, Stored)> = (0..60)
+            .map(|_| {
+                seq += 1;
+                (seq, rig.publish(1, seq, &[7; 1000]))
+            })
+            .collect();
+        rig.store.end_unit();
+        rig.work();
+        // Most of the unit's first segment stays, all of the others goes.
+        for (at, (seq, stored)) in stored.into_iter().enumerate() {
+            match at < 20 {
+                true => left.push(seq),
+                false => rig.store.settle(QueueKey(1), seq, stored),
+            }
+        }
+        rig.work();
+    }
+    for _ in 0..20 {
+        seq += 1;
+        let stored = rig.publish(2, seq, &vec![0; SEGMENT as usize / 2]);
+        rig.work();
+        rig.store.settle(QueueKey(2), seq, stored);
+        rig.work();
+    }
+    let usage = rig.store.usage();
+    assert!(
+        usage.bytes <= usage.live_bytes * 2 + 2 * SEGMENT,
+        "{usage:?}"
+    );
+    let disk = rig.disk.clone();
+    drop(rig);
+    disk.0.crash();
+    assert_eq!(Rig::open(&disk).unwrap().recovered_seqs(1), left);
+}
+
+#[test]
+fn a_unit_without_an_end_is_not_ended_by_the_first_unit_of_the_next_life() {
+    let mut rig = Rig::new(1);
+    rig.store.begin_unit();
+    rig.publish(1, 1, b"half");
+    rig.work();
+    let disk = rig.disk.clone();
+    drop(rig);
+    disk.0.kill();
+    let mut rig = Rig::open(&disk).unwrap();
+    assert!(rig.recovered.messages.is_empty());
+    rig.store.begin_unit();
+    rig.publish(1, 2, b"whole");
+    rig.store.end_unit();
+    rig.work();
+    drop(rig);
+    disk.0.kill();
+    assert_eq!(Rig::open(&disk).unwrap().recovered_seqs(1), [2]);
+}

@@ -1,0 +1,246 @@
+//! Messages that only a slow disk has: who waits for it, and who does not.
+
+use super::kit::{Bench, Client, bodies, queue_declare, table, text};
+use crate::core::Effect;
+use crate::core::field::{FieldTable, FieldValue};
+use crate::core::frame;
+use crate::core::journal::{Damaged, Journal, Position, QueueKey, Reference, Stored};
+use crate::core::message::Message;
+use crate::core::metadata::Command;
+use crate::core::method::Method;
+use crate::core::properties::Properties;
+use crate::core::settings::Settings;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+
+/// A journal that keeps every message, on a disk that gives one at a time and only when the test lets it.
+#[derive(Clone, Default)]
+struct Slow(Arc<Disk>);
+
+#[derive(Default)]
+struct Disk {
+    messages: Mutex<Vec<Message>>,
+    /// Read and waiting to be fetched.
+    read: Mutex<Option<Stored>>,
+    asked: Mutex<Option<Stored>>,
+    arrived: AtomicBool,
+    /// Messages fetched that were not at hand.
+    blocked: AtomicUsize,
+}
+
+impl Slow {
+    /// The disk gives what was asked for; false when that is nothing.
+    fn give(&self) -> bool {
+        let asked = self.0.asked.lock().unwrap().take();
+        let any = asked.is_some();
+        if any {
+            *self.0.read.lock().unwrap() = asked;
+            self.0.arrived.store(true, Ordering::Relaxed);
+        }
+        any
+    }
+}
+
+impl Journal for Slow {
+    fn publish(&mut self, message: &Message, _: &[Reference]) -> (Position, Stored) {
+        let mut messages = self.0.messages.lock().unwrap();
+        messages.push(message.clone());
+        let stored = Stored {
+            segment: 0,
+            offset: messages.len() as u32 - 1,
+            length: 1,
+        };
+        (Position(0), stored)
+    }
+
+    fn spill(&mut self, message: &Message, reference: Reference) -> Option<Stored> {
+        Some(self.publish(message, &[reference]).1)
+    }
+
+    fn at_hand(&mut self, stored: Stored) -> bool {
+        if *self.0.read.lock().unwrap() == Some(stored) {
+            return true;
+        }
+        self.0.asked.lock().unwrap().get_or_insert(stored);
+        false
+    }
+
+    fn arrived(&mut self) -> bool {
+        self.0.arrived.swap(false, Ordering::Relaxed)
+    }
+
+    fn fetch(&mut self, stored: Stored) -> Result<Message, Damaged> {
+        if *self.0.read.lock().unwrap() != Some(stored) {
+            self.0.blocked.fetch_add(1, Ordering::Relaxed);
+        }
+        Ok(self.0.messages.lock().unwrap()[stored.offset as usize].clone())
+    }
+
+    fn settle(&mut self, _: QueueKey, _: u64, _: Stored) {}
+
+    fn returned(&mut self, _: QueueKey, _: u64, _: u32) {}
+
+    fn purge(&mut self, _: QueueKey, _: &[(u64, Stored)]) {}
+
+    fn forget(&mut self, _: QueueKey) {}
+
+    fn command(&mut self, _: &Command) -> Position {
+        Position(0)
+    }
+
+    fn begin_unit(&mut self) {}
+
+    fn end_unit(&mut self) -> Position {
+        Position(0)
+    }
+
+    fn flush(&mut self) {}
+
+    fn durable(&self) -> Position {
+        Position(u64::MAX)
+    }
+
+    fn written(&self) -> Position {
+        Position(u64::MAX)
+    }
+
+    fn await_written(&mut self, _: Position) {}
+
+    fn appended(&self) -> Position {
+        Position(0)
+    }
+
+    fn is_congested(&self) -> bool {
+        false
+    }
+
+    fn close(&mut self) {}
+}
+
+/// An engine that keeps no message of a queue in memory, a client, and what the disk does.
+fn bench() -> (Bench, Client, Slow) {
+    let settings = Settings {
+        message_memory: 0,
+        ..Settings::default()
+    };
+    let mut bench = Bench::with(settings);
+    let slow = Slow::default();
+    bench.core.journal = Box::new(slow.clone());
+    let client = bench.connect();
+    (bench, client, slow)
+}
+
+fn fill(bench: &mut Bench, client: Client, queue: &str, arguments: FieldTable) {
+    bench.call(client, &queue_declare(queue, arguments));
+    for body in ["a", "b", "c"] {
+        bench.publish(client, "", queue, body);
+    }
+}
+
+/// A round trip through another queue.
+fn round_trip(bench: &mut Bench, client: Client) {
+    bench.publish(client, "", "other", "ping");
+    assert_eq!(bodies(&bench.answers(client)), ["ping"]);
+}
+
+#[test]
+fn a_queue_that_waits_for_the_disk_delays_nobody_else() {
+    let (mut bench, publisher, slow) = bench();
+    // a limit, so that the queue is looked after at each message
+    let arguments = table([("x-max-length", FieldValue::I32(100))]);
+    fill(&mut bench, publisher, "cold", arguments);
+    bench.call(publisher, &queue_declare("other", FieldTable::new()));
+    let other = bench.connect();
+    bench.consume(other, "other", "t", true);
+    let drainer = bench.connect();
+    let answers = bench.consume(drainer, "cold", "t", true);
+    assert!(bodies(&answers).is_empty(), "{answers:?}");
+    let mut drained = Vec::new();
+    for _ in 0..3 {
+        round_trip(&mut bench, other);
+        assert!(bench.answers(drainer).is_empty());
+        assert!(slow.give());
+        bench.pass(1);
+        let answers = bench.answers(drainer);
+        drained.extend(bodies(&answers).into_iter().map(str::to_owned));
+    }
+    assert_eq!(drained, ["a", "b", "c"]);
+    assert_eq!(slow.0.blocked.load(Ordering::Relaxed), 0);
+    assert!(!slow.give());
+}
+
+#[test]
+fn a_get_that_waits_for_the_disk_holds_only_its_own_connection() {
+    let (mut bench, client, slow) = bench();
+    fill(&mut bench, client, "cold", FieldTable::new());
+    bench.call(client, &queue_declare("other", FieldTable::new()));
+    let other = bench.connect();
+    bench.consume(other, "other", "t", true);
+    let mut bytes = Vec::new();
+    for method in [
+        Method::BasicGet {
+            ticket: 0,
+            queue: "cold",
+            no_ack: true,
+        },
+        Method::QueuePurge {
+            ticket: 0,
+            queue: "cold",
+            nowait: false,
+        },
+    ] {
+        frame::write(&mut bytes, frame::METHOD, 1, |out| method.encode(out));
+    }
+    assert_eq!(bench.core.receive(client.0, &bytes), 0);
+    assert!(!bench.core.wants_input(client.0));
+    bench.pass(1);
+    assert!(bench.answers(client).is_empty());
+    round_trip(&mut bench, other);
+    assert!(slow.give());
+    bench.pass(1);
+    let resumed = |effect: &Effect| matches!(effect, Effect::Resume { connection } if *connection == client.0);
+    assert!(bench.core.take_effects().iter().any(resumed));
+    bench.bytes(client, &bytes);
+    let answers = bench.answers(client);
+    assert_eq!(bodies(&answers), ["a"]);
+    assert_eq!(answers[1].text, "QueuePurgeOk { message_count: 2 }");
+    assert_eq!(slow.0.blocked.load(Ordering::Relaxed), 0);
+}
+
+#[test]
+fn expired_messages_on_their_way_to_another_exchange_wait_for_the_disk_one_by_one() {
+    let (mut bench, client, slow) = bench();
+    bench.call(client, &queue_declare("dead", FieldTable::new()));
+    let arguments = table([
+        ("x-message-ttl", FieldValue::I32(50)),
+        ("x-dead-letter-exchange", text("")),
+        ("x-dead-letter-routing-key", text("dead")),
+    ]);
+    fill(&mut bench, client, "cold", arguments);
+    bench.pass(100);
+    assert_eq!((bench.ready("cold"), bench.ready("dead")), (3, 0));
+    for left in [2, 1, 0] {
+        assert!(slow.give());
+        bench.pass(1);
+        assert_eq!((bench.ready("cold"), bench.ready("dead")), (left, 3 - left));
+    }
+    assert_eq!(slow.0.blocked.load(Ordering::Relaxed), 0);
+}
+
+#[test]
+fn many_expired_messages_are_not_one_turn() {
+    let mut bench = Bench::new();
+    let client = bench.connect();
+    let arguments = table([("x-message-ttl", FieldValue::I32(50))]);
+    bench.call(client, &queue_declare("short", arguments));
+    let one = bench.publish_bytes(1, ("", "short"), "x", &Properties::default(), false);
+    bench.bytes(client, &one.repeat(10_000));
+    assert_eq!(bench.ready("short"), 10_000);
+    bench.pass(100);
+    let left = bench.ready("short");
+    assert!(left > 0 && left < 10_000, "{left}");
+    for _ in 0..3 {
+        bench.pass(0);
+    }
+    assert_eq!(bench.ready("short"), 0);
+}
