@@ -69,6 +69,7 @@ static LINKS: &[(&str, Entry)] = &[
     ("rabbitmqctl", broker::ctl),
     ("rabbitmq-diagnostics", broker::diagnostics),
     ("rabbitmq-plugins", broker::plugins),
+    ("rabbitmq-queues", broker::diagnostics),
     ("rabbitmq-server", broker::server),
 ];
 

@@ -103,7 +103,7 @@ rabbitmqctl list_queues -p live --no-table-headers
 rabbitmqctl list_queues -p live -s
 rabbitmqctl list_queues -p live arguments --formatter json
 rabbitmqctl list_unresponsive_queues -p live
-rabbitmqctl list_connections
+rabbitmqctl list_connections user peer_host state
 rabbitmqctl list_connections user peer_host state channels protocol ssl vhost auth_mechanism timeout frame_max channel_max
 rabbitmqctl list_channels
 rabbitmqctl list_channels user number consumer_count messages_unacknowledged confirm transactional prefetch_count global_prefetch_count vhost
@@ -162,7 +162,6 @@ rabbitmq-plugins is_enabled rabbitmq_mqtt
 rabbitmq-plugins enable rabbitmq_management
 rabbitmq-queues check_if_node_is_quorum_critical
 rabbitmq-queues check_if_node_is_mirror_sync_critical
-rabbitmq-queues quorum_status -p live quorum
 """.strip().splitlines()
 
 # Each by its place, because some stand there twice.

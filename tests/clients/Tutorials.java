@@ -9,6 +9,8 @@ import com.rabbitmq.client.MessageProperties;
 import com.rabbitmq.client.ShutdownSignalException;
 import java.io.IOException;
 import java.util.Collections;
+import java.util.HashMap;
+import java.util.Map;
 import java.util.concurrent.LinkedBlockingQueue;
 import java.util.concurrent.TimeUnit;
 
@@ -20,8 +22,92 @@ public class Tutorials {
         }
     }
 
+    interface Action {
+        void run(Channel channel) throws Exception;
+    }
+
+    /** The text with which a request is refused. */
+    static String refused(Channel channel, Action action) throws Exception {
+        try {
+            action.run(channel);
+        } catch (IOException e) {
+            Object reason = ((ShutdownSignalException) e.getCause()).getReason();
+            return reason instanceof AMQP.Channel.Close
+                ? ((AMQP.Channel.Close) reason).getReplyCode() + " " + ((AMQP.Channel.Close) reason).getReplyText()
+                : ((AMQP.Connection.Close) reason).getReplyCode() + " " + ((AMQP.Connection.Close) reason).getReplyText();
+        }
+        throw new AssertionError("not refused");
+    }
+
+    static void same(String found, String wanted) {
+        check(found.equals(wanted), found + " instead of " + wanted);
+    }
+
+    /** Transactions, dead letters, priorities, direct reply-to, exclusive queues, and what is refused. */
+    static void more(Connection connection) throws Exception {
+        Channel channel = connection.createChannel();
+        channel.queueDeclare("java_tx", false, false, true, null);
+        channel.txSelect();
+        channel.basicPublish("", "java_tx", null, "kept".getBytes());
+        channel.txCommit();
+        channel.basicPublish("", "java_tx", null, "dropped".getBytes());
+        channel.txRollback();
+        check(channel.queueDeclarePassive("java_tx").getMessageCount() == 1, "transaction");
+
+        Channel plain = connection.createChannel();
+        plain.queueDeclare("java_dead", false, false, false, null);
+        Map<String, Object> limits = new HashMap<>();
+        limits.put("x-max-length", 1);
+        limits.put("x-dead-letter-exchange", "");
+        limits.put("x-dead-letter-routing-key", "java_dead");
+        plain.queueDeclare("java_short", false, false, false, limits);
+        plain.basicPublish("", "java_short", null, "old".getBytes());
+        plain.basicPublish("", "java_short", null, "new".getBytes());
+        GetResponse dead = null;
+        for (int n = 0; n < 1000 && dead == null; n++) {
+            Thread.sleep(10);
+            dead = plain.basicGet("java_dead", true);
+        }
+        check(dead != null && new String(dead.getBody()).equals("old"), "dead letter");
+        same(dead.getProps().getHeaders().get("x-first-death-reason").toString(), "maxlen");
+
+        plain.queueDeclare("java_priority", false, false, false, Collections.singletonMap("x-max-priority", (Object) 5));
+        for (int priority : new int[] {1, 5, 3}) {
+            plain.basicPublish("", "java_priority", new AMQP.BasicProperties.Builder().priority(priority).build(), ("p" + priority).getBytes());
+        }
+        same(new String(plain.basicGet("java_priority", true).getBody()), "p5");
+
+        LinkedBlockingQueue<String> answers = new LinkedBlockingQueue<>();
+        plain.basicConsume("amq.rabbitmq.reply-to", true, new DefaultConsumer(plain) {
+            @Override
+            public void handleDelivery(String tag, Envelope envelope, AMQP.BasicProperties p, byte[] body) {
+                answers.add(p.getCorrelationId() + new String(body));
+            }
+        });
+        plain.queueDeclare("java_rpc", false, false, false, null);
+        plain.basicPublish("", "java_rpc", new AMQP.BasicProperties.Builder().replyTo("amq.rabbitmq.reply-to").correlationId("7").build(), "q".getBytes());
+        GetResponse question = connection.createChannel().basicGet("java_rpc", true);
+        connection.createChannel().basicPublish("", question.getProps().getReplyTo(),
+            new AMQP.BasicProperties.Builder().correlationId("7").build(), "a".getBytes());
+        same(answers.poll(20, TimeUnit.SECONDS), "7a");
+
+        plain.queueDeclare("java_own", false, true, false, null);
+        Connection other = factory.newConnection();
+        same(refused(other.createChannel(), ch -> ch.basicConsume("java_own", true, new DefaultConsumer(ch))),
+            "405 RESOURCE_LOCKED - cannot obtain exclusive access to locked queue 'java_own' in vhost '/'. It could be originally "
+            + "declared on another connection or the exclusive property value does not match that of the original declaration.");
+        same(refused(other.createChannel(), ch -> ch.queueDeclarePassive("java_none")), "404 NOT_FOUND - no queue 'java_none' in vhost '/'");
+        same(refused(other.createChannel(), ch -> ch.queueDeclare("amq.java", false, false, false, null)),
+            "403 ACCESS_REFUSED - queue name 'amq.java' contains reserved prefix 'amq.*'");
+        same(refused(other.createChannel(), ch -> ch.basicQos(10, 1, false)), "540 NOT_IMPLEMENTED - prefetch_size!=0 (10)");
+        check(!other.isOpen(), "540 closes the connection");
+        same(refused(factory.newConnection().createChannel(), ch -> ch.exchangeDeclare("java_odd", "odd")),
+            "503 COMMAND_INVALID - unknown exchange type 'odd'");
+    }
+
+    static final ConnectionFactory factory = new ConnectionFactory();
+
     public static void main(String[] args) throws Exception {
-        ConnectionFactory factory = new ConnectionFactory();
         factory.setHost("127.0.0.1");
         factory.setPort(Integer.parseInt(args[0]));
         factory.setAutomaticRecoveryEnabled(false);
@@ -61,6 +147,7 @@ public class Tutorials {
         GetResponse got = channel.basicGet(queue, true);
         check(got != null && new String(got.getBody()).equals("h"), "headers exchange");
 
+        more(connection);
         Channel refused = connection.createChannel();
         try {
             refused.queueDeclare("java_durable", false, false, false, null);

@@ -19,6 +19,43 @@ function take(channel, queue, count) {
   });
 }
 
+// What each request is refused with, on the channel or the connection.
+async function refusals(connection) {
+  const refusedOnChannel = [
+    [(ch) => ch.assertQueue('js_kept', { durable: true }), /406 .*inequivalent arg 'durable' for queue 'js_kept' in vhost '\/': received 'true' but current is 'false'/],
+    [(ch) => ch.assertQueue('amq.mine'), /403 .*queue name 'amq.mine' contains reserved prefix 'amq\.\*'/],
+    [(ch) => ch.bindQueue('js_kept', '', 'k'), /403 .*operation not permitted on the default exchange/],
+    [(ch) => ch.deleteExchange('amq.direct'), /403 /],
+    [(ch) => ch.checkExchange('js_missing'), /404 .*no exchange 'js_missing' in vhost '\/'/],
+    [(ch) => ch.assertQueue('js_new', { messageTtl: -1 }), /406 .*invalid arg 'x-message-ttl'.*\{value_negative,-1\}/],
+    [(ch) => ch.assertQueue('js_new', { maxPriority: 300 }), /406 .*\{max_value_exceeded,300\}/],
+  ];
+  for (const [action, text] of refusedOnChannel) {
+    const channel = await connection.createChannel();
+    channel.on('error', () => {});
+    await assert.rejects(action(channel), text);
+  }
+  const other = await amqp.connect(url);
+  const foreign = await other.createChannel();
+  foreign.on('error', () => {});
+  await assert.rejects(foreign.checkQueue('js_own'), /405 .*cannot obtain exclusive access to locked queue 'js_own'/);
+  await other.close();
+  const refusedOnConnection = [
+    [(ch) => ch.assertExchange('js_odd', 'odd'), /503 .*unknown exchange type 'odd'/],
+    [(ch) => ch.consume('js_kept', () => {}, { consumerTag: 'same' }).then(() => ch.consume('js_kept', () => {}, { consumerTag: 'same' })),
+      /530 .*attempt to reuse consumer tag 'same'/],
+  ];
+  for (const [action, text] of refusedOnConnection) {
+    const own = await amqp.connect(url);
+    const closed = new Promise((resolve) => own.once('error', resolve));
+    const channel = await own.createChannel();
+    channel.on('error', () => {});
+    await assert.rejects(action(channel));
+    assert.match((await closed).message, text);
+  }
+  await assert.rejects(amqp.connect(`${url}/missing`), /ConnectionClose/);
+}
+
 async function main() {
   const connection = await amqp.connect(url);
   const channel = await connection.createChannel();
@@ -64,6 +101,31 @@ async function main() {
   const returned = new Promise((resolve) => confirmed.once('return', resolve));
   confirmed.publish('', 'js_nowhere', Buffer.from('x'), { mandatory: true });
   assert.strictEqual((await returned).fields.replyText, 'NO_ROUTE');
+
+  await channel.assertQueue('js_dead', { durable: false });
+  await channel.assertQueue('js_short', { durable: false, messageTtl: 10, deadLetterExchange: '', deadLetterRoutingKey: 'js_dead' });
+  channel.sendToQueue('js_short', Buffer.from('late'));
+  const dead = await new Promise((resolve) => channel.consume('js_dead', resolve, { noAck: true }));
+  assert.strictEqual(dead.properties.headers['x-death'][0].reason, 'expired');
+  assert.strictEqual(dead.properties.headers['x-first-death-queue'], 'js_short');
+
+  await channel.assertQueue('js_priority', { durable: false, maxPriority: 5 });
+  for (const priority of [1, 5, 3]) channel.sendToQueue('js_priority', Buffer.from(`${priority}`), { priority });
+  await channel.prefetch(0);
+  assert.deepStrictEqual(await take(channel, 'js_priority', 3), ['5', '3', '1']);
+
+  await channel.assertQueue('js_single', { durable: false, arguments: { 'x-single-active-consumer': true } });
+  const served = [];
+  await channel.consume('js_single', () => served.push('first'), { noAck: true, consumerTag: 'first' });
+  await channel.consume('js_single', () => served.push('second'), { noAck: true, consumerTag: 'second' });
+  channel.sendToQueue('js_single', Buffer.from('x'));
+  channel.sendToQueue('js_single', Buffer.from('x'));
+  while (served.length < 2) await new Promise((resolve) => setTimeout(resolve, 10));
+  assert.deepStrictEqual(served, ['first', 'first']);
+
+  await channel.assertQueue('js_own', { exclusive: true });
+  await channel.assertQueue('js_kept', { durable: false });
+  await refusals(connection);
 
   const refused = await connection.createChannel();
   const closed = new Promise((resolve) => refused.once('error', resolve));

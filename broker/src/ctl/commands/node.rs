@@ -870,7 +870,8 @@ fn set_memory(r: &Run) -> Done {
         [value] => {
             let ratio: f64 = value.parse().map_err(|_| bad())?;
             if !(0.0..=1.0).contains(&ratio) {
-                return Err(bad());
+                let text = "Bad argument: The threshold should be a fraction between 0.0 and 1.0";
+                return Err(End::Usage(65, text.to_owned()));
             }
             r.banner(format!("Setting memory threshold on {node} to {value} ..."));
             r.change("set_memory", &[("setting", json!(value))])

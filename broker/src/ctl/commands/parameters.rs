@@ -353,6 +353,10 @@ fn import(r: &Run) -> Done {
             r.banner("Importing definitions in JSON from standard input ...");
             std::io::read_to_string(std::io::stdin())
         }
+        _ if !std::path::Path::new(path).exists() => {
+            let text = format!("Bad argument: File {path} does not exist");
+            return Err(End::Usage(65, text));
+        }
         _ => {
             r.banner(format!(
                 "Importing definitions in JSON from a file at \"{path}\" ..."

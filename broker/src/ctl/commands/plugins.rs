@@ -170,7 +170,14 @@ fn change(r: &Run, verb: &str) -> Done {
         let text = "it is built in and stays; turn its listener off with `--management none` or in the configuration";
         return Err(End::Fault(Fault::failed(text)));
     }
-    r.say("\nnothing to do.");
+    r.say("The following plugins have been configured:");
+    BUILT_IN
+        .iter()
+        .for_each(|(name, _)| r.say(format!("  {name}")));
+    r.say(format!(
+        "Applying plugin configuration to {}...\nPlugin configuration unchanged.",
+        r.node.name
+    ));
     Ok(())
 }
 
