@@ -48,6 +48,11 @@ static COMMANDS: &[Command] = &[
         run: crate::explain::command,
     },
     Command {
+        word: "status",
+        about: "the daemons of this host: what they hold and serve",
+        run: crate::status::command,
+    },
+    Command {
         word: "doctor",
         about: "what is wrong on this host, or on all hosts, and what mends it",
         run: crate::doctor::command,

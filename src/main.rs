@@ -6,6 +6,7 @@ mod dispatch;
 mod doctor;
 mod explain;
 mod manual;
+mod status;
 mod up;
 
 use std::process::ExitCode;

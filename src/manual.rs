@@ -42,6 +42,10 @@ pub static PAGES: &[Page] = &[
             ("broker", "the broker"),
             ("ctl", "talk to a broker node, in rabbitmqctl's words"),
             ("up", "the whole picture on one machine"),
+            (
+                "status",
+                "the daemons of this host: what they hold and serve",
+            ),
             ("doctor", "what is wrong on this host or on all hosts"),
             (
                 "check",
@@ -218,6 +222,22 @@ pub static PAGES: &[Page] = &[
             ),
         ],
         see: &["evenkeel(1)"],
+    },
+    Page {
+        name: "evenkeel status",
+        section: 1,
+        about: "the daemons of this host: who they are, what they hold and serve",
+        form: "[OPTIONS]",
+        text: &["Exit status 1 when no daemon answers. The words are those of docs/watching.md."],
+        options: &[
+            (
+                "--run-dir DIRECTORY",
+                "where the daemons keep their sockets",
+            ),
+            ("--broker ADDRESS:PORT", "the broker's metrics listener"),
+            ("--json", "one JSON object: host, at, daemons"),
+        ],
+        see: &["evenkeel(1)", "evenkeel-doctor(1)"],
     },
     Page {
         name: "evenkeel doctor",

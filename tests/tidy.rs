@@ -46,7 +46,8 @@ fn daemons_do_not_import_each_other_and_conf_imports_none() {
         ("lb", &["vip", "broker"]),
         ("vip", &["lb", "broker"]),
         ("broker", &["lb", "vip"]),
-        ("sim", &["conf", "lb", "vip", "broker"]),
+        ("service", &["conf", "lb", "vip", "broker", "sim", "tokio"]),
+        ("sim", &["conf", "lb", "vip", "broker", "service"]),
     ];
     for (package, forbidden) in rules {
         let manifest: toml::Table = text(&root().join(package).join("Cargo.toml"))
@@ -96,7 +97,7 @@ fn the_cores_are_pure() {
 #[test]
 fn unsafe_stands_in_modules_that_say_why() {
     let mut places = files(&root().join("src"), "rs");
-    for package in ["conf", "lb", "vip", "broker", "sim"] {
+    for package in ["conf", "lb", "vip", "broker", "service", "sim"] {
         places.extend(files(&root().join(package).join("src"), "rs"));
     }
     for path in places {
@@ -154,7 +155,7 @@ fn nothing_names_a_place_outside_of_the_repository() {
 #[test]
 fn every_module_says_what_it_is_for() {
     let mut missing = Vec::new();
-    for package in [".", "conf", "lb", "vip", "broker", "sim"] {
+    for package in [".", "conf", "lb", "vip", "broker", "service", "sim"] {
         for path in files(&root().join(package).join("src"), "rs") {
             let first = text(&path).lines().next().unwrap_or_default().to_owned();
             if !first.starts_with("//!") && !shown(&path).ends_with("tests.rs") {
@@ -168,7 +169,7 @@ fn every_module_says_what_it_is_for() {
 #[test]
 fn an_ignored_test_says_what_it_needs() {
     let mut places = files(&root().join("tests"), "rs");
-    for package in ["conf", "lb", "vip", "broker", "sim"] {
+    for package in ["conf", "lb", "vip", "broker", "service", "sim"] {
         places.extend(files(&root().join(package), "rs"));
     }
     for path in places.iter().filter(|p| !p.ends_with("tidy.rs")) {

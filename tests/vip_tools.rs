@@ -245,7 +245,9 @@ fn the_status_page_shows_json_metrics_and_a_page_and_a_taken_port_is_not_fatal()
             text
         };
         assert!(get("/status").contains("\"name\":\"VI_1\""));
-        assert!(get("/metrics").contains("evenkeel_vip_state{router=\"VI_1\",state=\"BACKUP\"}"));
+        assert!(
+            get("/metrics").contains("evenkeel_vip_state{vrrp_instance=\"VI_1\",state=\"BACKUP\"}")
+        );
         assert!(get("/").contains("<h1>Virtual addresses</h1>"));
         assert!(get("/nothing").starts_with("HTTP/1.1 404"));
 

@@ -7,13 +7,13 @@ use crate::client::{Client, Preamble, Progress};
 use crate::core::connection::Peer;
 use crate::core::{Core, Effect};
 use crate::handle::{Handle, Jobs, Wake, handle};
-use crate::notify::Watchdog;
 use crate::own_commit::OwnCommit;
 use crate::run::Secure;
 use crate::tls::TlsSession;
 use crate::verifier::Verifier;
 use mio::net::{TcpListener, TcpStream};
 use mio::{Events, Interest, Poll, Token, Waker};
+use service::{Notify, Watchdog};
 use std::collections::VecDeque;
 use std::io;
 use std::net::SocketAddr;
@@ -133,7 +133,7 @@ impl CoreThread {
             verifier: Verifier::start(handle),
             started: Instant::now(),
             stop_by: None,
-            watchdog: Watchdog::from_environment(),
+            watchdog: Notify::from_environment().watchdog(std::process::id()),
             own_commit: OwnCommit::default(),
             held_turns: 0,
         };

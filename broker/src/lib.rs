@@ -17,7 +17,6 @@ pub mod data;
 pub mod handle;
 pub mod management;
 pub mod node;
-mod notify;
 mod own_commit;
 mod proxy_protocol;
 pub mod run;

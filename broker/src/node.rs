@@ -9,11 +9,11 @@ use crate::core::vhost::VhostSpec;
 use crate::data;
 use crate::handle::Handle;
 use crate::management::{self, Listener, Management, NodeFacts, system};
-use crate::notify::Notify;
 use crate::run::{self, Listen, Running, Secure};
 use crate::store::{Health, Monitor};
 use crate::{Seat, admin, ctl};
 use conf::broker::DiskLimit;
+use service::Notify;
 use std::io;
 use std::net::SocketAddr;
 use std::process::ExitCode;
@@ -47,11 +47,20 @@ fn start_log(config: &NodeConfig) {
             .open(path);
         file.map_err(|error| eprintln!("evenkeel broker: log file {}: {error}", path.display()))
     });
+    let json = service::JsonLines { daemon: "broker" };
     // a second start in one process (tests) keeps the first log
     let _ = match file {
+        Some(Ok(file)) if log.json => builder
+            .event_format(json)
+            .with_writer(Arc::new(file))
+            .try_init(),
         Some(Ok(file)) => builder
             .with_ansi(false)
             .with_writer(Arc::new(file))
+            .try_init(),
+        _ if log.json => builder
+            .event_format(json)
+            .with_writer(io::stderr)
             .try_init(),
         _ => {
             let ansi = io::IsTerminal::is_terminal(&io::stderr());
@@ -185,6 +194,7 @@ fn facts(config: &NodeConfig) -> NodeFacts {
     let settings = config.settings();
     let c = &config.config;
     NodeFacts {
+        identity: service::Identity::new("broker", env!("CARGO_PKG_VERSION")),
         name: config.node.clone(),
         product: settings.product,
         version: settings.version,
@@ -246,7 +256,7 @@ fn supervise(
         let stop = control.serve();
         tracing::info!(node = config.node, "the node is up");
         let notify = Notify::from_environment();
-        notify.ready("Serving.");
+        notify.ready(std::process::id(), "Serving.");
         let ended = wait(stop, handle, failed).await;
         notify.stopping();
         ended

@@ -3,7 +3,6 @@
 
 use crate::fork::{Side, split};
 use crate::loading::Startup;
-use crate::notify::Notify;
 use crate::options::Options;
 use crate::process::{Identity, Nowhere};
 use crate::signals::Signals;
@@ -11,6 +10,7 @@ use crate::{console, master, run};
 
 use nix::sys::wait::{WaitStatus, waitpid};
 use nix::unistd::Pid;
+use service::Notify;
 use std::io::{self, PipeReader, PipeWriter, Read, Write};
 use std::process::ExitCode;
 

@@ -20,7 +20,6 @@ pub mod listener;
 pub mod loading;
 pub mod master;
 pub mod master_cli;
-pub mod notify;
 pub mod options;
 pub mod probe;
 pub mod process;

@@ -124,23 +124,24 @@ pub fn run(
     if let Some(cli) = cli {
         master_cli::serve(cli, master.clone())?;
     }
-    let mut notify = ready.announce();
-    Ok(attend(&master, &signals, &mut notify))
+    let notify = ready.announce();
+    Ok(attend(&master, &signals, &notify))
 }
 
 /// Waits for signals until the worker is gone.
-fn attend(master: &Arc<Master>, signals: &Signals, notify: &mut crate::notify::Notify) -> ExitCode {
+fn attend(master: &Arc<Master>, signals: &Signals, notify: &service::Notify) -> ExitCode {
+    let mut watchdog = notify.watchdog(std::process::id());
     let mut ending = None;
     loop {
         let mut descriptors = [PollFd::new(signals.as_fd(), PollFlags::POLLIN)];
         // interrupted or not, the loop looks for signals next
-        let patience = notify
-            .watchdog()
-            .and_then(|rest| PollTimeout::try_from(rest).ok());
+        let patience = watchdog
+            .as_ref()
+            .and_then(|dog| PollTimeout::try_from(dog.every() / 4).ok());
         let _ = poll(&mut descriptors, patience.unwrap_or(PollTimeout::NONE));
         // the worker's end would have ended this loop
-        if notify.is_due(Instant::now()) {
-            notify.alive(Instant::now());
+        if let Some(watchdog) = &mut watchdog {
+            watchdog.beat(Instant::now());
         }
         while let Some(signal) = signals.next() {
             match signal {

@@ -8,7 +8,6 @@ use crate::daemon::Ready;
 use crate::data_path::DataPath;
 use crate::keeper::Keeper;
 use crate::loading::Startup;
-use crate::notify::Notify;
 use crate::options::Options;
 use crate::probe::{self, Prober, Teller};
 use crate::process::{self, Identity, Refusal};
@@ -22,6 +21,7 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sched::{CpuSet, sched_setaffinity};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
+use service::{Notify, Watchdog};
 use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -66,6 +66,7 @@ struct Balancer {
     control: Arc<Control>,
     runtime: tokio::runtime::Runtime,
     notify: Notify,
+    watchdog: Option<Watchdog>,
     admin_path: PathBuf,
     stopping_since: Option<Instant>,
     /// Turns of the data threads at the last sign of life.
@@ -206,6 +207,7 @@ impl Balancer {
         prober.follow(data.runtime().generation());
         let admin_path = socket::default_path(&run_dir, std::process::id());
         let notify = ready.announce();
+        let watchdog = notify.watchdog(std::process::id());
         Ok(Balancer {
             data,
             reloader,
@@ -214,6 +216,7 @@ impl Balancer {
             control,
             runtime,
             notify,
+            watchdog,
             admin_path,
             stopping_since: None,
             turns: Vec::new(),
@@ -230,7 +233,10 @@ impl Balancer {
                 TURN
             };
             let turn = turn.min(next_tick.saturating_duration_since(Instant::now()));
-            let turn = self.notify.watchdog().map_or(turn, |rest| turn.min(rest));
+            let turn = self
+                .watchdog
+                .as_ref()
+                .map_or(turn, |dog| turn.min(dog.every() / 4));
             let timeout = PollTimeout::try_from(turn).unwrap_or(PollTimeout::ZERO);
             let mut descriptors = [PollFd::new(signals.as_fd(), PollFlags::POLLIN)];
             // interrupted or not, the loop looks for signals next
@@ -255,15 +261,15 @@ impl Balancer {
     /// The watchdog's sign of life, unless a data thread made no turn since the last one.
     fn reassure(&mut self) {
         let now = Instant::now();
-        if !self.notify.is_due(now) {
+        let Some(watchdog) = self.watchdog.as_mut().filter(|dog| dog.is_due(now)) else {
             return;
-        }
+        };
         let threads = self.data.runtime().threads();
         let turns: Vec<u64> = threads.iter().map(|t| t.loops.load(Relaxed)).collect();
         let stuck = turns.iter().zip(&self.turns).any(|(now, last)| now == last);
         if !stuck {
             self.turns = turns;
-            self.notify.alive(now);
+            watchdog.alive(now);
         }
     }
 

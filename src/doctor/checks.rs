@@ -1,20 +1,62 @@
 //! Facts in, findings out.
 
+mod balancer;
+mod pair;
+mod vrrp;
+
 use super::facts::Facts;
 use super::{Finding, Level};
 use conf::diagnostic::{Report, Severity};
-use std::net::IpAddr;
+
+/// A host with its files read once.
+pub struct Host {
+    facts: Facts,
+    lb: Option<(Option<conf::lb::Config>, Report)>,
+    vip: Option<(Option<conf::vip::model::Config>, Report)>,
+}
+
+impl Host {
+    /// Reads the files of these facts.
+    pub fn new(facts: Facts) -> Host {
+        let lb = facts.lb.text.as_deref().map(conf::lb::load_str);
+        let path = facts.vip.path.clone();
+        let vip = facts.vip.text.as_deref();
+        let vip = vip.map(|text| conf::vip::load_str(&path, text, &Default::default()));
+        Host { facts, lb, vip }
+    }
+
+    /// What was found out.
+    pub fn facts(&self) -> &Facts {
+        &self.facts
+    }
+
+    fn lb(&self) -> Option<&conf::lb::Config> {
+        self.lb.as_ref()?.0.as_ref()
+    }
+
+    fn vip(&self) -> Option<&conf::vip::model::Config> {
+        self.vip.as_ref()?.0.as_ref()
+    }
+}
 
 /// Findings about one host.
-pub fn host(facts: &Facts) -> Vec<Finding> {
-    let mut doctor = Doctor {
-        host: facts.host.clone(),
-        findings: Vec::new(),
-    };
-    doctor.limits(facts);
-    doctor.balancer(facts);
-    doctor.vrrp(facts);
-    doctor.brokers(facts);
+pub fn host(host: &Host) -> Vec<Finding> {
+    let mut doctor = Doctor::of(&host.facts.host);
+    doctor.kernel(&host.facts);
+    doctor.limits(&host.facts);
+    doctor.balancer(host);
+    doctor.vrrp(host);
+    doctor.brokers(&host.facts);
+    doctor.findings
+}
+
+/// Findings about several hosts together.
+pub fn together(all: &[Host]) -> Vec<Finding> {
+    let mut doctor = Doctor::of("all hosts");
+    doctor.versions(all);
+    doctor.pairs(all);
+    doctor.balancer_files(all);
+    doctor.holders(all);
     doctor.findings
 }
 
@@ -24,6 +66,13 @@ struct Doctor {
 }
 
 impl Doctor {
+    fn of(host: &str) -> Doctor {
+        Doctor {
+            host: host.to_owned(),
+            findings: Vec::new(),
+        }
+    }
+
     fn say(&mut self, level: Level, text: impl Into<String>, mend: impl Into<String>) {
         self.findings.push(Finding {
             level,
@@ -31,6 +80,19 @@ impl Doctor {
             text: text.into(),
             mend: mend.into(),
         });
+    }
+
+    fn good(&mut self, text: impl Into<String>) {
+        self.say(Level::Good, text, "");
+    }
+
+    fn kernel(&mut self, facts: &Facts) {
+        if crate::up::is_old(&facts.kernel) {
+            let (a, b) = crate::up::OLDEST_KERNEL;
+            let text = format!("kernel {} is older than {a}.{b}", facts.kernel);
+            let mend = "install a newer kernel: processes are watched by file descriptors (pidfd)";
+            self.say(Level::Error, text, mend);
+        }
     }
 
     fn limits(&mut self, facts: &Facts) {
@@ -45,7 +107,7 @@ impl Doctor {
                 "LimitNOFILE=40000 in the unit, or `ulimit -Hn 40000` in the shell that starts it",
             );
         } else {
-            self.say(Level::Good, format!("{hard} open files allowed"), "");
+            self.good(format!("{hard} open files allowed"));
         }
         let number = |name: &str| facts.sysctls.get(name).and_then(|v| v.parse::<u64>().ok());
         if number("net.core.somaxconn").is_some_and(|n| n < 1024) {
@@ -69,100 +131,19 @@ impl Doctor {
         }
     }
 
-    /// Findings of a file's diagnostics; whether it is usable.
-    fn file(&mut self, what: &str, path: &str, report: &Report, check: &str) -> bool {
-        let (errors, warnings) = (
-            report.count(Severity::Error),
-            report.count(Severity::Warning),
-        );
+    /// Findings of a file's diagnostics.
+    fn file(&mut self, what: &str, path: &str, report: &Report) {
+        let count = |severity| report.count(severity);
+        let (errors, warnings) = (count(Severity::Error), count(Severity::Warning));
+        let check = format!("evenkeel check {path}");
         if errors > 0 {
-            let text = format!("{what} {path} has {errors} errors");
+            let text = format!("{what} {path} has {}", counted(errors, "error"));
             self.say(Level::Error, text, check);
         } else if warnings > 0 {
-            let text = format!("{what} {path} has {warnings} warnings");
+            let text = format!("{what} {path} has {}", counted(warnings, "warning"));
             self.say(Level::Warning, text, check);
         } else {
-            self.say(Level::Good, format!("{what} {path} is sound"), "");
-        }
-        errors == 0
-    }
-
-    fn balancer(&mut self, facts: &Facts) {
-        let path = &facts.lb.path;
-        let Some(text) = &facts.lb.text else {
-            let text = format!("no balancer here: {path}: {}", facts.lb.problem);
-            return self.say(Level::Note, text, "`--lb FILE` names another place");
-        };
-        let (_, report) = conf::lb::load_str(text);
-        self.file(
-            "the balancer's file",
-            path,
-            &report,
-            &format!("evenkeel check {path}"),
-        );
-        match &facts.lb_info {
-            Some(Ok(info)) => {
-                let field = |name: &str| {
-                    let line = info.lines().find(|l| l.starts_with(&format!("{name}: ")));
-                    line.and_then(|l| l.split_once(": "))
-                        .map_or("?", |(_, v)| v)
-                        .to_owned()
-                };
-                let text = format!(
-                    "the balancer runs for {} with {} of {} connections",
-                    field("Uptime"),
-                    field("CurrConns"),
-                    field("Maxconn")
-                );
-                self.say(Level::Good, text, "");
-            }
-            Some(Err(reason)) => {
-                let text = format!("the balancer does not answer ({reason})");
-                self.say(
-                    Level::Error,
-                    text,
-                    "systemctl start evenkeel-lb; journalctl -u evenkeel-lb",
-                );
-            }
-            None => {}
-        }
-    }
-
-    fn vrrp(&mut self, facts: &Facts) {
-        let path = &facts.vip.path;
-        let Some(text) = &facts.vip.text else {
-            let text = format!("no VRRP daemon here: {path}: {}", facts.vip.problem);
-            return self.say(Level::Note, text, "`--vip FILE` names another place");
-        };
-        let (config, report) = conf::vip::load_str(path, text, &Default::default());
-        self.file(
-            "the VRRP daemon's file",
-            path,
-            &report,
-            &format!("evenkeel check {path}"),
-        );
-        if let Some(Err(reason)) = &facts.vip_status {
-            let text = format!("the VRRP daemon does not answer ({reason})");
-            self.say(
-                Level::Error,
-                text,
-                "systemctl start evenkeel-vip; journalctl -u evenkeel-vip",
-            );
-        }
-        for instance in config.iter().flat_map(|c| &c.instances) {
-            if !facts.interfaces.contains(&instance.interface) {
-                let text = format!(
-                    "{}: there is no interface {}",
-                    instance.name, instance.interface
-                );
-                let mend = format!("write one of: {}", facts.interfaces.join(", "));
-                self.say(Level::Error, text, mend);
-            }
-            let held = held(instance, &facts.addresses);
-            if held > 0 {
-                let text = format!("{}: this host holds the virtual addresses", instance.name);
-                self.say(Level::Good, text, "");
-            }
+            self.good(format!("{what} {path} is sound"));
         }
     }
 
@@ -170,7 +151,8 @@ impl Doctor {
         for broker in &facts.brokers {
             let name = format!("broker {} ({})", broker.name, broker.address);
             match broker.answer.as_str() {
-                "amqp" => self.say(Level::Good, format!("{name} speaks AMQP"), ""),
+                "amqp" => self.good(format!("{name} speaks AMQP")),
+                "tls" => self.good(format!("{name} takes connections (AMQP over TLS)")),
                 "tcp" => self.say(
                     Level::Error,
                     format!("{name} takes connections but does not speak AMQP"),
@@ -179,177 +161,38 @@ impl Doctor {
                 reason => self.say(
                     Level::Error,
                     format!("{name} cannot be reached: {reason}"),
-                    "is it running, and does a filter stand between?",
+                    "on that host: systemctl status rabbitmq-server (or evenkeel-broker); \
+                     from here: nc -vz HOST PORT shows whether a filter stands between",
                 ),
             }
         }
+        let Some(status) = &facts.broker_status else {
+            return;
+        };
+        for (alarm, mend) in [
+            (
+                "memory",
+                "raise [limits] memory, or let consumers catch up (evenkeel ctl list_queues)",
+            ),
+            ("disk", "make room on the disk of the data directory"),
+        ] {
+            if status["alarms"][alarm] == true {
+                let text = format!("the broker here is in {alarm} alarm: publishers wait");
+                self.say(Level::Error, text, mend);
+            }
+        }
+        self.good(format!(
+            "the broker here runs, with {} connections and {} queues",
+            status["connections"], status["queues"]
+        ));
     }
 }
 
-fn held(instance: &conf::vip::model::Instance, addresses: &[IpAddr]) -> usize {
-    let virtual_ones = instance.addresses.iter();
-    virtual_ones
-        .filter(|a| addresses.contains(&a.address))
-        .count()
-}
-
-/// Findings about several hosts together.
-pub fn together(all: &[Facts]) -> Vec<Finding> {
-    let mut doctor = Doctor {
-        host: "all hosts".to_owned(),
-        findings: Vec::new(),
-    };
-    if let Some(first) = all.first() {
-        for other in all.iter().filter(|f| f.version != first.version) {
-            let text = format!(
-                "{} has version {}, {} has {}",
-                first.host, first.version, other.host, other.version
-            );
-            doctor.say(Level::Warning, text, "install the same binary on both");
-        }
-    }
-    doctor.pairs(all);
-    doctor.holders(all);
-    doctor.findings
-}
-
-impl Doctor {
-    fn pairs(&mut self, all: &[Facts]) {
-        let configs: Vec<_> = all
-            .iter()
-            .filter_map(|facts| {
-                let text = facts.vip.text.as_ref()?;
-                let (config, _) = conf::vip::load_str(&facts.vip.path, text, &Default::default());
-                Some((facts, config?))
-            })
-            .collect();
-        for (at, (a, left)) in configs.iter().enumerate() {
-            for (b, right) in &configs[at + 1..] {
-                for finding in conf::vip::pair::compare(left, right) {
-                    let level = if finding.fatal {
-                        Level::Error
-                    } else {
-                        Level::Note
-                    };
-                    let text = format!(
-                        "{} and {}: {}: {}",
-                        a.host, b.host, finding.instance, finding.message
-                    );
-                    self.say(level, text, finding.help);
-                }
-            }
-        }
-        let balancers: Vec<_> = all.iter().filter(|f| f.lb.text.is_some()).collect();
-        for pair in balancers.windows(2) {
-            if pair[0].lb.text != pair[1].lb.text {
-                let text = format!(
-                    "the balancer's files on {} and {} differ",
-                    pair[0].host, pair[1].host
-                );
-                let mend = "diff them; clients see another service after a fail-over otherwise";
-                self.say(Level::Warning, text, mend);
-            }
-        }
-    }
-
-    fn holders(&mut self, all: &[Facts]) {
-        let mut seen = Vec::new();
-        for facts in all {
-            let Some(text) = &facts.vip.text else {
-                continue;
-            };
-            let (config, _) = conf::vip::load_str(&facts.vip.path, text, &Default::default());
-            for instance in config.iter().flat_map(|c| &c.instances) {
-                for address in &instance.addresses {
-                    if !seen.contains(&address.address) {
-                        seen.push(address.address);
-                    }
-                }
-            }
-        }
-        for address in seen {
-            let holders: Vec<&str> = all
-                .iter()
-                .filter(|f| f.addresses.contains(&address))
-                .map(|f| f.host.as_str())
-                .collect();
-            match holders[..] {
-                [] => self.say(
-                    Level::Error,
-                    format!("nobody holds the virtual address {address}"),
-                    "evenkeel vip explain on each proxy host says why",
-                ),
-                [one] => self.say(Level::Good, format!("{one} holds {address}"), ""),
-                _ => self.say(
-                    Level::Error,
-                    format!(
-                        "{} hold {address} at once: they do not hear each other",
-                        holders.join(" and ")
-                    ),
-                    "check the network between them (protocol 112), then evenkeel vip explain",
-                ),
-            }
-        }
-    }
+/// `1 error`, `2 errors`.
+fn counted(n: usize, word: &str) -> String {
+    let plural = if n == 1 { "" } else { "s" };
+    format!("{n} {word}{plural}")
 }
 
 #[cfg(test)]
-mod tests {
-    use super::super::facts::ConfigFile;
-    use super::*;
-
-    fn proxy(name: &str, priority: u8, addresses: &[&str]) -> Facts {
-        let text = format!(
-            "vrrp_instance V {{\n interface eth0\n virtual_router_id 5\n priority {priority}\n \
-             virtual_ipaddress {{ 192.0.2.100 }}\n}}\n"
-        );
-        Facts {
-            host: name.to_owned(),
-            version: "1".to_owned(),
-            vip: ConfigFile {
-                path: "k.conf".to_owned(),
-                text: Some(text),
-                problem: String::new(),
-            },
-            interfaces: vec!["eth0".to_owned()],
-            addresses: addresses
-                .iter()
-                .map(|a| a.parse().expect("an address"))
-                .collect(),
-            open_files: (1024, 40_000),
-            ..Facts::default()
-        }
-    }
-
-    fn errors(findings: &[Finding]) -> Vec<&str> {
-        let wrong = findings.iter().filter(|f| f.level == Level::Error);
-        wrong.map(|f| f.text.as_str()).collect()
-    }
-
-    #[test]
-    fn two_holders_and_none_are_errors_and_one_is_good() {
-        let (a, b) = (proxy("a", 254, &["192.0.2.100"]), proxy("b", 250, &[]));
-        assert_eq!(
-            errors(&together(&[a.clone(), b.clone()])),
-            Vec::<&str>::new()
-        );
-        let both = together(&[a, proxy("b", 250, &["192.0.2.100"])]);
-        assert!(errors(&both)[0].contains("at once"));
-        let none = together(&[proxy("a", 254, &[]), b]);
-        assert!(errors(&none)[0].contains("nobody"));
-    }
-
-    #[test]
-    fn a_missing_interface_and_a_small_limit_are_named_with_their_mend() {
-        let mut facts = proxy("a", 254, &[]);
-        facts.interfaces = vec!["ens3".to_owned()];
-        facts.open_files = (1024, 4096);
-        let findings = host(&facts);
-        assert!(errors(&findings)[0].contains("no interface eth0"));
-        let limit = findings
-            .iter()
-            .find(|f| f.text.contains("open files"))
-            .expect("looked at");
-        assert!(limit.level == Level::Warning && limit.mend.contains("LimitNOFILE"));
-    }
-}
+mod tests;

@@ -1,12 +1,15 @@
 //! What a host says of itself.
 
 use super::Options;
+use crate::status::ask;
+use conf::lb::model::{CheckKind, Config, Host, Server, ServerAddress, ServerPort};
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use std::collections::BTreeMap;
 use std::io::{Read, Write};
-use std::net::{IpAddr, TcpStream, ToSocketAddrs};
-use std::os::unix::net::UnixStream;
+use std::net::{IpAddr, SocketAddr, TcpStream, ToSocketAddrs};
 use std::path::Path;
+use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// Settings of the kernel that matter here.
@@ -28,7 +31,8 @@ pub struct Broker {
     pub name: String,
     /// Address and port.
     pub address: String,
-    /// What an AMQP handshake gave: `amqp`, `tcp` (connects, but no AMQP) or the error.
+    /// What an AMQP handshake gave: `amqp`, `tcp` (connects, but no AMQP), `tls` (connects
+    /// where TLS is spoken) or the error.
     pub answer: String,
 }
 
@@ -80,10 +84,12 @@ pub struct Facts {
     pub lb: ConfigFile,
     /// The VRRP daemon's file.
     pub vip: ConfigFile,
-    /// The balancer's `show info`, or why not.
-    pub lb_info: Option<Result<String, String>>,
-    /// The VRRP daemon's status in JSON, or why not.
-    pub vip_status: Option<Result<String, String>>,
+    /// The balancer's status, or why there is none.
+    pub lb_status: Option<Result<Value, String>>,
+    /// The VRRP daemon's status, or why there is none.
+    pub vip_status: Option<Result<Value, String>>,
+    /// The status of a broker of ours, if one answers here.
+    pub broker_status: Option<Value>,
     /// The servers of the balancer's file.
     pub brokers: Vec<Broker>,
 }
@@ -104,16 +110,14 @@ impl Facts {
             host: hostname(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
             time_ms: now_ms(),
-            kernel: one_line("/proc/sys/kernel/osrelease"),
+            kernel: crate::up::kernel(),
             open_files: nix::sys::resource::getrlimit(nix::sys::resource::Resource::RLIMIT_NOFILE)
                 .unwrap_or((0, 0)),
             sysctls: sysctls.collect(),
             brokers: lb.text.as_deref().map_or(Vec::new(), brokers),
-            lb_info: lb
-                .text
-                .is_some()
-                .then(|| ask(&options.run_dir.join("lb.sock"), "show info\n")),
-            vip_status: vip.text.is_some().then(|| vip_status(&options.run_dir)),
+            lb_status: lb.text.is_some().then(|| balancer(&options.run_dir)),
+            vip_status: vip.text.is_some().then(|| ask::vrrp(&options.run_dir)),
+            broker_status: ask::broker("127.0.0.1:15692").ok(),
             addresses,
             interfaces,
             lb,
@@ -135,13 +139,6 @@ fn hostname() -> String {
     )
 }
 
-fn one_line(path: &str) -> String {
-    std::fs::read_to_string(path)
-        .unwrap_or_default()
-        .trim()
-        .to_owned()
-}
-
 fn interfaces() -> (Vec<String>, Vec<IpAddr>) {
     let Ok(all) = nix::ifaddrs::getifaddrs() else {
         return Default::default();
@@ -161,70 +158,78 @@ fn interfaces() -> (Vec<String>, Vec<IpAddr>) {
     (names, addresses)
 }
 
-/// One request to a socket that closes after its answer.
-fn ask(socket: &Path, request: &str) -> Result<String, String> {
-    let say = |e: std::io::Error| format!("{}: {e}", socket.display());
-    let mut stream = UnixStream::connect(socket).map_err(say)?;
-    stream
-        .set_read_timeout(Some(Duration::from_secs(2)))
-        .map_err(say)?;
-    stream.write_all(request.as_bytes()).map_err(say)?;
-    let mut text = String::new();
-    stream
-        .take(1 << 20)
-        .read_to_string(&mut text)
-        .map_err(say)?;
-    Ok(text)
-}
-
-fn vip_status(run_dir: &Path) -> Result<String, String> {
-    let own = std::env::current_exe().map_err(|e| e.to_string())?;
-    let output = std::process::Command::new(own)
-        .args(["vip", "status", "--json", "--run-dir"])
-        .arg(run_dir)
-        .stdin(std::process::Stdio::null())
-        .output()
-        .map_err(|e| e.to_string())?;
-    if output.status.success() {
-        return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
+fn balancer(run_dir: &Path) -> Result<Value, String> {
+    match ask::balancers(run_dir).first() {
+        Some(socket) => ask::balancer(socket),
+        None => Err(format!("no socket of it in {}", run_dir.display())),
     }
-    Err(String::from_utf8_lossy(&output.stderr).trim().to_owned())
 }
 
-/// Tries every server of the proxies that speak AMQP by their port or check.
+/// Tries every server that speaks AMQP by its port or by its check.
 fn brokers(text: &str) -> Vec<Broker> {
+    let (config, _) = conf::lb::load_str(text);
     let mut found: Vec<Broker> = Vec::new();
-    for line in text.lines() {
-        let words: Vec<&str> = line.split_whitespace().collect();
-        let ["server", name, address, ..] = words[..] else {
+    for (server, port) in config.iter().flat_map(amqp_servers) {
+        let ServerAddress::Tcp { host, .. } = &server.address else {
             continue;
         };
-        let port = address
-            .rsplit_once(':')
-            .and_then(|(_, p)| p.parse::<u16>().ok());
-        if !matches!(port, Some(5671 | 5672)) || found.iter().any(|b| b.address == address) {
+        let address = match host {
+            Host::Ip(ip) => SocketAddr::new(*ip, port).to_string(),
+            Host::Name(name, _) => format!("{name}:{port}"),
+        };
+        if found.iter().any(|b| b.address == address) {
             continue;
         }
+        let answer = match port {
+            5671 => connects(&address).map(|_| "tls".to_owned()),
+            _ => handshake(&address),
+        };
         found.push(Broker {
-            name: name.to_owned(),
-            address: address.to_owned(),
-            answer: handshake(address).unwrap_or_else(|reason| reason),
+            name: server.name.clone(),
+            address,
+            answer: answer.unwrap_or_else(|reason| reason),
         });
     }
     found
 }
 
-fn handshake(address: &str) -> Result<String, String> {
+/// The servers of a configuration that speak AMQP, with their ports.
+fn amqp_servers(config: &Config) -> Vec<(Arc<Server>, u16)> {
+    let mut found = Vec::new();
+    for back in config.proxies.iter().filter_map(|p| p.back.as_ref()) {
+        for server in &back.servers {
+            let port = match &server.address {
+                ServerAddress::Tcp {
+                    port: ServerPort::Fixed(port),
+                    ..
+                } => *port,
+                _ => continue,
+            };
+            let checked = matches!(back.check.kind, CheckKind::Amqp(_));
+            if checked || matches!(port, 5671 | 5672) {
+                found.push((server.clone(), port));
+            }
+        }
+    }
+    found
+}
+
+fn connects(address: &str) -> Result<TcpStream, String> {
     let limit = Duration::from_secs(2);
     let to = address
         .to_socket_addrs()
         .map_err(|e| e.to_string())?
         .next()
         .ok_or("the name has no address")?;
-    let mut stream = TcpStream::connect_timeout(&to, limit).map_err(|e| e.to_string())?;
+    let stream = TcpStream::connect_timeout(&to, limit).map_err(|e| e.to_string())?;
     stream
         .set_read_timeout(Some(limit))
         .map_err(|e| e.to_string())?;
+    Ok(stream)
+}
+
+fn handshake(address: &str) -> Result<String, String> {
+    let mut stream = connects(address)?;
     stream
         .write_all(b"AMQP\x00\x00\x09\x01")
         .map_err(|e| e.to_string())?;
@@ -251,9 +256,23 @@ mod tests {
         let thread = std::thread::spawn(move || drop(listener.accept()));
         assert_eq!(handshake(&open), Ok("tcp".to_owned()));
         thread.join().expect("no panic");
-        assert!(
-            brokers("server a 127.0.0.1:1\n").is_empty(),
-            "not an AMQP port"
-        );
+    }
+
+    #[test]
+    fn servers_are_brokers_by_their_port_or_by_their_check() {
+        let names = |text: &str| -> Vec<(String, u16)> {
+            let (config, report) = conf::lb::load_str(text);
+            let config = config.unwrap_or_else(|| panic!("{}", report.human(false)));
+            let servers = amqp_servers(&config);
+            servers.iter().map(|(s, p)| (s.name.clone(), *p)).collect()
+        };
+        let base =
+            "defaults\n mode tcp\n timeout connect 1s\n timeout client 1s\n timeout server 1s\n";
+        let by_port =
+            format!("{base}backend b\n server x 192.0.2.1:5672\n server y 192.0.2.1:80\n");
+        assert_eq!(names(&by_port), [("x".to_owned(), 5672)]);
+        let by_check =
+            format!("{base}backend b\n option amqp-check\n server x 192.0.2.1:7000 check\n");
+        assert_eq!(names(&by_check), [("x".to_owned(), 7000)]);
     }
 }

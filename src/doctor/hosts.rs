@@ -45,9 +45,10 @@ pub fn look(file: &Path, options: &Options) -> Result<Vec<Finding>, String> {
             Ok(mut facts) => {
                 let answered = now_ms();
                 facts.host.clone_from(&host.name);
-                findings.extend(checks::host(&facts));
                 findings.extend(clock(&facts, asked, answered));
-                all.push(facts);
+                let host = checks::Host::new(facts);
+                findings.extend(checks::host(&host));
+                all.push(host);
             }
             Err(reason) => findings.push(Finding {
                 level: Level::Error,

@@ -88,7 +88,7 @@ pub fn command(args: Vec<String>) -> ExitCode {
         return ExitCode::SUCCESS;
     }
     let findings = match &options.hosts {
-        None => checks::host(&Facts::gather(&options)),
+        None => checks::host(&checks::Host::new(Facts::gather(&options))),
         Some(file) => match hosts::look(file, &options) {
             Ok(findings) => findings,
             Err(reason) => {

@@ -18,6 +18,10 @@ pub enum Action {
     KillVip(String),
     /// SIGSTOP of the VRRP daemon.
     HangVip(String),
+    /// SIGSTOP of the balancer.
+    HangBalancer(String),
+    /// The proxy hosts do not hear each other; everybody else hears both.
+    Partition,
     /// SIGKILL of the broker.
     KillNode(String),
     /// SIGTERM to the broker.
@@ -44,6 +48,8 @@ pub const WORDS: &[(&str, &str)] = &[
     ("kill-lb", "its balancer is killed"),
     ("kill-vip", "its VRRP daemon is killed"),
     ("hang-vip", "its VRRP daemon hangs"),
+    ("hang-lb", "its balancer hangs"),
+    ("partition", "the proxy hosts do not hear each other"),
     ("kill-node", "the broker is killed"),
     ("stop-node", "the broker is stopped"),
     ("start-node", "the broker is started again"),
@@ -73,6 +79,11 @@ pub fn parse(words: &[String], known: impl Fn(&str) -> Option<String>) -> Result
         "kill-lb" => Action::KillBalancer(need(host)?),
         "kill-vip" => Action::KillVip(need(host)?),
         "hang-vip" => Action::HangVip(need(host)?),
+        "hang-lb" => Action::HangBalancer(need(host)?),
+        "partition" if host.is_some() => {
+            return Err("`partition` takes no host: it is between the proxy hosts".to_owned());
+        }
+        "partition" => Action::Partition,
         "kill-node" => Action::KillNode(need(host)?),
         "stop-node" => Action::StopNode(need(host)?),
         "start-node" => Action::Heal(Some(need(host)?)),
@@ -154,6 +165,8 @@ mod tests {
         assert_eq!(read("kill-proxy A"), Ok(Action::KillProxy("a".to_owned())));
         assert_eq!(read("heal"), Ok(Action::Heal(None)));
         assert!(read("kill-prxy A").unwrap_err().contains("kill-proxy"));
+        assert_eq!(read("partition"), Ok(Action::Partition));
+        assert!(read("partition A").unwrap_err().contains("no host"));
         assert!(read("cut Z").unwrap_err().contains("no host"));
         assert!(read("cut").unwrap_err().contains("needs a host"));
         let timed = timed("250ms:cut A").expect("a time and an action");

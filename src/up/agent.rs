@@ -205,6 +205,10 @@ impl Agent {
                 self.links.master(&port(&host), bridge).await?;
                 Ok(String::new())
             }
+            Order::Apart { host, apart } => {
+                self.links.apart(&port(&host), apart).await?;
+                Ok(String::new())
+            }
             Order::Addresses { .. } => self.links.addresses("eth0").await,
             Order::Overlay { from, over, .. } => {
                 space::overlay(&from, &over).map(|()| String::new())

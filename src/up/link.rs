@@ -3,7 +3,8 @@
 
 use futures_util::TryStreamExt;
 use netlink_packet_route::address::AddressAttribute;
-use rtnetlink::{Handle, LinkBridge, LinkUnspec, LinkVeth, new_connection};
+use netlink_packet_route::link::InfoBridgePort;
+use rtnetlink::{Handle, LinkBridge, LinkBridgePort, LinkUnspec, LinkVeth, new_connection};
 use std::io;
 use std::net::IpAddr;
 
@@ -79,6 +80,14 @@ impl Links {
             None => message.nocontroller(),
         };
         let request = self.handle.link().set(message.build());
+        request.execute().await.map_err(|e| other(port, e))
+    }
+
+    /// Ports that are set apart reach every other port, but not each other.
+    pub async fn apart(&self, port: &str, apart: bool) -> io::Result<()> {
+        let message = LinkBridgePort::new(self.index(port).await?);
+        let message = message.append_info_data(InfoBridgePort::Isolated(apart));
+        let request = self.handle.link().set_port(message.build());
         request.execute().await.map_err(|e| other(port, e))
     }
 

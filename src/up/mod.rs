@@ -7,6 +7,7 @@ mod action;
 mod agent;
 mod clients;
 mod gate;
+mod keys;
 mod lab;
 mod link;
 mod local;
@@ -24,6 +25,8 @@ mod view;
 mod watch;
 
 use std::process::ExitCode;
+
+pub use space::{OLDEST_KERNEL, is_old, kernel};
 
 /// `evenkeel up`, and the roles that it starts itself in for its namespaces.
 pub fn command(args: Vec<String>) -> ExitCode {

@@ -45,6 +45,14 @@ pub enum Order {
         /// Off or on.
         cut: bool,
     },
+    /// To the laboratory: hosts that are set apart do not hear each other; all
+    /// others hear them.
+    Apart {
+        /// The host.
+        host: String,
+        /// Set apart or not.
+        apart: bool,
+    },
     /// Say the IPv4 addresses of a host's `eth0`.
     Addresses {
         /// The host.

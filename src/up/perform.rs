@@ -17,11 +17,14 @@ impl Up {
             Action::KillBalancer(host) => self.signal(host, Some("lb"), Signal::SIGKILL).await,
             Action::KillVip(host) => self.signal(host, Some("vip"), Signal::SIGKILL).await,
             Action::HangVip(host) => self.signal(host, Some("vip"), Signal::SIGSTOP).await,
+            Action::HangBalancer(host) => self.signal(host, Some("lb"), Signal::SIGSTOP).await,
+            Action::Partition => self.partition(true).await,
             Action::KillNode(host) => self.signal(host, None, Signal::SIGKILL).await,
             Action::StopNode(host) => self.signal(host, None, Signal::SIGTERM).await,
             Action::Hang(host) => self.signal(host, None, Signal::SIGSTOP).await,
             Action::Cut(host) => self.cut(host, true).await,
             Action::Heal(None) => {
+                self.partition(false).await?;
                 let names: Vec<_> = self.plan.hosts().map(|h| h.name.clone()).collect();
                 for name in names {
                     self.heal(&name).await?;
@@ -75,12 +78,26 @@ impl Up {
         self.order(Order::Cut { host, cut }).await.map(|_| ())
     }
 
+    async fn partition(&self, apart: bool) -> Result<(), String> {
+        for host in self.plan.proxies.iter().map(|h| h.name.clone()) {
+            self.order(Order::Apart { host, apart }).await?;
+        }
+        Ok(())
+    }
+
     async fn heal(&mut self, host: &str) -> Result<(), String> {
         self.cut(host, false).await?;
         if self.running.iter().any(|((h, _), up)| h == host && *up) {
             self.signal(host, None, Signal::SIGCONT).await?;
         }
-        self.start_host(host).await
+        let daemon = (host.to_owned(), "vip".to_owned());
+        let goes_on = self.running.get(&daemon) == Some(&true);
+        self.start_host(host).await?;
+        // a daemon that was started anew knows nothing of its demotion
+        if self.demoted.remove(host) && goes_on {
+            self.vip_tool(host, "resume").await?;
+        }
+        Ok(())
     }
 
     async fn demote(&mut self, host: Option<&str>, status: &Status) -> Result<(), String> {
@@ -89,24 +106,34 @@ impl Up {
             .or(masters.first().copied())
             .ok_or("nobody is master")?
             .to_owned();
-        let host = self.plan.host(&name).ok_or("no such host")?;
+        if self.plan.peers {
+            // what an operator of keepalived does: stop it there, later start it
+            return self.signal(&name, Some("vip"), Signal::SIGTERM).await;
+        }
+        self.demoted.insert(name.clone());
+        self.vip_tool(&name, "demote").await
+    }
+
+    /// `evenkeel vip WORD` on a proxy host.
+    async fn vip_tool(&mut self, name: &str, word: &str) -> Result<(), String> {
+        let host = self.plan.host(name).ok_or("no such host")?;
         let own = std::env::current_exe().map_err(|e| e.to_string())?;
         let argv = [
             own.to_string_lossy().as_ref(),
             "vip",
-            "demote",
+            word,
             "--run-dir",
             &host.file("run"),
         ]
         .map(str::to_owned);
         let order = Order::Start {
-            host: name.clone(),
-            name: "demote".to_owned(),
+            host: name.to_owned(),
+            name: word.to_owned(),
             argv: argv.to_vec(),
             env: Vec::new(),
-            log: host.file("demote.log"),
+            log: host.file("vip-tool.log"),
         };
-        self.expected.push((name, "demote".to_owned()));
+        self.expected.push((name.to_owned(), word.to_owned()));
         self.order(order).await.map(|_| ())
     }
 

@@ -14,7 +14,7 @@ use super::view::{Event, View};
 use super::watch::{self, Status};
 use super::{local, rabbit, space};
 use std::cell::RefCell;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -89,6 +89,7 @@ async fn whole(options: Options, dir: PathBuf) -> Result<ExitCode, String> {
         started: Instant::now(),
         programs: HashMap::new(),
         clients: Clients::default(),
+        demoted: Default::default(),
     };
     match up.start().await {
         Ok(()) => up.serve(doors).await,
@@ -162,6 +163,8 @@ pub struct Up {
     started: Instant,
     programs: HashMap<String, Vec<(String, Order)>>,
     clients: Clients,
+    /// Proxy hosts that gave the address away until they are healed.
+    pub(super) demoted: HashSet<String>,
 }
 
 impl Up {
@@ -264,7 +267,7 @@ impl Up {
             door.serve(self.plan.gate.clone());
         }
         let (requests, mut asked) = mpsc::channel(16);
-        let mut view = View::open(self.options.plain, &requests)?;
+        let mut view = View::open(self.options.plain, &self.plan, &requests)?;
         let ready = self.started.elapsed();
         view.ready(&ports, ready, &self.plan);
         self.say(

@@ -52,9 +52,37 @@ pub fn die_with_parent() -> io::Result<()> {
     Ok(())
 }
 
+/// The oldest kernel that everything here works on (pidfd_open is of 5.3).
+pub const OLDEST_KERNEL: (u32, u32) = (5, 4);
+
+/// Release of the running kernel.
+pub fn kernel() -> String {
+    nix::sys::utsname::uname().map_or_else(
+        |_| String::new(),
+        |name| name.release().to_string_lossy().into_owned(),
+    )
+}
+
+/// Whether a release is known to be older than [`OLDEST_KERNEL`].
+pub fn is_old(release: &str) -> bool {
+    let mut parts = release.split(['.', '-']).map(str::parse::<u32>);
+    match (parts.next(), parts.next()) {
+        (Some(Ok(major)), Some(Ok(minor))) => (major, minor) < OLDEST_KERNEL,
+        _ => false,
+    }
+}
+
 /// Whether this user can make the namespaces that `up` needs; the reason and
 /// the command that helps if not. Tries it in a child, so nothing stays.
 pub fn possible() -> Result<(), String> {
+    let release = kernel();
+    if is_old(&release) {
+        let (major, minor) = OLDEST_KERNEL;
+        return Err(format!(
+            "kernel {release} is older than {major}.{minor}, whose process descriptors the VRRP daemon needs: \
+             install a newer kernel, or run `evenkeel up --no-vip` (balancer and broker on loopback)"
+        ));
+    }
     let root = Uid::effective().is_root();
     let status = std::env::current_exe()
         .and_then(|exe| {
@@ -84,4 +112,19 @@ pub fn possible() -> Result<(), String> {
              or run `evenkeel up --no-vip`"
         )
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn releases_are_compared_by_their_numbers() {
+        assert!(is_old("4.19.0-27-amd64") && is_old("2.6.78") && is_old("5.3.1"));
+        assert!(!is_old("5.4.0") && !is_old("6.1.0-9-amd64") && !is_old("10.0"));
+        assert!(
+            !is_old("of our own"),
+            "what is not understood is not refused"
+        );
+    }
 }

@@ -1,11 +1,11 @@
 //! What the person sees: the live view of a terminal, or plain lines.
 
+use super::keys::{self, Selection};
 use super::plan::{Plan, VIP};
 use super::run::Request;
 use super::traffic::ledger::Balance;
 use super::watch::{Proxy, Status};
 use ratatui::DefaultTerminal;
-use ratatui::crossterm::event::{self, Event as Input, KeyCode, KeyEventKind, KeyModifiers};
 use ratatui::layout::{Constraint, Layout};
 use ratatui::style::{Color, Style, Stylize};
 use ratatui::text::{Line, Span};
@@ -14,27 +14,10 @@ use std::collections::VecDeque;
 use std::fmt::Write as _;
 use std::io::{IsTerminal, Write};
 use std::time::Duration;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::mpsc;
 
 /// Events that the live view keeps.
 const KEPT: usize = 200;
-
-/// Keys of the live view and the actions that they stand for.
-const KEYS: &[(char, &str)] = &[
-    ('1', "kill-proxy a"),
-    ('2', "kill-proxy b"),
-    ('3', "kill-lb a"),
-    ('4', "kill-lb b"),
-    ('5', "kill-vip a"),
-    ('6', "kill-vip b"),
-    ('7', "cut a"),
-    ('8', "cut b"),
-    ('9', "kill-node n1"),
-    ('h', "heal"),
-    ('d', "demote"),
-    ('r', "reload"),
-    ('q', "quit"),
-];
 
 /// Something that happened.
 #[derive(Clone, Debug)]
@@ -59,13 +42,27 @@ pub enum View {
 /// The live view's state.
 pub struct Live {
     terminal: DefaultTerminal,
-    events: VecDeque<Event>,
+    selection: Selection,
+    picture: Picture,
+}
+
+/// What a frame shows beside the figures.
+#[derive(Default)]
+struct Picture {
+    /// Where to connect.
     head: Vec<String>,
+    events: VecDeque<Event>,
+    /// Name of the selected host.
+    selected: String,
 }
 
 impl View {
     /// Plain lines when asked for or when there is no terminal.
-    pub fn open(plain: bool, requests: &mpsc::Sender<Request>) -> Result<View, String> {
+    pub fn open(
+        plain: bool,
+        plan: &Plan,
+        requests: &mpsc::Sender<Request>,
+    ) -> Result<View, String> {
         if plain || !std::io::stdout().is_terminal() || !std::io::stdin().is_terminal() {
             return Ok(View::Plain {
                 last: Duration::ZERO,
@@ -73,11 +70,12 @@ impl View {
         }
         let terminal =
             ratatui::try_init().map_err(|e| format!("the terminal: {e}; try --plain"))?;
-        keys(requests.clone());
+        let selection = Selection::of(plan);
+        keys::read(selection.clone(), requests.clone());
         Ok(View::Live(Box::new(Live {
             terminal,
-            events: VecDeque::new(),
-            head: Vec::new(),
+            selection,
+            picture: Picture::default(),
         })))
     }
 
@@ -97,7 +95,7 @@ impl View {
             ),
         ];
         match self {
-            View::Live(live) => live.head = head,
+            View::Live(live) => live.picture.head = head,
             View::Plain { .. } => {
                 let seconds = after.as_secs_f64();
                 say(&format!(
@@ -116,9 +114,9 @@ impl View {
         match self {
             View::Plain { .. } => say(&format!("[{:8.3}] {}", event.at.as_secs_f64(), event.text)),
             View::Live(live) => {
-                live.events.push_back(event.clone());
-                if live.events.len() > KEPT {
-                    live.events.pop_front();
+                live.picture.events.push_back(event.clone());
+                if live.picture.events.len() > KEPT {
+                    live.picture.events.pop_front();
                 }
             }
         }
@@ -139,13 +137,12 @@ impl View {
                 }
             }
             View::Live(live) => {
-                let Live {
-                    terminal,
-                    events,
-                    head,
-                } = &mut **live;
-                let _ =
-                    terminal.draw(|frame| live_frame(frame, status, balance, now, events, head));
+                live.picture.selected = live.selection.name();
+                let picture = &live.picture;
+                // a frame that cannot be drawn is drawn the next time
+                let _ = live
+                    .terminal
+                    .draw(|frame| live_frame(frame, status, balance, now, picture));
             }
         }
     }
@@ -172,34 +169,6 @@ fn say(line: &str) {
     let mut out = std::io::stdout().lock();
     let _ = writeln!(out, "{line}");
     let _ = out.flush();
-}
-
-/// Reads keys until the receiver goes.
-fn keys(requests: mpsc::Sender<Request>) {
-    std::thread::spawn(move || {
-        while let Ok(input) = event::read() {
-            let Input::Key(key) = input else { continue };
-            if key.kind != KeyEventKind::Press {
-                continue;
-            }
-            let stop =
-                key.modifiers.contains(KeyModifiers::CONTROL) && key.code == KeyCode::Char('c');
-            let action = match key.code {
-                _ if stop => "quit",
-                KeyCode::Char(c) => match KEYS.iter().find(|(k, _)| *k == c) {
-                    Some((_, action)) => action,
-                    None => continue,
-                },
-                KeyCode::Esc => "quit",
-                _ => continue,
-            };
-            let words = action.split(' ').map(str::to_owned).collect();
-            let (answer, _ignored) = oneshot::channel();
-            if requests.blocking_send(Request { words, answer }).is_err() {
-                return;
-            }
-        }
-    });
 }
 
 fn masters(status: &Status) -> String {
@@ -277,47 +246,66 @@ fn live_frame(
     status: &Status,
     balance: Option<&Balance>,
     now: Duration,
-    events: &VecDeque<Event>,
-    head: &[String],
+    picture: &Picture,
 ) {
     let hosts = status.brokers.len() as u16;
+    let keys = keys::help(&picture.selected);
     let [top, proxies, brokers, books, log, foot] = Layout::vertical([
-        Constraint::Length(head.len() as u16 + 2),
+        Constraint::Length(picture.head.len() as u16 + 2),
         Constraint::Length(5),
         Constraint::Length(hosts + 3),
         Constraint::Length(if balance.is_some() { 4 } else { 0 }),
         Constraint::Min(4),
-        Constraint::Length(2),
+        Constraint::Length(keys.len() as u16),
     ])
     .areas(frame.area());
     let title = format!(" Evenkeel up, {} s ", now.as_secs());
-    let lines: Vec<Line<'_>> = head.iter().map(|l| Line::from(l.as_str())).collect();
+    let lines: Vec<Line<'_>> = picture
+        .head
+        .iter()
+        .map(|l| Line::from(l.as_str()))
+        .collect();
     frame.render_widget(
         Paragraph::new(lines).block(Block::bordered().title(title.bold())),
         top,
     );
-    frame.render_widget(proxy_table(status), proxies);
-    frame.render_widget(broker_table(status), brokers);
+    frame.render_widget(proxy_table(status, &picture.selected), proxies);
+    frame.render_widget(broker_table(status, &picture.selected), brokers);
     if let Some(balance) = balance {
         frame.render_widget(ledger(balance), books);
     }
-    let room = usize::from(log.height.saturating_sub(2));
+    frame.render_widget(event_log(&picture.events, log.height), log);
+    frame.render_widget(Paragraph::new(keys), foot);
+}
+
+fn event_log(events: &VecDeque<Event>, height: u16) -> Paragraph<'_> {
+    let room = usize::from(height.saturating_sub(2));
     let lines: Vec<Line<'_>> = events
         .iter()
         .skip(events.len().saturating_sub(room))
-        .map(|e| Line::from(format!("{:8.3}  {}", e.at.as_secs_f64(), e.text)))
+        .map(|event| {
+            let at = Span::from(format!("{:8.3}  ", event.at.as_secs_f64())).dim();
+            let text = Span::from(event.text.as_str());
+            let text = match event.text.split([':', ' ']).next() {
+                Some("action") => text.fg(Color::Cyan),
+                Some("error") => text.fg(Color::Red),
+                _ if event.text.contains("held by") => text.bold(),
+                _ => text,
+            };
+            Line::from(vec![at, text])
+        })
         .collect();
-    frame.render_widget(
-        Paragraph::new(lines).block(Block::bordered().title(" Events ")),
-        log,
-    );
-    let mut keys = Vec::new();
-    for (key, action) in KEYS {
-        keys.push(Span::from(format!(" {key} ")).reversed());
-        keys.push(Span::from(format!(" {action} ")));
+    Paragraph::new(lines).block(Block::bordered().title(" Events "))
+}
+
+/// A host's name; the selected one stands out.
+fn name_cell(name: &str, selected: &str) -> Cell<'static> {
+    let text = name.to_uppercase();
+    if name == selected {
+        Cell::from(format!("\u{25b8}{text}")).style(Style::new().reversed())
+    } else {
+        Cell::from(format!(" {text}"))
     }
-    let keys = Paragraph::new(Line::from(keys)).wrap(ratatui::widgets::Wrap { trim: true });
-    frame.render_widget(keys, foot);
 }
 
 fn state_cell(proxy: &Proxy) -> Cell<'static> {
@@ -331,7 +319,7 @@ fn state_cell(proxy: &Proxy) -> Cell<'static> {
     }
 }
 
-fn proxy_table(status: &Status) -> Table<'static> {
+fn proxy_table(status: &Status, selected: &str) -> Table<'static> {
     let rows = status.proxies.iter().map(|proxy| {
         let servers: Vec<_> = proxy
             .servers
@@ -339,7 +327,7 @@ fn proxy_table(status: &Status) -> Table<'static> {
             .map(|s| format!("{} {} ({})", s.name, s.status, s.sessions))
             .collect();
         Row::new([
-            Cell::from(proxy.name.to_uppercase()),
+            name_cell(&proxy.name, selected),
             state_cell(proxy),
             Cell::from(proxy.sessions.to_string()),
             Cell::from(proxy.total.to_string()),
@@ -358,7 +346,7 @@ fn proxy_table(status: &Status) -> Table<'static> {
         .block(Block::bordered().title(" Proxy hosts "))
 }
 
-fn broker_table(status: &Status) -> Table<'static> {
+fn broker_table(status: &Status, selected: &str) -> Table<'static> {
     let rows = status.brokers.iter().map(|broker| {
         let state = if broker.up {
             Cell::from("up").style(Style::new().fg(Color::Green))
@@ -366,7 +354,7 @@ fn broker_table(status: &Status) -> Table<'static> {
             Cell::from("down").style(Style::new().fg(Color::Red))
         };
         Row::new([
-            Cell::from(broker.name.to_uppercase()),
+            name_cell(&broker.name, selected),
             state,
             Cell::from(broker.connections.to_string()),
             Cell::from(broker.messages.to_string()),
@@ -418,40 +406,24 @@ mod tests {
         for (width, height) in [(20, 5), (80, 24), (200, 60)] {
             let backend = ratatui::backend::TestBackend::new(width, height);
             let mut terminal = ratatui::Terminal::new(backend).expect("a test terminal");
-            let events = VecDeque::from([Event {
-                at: Duration::from_secs(1),
-                text: "something happened".to_owned(),
-            }]);
+            let picture = Picture {
+                head: vec!["amqp://localhost:5672".to_owned()],
+                events: VecDeque::from([Event {
+                    at: Duration::from_secs(1),
+                    text: "something happened".to_owned(),
+                }]),
+                selected: "a".to_owned(),
+            };
             let balance = Balance::default();
             terminal
                 .draw(|frame| {
-                    let head = ["amqp://localhost:5672".to_owned()];
-                    live_frame(
-                        frame,
-                        &status,
-                        Some(&balance),
-                        Duration::ZERO,
-                        &events,
-                        &head,
-                    );
+                    live_frame(frame, &status, Some(&balance), Duration::ZERO, &picture);
                 })
                 .expect("drawn");
             if height > 20 {
                 let text = format!("{}", terminal.backend());
                 assert!(text.contains("something happened"), "{text}");
             }
-        }
-    }
-
-    #[test]
-    fn every_key_stands_for_a_known_action() {
-        for (_, action) in KEYS {
-            let words: Vec<_> = action.split(' ').map(str::to_owned).collect();
-            let known = |name: &str| Some(name.to_owned());
-            assert!(
-                super::super::action::parse(&words, known).is_ok(),
-                "{action}"
-            );
         }
     }
 }

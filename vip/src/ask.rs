@@ -1,7 +1,6 @@
 //! What operators ask the running daemon, and the answers: JSON that the
 //! command line, the page and the metrics are made of.
 
-use crate::clock;
 use crate::core::router::{Event, Phase};
 use crate::core::track::Level;
 use crate::daemon::Daemon;
@@ -77,7 +76,10 @@ fn order(daemon: &mut Daemon, name: Option<&str>, event: &Event, word: &str) -> 
         let error = format!("there is no such instance; there are: {}", known.join(", "));
         return json!({"ok": false, "error": error}).to_string();
     }
-    info!(instance = name.unwrap_or("all"), "the operator says {word}");
+    info!(
+        vrrp_instance = name.unwrap_or("all"),
+        "the operator says {word}"
+    );
     for i in chosen {
         daemon.dispatch(i, event.clone());
     }
@@ -114,11 +116,7 @@ pub fn status(daemon: &Daemon) -> Value {
             })
         })
         .collect();
-    json!({
-        "version": env!("CARGO_PKG_VERSION"),
-        "pid": std::process::id(),
-        "at": clock::wall(),
-        "uptime_ms": ms(now.since_start()),
+    let own = json!({
         "router_id": daemon.config.global.router_id,
         "split_brain": daemon.instances.iter().any(|i| i.journal.split_brain(now)),
         "unknown_vrid_packets": daemon.unknown_vrid,
@@ -128,7 +126,12 @@ pub fn status(daemon: &Daemon) -> Value {
         })).collect::<Vec<_>>(),
         "pair": { "enabled": daemon.pair.is_some(), "peers": peers,
             "refused": daemon.pair.as_ref().map_or(0, |p| p.refused) },
-    })
+    });
+    let mut status = daemon.identity.head();
+    if let Value::Object(own) = own {
+        status.extend(own);
+    }
+    status.into()
 }
 
 fn ms(duration: Duration) -> u64 {
@@ -190,7 +193,7 @@ fn instance(daemon: &Daemon, i: &Instance) -> Value {
             "refused": refused,
         },
         "transitions": journal.transitions.iter().map(|t| json!({
-            "at": t.at, "from": t.from.word(), "to": t.to.word(), "cause": t.cause,
+            "at": t.at, "from": t.from.word(), "to": t.to.word(), "reason": t.cause,
         })).collect::<Vec<_>>(),
         "reports": journal.reports.iter().map(|r| json!({
             "at": r.at, "text": r.text, "count": r.count,

@@ -22,10 +22,3 @@ impl Clock {
         Time::new(self.start.elapsed())
     }
 }
-
-/// The wall clock as people and logs want it.
-pub fn wall() -> String {
-    jiff::Timestamp::now()
-        .strftime("%Y-%m-%dT%H:%M:%S%.3fZ")
-        .to_string()
-}

@@ -41,6 +41,8 @@ pub struct Heard {
 /// Everything that the router thread owns, sockets of the loop apart.
 #[derive(Debug)]
 pub struct Daemon {
+    /// Who this process is, in the words that all daemons share.
+    pub identity: service::Identity,
     /// The clock.
     pub clock: Clock,
     /// The configuration in force.
@@ -68,6 +70,7 @@ impl Daemon {
     pub fn new(config: Config, net: Net, watch: Post<ToWatch>, ward: Ward) -> Daemon {
         let clock = Clock::new();
         let mut daemon = Daemon {
+            identity: service::Identity::new("vip", env!("CARGO_PKG_VERSION")),
             clock,
             instances: Vec::new(),
             listeners: Vec::new(),
@@ -329,7 +332,7 @@ impl Daemon {
         if !matches!(cause, Cause::Removed) || self.instances[i].conf.notify.deleted {
             self.order(orders);
         }
-        crate::sd::status(&self.summary());
+        service::Notify::from_environment().status(&self.summary());
     }
 
     fn order(&self, orders: Vec<notify::Order>) {
@@ -346,7 +349,7 @@ impl Daemon {
     }
 
     /// One line about all roles, for sd_notify.
-    fn summary(&self) -> String {
+    pub fn summary(&self) -> String {
         let one = |i: &Instance| format!("{} {}", i.conf.name, i.router.phase().word());
         self.instances
             .iter()

@@ -6,7 +6,7 @@
 
 use crate::netlink::{Change, Netlink, NewAddress};
 use crate::options::Options;
-use crate::{pidfile, raw, rights, sd, sys};
+use crate::{pidfile, raw, rights, sys};
 use conf::vip::model::Family;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::{SigSet, Signal};
@@ -211,7 +211,7 @@ impl Guardian<'_> {
         };
         if matches!(signal, Signal::SIGTERM | Signal::SIGINT) {
             self.stopping = true;
-            sd::stopping();
+            service::Notify::from_environment().stopping();
         }
         self.worker.signal(signal);
     }

@@ -1,7 +1,6 @@
 //! What an instance counts and remembers, and what of it goes to the log, at a
 //! limited rate.
 
-use crate::clock;
 use crate::core::advert::{ChecksumKind, Heard, Refusal};
 use crate::core::router::Phase;
 use crate::core::{Cause, Evidence, Time};
@@ -129,7 +128,7 @@ impl Journal {
     pub fn refused(&mut self, instance: &str, source: IpAddr, reason: Refusal) {
         *self.refused.entry(reason).or_default() += 1;
         if let Some(held) = self.refusals.pass(reason) {
-            warn!(instance, %source, reason = reason.name(), held_back = held, "dropped a packet: {reason}");
+            warn!(vrrp_instance = instance, %source, reason = reason.name(), held_back = held, "dropped a packet: {reason}");
         }
     }
 
@@ -140,13 +139,13 @@ impl Journal {
                 self.adverts_sent += 1;
                 self.resigned += u64::from(priority == 0);
                 if std::mem::take(&mut self.send_failing) {
-                    info!(instance, "adverts leave again");
+                    info!(vrrp_instance = instance, "adverts leave again");
                 }
             }
             Some(error) => {
                 self.troubles += 1;
                 if !std::mem::replace(&mut self.send_failing, true) {
-                    warn!(instance, %error, "cannot send an advert");
+                    warn!(vrrp_instance = instance, %error, "cannot send an advert");
                 }
             }
         }
@@ -159,7 +158,7 @@ impl Journal {
 
     /// The role changed.
     pub fn changed(&mut self, instance: &str, from: Phase, to: Phase, cause: &Cause) {
-        info!(instance, from = from.word(), to = to.word(), reason = %cause, "{instance}: {} -> {}: {cause}", from.word(), to.word());
+        info!(vrrp_instance = instance, from = from.word(), to = to.word(), reason = %cause, "{instance}: {} -> {}: {cause}", from.word(), to.word());
         if from != to {
             self.since = Some(Instant::now());
             self.became_master += u64::from(to == Phase::Master);
@@ -167,7 +166,7 @@ impl Journal {
         push(
             &mut self.transitions,
             Transition {
-                at: clock::wall(),
+                at: service::wall_time(),
                 from,
                 to,
                 cause: cause.to_string(),
@@ -187,7 +186,7 @@ impl Journal {
             Some(_) | None => push(
                 &mut self.reports,
                 Report {
-                    at: clock::wall(),
+                    at: service::wall_time(),
                     text: text.clone(),
                     count: 1,
                 },
@@ -198,7 +197,11 @@ impl Journal {
             self.evidence.last.clear();
         }
         if let Some(held) = self.evidence.pass(text.clone()) {
-            warn!(instance, held_back = held, "{instance}: {text}");
+            warn!(
+                vrrp_instance = instance,
+                held_back = held,
+                "{instance}: {text}"
+            );
         }
     }
 

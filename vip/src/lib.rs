@@ -31,7 +31,6 @@ mod reload;
 mod rights;
 mod run;
 mod safety;
-mod sd;
 mod serve;
 mod speaker;
 mod sys;

@@ -72,7 +72,11 @@ pub fn start(options: &Options) {
         .with_ansi(false)
         .with_target(false)
         .with_max_level(level);
-    let set = if plain {
+    let set = if options.log_json {
+        builder
+            .event_format(service::JsonLines { daemon: "vip" })
+            .try_init()
+    } else if plain {
         builder.without_time().try_init()
     } else {
         builder.try_init()

@@ -8,14 +8,7 @@ pub fn prometheus(status: &str) -> String {
     let Ok(status) = serde_json::from_str::<Value>(status) else {
         return String::new();
     };
-    let mut out = String::new();
-    gauge(
-        &mut out,
-        "evenkeel_vip_uptime_seconds",
-        "Time since the worker started.",
-    );
-    let uptime = status["uptime_ms"].as_f64().unwrap_or(0.0) / 1000.0;
-    let _ = writeln!(out, "evenkeel_vip_uptime_seconds {uptime}");
+    let mut out = service::series(&status);
     instances(
         &mut out,
         &status,
@@ -26,7 +19,7 @@ pub fn prometheus(status: &str) -> String {
                 let is = u8::from(i["state"] == state);
                 let _ = writeln!(
                     out,
-                    "evenkeel_vip_state{{router=\"{name}\",state=\"{state}\"}} {is}"
+                    "evenkeel_vip_state{{vrrp_instance=\"{name}\",state=\"{state}\"}} {is}"
                 );
             }
         },
@@ -54,7 +47,7 @@ pub fn prometheus(status: &str) -> String {
                 Value::Bool(b) => u64::from(*b),
                 other => other.as_u64().unwrap_or(0),
             };
-            let _ = writeln!(out, "{metric}{{router=\"{name}\"}} {value}");
+            let _ = writeln!(out, "{metric}{{vrrp_instance=\"{name}\"}} {value}");
         });
     }
     counters(&mut out, &status);
@@ -108,7 +101,7 @@ fn counters(out: &mut String, status: &Value) {
         for i in status["instances"].as_array().into_iter().flatten() {
             let name = escape(i["name"].as_str().unwrap_or(""));
             let value = i["counters"][field].as_u64().unwrap_or(0);
-            let _ = writeln!(out, "{metric}{{router=\"{name}\"}} {value}");
+            let _ = writeln!(out, "{metric}{{vrrp_instance=\"{name}\"}} {value}");
         }
     }
     let metric = "evenkeel_vip_refused_total";
@@ -121,14 +114,14 @@ fn counters(out: &mut String, status: &Value) {
         for (reason, count) in i["counters"]["refused"].as_object().into_iter().flatten() {
             let _ = writeln!(
                 out,
-                "{metric}{{router=\"{name}\",reason=\"{reason}\"}} {count}"
+                "{metric}{{vrrp_instance=\"{name}\",reason=\"{reason}\"}} {count}"
             );
         }
     }
     let unknown = status["unknown_vrid_packets"].as_u64().unwrap_or(0);
     let _ = writeln!(
         out,
-        "{metric}{{router=\"\",reason=\"unknown_vrid\"}} {unknown}"
+        "{metric}{{vrrp_instance=\"\",reason=\"unknown_vrid\"}} {unknown}"
     );
 }
 
@@ -179,7 +172,7 @@ pub fn html(status: &str) -> String {
                 text(&i["name"]),
                 text(&t["from"]),
                 text(&t["to"]),
-                text(&t["cause"]),
+                text(&t["reason"]),
             );
         }
     }
@@ -243,9 +236,9 @@ mod tests {
     fn metrics_name_state_counters_and_refusals() {
         let text = prometheus(STATUS);
         for line in [
-            "evenkeel_vip_state{router=\"VI<1>\",state=\"MASTER\"} 1",
-            "evenkeel_vip_adverts_sent_total{router=\"VI<1>\"} 7",
-            "evenkeel_vip_refused_total{router=\"VI<1>\",reason=\"checksum\"} 3",
+            "evenkeel_vip_state{vrrp_instance=\"VI<1>\",state=\"MASTER\"} 1",
+            "evenkeel_vip_adverts_sent_total{vrrp_instance=\"VI<1>\"} 7",
+            "evenkeel_vip_refused_total{vrrp_instance=\"VI<1>\",reason=\"checksum\"} 3",
             "evenkeel_vip_peer_alive{peer=\"10.77.0.12\"} 1",
         ] {
             assert!(text.contains(line), "{line} is missing in\n{text}");

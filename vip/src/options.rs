@@ -34,6 +34,8 @@ pub struct Options {
     pub foreground: bool,
     /// `-l`.
     pub console: bool,
+    /// Log lines are JSON objects.
+    pub log_json: bool,
     /// `-G`.
     pub no_syslog: bool,
     /// `-D`.
@@ -83,6 +85,7 @@ usage: evenkeel vip [OPTIONS]                  run the VRRP daemon
   -t, --config-test[=FILE] check the configuration and end
   -n, --dont-fork          stay in the foreground
   -l, --log-console        log to standard error
+      --log-json           each log line is a JSON object
   -D, --log-detail         log more
   -S, --log-facility N     syslog facility local0-local7
   -G, --no-syslog          do not log to syslog
@@ -121,6 +124,7 @@ impl Options {
             file: PathBuf::from("/etc/keepalived/keepalived.conf"),
             foreground: false,
             console: false,
+            log_json: false,
             no_syslog: false,
             detail: false,
             dump: false,
@@ -181,6 +185,7 @@ impl Options {
             "-t" | "--config-test" => self.mode = Mode::Test,
             "-n" | "--dont-fork" => self.foreground = true,
             "-l" | "--log-console" => self.console = true,
+            "--log-json" => self.log_json = true,
             "-D" | "--log-detail" => self.detail = true,
             "-G" | "--no-syslog" => self.no_syslog = true,
             "-d" | "--dump-conf" => self.dump = true,

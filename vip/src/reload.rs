@@ -7,13 +7,13 @@ use crate::daemon::Daemon;
 use crate::instance::Instance;
 use crate::options::Options;
 use crate::pair::Pair;
-use crate::sd;
 use conf::vip::model;
+use service::Notify;
 use tracing::{error, info};
 
 /// Reads the file again and takes it over; gives one line about the outcome.
 pub fn reload(daemon: &mut Daemon, options: &Options) -> String {
-    sd::reloading();
+    Notify::from_environment().reloading();
     let (config, report) = conf::vip::load(&options.file, &options.reading());
     let outcome = match config {
         Some(config) => {
@@ -29,7 +29,7 @@ pub fn reload(daemon: &mut Daemon, options: &Options) -> String {
             format!("refused\n{}", report.human(false))
         }
     };
-    sd::ready(std::os::unix::process::parent_id());
+    Notify::from_environment().ready(std::os::unix::process::parent_id(), &daemon.summary());
     outcome
 }
 

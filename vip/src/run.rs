@@ -17,18 +17,19 @@ use crate::options::Options;
 use crate::packet::Ear;
 use crate::pair::Pair;
 use crate::watch::{self, Key, ToWatch};
-use crate::{ask, reload, rights, sd, serve, sys, vmac};
+use crate::{ask, reload, rights, serve, sys, vmac};
 use conf::vip::model::Family;
 use nix::poll::{PollFd, PollFlags, ppoll};
 use nix::sys::signal::Signal;
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 use nix::sys::socket::{ControlMessageOwned, MsgFlags, recvmsg};
 use nix::sys::time::TimeSpec;
+use service::{Notify, Watchdog};
 use std::io::{self, IoSliceMut};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 use std::process::ExitCode;
 use std::sync::mpsc::SyncSender;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tracing::{error, info, warn};
 
 /// Packets of one socket per turn.
@@ -55,7 +56,7 @@ struct Loop {
     signals: SignalFd,
     mailbox: Mailbox<ToRouter>,
     line: Option<OwnedFd>,
-    watchdog: Option<sd::Watchdog>,
+    watchdog: Option<Watchdog>,
     ears: Vec<(u32, u16, Ear)>,
     stop_at: Option<Time>,
     finishing: bool,
@@ -129,7 +130,9 @@ fn prepare(options: &Options, signals: SignalFd) -> io::Result<Loop> {
         daemon.watch().send(ToWatch::Notify(order));
     }
     info!(instances = daemon.instances.len(), "the VRRP daemon runs");
-    sd::ready(std::os::unix::process::parent_id());
+    let main = std::os::unix::process::parent_id();
+    let notify = Notify::from_environment();
+    notify.ready(main, &daemon.summary());
     let _ = sys::let_go_of_startup_pages();
     Ok(Loop {
         daemon,
@@ -138,7 +141,7 @@ fn prepare(options: &Options, signals: SignalFd) -> io::Result<Loop> {
         signals,
         mailbox: mailbox_router,
         line,
-        watchdog: sd::Watchdog::asked_for(),
+        watchdog: notify.watchdog(main),
         ears: Vec::new(),
         stop_at: None,
         finishing: false,
@@ -147,6 +150,14 @@ fn prepare(options: &Options, signals: SignalFd) -> io::Result<Loop> {
 }
 
 impl Loop {
+    /// Gives systemd its sign of life if one is due; the time until the next.
+    fn sign_of_life(&mut self) -> Option<Duration> {
+        let watchdog = self.watchdog.as_mut()?;
+        let now = Instant::now();
+        watchdog.beat(now);
+        Some(watchdog.due().saturating_duration_since(now))
+    }
+
     fn run(&mut self) -> ExitCode {
         loop {
             self.daemon.tick();
@@ -154,7 +165,7 @@ impl Loop {
                 return ExitCode::SUCCESS;
             }
             self.listen_for_claims();
-            let patience = self.watchdog.as_mut().map(sd::Watchdog::turn);
+            let patience = self.sign_of_life();
             let ready = match self.wait(patience) {
                 Ok(ready) => ready,
                 Err(error) => {

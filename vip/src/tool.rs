@@ -152,7 +152,7 @@ fn watch(options: &Options) -> Result<(), String> {
                 let name = i["name"].as_str().unwrap_or("-");
                 let state = i["state"].as_str().unwrap_or("-");
                 let cause = i["transitions"].as_array().and_then(|t| t.last());
-                let cause = cause.and_then(|c| c["cause"].as_str()).unwrap_or("");
+                let cause = cause.and_then(|c| c["reason"].as_str()).unwrap_or("");
                 text.push_str(&format!(
                     "{name} {state} priority {}: {cause}\n",
                     i["priority"]
@@ -204,7 +204,7 @@ fn explain(name: Option<&String>, options: &Options) -> Result<(), String> {
                 text("at"),
                 text("from"),
                 text("to"),
-                text("cause")
+                text("reason")
             );
         }
         for r in i["reports"].as_array().into_iter().flatten() {

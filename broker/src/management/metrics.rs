@@ -10,10 +10,13 @@ use std::fmt::{Display, Write};
 
 const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 
-/// Serves `/metrics`, `/metrics/per-object` and `/metrics/detailed`; nothing
-/// for other paths.
+/// Serves `/metrics`, `/metrics/per-object` and `/metrics/detailed`, and
+/// `/status` in the words that all daemons share; nothing for other paths.
 pub async fn serve(m: &Management, request: &Request) -> Option<Answer> {
     let path: Vec<_> = request.path.iter().map(String::as_str).collect();
+    if path.as_slice() == ["status"] {
+        return Some(node::status(m).await.map(Reply::ok));
+    }
     let text = match path.as_slice() {
         ["metrics"] => node::page(m).await,
         ["metrics", "per-object"] => detailed::per_object(m).await,
@@ -69,6 +72,11 @@ impl Page {
     pub fn one(&mut self, kind: Kind, name: &str, help: &str, value: impl Display) {
         self.family(kind, name, help);
         self.series(name, &[], value);
+    }
+
+    /// Families that are written already.
+    pub fn text(&mut self, text: &str) {
+        self.text.push_str(text);
     }
 
     /// The text.

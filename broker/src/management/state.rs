@@ -25,6 +25,8 @@ pub struct Listener {
 /// What does not change while the node runs.
 #[derive(Clone, Debug, Default)]
 pub struct NodeFacts {
+    /// Who this process is, in the words that all daemons share.
+    pub identity: service::Identity,
     /// `rabbit@host`.
     pub name: String,
     /// What clients are told.

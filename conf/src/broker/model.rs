@@ -90,6 +90,8 @@ pub struct Log {
     pub level: String,
     /// A file to append to; standard error without one.
     pub file: Option<PathBuf>,
+    /// Each line is a JSON object.
+    pub json: bool,
 }
 
 /// The broker's whole configuration.
@@ -207,6 +209,7 @@ impl Default for Config {
             log: Log {
                 level: "info".to_owned(),
                 file: None,
+                json: false,
             },
         }
     }

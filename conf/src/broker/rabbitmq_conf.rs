@@ -3,7 +3,7 @@
 //! known and refused (E0007), or is unknown.
 
 use super::model::{ClientAuth, DiskLimit, LoginFrom, MemoryLimit, everywhere};
-use super::settings::{Draft, level};
+use super::settings::{Draft, formatter, level};
 use super::value::{Given, Item};
 use crate::diagnostic::{Diagnostic, Report};
 use crate::source::{FileId, Span};
@@ -203,6 +203,8 @@ pub static KEYS: &[Key] = &[
     key!("log.file", |s, l| { s.draft.config.log.file = match l.value.text()?.as_str() { "false" => None, path => Some(path.into()) }; Ok(()) }),
     key!("log.dir", no effect: "the log goes to standard error or to log.file"),
     key!("log.file.level", |s, l| { s.draft.config.log.level = level(&l.value)?; Ok(()) }),
+    key!("log.file.formatter", |s, l| { s.draft.config.log.json = formatter(&l.value)?; Ok(()) }),
+    key!("log.console.formatter", |s, l| { s.draft.config.log.json = formatter(&l.value)?; Ok(()) }),
     key!("log.console", no effect: "the log goes to standard error or to log.file"),
     key!("log.console.level", |s, l| { s.draft.config.log.level = level(&l.value)?; Ok(()) }),
     key!("log.default.level", |s, l| { s.draft.config.log.level = level(&l.value)?; Ok(()) }),

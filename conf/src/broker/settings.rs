@@ -517,6 +517,18 @@ pub static SETTINGS: &[Setting] = &[
     ),
     row!(
         "log",
+        "format",
+        "\"text\" | \"json\"",
+        "\"text\"",
+        "Lines for people, or a JSON object a line.",
+        r#"format = "json""#,
+        |d, v| {
+            d.config.log.json = formatter(v)?;
+            Ok(())
+        }
+    ),
+    row!(
+        "log",
         "file",
         "<path>",
         "standard error",
@@ -572,6 +584,11 @@ fn consumer_timeout(value: &Given) -> Result<Option<std::time::Duration>, Diagno
         return Ok(None);
     }
     value.duration().map(Some)
+}
+
+/// The form of log lines, by our words and by RabbitMQ's.
+pub(super) fn formatter(value: &Given) -> Result<bool, Diagnostic> {
+    value.choose(&[("text", false), ("plaintext", false), ("json", true)])
 }
 
 /// Log levels, RabbitMQ's words included.

@@ -27,6 +27,8 @@ type HttpSessions = Box<dyn Fn() -> Vec<SessionView> + Send + Sync>;
 /// The process as the CLI and the page see it: state, and what only others can do, as calls that
 /// whoever starts the process sets.
 pub struct Control {
+    /// Who this process is, in the words that all daemons share.
+    pub identity: service::Identity,
     pub runtime: Arc<Runtime>,
     /// State changes and warnings, for `show events` and the page's timeline.
     pub events: Events,
@@ -54,6 +56,7 @@ pub struct Control {
 impl Control {
     pub fn new(runtime: Arc<Runtime>) -> Arc<Self> {
         Arc::new(Self {
+            identity: service::Identity::new("lb", env!("CARGO_PKG_VERSION")),
             runtime,
             events: Events::default(),
             captures: Captures::default(),

@@ -193,7 +193,7 @@ mod tests {
     #[test]
     fn a_misspelled_word_finds_its_command() {
         assert_eq!(near("shwo stat"), ["show stat"]);
-        assert_eq!(near("show statt"), ["show stat"]);
+        assert_eq!(near("show statt"), ["show stat", "show status"]);
         assert_eq!(near("relaod"), ["reload"]);
     }
 

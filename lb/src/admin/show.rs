@@ -118,6 +118,17 @@ pub static COMMANDS: &[Command] = &[
         stat,
     ),
     Command::new(
+        &["show", "status"],
+        "",
+        AdminLevel::User,
+        "how it stands, as JSON in the words that all daemons share",
+        |call| {
+            let proxies = call.control.runtime.generation().proxies.clone();
+            let status = crate::stats::status::document(call.control.clone(), proxies);
+            Answer::Text(format!("{status}\n"))
+        },
+    ),
+    Command::new(
         &["show", "threads"],
         "",
         AdminLevel::User,

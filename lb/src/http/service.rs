@@ -271,7 +271,7 @@ impl Client {
         let kind = match options.view {
             View::Page | View::Sessions | View::Events | View::Server => "text/html",
             View::Csv | View::Typed => "text/plain",
-            View::Json | View::JsonSchema => "application/json",
+            View::Json | View::JsonSchema | View::Status => "application/json",
         };
         let mut fields = vec![
             ("cache-control", "no-cache".to_owned()),
@@ -299,6 +299,10 @@ impl Client {
                 }
             },
             View::JsonSchema => Box::new(std::iter::once(encode::json_schema() + "\n")),
+            View::Status => {
+                let status = crate::stats::status::document(control, shown.proxies);
+                Box::new(std::iter::once(format!("{status}\n")))
+            }
             view => {
                 let wanted = Wanted {
                     legends: settings.show_legends,

@@ -7,4 +7,5 @@ pub mod page;
 pub mod prometheus;
 pub mod read;
 pub mod row;
+pub mod status;
 pub mod value;

@@ -72,6 +72,7 @@ impl Options {
 /// The series in pieces, one per name.
 pub fn pieces(control: Arc<Control>, options: Options) -> impl Iterator<Item = String> + Send {
     let info = options.process.then(|| control.info());
+    let identity = control.identity.clone();
     let wanted = Wanted {
         kinds: options.kinds,
         hide_maintenance: options.hide_maintenance,
@@ -86,7 +87,8 @@ pub fn pieces(control: Arc<Control>, options: Options) -> impl Iterator<Item = S
         let all = all.clone();
         ROWS.iter().map(move |series| one(series, kind, &all))
     });
-    process.chain(of_rows)
+    let common = options.process.then(|| identity.prometheus());
+    common.into_iter().chain(process).chain(of_rows)
 }
 
 fn head(out: &mut String, name: &str, doc: &str, shape: Shape) {

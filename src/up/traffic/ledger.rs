@@ -45,6 +45,9 @@ impl Gap {
     }
 
     fn longest(&self) -> Duration {
+        if self.stopped {
+            return self.longest;
+        }
         let open = self.last.map_or(Duration::ZERO, |last| last.elapsed());
         self.longest.max(open)
     }
@@ -57,8 +60,10 @@ pub struct Balance {
     pub confirmed: u64,
     /// Delivered at least once.
     pub delivered: u64,
-    /// Confirmed and never delivered.
+    /// Confirmed and not delivered: lost, once the run is over.
     pub lost: u64,
+    /// The run is over: what has not arrived does not arrive any more.
+    pub over: bool,
     /// Delivered again.
     pub duplicates: u64,
     /// Of these, without the redelivered flag.
@@ -86,10 +91,11 @@ impl fmt::Display for Balance {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "confirmed {} delivered {} lost {} duplicates {} (unflagged {}) unknown {} \
+            "confirmed {} delivered {} {} {} duplicates {} (unflagged {}) unknown {} \
              reconnects {} longest gap {} ms publishing, {} ms consuming",
             self.confirmed,
             self.delivered,
+            if self.over { "lost" } else { "waiting" },
             self.lost,
             self.duplicates,
             self.unflagged,
@@ -206,6 +212,7 @@ impl Ledger {
             confirmed: self.confirmed,
             delivered: self.delivered,
             lost: self.waiting,
+            over: self.publish_gap.stopped,
             duplicates: self.duplicates,
             unflagged: self.unflagged,
             nacked: self.nacked,
@@ -239,6 +246,24 @@ mod tests {
         ledger.delivered(2, false);
         assert_eq!(ledger.balance().unflagged, 1);
         assert!(!ledger.balance().is_whole());
+    }
+
+    #[test]
+    fn silence_after_the_end_is_no_gap_and_what_waits_then_is_lost() {
+        let mut ledger = Ledger::new();
+        let number = ledger.next();
+        ledger.confirmed(number, true);
+        assert!(ledger.balance().to_string().contains("waiting 1"));
+        ledger.stop_clocks();
+        let before = ledger.balance().delivery_gap_ms;
+        ledger.consumer_connected();
+        std::thread::sleep(Duration::from_millis(20));
+        ledger.delivered(number, true);
+        assert_eq!(ledger.balance().delivery_gap_ms, before);
+        ledger.delivered(number, true);
+        let another = ledger.next();
+        ledger.confirmed(another, true);
+        assert!(ledger.balance().to_string().contains("lost 1"));
     }
 
     #[test]

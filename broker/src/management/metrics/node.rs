@@ -7,6 +7,7 @@ use crate::management::state::{Management, now_ms};
 use crate::management::system;
 use crate::management::view::{Counters, NodeView};
 use Kind::{Counter, Gauge, Info};
+use serde_json::{Value, json};
 
 const CLASSIC: &str = "rabbit_classic_queue";
 const QUORUM: &str = "rabbit_quorum_queue";
@@ -27,7 +28,34 @@ pub async fn page(m: &Management) -> Result<String, Reply> {
     identity(&mut page, m, &cluster);
     global(&mut page, &view);
     ours(&mut page, &view);
+    page.text(&m.facts.identity.prometheus());
     Ok(page.finish())
+}
+
+/// How the node stands, as JSON in the words that all daemons share.
+pub async fn status(m: &Management) -> Result<Value, Reply> {
+    let view = m.with(|core| engine::node(core)).await?;
+    let [connections, channels, consumers, exchanges, queues] = view.open;
+    let own = json!({
+        "node": m.facts.name,
+        "connections": connections,
+        "connections_total": view.connections.0,
+        "channels": channels,
+        "consumers": consumers,
+        "exchanges": exchanges,
+        "queues": queues,
+        "messages_ready": view.messages.0,
+        "messages_unacknowledged": view.messages.1,
+        "published_total": view.counters.publish,
+        "confirmed_total": view.counters.confirm,
+        "acknowledged_total": view.counters.ack,
+        "alarms": {"memory": view.alarms.0, "disk": view.alarms.1},
+    });
+    let mut status = m.facts.identity.head();
+    if let Value::Object(own) = own {
+        status.extend(own);
+    }
+    Ok(status.into())
 }
 
 fn process(page: &mut Page, m: &Management, view: &NodeView) {

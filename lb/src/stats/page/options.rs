@@ -11,6 +11,8 @@ pub enum View {
     Json,
     JsonSchema,
     Typed,
+    /// `;status`: JSON in the words that all daemons share.
+    Status,
     /// `;sessions`: live sessions.
     Sessions,
     /// `;events`: what happened.
@@ -120,6 +122,7 @@ impl PageOptions {
             "json" => self.view = View::Json,
             "json-schema" => self.view = View::JsonSchema,
             "typed" => self.view = View::Typed,
+            "status" => self.view = View::Status,
             "sessions" => self.view = View::Sessions,
             "events" => self.view = View::Events,
             word => {
@@ -151,6 +154,7 @@ impl PageOptions {
             View::Json => path.push_str(";json"),
             View::JsonSchema => path.push_str(";json-schema"),
             View::Typed => path.push_str(";typed"),
+            View::Status => path.push_str(";status"),
             View::Sessions => path.push_str(";sessions"),
             View::Events => path.push_str(";events"),
             View::Server => {

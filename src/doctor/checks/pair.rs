@@ -1,0 +1,125 @@
+//! What only a look at several hosts shows: whether their files fit together,
+//! who holds the virtual addresses.
+
+use super::{Doctor, Host};
+use crate::doctor::Level;
+
+impl Doctor {
+    pub(super) fn versions(&mut self, all: &[Host]) {
+        let Some(first) = all.first().map(Host::facts) else {
+            return;
+        };
+        for other in all.iter().map(Host::facts) {
+            if other.version != first.version {
+                let text = format!(
+                    "{} has version {}, {} has {}",
+                    first.host, first.version, other.host, other.version
+                );
+                self.say(Level::Warning, text, "install the same binary on both");
+            }
+        }
+    }
+
+    pub(super) fn pairs(&mut self, all: &[Host]) {
+        let configs: Vec<_> = all
+            .iter()
+            .filter_map(|host| Some((&host.facts().host, host.vip()?)))
+            .collect();
+        for (at, (a, left)) in configs.iter().enumerate() {
+            for (b, right) in &configs[at + 1..] {
+                let findings = conf::vip::pair::compare(left, right);
+                if findings.is_empty() {
+                    self.good(format!("the VRRP files of {a} and {b} fit together"));
+                }
+                for finding in findings {
+                    let level = if finding.fatal {
+                        Level::Error
+                    } else {
+                        Level::Note
+                    };
+                    let text = format!("{a} and {b}: {}: {}", finding.instance, finding.message);
+                    self.say(level, text, finding.help);
+                }
+            }
+        }
+    }
+
+    pub(super) fn balancer_files(&mut self, all: &[Host]) {
+        let mut with: Vec<(&str, &str)> = Vec::new();
+        for facts in all.iter().map(Host::facts) {
+            with.extend(facts.lb.text.as_deref().map(|t| (facts.host.as_str(), t)));
+        }
+        for pair in with.windows(2) {
+            let [(a, left), (b, right)] = pair else {
+                continue;
+            };
+            match first_difference(left, right) {
+                None => self.good(format!("the balancer's files on {a} and {b} are the same")),
+                Some((line, l, r)) => {
+                    let text = format!(
+                        "the balancer's files on {a} and {b} differ, first in line {line}: `{l}` and `{r}`"
+                    );
+                    let mend = "make them the same; clients see another service after a fail-over otherwise";
+                    self.say(Level::Warning, text, mend);
+                }
+            }
+        }
+    }
+
+    pub(super) fn holders(&mut self, all: &[Host]) {
+        let mut seen = Vec::new();
+        let configs = all.iter().filter_map(Host::vip);
+        for instance in configs.flat_map(|c| &c.instances) {
+            for address in &instance.addresses {
+                if !seen.contains(&address.address) {
+                    seen.push(address.address);
+                }
+            }
+        }
+        for address in seen {
+            let holders: Vec<&str> = all
+                .iter()
+                .map(Host::facts)
+                .filter(|f| f.addresses.contains(&address))
+                .map(|f| f.host.as_str())
+                .collect();
+            match holders[..] {
+                [] => self.say(
+                    Level::Error,
+                    format!("nobody holds the virtual address {address}"),
+                    "evenkeel vip explain on each proxy host says why",
+                ),
+                [one] => self.good(format!("{one} holds {address}")),
+                _ => self.say(
+                    Level::Error,
+                    format!(
+                        "{} hold {address} at once: they do not hear each other",
+                        holders.join(" and ")
+                    ),
+                    "check the network between them (protocol 112), then evenkeel vip explain",
+                ),
+            }
+        }
+    }
+}
+
+/// The first line in which two texts differ, comments and blanks aside.
+fn first_difference<'a>(left: &'a str, right: &'a str) -> Option<(usize, &'a str, &'a str)> {
+    let lines = |text: &'a str| {
+        let numbered = text.lines().enumerate();
+        let bare = numbered.map(|(n, l)| (n + 1, l.split('#').next().unwrap_or_default().trim()));
+        bare.filter(|(_, l)| !l.is_empty())
+    };
+    let (mut left, mut right) = (lines(left), lines(right));
+    loop {
+        match (left.next(), right.next()) {
+            (None, None) => return None,
+            (Some((_, l)), Some((_, r))) if l == r => {}
+            (l, r) => {
+                let line = l.or(r).map_or(0, |(n, _)| n);
+                let text = |side: Option<(usize, &'a str)>| side.map_or("(nothing)", |(_, t)| t);
+                return Some((line, text(l), text(r)));
+            }
+        }
+    }
+}

@@ -1,0 +1,147 @@
+use super::super::facts::ConfigFile;
+use super::*;
+use serde_json::json;
+
+fn proxy(name: &str, priority: u8, addresses: &[&str]) -> Facts {
+    let text = format!(
+        "vrrp_instance V {{\n interface eth0\n virtual_router_id 5\n priority {priority}\n \
+         virtual_ipaddress {{ 192.0.2.100 }}\n}}\n"
+    );
+    Facts {
+        host: name.to_owned(),
+        version: "1".to_owned(),
+        kernel: "6.1.0-9-amd64".to_owned(),
+        vip: ConfigFile {
+            path: "k.conf".to_owned(),
+            text: Some(text),
+            problem: String::new(),
+        },
+        interfaces: vec!["eth0".to_owned()],
+        addresses: addresses
+            .iter()
+            .map(|a| a.parse().expect("an address"))
+            .collect(),
+        open_files: (1024, 40_000),
+        ..Facts::default()
+    }
+}
+
+fn with_balancer(mut facts: Facts, text: &str) -> Facts {
+    facts.lb = ConfigFile {
+        path: "haproxy.cfg".to_owned(),
+        text: Some(text.to_owned()),
+        problem: String::new(),
+    };
+    facts
+}
+
+fn of_level(findings: &[Finding], level: Level) -> Vec<&str> {
+    let those = findings.iter().filter(|f| f.level == level);
+    those.map(|f| f.text.as_str()).collect()
+}
+
+fn errors(findings: &[Finding]) -> Vec<&str> {
+    of_level(findings, Level::Error)
+}
+
+fn all(facts: &[&Facts]) -> Vec<Finding> {
+    let hosts: Vec<Host> = facts.iter().map(|f| Host::new((*f).clone())).collect();
+    together(&hosts)
+}
+
+#[test]
+fn two_holders_and_none_are_errors_and_one_is_good() {
+    let (a, b) = (proxy("a", 254, &["192.0.2.100"]), proxy("b", 250, &[]));
+    assert_eq!(errors(&all(&[&a, &b])), Vec::<&str>::new());
+    let both = all(&[&a, &proxy("b", 250, &["192.0.2.100"])]);
+    assert!(errors(&both)[0].contains("at once"));
+    let none = all(&[&proxy("a", 254, &[]), &b]);
+    assert!(errors(&none)[0].contains("nobody"));
+}
+
+#[test]
+fn a_missing_interface_a_small_limit_and_an_old_kernel_are_named_with_their_mend() {
+    let mut facts = proxy("a", 254, &[]);
+    facts.interfaces = vec!["ens3".to_owned()];
+    facts.open_files = (1024, 4096);
+    facts.kernel = "4.19.0".to_owned();
+    let findings = host(&Host::new(facts));
+    assert!(errors(&findings)[0].contains("4.19.0 is older than"));
+    assert!(errors(&findings)[1].contains("no interface eth0"));
+    let limit = findings.iter().find(|f| f.text.contains("open files"));
+    let limit = limit.expect("looked at");
+    assert!(limit.level == Level::Warning && limit.mend.contains("LimitNOFILE"));
+}
+
+#[test]
+fn the_first_line_in_which_the_balancers_files_differ_is_shown() {
+    let base = "# host a\nlisten amqp\n    bind 0.0.0.0:5672\n    maxconn 10\n";
+    let same = base.replace("host a", "host b");
+    let other = base.replace("maxconn 10", "maxconn 20");
+    let a = with_balancer(proxy("a", 254, &["192.0.2.100"]), base);
+    let b = with_balancer(proxy("b", 250, &[]), &same);
+    assert_eq!(
+        of_level(&all(&[&a, &b]), Level::Warning),
+        Vec::<&str>::new()
+    );
+    let b = with_balancer(b, &other);
+    let findings = all(&[&a, &b]);
+    let warning = of_level(&findings, Level::Warning)[0];
+    assert!(
+        warning.contains("line 4: `maxconn 10` and `maxconn 20`"),
+        "{warning}"
+    );
+}
+
+#[test]
+fn an_address_that_only_the_master_has_cannot_be_bound_by_the_backup() {
+    let text = "listen amqp\n mode tcp\n timeout connect 1s\n timeout client 1s\n timeout server 1s\n \
+                bind 192.0.2.100:5672\n server a 192.0.2.21:1\n";
+    let holder = with_balancer(proxy("a", 254, &["192.0.2.100"]), text);
+    assert_eq!(errors(&host(&Host::new(holder))), Vec::<&str>::new());
+    let mut backup = with_balancer(proxy("b", 250, &[]), text);
+    let findings = host(&Host::new(backup.clone()));
+    assert!(errors(&findings)[0].contains("cannot start here"));
+    backup
+        .sysctls
+        .insert("net.ipv4.ip_nonlocal_bind".to_owned(), "1".to_owned());
+    assert_eq!(errors(&host(&Host::new(backup))), Vec::<&str>::new());
+}
+
+#[test]
+fn what_the_daemons_say_of_themselves_becomes_findings() {
+    let text = "listen amqp\n bind 0.0.0.0:5672\n";
+    let mut facts = with_balancer(proxy("a", 254, &[]), text);
+    facts.lb_status = Some(Ok(
+        json!({"uptime_ms": 9000, "connections": 3, "connections_limit": 4000,
+        "open_files_limit": 1024, "backends": [{"name": "amqp", "servers": [
+            {"name": "mq1", "address": "192.0.2.21:5672", "state": "DOWN", "reason": "L4CON: refused"}]}]}),
+    ));
+    facts.vip_status = Some(Ok(json!({"instances": [
+        {"name": "V", "state": "FAULT", "fault": "track_lb proxy", "split_brain": true, "maintenance": true}],
+        "pair": {"peers": [{"address": "192.0.2.12", "alive": false}]}})));
+    facts.broker_status = Some(json!({"connections": 1, "queues": 2, "alarms": {"disk": true}}));
+    let findings = host(&Host::new(facts));
+    let said = |level| of_level(&findings, level).join("\n");
+    let (wrong, warned) = (said(Level::Error), said(Level::Warning));
+    for part in [
+        "no server of amqp",
+        "V is in FAULT: track_lb proxy",
+        "split brain",
+        "disk alarm",
+    ] {
+        assert!(wrong.contains(part), "{part}: {wrong}");
+    }
+    for part in [
+        "may open 1024 files",
+        "amqp/mq1 is down: L4CON: refused",
+        "maintenance",
+        "192.0.2.12 is silent",
+    ] {
+        assert!(warned.contains(part), "{part}: {warned}");
+    }
+    let unmended = findings
+        .iter()
+        .filter(|f| f.level >= Level::Warning && f.mend.is_empty());
+    assert_eq!(unmended.count(), 0, "everything wrong has a command");
+}
