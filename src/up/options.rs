@@ -14,7 +14,7 @@ pub struct Options {
     #[arg(long)]
     pub with_rabbitmq: bool,
 
-    /// Number of our brokers.
+    /// Number of our brokers; each is a node of its own.
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=7))]
     pub brokers: u8,
 

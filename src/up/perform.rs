@@ -24,10 +24,14 @@ impl Up {
             Action::Hang(host) => self.signal(host, None, Signal::SIGSTOP).await,
             Action::Cut(host) => self.cut(host, true).await,
             Action::Heal(None) => {
-                self.partition(false).await?;
                 let names: Vec<_> = self.plan.hosts().map(|h| h.name.clone()).collect();
-                for name in names {
-                    self.heal(&name).await?;
+                // only a port that is on the bridge can be set apart or not
+                for name in &names {
+                    self.cut(name, false).await?;
+                }
+                self.partition(false).await?;
+                for name in &names {
+                    self.heal(name).await?;
                 }
                 Ok(())
             }

@@ -26,6 +26,8 @@ use tokio::sync::{mpsc, oneshot, watch as signal};
 
 /// Exit status when it could not start.
 const COULD_NOT_START: u8 = 2;
+/// How long the end waits for messages that are confirmed and not delivered.
+const DRAIN: Duration = Duration::from_secs(25);
 /// Exit status when the ledger is broken.
 const LEDGER_BROKEN: u8 = 1;
 
@@ -296,11 +298,11 @@ impl Up {
         self.watch(&mut view, &mut asked, deadline, ledger.as_ref())
             .await?;
         let _ = stop.send(true);
+        view.close();
         if let (Some(ledger), Some(traffic)) = (&ledger, &mut traffic) {
             ledger.borrow_mut().stop_clocks();
-            let _ = tokio::time::timeout(Duration::from_secs(25), traffic).await;
+            drain(ledger, traffic).await?;
         }
-        view.close();
         self.clients.print();
         let status = self.summary(ledger.map(|l| l.borrow().balance()));
         Ok(if self.clients.failed() {
@@ -494,6 +496,32 @@ impl Up {
         println!("the ledger is BROKEN");
         ExitCode::from(LEDGER_BROKEN)
     }
+}
+
+/// Waits until what is confirmed is delivered too, for a while, or until
+/// somebody does not want to wait.
+async fn drain(
+    ledger: &Rc<RefCell<Ledger>>,
+    traffic: &mut tokio::task::JoinHandle<()>,
+) -> Result<(), String> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(|e| e.to_string())?;
+    let mut terminate = signal(SignalKind::terminate()).map_err(|e| e.to_string())?;
+    let soon = tokio::time::timeout(Duration::from_secs(1), &mut *traffic);
+    if soon.await.is_ok() {
+        return Ok(());
+    }
+    let waiting = ledger.borrow().balance().lost;
+    let limit = DRAIN.as_secs();
+    println!(
+        "waiting up to {limit} s for {waiting} confirmed messages to be delivered; Ctrl-C ends at once"
+    );
+    tokio::select! {
+        _ = interrupt.recv() => {}
+        _ = terminate.recv() => {}
+        _ = tokio::time::timeout(DRAIN, traffic) => {}
+    }
+    Ok(())
 }
 
 /// A look at everything, again and again.

@@ -308,8 +308,11 @@ fn name_cell(name: &str, selected: &str) -> Cell<'static> {
     }
 }
 
-fn state_cell(proxy: &Proxy) -> Cell<'static> {
+fn state_cell(proxy: &Proxy, masters: usize) -> Cell<'static> {
     match (proxy.master, proxy.balancer) {
+        (true, true) if masters > 1 => {
+            Cell::from("MASTER (two)").style(Style::new().fg(Color::Red).bold())
+        }
         (true, true) => Cell::from("MASTER").style(Style::new().fg(Color::Green).bold()),
         (true, false) => {
             Cell::from("MASTER, no balancer").style(Style::new().fg(Color::Red).bold())
@@ -320,6 +323,7 @@ fn state_cell(proxy: &Proxy) -> Cell<'static> {
 }
 
 fn proxy_table(status: &Status, selected: &str) -> Table<'static> {
+    let masters = status.masters().len();
     let rows = status.proxies.iter().map(|proxy| {
         let servers: Vec<_> = proxy
             .servers
@@ -328,7 +332,7 @@ fn proxy_table(status: &Status, selected: &str) -> Table<'static> {
             .collect();
         Row::new([
             name_cell(&proxy.name, selected),
-            state_cell(proxy),
+            state_cell(proxy, masters),
             Cell::from(proxy.sessions.to_string()),
             Cell::from(proxy.total.to_string()),
             Cell::from(servers.join("  ")),
