@@ -155,7 +155,7 @@ impl Plan {
                 .to_owned()
         } else {
             format!(
-                "track_lb proxy {{\n    socket {}\n}}\n",
+                "track_lb proxy {{\n    socket {}\n    backend amqp\n}}\n",
                 host.file("lb.sock")
             )
         };
@@ -169,8 +169,11 @@ impl Plan {
              global_defs {{\n    router_id {name}\n    vrrp_version 3\n{own}}}\n\n{tracked}\n\
              vrrp_instance VIP {{\n    state BACKUP\n    interface eth0\n    virtual_router_id 51\n    \
              priority {priority}\n    advert_int 0.1\n    virtual_ipaddress {{\n        {VIP}/24\n    }}\n    \
-             {track} {{\n        proxy\n    }}\n}}\n",
+             {track} {{\n        proxy{weight}\n    }}\n}}\n",
             name = host.name,
+            // a host without brokers gives the address to one that has some, but when
+            // nobody has any it stays where it is, and clients are refused at once
+            weight = if self.peers { "" } else { " weight -100" },
             own = if self.peers {
                 "    script_user root\n".to_owned()
             } else {

@@ -399,14 +399,20 @@ impl Daemon {
         if let Level::Bad(why) = level {
             because = format!("{key} {why}");
         }
+        let mut news = false;
         for instance in &mut self.instances {
             for (known, item) in &mut instance.tracked {
-                if known == key {
+                if known == key && item.level != *level {
                     item.level = level.clone();
+                    news = true;
                 }
             }
         }
-        info!(level = ?level, "{because}");
+        // a balancer is asked twice a second, and says the same for months
+        if !news {
+            return;
+        }
+        info!(tracked = %key, level = ?level, "{because}");
         self.reassess(&because);
     }
 
