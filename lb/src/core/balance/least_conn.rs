@@ -1,11 +1,13 @@
 //! `balance leastconn`: the server with the fewest sessions for its weight;
-//! round robin among equals.
+//! among equals the one that has been at this number for longest.
 
 use super::{Pool, Servers};
 
 #[derive(Debug, Default)]
 pub(super) struct LeastConn {
-    last: usize,
+    /// Score of each server when last seen, and since which turn it has it.
+    seen: Vec<(u64, u64)>,
+    turn: u64,
 }
 
 impl LeastConn {
@@ -15,23 +17,33 @@ impl LeastConn {
         pool: Pool,
         avoid: Option<usize>,
     ) -> Option<usize> {
-        let count = servers.count();
-        let score = |index: usize| match servers.load(index) {
-            0 => 0,
-            load => (u64::from(load) + 1) * 4096 / u64::from(servers.weight(index)),
-        };
-        // The turn begins behind the last choice, so equals take turns.
-        let turn = (0..count).map(|n| (self.last + 1 + n) % count);
-        let free = turn.filter(|i| pool.has(servers, *i) && !servers.is_full(*i));
-        let best = free.min_by_key(|i| (Some(*i) == avoid, score(*i)))?;
-        self.last = best;
-        Some(best)
+        self.turn += 1;
+        self.seen.resize(servers.count(), (0, 0));
+        let mut best: Option<(bool, u64, u64, usize)> = None;
+        for index in pool.members(servers) {
+            let score = score(servers, index);
+            if self.seen[index].0 != score {
+                self.seen[index] = (score, self.turn);
+            }
+            if servers.is_full(index) {
+                continue;
+            }
+            let rank = (Some(index) == avoid, score, self.seen[index].1, index);
+            if best.is_none_or(|b| rank < b) {
+                best = Some(rank);
+            }
+        }
+        let (.., chosen) = best?;
+        // Should its session be over by the next choice, it is the last of its equals.
+        self.turn += 1;
+        self.seen[chosen].1 = self.turn;
+        Some(chosen)
     }
 }
 
-impl LeastConn {
-    #[cfg(test)]
-    pub(super) fn starting_before(first: usize) -> LeastConn {
-        LeastConn { last: first }
+fn score(servers: &impl Servers, index: usize) -> u64 {
+    match servers.load(index) {
+        0 => 0,
+        load => (u64::from(load) + 1) * 4096 / u64::from(servers.weight(index).max(1)),
     }
 }

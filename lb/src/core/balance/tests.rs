@@ -81,7 +81,46 @@ fn roundrobin_takes_equal_servers_in_turn() {
 fn roundrobin_is_smooth_for_unequal_weights() {
     let mut rr = balancer(Balance::RoundRobin);
     let farm = Farm::of(&[2, 1, 1]);
-    assert_eq!(picks(&mut rr, &farm, 4), [0, 1, 2, 0]);
+    assert_eq!(picks(&mut rr, &farm, 4), [0, 1, 0, 2]);
+}
+
+/// Orders that haproxy 2.6.12 gave for the same weights.
+#[test]
+fn roundrobin_keeps_the_order_that_haproxy_has() {
+    let measured: [(&[u32], &str); 8] = [
+        (&[3, 1], "aaabaaabaaabaaabaaabaaabaaabaaabaaabaaab"),
+        (&[5, 3, 2], "abacababacabacababacabacababacabacababac"),
+        (&[10, 1, 1], "aaaaabaaaaacaaaaabaaaaacaaaaabaaaaacaaaa"),
+        (&[1, 2, 3, 4], "dcdbcdadcbdcdbcdadcbdcdbcdadcbdcdbcdadcb"),
+        (&[7, 7, 3], "abababcababcababacbababcababcababacbabab"),
+        (&[100, 50, 25], "aabacabaabacabaabacabaabacabaabacabaabac"),
+        (&[256, 1], "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"),
+        (&[1, 1, 1], "abcabcabcabcabcabcabcabcabcabcabcabcabca"),
+    ];
+    for (weights, order) in measured {
+        let mut rr = balancer(Balance::RoundRobin);
+        let picks = picks(&mut rr, &Farm::of(weights), order.len());
+        let got: String = picks.iter().map(|p| char::from(b'a' + *p as u8)).collect();
+        assert_eq!(got, order, "weights {weights:?}");
+    }
+}
+
+#[test]
+fn roundrobin_gives_a_changed_weight_its_share_at_once() {
+    let mut rr = balancer(Balance::RoundRobin);
+    let mut farm = Farm::of(&[10, 10, 10]);
+    picks(&mut rr, &farm, 7);
+    farm.weights = vec![20, 0, 10];
+    farm.epoch += 1;
+    let got = counts(&picks(&mut rr, &farm, 30), 3);
+    assert!(got[0].abs_diff(20) <= 2 && got[1] == 0, "{got:?}");
+    farm.weights = vec![20, 20, 10];
+    farm.epoch += 1;
+    let got = counts(&picks(&mut rr, &farm, 50), 3);
+    assert!(
+        got[0].abs_diff(20) <= 2 && got[1].abs_diff(20) <= 2,
+        "{got:?}"
+    );
 }
 
 #[test]
@@ -118,11 +157,16 @@ fn one_backup_serves_when_no_active_server_is_left_and_all_with_allbackups() {
 #[test]
 fn leastconn_prefers_the_least_loaded_for_its_weight_and_rotates_among_equals() {
     let mut lc = balancer(Balance::LeastConn);
-    lc.algorithm = Algorithm::LeastConn(least_conn::LeastConn::starting_before(2));
     let mut farm = Farm::of(&[1, 1, 2]);
     assert_eq!(picks(&mut lc, &farm, 3), [0, 1, 2]);
     farm.loads = vec![2, 3, 3];
     assert_eq!(picks(&mut lc, &farm, 1), [2]);
+    // The third came down to one session before the first did.
+    farm.weights = vec![1, 1, 1];
+    farm.loads = vec![2, 2, 1];
+    assert_eq!(picks(&mut lc, &farm, 1), [2]);
+    farm.loads = vec![1, 2, 1];
+    assert_eq!(picks(&mut lc, &farm, 2), [2, 0]);
 }
 
 #[test]
