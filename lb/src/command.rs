@@ -1,6 +1,7 @@
 //! `evenkeel lb`: from the command line to a running process or an answer.
 
 use crate::console;
+use crate::listing;
 use crate::loading::{self, Loaded, Startup};
 use crate::options::Options;
 use crate::{daemon, diff, version};
@@ -83,6 +84,12 @@ fn start(options: &Options) -> ExitCode {
     let Some(config) = loaded.config else {
         return ExitCode::FAILURE;
     };
+    if let Some(classes) = &options.list_keywords {
+        print!("{}", listing::keywords(classes));
+    }
+    if options.list_objects {
+        print!("{}", listing::object_files());
+    }
     if fails {
         console::alert("config : Some warnings were found and 'zero-warning' is set. Aborting.");
         return ExitCode::FAILURE;

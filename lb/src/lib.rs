@@ -17,6 +17,7 @@ pub mod fork;
 pub mod http;
 pub mod keeper;
 pub mod listener;
+pub mod listing;
 pub mod loading;
 pub mod master;
 pub mod master_cli;

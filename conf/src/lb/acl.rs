@@ -23,6 +23,14 @@ const BASES: &[&str] = &[
     "base", "cook", "hdr", "path", "shdr", "url", "urlp", "req.hdr", "req.fhdr", "res.hdr",
 ];
 
+/// Criteria with a method in their name: name, fetch, method.
+pub fn suffixed() -> impl Iterator<Item = (String, &'static str, &'static str)> {
+    let all = BASES
+        .iter()
+        .flat_map(|base| SUFFIXES.iter().map(move |s| (*base, *s)));
+    all.map(|(base, suffix)| (format!("{base}_{suffix}"), base, suffix))
+}
+
 /// ACLs that need no definition: name and criterion.
 pub static PREDEFINED: &[(&str, &[&str])] = &[
     ("FALSE", &["always_false"]),
@@ -113,6 +121,9 @@ pub fn test(d: &mut Draft, words: &[Word], place: Span) -> Result<AclTest, Diagn
         );
     };
     let (parsed, suffix) = criterion_of(d, criterion)?;
+    if words.len() == 1 && parsed.kind != Kind::Bool && suffix.is_none() {
+        d.diagnostics.push(never_matches(criterion));
+    }
     let mut flags = Flags::default();
     let values = take_flags(&words[1..], &mut flags)?;
     let mut all = Vec::new();
@@ -125,6 +136,18 @@ pub fn test(d: &mut Draft, words: &[Word], place: Span) -> Result<AclTest, Diagn
         expr: parsed.expr,
         matcher,
     })
+}
+
+/// A criterion with nothing to compare with.
+fn never_matches(criterion: &Word) -> Diagnostic {
+    let text = format!(
+        "`{}` has no value to match: this ACL never matches",
+        criterion.text
+    );
+    Diagnostic::warning("E1035", criterion.span, text)
+        .label("a value is missing behind this")
+        .help("`--` behind it says that this is meant")
+        .help("`-m found` asks whether there is a value, `-m bool` whether it is not 0")
 }
 
 /// Parses the criterion; a suffix such as `_beg` gives the method.
