@@ -11,7 +11,9 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::thread::JoinHandle;
 
 const CLIENTS: usize = 6;
+/// So many reloads at least, and as many as it takes for so many sessions.
 const RELOADS: usize = 100;
+const SESSIONS: u64 = 10_000;
 
 /// A server that sends back what it gets; gives its address.
 fn echo() -> String {
@@ -73,7 +75,7 @@ fn client(
 }
 
 #[test]
-fn a_hundred_reloads_under_load_lose_no_byte_and_no_session() {
+fn reloads_under_load_lose_no_byte_of_ten_thousand_sessions() {
     let (first, second) = (echo(), echo());
     let bind = format!("{}:1", address());
     let extra = format!("{}:1", address());
@@ -99,7 +101,10 @@ fn a_hundred_reloads_under_load_lose_no_byte_and_no_session() {
     let clients: Vec<_> = (0..CLIENTS)
         .map(|n| client(bind.clone(), n as u64 * 77 + 5, stop.clone(), done.clone()))
         .collect();
-    for turn in 1..=RELOADS {
+    let mut reloads = 0;
+    while reloads < RELOADS || done.load(Relaxed) < SESSIONS {
+        reloads += 1;
+        let turn = reloads;
         balancer.write("", &text(turn));
         let answer = balancer.ask("reload");
         assert!(answer.contains("server a/s2"), "reload {turn}: {answer}");
@@ -128,7 +133,7 @@ fn a_hundred_reloads_under_load_lose_no_byte_and_no_session() {
         total.0.to_string(),
         "sessions are counted across reloads"
     );
-    let turns: usize = (1..=RELOADS).map(|turn| format!("turn {turn}").len()).sum();
+    let turns: usize = (1..=reloads).map(|turn| format!("turn {turn}").len()).sum();
     let expected = total.1 + turns as u64;
     assert_eq!(
         counted("bin"),
@@ -232,5 +237,37 @@ fn a_dry_run_shows_what_a_reload_would_change() {
     );
     let (_, json, _) = diff(&["--json"]);
     assert!(json.contains("\"removed\": [\n      \"a/s1\""), "{json}");
+    daemon.stop();
+}
+
+#[test]
+fn sockets_of_the_cli_come_and_go_with_a_reload() {
+    let listen = format!("listen a\n    bind {}:1\n", address());
+    let balancer = Balancer::new("", &listen);
+    let mut daemon = balancer.start(&["-db"]);
+    let second = balancer.path("second.sock");
+    let asks = |command: &str| {
+        let mut cli = std::os::unix::net::UnixStream::connect(&second).ok()?;
+        cli.write_all(format!("{command}\n").as_bytes()).ok()?;
+        let mut answer = String::new();
+        cli.read_to_string(&mut answer).ok()?;
+        Some(answer.trim().to_owned())
+    };
+    assert_eq!(asks("show cli level"), None);
+    let with = |level: &str| format!("    stats socket {} level {level}\n", second.display());
+    balancer.write(&with("user"), &listen);
+    balancer.ask("reload");
+    assert_eq!(asks("show cli level").as_deref(), Some("user"));
+    balancer.write(&with("operator"), &listen);
+    balancer.ask("reload");
+    assert_eq!(asks("show cli level").as_deref(), Some("operator"));
+    balancer.write("    stats socket /nowhere/at/all.sock\n", &listen);
+    let answer = balancer.ask("reload");
+    assert!(answer.contains("/nowhere/at/all.sock"), "{answer}");
+    assert_eq!(asks("show cli level").as_deref(), Some("operator"));
+    balancer.write("", &listen);
+    balancer.ask("reload");
+    assert_eq!(asks("show cli level"), None);
+    assert!(!second.exists(), "its file is gone");
     daemon.stop();
 }

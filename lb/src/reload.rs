@@ -7,6 +7,7 @@
 
 use crate::access_log::AccessLog;
 use crate::admin::Control;
+use crate::admin::socket::Served;
 use crate::data_path::DataPath;
 use crate::diff::Difference;
 use crate::loading::{self, Loaded};
@@ -33,6 +34,8 @@ pub struct Reloader {
     pub control: Arc<Control>,
     /// Reads the files, from wherever that is still possible.
     pub source: Box<dyn Fn(&Options) -> Loaded + Send + Sync>,
+    /// The runtime CLI's sockets.
+    pub sockets: Arc<Served>,
     /// The texts that the present configuration was read from.
     pub texts: ArcSwap<Vec<(PathBuf, String)>>,
     /// One at a time.
@@ -67,16 +70,31 @@ impl Reloader {
         let findings = command::findings(&self.options, &loaded, false);
         let texts = texts_of(&loaded);
         let refused = loaded.fails_on_warnings(&self.options);
-        let Some(config) = loaded.config.filter(|_| !refused) else {
+        let Some(mut config) = loaded.config.filter(|_| !refused) else {
             return Err(findings);
         };
+        let admitted = self.data.runtime().process.maxconn.load(Relaxed);
+        let admitted = config.global.maxconn.unwrap_or(admitted);
+        conf::lb::fill_fullconn(&mut config, admitted);
         let config = Arc::new(config);
         let old = self.data.runtime().generation().conf.clone();
         let difference = Difference::between(&old, &config);
-        let generation = self.data.apply(config.clone()).map_err(|errors| {
-            let lines: Vec<String> = errors.iter().map(ToString::to_string).collect();
-            lines.join("\n")
-        })?;
+        let stats = (old.global.stats != config.global.stats).then_some(&config.global.stats);
+        let sockets = stats.map(|stats| self.sockets.prepare(stats)).transpose();
+        let sockets = sockets.map_err(|e| e.to_string())?;
+        let generation = match self.data.apply(config.clone()) {
+            Ok(generation) => generation,
+            Err(errors) => {
+                self.sockets.forget(sockets.unwrap_or_default());
+                let lines: Vec<String> = errors.iter().map(ToString::to_string).collect();
+                return Err(lines.join("\n"));
+            }
+        };
+        if let (Some(sockets), Some(stats)) = (sockets, stats)
+            && let Err(error) = self.sockets.follow(sockets, stats)
+        {
+            console::warning(&format!("A socket of the CLI cannot be served: {error}"));
+        }
         self.texts.store(Arc::new(texts));
         self.log.apply(&config);
         if let Some(maxconn) = config.global.maxconn {
@@ -142,7 +160,6 @@ pub fn needs_restart(old: &Config, new: &Config) -> Vec<&'static str> {
         ),
         ("pidfile", a.process.pidfile != b.process.pidfile),
         ("ulimit-n", a.process.ulimit_n != b.process.ulimit_n),
-        ("stats socket", a.stats != b.stats),
     ];
     pairs
         .into_iter()

@@ -81,8 +81,9 @@ impl Balancer {
         ready: Ready,
     ) -> Result<Balancer, Vec<Refusal>> {
         let one = |problem: String| vec![refusal(problem)];
-        let Startup { config, texts } = startup;
+        let Startup { mut config, texts } = startup;
         let limits = process::raise_limits(&config, options.memory_mib).map_err(|r| vec![r])?;
+        conf::lb::fill_fullconn(&mut config, limits.maxconn);
         if let Some(warning) = &limits.warning {
             console::warning(&format!("[evenkeel] {warning}"));
         }
@@ -182,7 +183,10 @@ impl Balancer {
             Some(keeper) => Box::new(move |options| keeper.load(options)),
             None => Box::new(reload::from_files),
         };
+        let stats = &config.global.stats;
+        let sockets = admin::socket::serve(runtime.handle(), &control, sockets, stats)?;
         let reloader = Arc::new(Reloader {
+            sockets,
             options: options.clone(),
             data: data.clone(),
             log: log.clone(),
@@ -197,7 +201,6 @@ impl Balancer {
         if let Some(exporter) = exporter {
             exporter.serve(runtime.handle(), &control)?;
         }
-        admin::socket::serve(runtime.handle(), &control, sockets, &config.global.stats)?;
         let cpu_map = config.global.cpu_map.clone();
         data.start(move |number| {
             if let Some(cpus) = cpu_map.get(&(number as u32 + 1)) {
@@ -441,6 +444,7 @@ fn pin(cpus: &[u32]) {
 
 /// Connects the data path with logs, checks and events.
 fn hook(data: &Arc<DataPath>, log: &Arc<AccessLog>, control: &Arc<Control>, prober: &Arc<Prober>) {
+    log.look_at(data.runtime().clone());
     let hooks = &data.runtime().hooks;
     let sessions = log.clone();
     set(

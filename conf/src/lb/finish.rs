@@ -3,8 +3,7 @@
 use super::draft::Draft;
 use super::load::Loader;
 use super::model::{
-    CheckAction, CheckKind, CheckStep, Config, Front, Place, Proxy, ProxyKind, Server,
-    SessionFormat,
+    CheckAction, CheckKind, CheckStep, Config, Front, Place, Proxy, Server, SessionFormat,
 };
 use super::post;
 use super::proxy::check_rules::plain_request;
@@ -20,7 +19,6 @@ pub(super) fn finish(mut loader: Loader) -> (Option<Config>, Report) {
     for draft in &mut loader.proxies {
         settle(draft);
     }
-    set_fullconn(&mut loader.proxies);
     post::check(
         &loader.global,
         &loader.proxies,
@@ -31,11 +29,13 @@ pub(super) fn finish(mut loader: Loader) -> (Option<Config>, Report) {
     if loader.report.has_errors() {
         return (None, loader.report);
     }
-    let config = Config {
+    let mut config = Config {
         global: loader.global.global,
         proxies: loader.proxies.into_iter().map(proxy).collect(),
         userlists: loader.userlists.into_iter().map(Arc::new).collect(),
     };
+    let maxconn = config.global.maxconn.unwrap_or(0);
+    fill_fullconn(&mut config, maxconn);
     (Some(config), loader.report)
 }
 
@@ -140,29 +140,36 @@ fn settle_checks(draft: &mut Draft) {
     }
 }
 
-/// `fullconn`: a tenth, rounded up, of what all frontends that may lead to a
-/// backend admit.
-fn set_fullconn(proxies: &mut [Draft]) {
-    let sums: Vec<u32> = proxies
+/// `fullconn` where the file gives none: a tenth, rounded up, of what all
+/// frontends that may lead to a backend admit; one without a `maxconn` admits
+/// what the process does.
+pub fn fill_fullconn(config: &mut Config, process_maxconn: u32) {
+    let sums: Vec<u32> = config
+        .proxies
         .iter()
         .map(|target| {
-            let leads = |d: &&Draft| leads_to(d, &target.proxy.name);
-            let limit = |d: &Draft| d.proxy.front.as_ref().and_then(|f| f.maxconn).unwrap_or(0);
-            proxies.iter().filter(leads).map(limit).sum()
+            let leads = |p: &&Arc<Proxy>| leads_to(p, &target.name);
+            let limit = |p: &Arc<Proxy>| p.front.as_ref().and_then(|f| f.maxconn);
+            let limit = |p: &Arc<Proxy>| limit(p).unwrap_or(process_maxconn);
+            let limits = config.proxies.iter().filter(leads).map(limit);
+            limits.fold(0, u32::saturating_add)
         })
         .collect();
-    for (draft, sum) in proxies.iter_mut().zip(sums) {
-        if !draft.back().fullconn_set {
-            draft.back().fullconn = u32::max(1, sum.div_ceil(10));
+    for (proxy, sum) in config.proxies.iter_mut().zip(sums) {
+        if let Some(back) = &mut Arc::make_mut(proxy).back
+            && !back.fullconn_set
+        {
+            back.fullconn = u32::max(1, sum.div_ceil(10));
         }
     }
 }
 
-fn leads_to(draft: &Draft, backend: &str) -> bool {
-    let Some(front) = draft.proxy.front.as_ref().filter(|_| draft.has_front()) else {
+fn leads_to(proxy: &Proxy, backend: &str) -> bool {
+    let Some(front) = &proxy.front else {
         return false;
     };
-    let own = draft.kind == Some(ProxyKind::Listen) && draft.proxy.name == backend;
+    // a listen section leads to its own servers
+    let own = proxy.back.is_some() && proxy.name == backend;
     own || names(front).any(|name| name == backend)
 }
 

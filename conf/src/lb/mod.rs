@@ -32,6 +32,7 @@ pub mod words;
 
 pub use codes::CODES;
 pub use env::Env;
+pub use finish::fill_fullconn;
 pub use load::text_of;
 pub use load::{load, load_str, load_texts};
 pub use messages::Voice;

@@ -93,6 +93,10 @@ impl Control {
         lock(&self.cli_sockets).clone()
     }
 
+    pub(super) fn no_cli_sockets(&self) {
+        lock(&self.cli_sockets).clear();
+    }
+
     pub(super) fn add_cli_socket(&self, address: String, level: AdminLevel) {
         lock(&self.cli_sockets).push((address, level));
     }

@@ -5,7 +5,7 @@ use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use conf::lb::model::{
@@ -29,11 +29,32 @@ pub struct Socket {
     address: String,
     level: AdminLevel,
     severity: SeverityOutput,
+    /// The configuration names it.
+    configured: bool,
+}
+
+impl Socket {
+    /// Takes its file away.
+    fn remove(&self) {
+        if let Some(path) = self.address.strip_prefix("unix@") {
+            // somebody else may have been faster
+            let _ = std::fs::remove_file(path);
+        }
+    }
 }
 
 enum Listener {
     Unix(UnixListener),
     Tcp(TcpListener),
+}
+
+impl Listener {
+    fn try_clone(&self) -> io::Result<Listener> {
+        Ok(match self {
+            Listener::Unix(listener) => Listener::Unix(listener.try_clone()?),
+            Listener::Tcp(listener) => Listener::Tcp(listener.try_clone()?),
+        })
+    }
 }
 
 /// A socket that could not be bound.
@@ -61,7 +82,7 @@ pub fn default_path(run_dir: &Path, pid: u32) -> PathBuf {
 pub fn bind(sockets: &StatsSockets) -> Result<Vec<Socket>, SocketError> {
     let mut bound = Vec::new();
     for socket in &sockets.sockets {
-        bound.extend(bind_one(&socket.bind, socket.level)?);
+        bound.extend(bind_one(&socket.bind, socket.level, &|_| None)?);
     }
     Ok(bound)
 }
@@ -86,6 +107,7 @@ pub fn bind_default(run_dir: &Path, pid: u32) -> Result<Socket, SocketError> {
         address: format!("unix@{}", path.display()),
         level: AdminLevel::Admin,
         severity: SeverityOutput::None,
+        configured: false,
     })
 }
 
@@ -117,53 +139,55 @@ fn sort_out(run_dir: &Path) -> (Vec<PathBuf>, Vec<PathBuf>) {
         .partition(|path| std::os::unix::net::UnixStream::connect(path).is_ok())
 }
 
-fn bind_one(bind: &Bind, level: AdminLevel) -> Result<Vec<Socket>, SocketError> {
+/// Sockets of one line; `known` gives listeners that are open already.
+fn bind_one(
+    bind: &Bind,
+    level: AdminLevel,
+    known: &dyn Fn(&str) -> Option<Listener>,
+) -> Result<Vec<Socket>, SocketError> {
     let address = address::bind(&bind.address);
-    let socket = |listener, address: &str| Socket {
-        listener,
-        address: address.to_owned(),
-        level,
-        severity: bind.severity_output,
+    let open = |address: String, fresh: &dyn Fn() -> io::Result<Listener>| {
+        let listener = known(&address).map_or_else(fresh, Ok);
+        match listener {
+            Ok(listener) => Ok(Socket {
+                listener,
+                address,
+                level,
+                severity: bind.severity_output,
+                configured: true,
+            }),
+            Err(error) => Err(SocketError { address, error }),
+        }
     };
-    let failed = |error| SocketError {
-        address: address.clone(),
-        error,
+    let one = |fresh: &dyn Fn() -> io::Result<Listener>| {
+        open(address.clone(), fresh).map(|socket| vec![socket])
     };
     match &bind.address {
-        BindAddress::Unix(path) => {
-            let listener = bind_unix(path, &bind.unix).map_err(failed)?;
-            Ok(vec![socket(Listener::Unix(listener), &address)])
-        }
-        BindAddress::Abstract(name) => {
+        BindAddress::Unix(path) => one(&|| bind_unix(path, &bind.unix).map(Listener::Unix)),
+        BindAddress::Abstract(name) => one(&|| {
             use std::os::linux::net::SocketAddrExt as _;
-            let listener = std::os::unix::net::SocketAddr::from_abstract_name(name)
-                .and_then(|name| UnixListener::bind_addr(&name))
-                .map_err(failed)?;
-            Ok(vec![socket(Listener::Unix(listener), &address)])
-        }
+            let name = std::os::unix::net::SocketAddr::from_abstract_name(name)?;
+            UnixListener::bind_addr(&name).map(Listener::Unix)
+        }),
         BindAddress::Tcp {
             host: Host::Ip(ip),
             first,
             last,
         } => (*first..=*last)
             .map(|port| {
-                let listener = TcpListener::bind((*ip, port)).map_err(failed)?;
-                Ok(socket(
-                    Listener::Tcp(listener),
-                    &format!("ipv4@{ip}:{port}"),
-                ))
+                open(format!("ipv4@{ip}:{port}"), &|| {
+                    TcpListener::bind((*ip, port)).map(Listener::Tcp)
+                })
             })
             .collect(),
         BindAddress::Tcp {
             host: Host::Name(name, _),
             ..
-        } => Err(failed(io::Error::other(format!(
-            "the name {name} was not resolved"
-        )))),
-        BindAddress::Fd(number) => {
-            let listener = inherited(*number).map_err(failed)?;
-            Ok(vec![socket(listener, &address)])
-        }
+        } => one(&|| {
+            let text = format!("the name {name} was not resolved");
+            Err(io::Error::other(text))
+        }),
+        BindAddress::Fd(number) => one(&|| inherited(*number)),
     }
 }
 
@@ -186,20 +210,26 @@ fn bind_unix(path: &Path, access: &UnixAccess) -> io::Result<UnixListener> {
     let _ = std::fs::remove_file(&temporary);
     let listener = UnixListener::bind(&temporary)?;
     let finish = || {
-        if let Some(mode) = access.mode {
-            std::fs::set_permissions(&temporary, std::fs::Permissions::from_mode(mode))?;
-        }
-        let uid = access.user.as_ref().map(user_id).transpose()?;
-        let gid = access.group.as_ref().map(group_id).transpose()?;
-        if uid.is_some() || gid.is_some() {
-            std::os::unix::fs::chown(&temporary, uid, gid)?;
-        }
+        grant(&temporary, access)?;
         std::fs::rename(&temporary, path)
     };
     finish().inspect_err(|_| {
         let _ = std::fs::remove_file(&temporary);
     })?;
     Ok(listener)
+}
+
+/// Mode and owner of a socket's file.
+fn grant(path: &Path, access: &UnixAccess) -> io::Result<()> {
+    if let Some(mode) = access.mode {
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode))?;
+    }
+    let uid = access.user.as_ref().map(user_id).transpose()?;
+    let gid = access.group.as_ref().map(group_id).transpose()?;
+    if uid.is_some() || gid.is_some() {
+        std::os::unix::fs::chown(path, uid, gid)?;
+    }
+    Ok(())
 }
 
 fn user_id(account: &Account) -> io::Result<u32> {
@@ -220,43 +250,31 @@ fn group_id(account: &Account) -> io::Result<u32> {
     }
 }
 
+/// The CLI's sockets while they are served; a reload may change them.
+pub struct Served {
+    handle: tokio::runtime::Handle,
+    control: Arc<Control>,
+    open: Mutex<Vec<Open>>,
+}
+
+struct Open {
+    socket: Socket,
+    task: tokio::task::AbortHandle,
+}
+
 /// Serves the sockets for as long as the process lives, and takes a sample every second.
 pub fn serve(
     handle: &tokio::runtime::Handle,
     control: &Arc<Control>,
     sockets: Vec<Socket>,
     settings: &StatsSockets,
-) -> io::Result<()> {
-    let slots = settings.maxconn.unwrap_or(MAXCONN).max(1) as usize;
-    let slots = Arc::new(Semaphore::new(slots));
-    let patience = settings.timeout.unwrap_or(TIMEOUT);
-    let _inside = handle.enter();
-    for socket in sockets {
-        control.add_cli_socket(socket.address.clone(), socket.level);
-        let session = Session {
-            level: socket.level,
-            prompt: false,
-            timeout: patience,
-            severity: socket.severity,
-        };
-        let (control, slots) = (control.clone(), slots.clone());
-        match socket.listener {
-            Listener::Unix(listener) => {
-                listener.set_nonblocking(true)?;
-                let listener = tokio::net::UnixListener::from_std(listener)?;
-                handle.spawn(accept(control, session, slots, async move || {
-                    listener.accept().await.map(|(stream, _)| stream)
-                }));
-            }
-            Listener::Tcp(listener) => {
-                listener.set_nonblocking(true)?;
-                let listener = tokio::net::TcpListener::from_std(listener)?;
-                handle.spawn(accept(control, session, slots, async move || {
-                    listener.accept().await.map(|(stream, _)| stream)
-                }));
-            }
-        }
-    }
+) -> io::Result<Arc<Served>> {
+    let served = Served {
+        handle: handle.clone(),
+        control: control.clone(),
+        open: Mutex::default(),
+    };
+    served.open_all(sockets, settings)?;
     crate::console::seal();
     let control = control.clone();
     handle.spawn(async move {
@@ -270,7 +288,120 @@ pub fn serve(
                 .take(&control.runtime, std::time::Instant::now());
         }
     });
-    Ok(())
+    Ok(Arc::new(served))
+}
+
+impl Served {
+    /// Sockets for new settings: those that are open already, and fresh ones.
+    /// Nothing changes before [`Served::follow`].
+    ///
+    /// # Errors
+    /// A new address cannot be bound.
+    pub fn prepare(&self, settings: &StatsSockets) -> Result<Vec<Socket>, SocketError> {
+        let open = self.open();
+        let known = |address: &str| {
+            let same = open.iter().find(|o| o.socket.address == address)?;
+            same.socket.listener.try_clone().ok()
+        };
+        let mut bound = Vec::new();
+        for socket in &settings.sockets {
+            match bind_one(&socket.bind, socket.level, &known) {
+                Ok(sockets) => bound.extend(sockets),
+                Err(error) => {
+                    drop(open);
+                    self.forget(bound);
+                    return Err(error);
+                }
+            }
+        }
+        Ok(bound)
+    }
+
+    /// Gives prepared sockets up: the reload came to nothing.
+    pub fn forget(&self, prepared: Vec<Socket>) {
+        let open = self.open();
+        for socket in prepared {
+            if !open.iter().any(|o| o.socket.address == socket.address) {
+                socket.remove();
+            }
+        }
+    }
+
+    /// Serves these sockets, and no longer those that are not among them;
+    /// connections that are open stay.
+    ///
+    /// # Errors
+    /// A socket cannot be served.
+    pub fn follow(&self, mut sockets: Vec<Socket>, settings: &StatsSockets) -> io::Result<()> {
+        for old in std::mem::take(&mut *self.open()) {
+            old.task.abort();
+            if !old.socket.configured {
+                sockets.push(old.socket);
+            } else if !sockets.iter().any(|s| s.address == old.socket.address) {
+                old.socket.remove();
+            }
+        }
+        self.control.no_cli_sockets();
+        for socket in settings.sockets.iter().map(|s| &s.bind) {
+            if let BindAddress::Unix(path) = &socket.address {
+                // In a chroot the path is another one: it keeps the access that it has.
+                let _ = grant(path, &socket.unix);
+            }
+        }
+        self.open_all(sockets, settings)
+    }
+
+    fn open(&self) -> MutexGuard<'_, Vec<Open>> {
+        self.open.lock().unwrap_or_else(|e| e.into_inner())
+    }
+
+    fn open_all(&self, sockets: Vec<Socket>, settings: &StatsSockets) -> io::Result<()> {
+        let slots = settings.maxconn.unwrap_or(MAXCONN).max(1) as usize;
+        let slots = Arc::new(Semaphore::new(slots));
+        let patience = settings.timeout.unwrap_or(TIMEOUT);
+        for socket in sockets {
+            self.control
+                .add_cli_socket(socket.address.clone(), socket.level);
+            let session = Session {
+                level: socket.level,
+                prompt: false,
+                timeout: patience,
+                severity: socket.severity,
+            };
+            let task = self.accept_on(&socket, session, slots.clone())?;
+            self.open().push(Open { socket, task });
+        }
+        Ok(())
+    }
+
+    fn accept_on(
+        &self,
+        socket: &Socket,
+        session: Session,
+        slots: Arc<Semaphore>,
+    ) -> io::Result<tokio::task::AbortHandle> {
+        let _inside = self.handle.enter();
+        let control = self.control.clone();
+        let task = match socket.listener.try_clone()? {
+            Listener::Unix(listener) => {
+                listener.set_nonblocking(true)?;
+                let listener = tokio::net::UnixListener::from_std(listener)?;
+                self.handle
+                    .spawn(accept(control, session, slots, async move || {
+                        listener.accept().await.map(|(stream, _)| stream)
+                    }))
+            }
+            Listener::Tcp(listener) => {
+                listener.set_nonblocking(true)?;
+                let listener = tokio::net::TcpListener::from_std(listener)?;
+                self.handle
+                    .spawn(accept(control, session, slots, async move || {
+                        listener.accept().await.map(|(stream, _)| stream)
+                    }))
+            }
+        };
+        Ok(task.abort_handle())
+    }
 }
 
 async fn accept<S, A>(control: Arc<Control>, session: Session, slots: Arc<Semaphore>, next: A)
