@@ -15,7 +15,7 @@ pub struct Scene<'a> {
     /// Where names are looked up.
     pub generation: &'a Generation,
     /// Where it came in.
-    pub frontend: &'a Arc<Proxy>,
+    pub frontend: Option<&'a Arc<Proxy>>,
     /// Where it was routed.
     pub backend: Option<&'a Arc<Proxy>>,
     /// Its server.
@@ -54,10 +54,11 @@ impl Scene<'_> {
         match fetch {
             Fetch::Src | Fetch::FcSrc => ip(&self.client),
             Fetch::SrcPort | Fetch::FcSrcPort => port(&self.client),
-            Fetch::SrcIsLocal => is_local(&self.client),
+            Fetch::SrcIsLocal | Fetch::FcSrcIsLocal => is_local(&self.client),
+            Fetch::HttpMajor => Some(Sample::Int(1)),
             Fetch::Dst | Fetch::FcDst => ip(&self.local),
             Fetch::DstPort | Fetch::FcDstPort => port(&self.local),
-            Fetch::DstIsLocal => is_local(&self.local),
+            Fetch::DstIsLocal | Fetch::FcDstIsLocal => is_local(&self.local),
             Fetch::DstConn => Some(Sample::Int(i64::from(self.listener.1))),
             Fetch::BcSrc => ip(&self.outgoing),
             Fetch::BcSrcPort => port(&self.outgoing),
@@ -76,13 +77,13 @@ impl Scene<'_> {
             Fetch::BeName => Some(Sample::text(self.backend?.name())),
             Fetch::BeServerTimeout | Fetch::CurServerTimeout => ms(back()?.timeouts.server),
             Fetch::BeTunnelTimeout | Fetch::CurTunnelTimeout => ms(back()?.timeouts.tunnel),
-            Fetch::FeId => Some(Sample::Int(i64::from(self.frontend.conf.id))),
-            Fetch::FeName => Some(Sample::text(self.frontend.name())),
+            Fetch::FeId => Some(Sample::Int(i64::from(self.frontend?.conf.id))),
+            Fetch::FeName => Some(Sample::text(self.frontend?.name())),
             Fetch::FeDefbe => {
-                let front = self.frontend.conf.front.as_ref()?;
+                let front = self.frontend?.conf.front.as_ref()?;
                 front.default_backend.as_deref().map(Sample::text)
             }
-            Fetch::FeClientTimeout => ms(self.frontend.conf.front.as_ref()?.timeouts.client),
+            Fetch::FeClientTimeout => ms(self.frontend?.conf.front.as_ref()?.timeouts.client),
             Fetch::SoId => Some(Sample::Int(i64::from(self.listener.0) + 1)),
             Fetch::SoName => self.listener.2.map(Sample::text),
             Fetch::SrvId => Some(Sample::Int(i64::from(self.server?.conf.id))),
@@ -101,7 +102,7 @@ impl Scene<'_> {
 
     fn frontend_of(&self, name: &str) -> Option<&Arc<Proxy>> {
         match name.is_empty() {
-            true => Some(self.frontend),
+            true => self.frontend,
             false => self.generation.frontend(name),
         }
     }

@@ -26,7 +26,7 @@ pub use change::StateChange;
 pub use generation::Generation;
 pub use mailbox::{Kill, Mailbox, Message, SessionId, SessionView, Victims, WAKE};
 pub use proxy::{BackLive, FrontLive, ListenerLive, Proxy};
-pub use record::{Cause, End, HandedOver, HttpRecord, Peer, Phase, SessionRecord, Timers};
+pub use record::{Cause, End, HandedOver, HttpRecord, Peer, Phase, Proxied, SessionRecord, Timers};
 pub use server::{CheckAt, Endpoint, Server, ServerLive};
 pub use slot::{Answer, Slot, Ticket, Waiter};
 

@@ -158,6 +158,7 @@ fn needs(needs: fetch::Needs) -> &'static str {
         fetch::Needs::Request => "the client sent something",
         fetch::Needs::Response => "the server sent something",
         fetch::Needs::HttpRequest => "an HTTP request is there",
+        fetch::Needs::HttpLine => "an HTTP request is there, or was",
         fetch::Needs::HttpResponse => "an HTTP answer is there",
         fetch::Needs::InspectionEnd => "the inspection ended",
     }

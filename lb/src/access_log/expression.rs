@@ -1,8 +1,11 @@
-//! `%[expression]` on a session that is over: what its record still holds.
+//! `%[expression]` on a session that is over: what its record holds, and the
+//! surroundings (names, counters, the process) as they are at that moment, by
+//! the evaluator that rules use.
 
 use super::line::Context;
 use crate::core::expr::{Found, Sample, Window, World, evaluate};
-use crate::state::{Peer, SessionRecord};
+use crate::facts::Scene;
+use crate::state::SessionRecord;
 use conf::lb::model::{Expr, Fetch};
 
 /// The value as bytes; nothing where the session has none.
@@ -30,48 +33,71 @@ impl World for Held<'_> {
     }
 
     fn fetch(&mut self, wanted: &Fetch) -> Found {
-        Found::maybe(fetch(wanted, self.record, self.context).map(Sample::Text))
+        let own = self.of_record(wanted);
+        Found::maybe(own.or_else(|| self.of_surroundings(wanted)))
     }
 
     fn variable(&self, name: &str) -> Option<Sample> {
         let held = self.record.variables.iter().find(|(key, _)| key == name);
-        held.map(|(_, value)| Sample::Text(value.clone()))
+        held.map(|(_, value)| value.clone())
     }
 
     fn set_variable(&mut self, _: &str, _: Option<Sample>) {}
 }
 
-fn fetch(fetch: &Fetch, record: &SessionRecord, context: &Context<'_>) -> Option<Vec<u8>> {
-    let text = match fetch {
-        Fetch::Src | Fetch::FcSrc => ip(&record.client)?,
-        Fetch::SrcPort | Fetch::FcSrcPort => record.client.port()?.to_string(),
-        Fetch::Dst | Fetch::FcDst => ip(&record.local)?,
-        Fetch::DstPort | Fetch::FcDstPort => record.local.port()?.to_string(),
-        Fetch::BcSrc => ip(&record.outgoing)?,
-        Fetch::BcSrcPort => record.outgoing.port()?.to_string(),
-        Fetch::BcDst => ip(&record.remote)?,
-        Fetch::BcDstPort => record.remote.port()?.to_string(),
-        Fetch::FeName => record.frontend.conf.name.clone(),
-        Fetch::FeId => record.frontend.conf.id.to_string(),
-        Fetch::BeName => record.backend.conf.name.clone(),
-        Fetch::BeId => record.backend.conf.id.to_string(),
-        Fetch::SrvName => record.server.as_ref()?.name().to_owned(),
-        Fetch::SrvId => record.server.as_ref()?.conf.id.to_string(),
-        Fetch::ActConn => record.connections[0].to_string(),
-        Fetch::FeConn(name) if name.is_empty() => record.connections[1].to_string(),
-        Fetch::Hostname => context.host.to_owned(),
-        Fetch::Pid => context.pid.to_string(),
-        Fetch::UniqueId => context.unique_id.to_owned(),
-        Fetch::Status => record.http.as_ref()?.status?.to_string(),
-        Fetch::Date(offset, _) => {
-            let now = super::clock::Moment::now();
-            (now.seconds + offset).to_string()
-        }
-        _ => return None,
-    };
-    Some(text.into_bytes())
-}
+impl Held<'_> {
+    /// What only the record has.
+    fn of_record(&self, wanted: &Fetch) -> Option<Sample> {
+        let record = self.record;
+        let http = || record.http.as_deref();
+        let text = |bytes: &[u8]| Sample::Text(bytes.to_vec());
+        Some(match wanted {
+            Fetch::ActConn => Sample::Int(i64::from(record.connections[0])),
+            Fetch::FeConn(name) if name.is_empty() => Sample::Int(i64::from(record.connections[1])),
+            Fetch::Hostname => Sample::text(self.context.host),
+            Fetch::UniqueId => Sample::text(self.context.unique_id),
+            Fetch::FcPpAuthority => text(record.proxied.as_ref()?.authority.as_ref()?),
+            Fetch::FcPpUniqueId => text(record.proxied.as_ref()?.unique_id.as_ref()?),
+            Fetch::PrioClass => Sample::Int(i64::from(record.priority.class)),
+            Fetch::PrioOffset => Sample::Int(i64::from(record.priority.offset_ms)),
+            Fetch::FcTcp(fact) => Sample::Int(record.tcp?.value(*fact)),
+            Fetch::Status => Sample::Int(i64::from(http()?.status?)),
+            Fetch::Method => text(http()?.request_words().next()?),
+            Fetch::CaptureReqUri => text(http()?.request_words().nth(1)?),
+            Fetch::CaptureReqVer => text(http()?.request_words().nth(2)?),
+            Fetch::CaptureReqHdr(slot) => {
+                let headers = http().map_or(&record.captures, |h| &h.request_headers);
+                text(headers.get(*slot)?.as_ref()?)
+            }
+            Fetch::CaptureResHdr(slot) => text(http()?.response_headers.get(*slot)?.as_ref()?),
+            _ => return None,
+        })
+    }
 
-fn ip(peer: &Peer) -> Option<String> {
-    peer.ip().map(|ip| ip.to_string())
+    /// What rules see as well.
+    fn of_surroundings(&self, wanted: &Fetch) -> Option<Sample> {
+        let (record, runtime) = (self.record, self.context.runtime?);
+        let generation = runtime.generation();
+        let front = record.frontend.conf.front.as_ref();
+        let bind = front.and_then(|front| front.binds.get(usize::from(record.listener)));
+        let scene = Scene {
+            runtime,
+            generation: &generation,
+            frontend: Some(&record.frontend),
+            backend: Some(&record.backend),
+            server: record.server.as_ref(),
+            listener: (
+                record.listener,
+                record.connections[1],
+                bind.and_then(|bind| bind.name.as_deref()),
+            ),
+            client: record.client.clone(),
+            local: record.local.clone(),
+            outgoing: record.outgoing.clone(),
+            remote: record.remote.clone(),
+            rcvd_proxy: record.proxied.is_some(),
+            id: record.id,
+        };
+        scene.fetch(wanted).value
+    }
 }

@@ -2,11 +2,11 @@
 
 use super::clock::{self, Moment};
 use super::expression;
-use crate::state::{HttpRecord, Peer, SessionRecord};
+use crate::state::{HttpRecord, Peer, Runtime, SessionRecord};
 use conf::lb::model::{Format, FormatFlags, FormatPart, Tag};
 
 /// What a line may mention besides the session's record.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub struct Context<'a> {
     /// The host's name.
     pub host: &'a str,
@@ -20,6 +20,8 @@ pub struct Context<'a> {
     pub unique_id: &'a str,
     /// Numbers that are not final carry a plus (`logasap`).
     pub so_far: bool,
+    /// Where counters and names are looked up.
+    pub runtime: Option<&'a Runtime>,
 }
 
 /// `option tcplog`.
@@ -280,7 +282,11 @@ fn push_tag(
                 context.so_far,
             );
         }
-        Tag::WaitTime => push_time(out, timers.queue_ms),
+        // In TCP mode HAProxy counts from the millisecond ahead of the accept.
+        Tag::WaitTime => {
+            let ahead = u32::from(record.http.is_none());
+            push_time(out, timers.queue_ms.map(|ms| ms + ahead));
+        }
         Tag::ActiveConns => push_number(out, u64::from(record.connections[0])),
         Tag::FrontendConns => push_number(out, u64::from(record.connections[1])),
         Tag::BackendConns => push_number(out, u64::from(record.connections[2])),

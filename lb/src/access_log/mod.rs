@@ -12,14 +12,14 @@ mod header;
 mod line;
 mod sink;
 
-use crate::state::{Cause, Proxy, SessionRecord};
+use crate::state::{Cause, Proxy, Runtime, SessionRecord};
 use arc_swap::ArcSwap;
 use clock::Moment;
 use conf::lb::model::{Config, Level, LogHostname, LogTarget, Logging, SessionFormat};
 use header::Sender;
 use sink::Sink;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, OnceLock};
 
 /// The open targets and what their headers say.
 pub struct AccessLog {
@@ -28,6 +28,7 @@ pub struct AccessLog {
     lines: AtomicU64,
     requests: AtomicU64,
     program: String,
+    runtime: OnceLock<Arc<Runtime>>,
 }
 
 /// What a reload may change.
@@ -51,9 +52,15 @@ impl AccessLog {
             lines: AtomicU64::new(0),
             requests: AtomicU64::new(0),
             program: program.to_owned(),
+            runtime: OnceLock::new(),
         };
         log.apply(config);
         Arc::new(log)
+    }
+
+    /// Where expressions in lines look up counters and names.
+    pub fn look_at(&self, runtime: Arc<Runtime>) {
+        let _ = self.runtime.set(runtime);
     }
 
     /// Opens what a new configuration names in addition. Targets that it no
@@ -107,7 +114,7 @@ impl AccessLog {
                 &mut text,
                 format,
                 record,
-                &settings.context([0, number], "", false),
+                &settings.context([0, number], "", false, self.runtime()),
             );
             text
         });
@@ -121,6 +128,7 @@ impl AccessLog {
             [u64::from(counter), number],
             &unique_id,
             record.at_start && logging.as_soon_as_possible,
+            self.runtime(),
         );
         let mut text = String::with_capacity(256);
         let failed = is_error(record);
@@ -145,6 +153,10 @@ impl AccessLog {
             &structured,
             &text,
         );
+    }
+
+    fn runtime(&self) -> Option<&Runtime> {
+        self.runtime.get().map(AsRef::as_ref)
     }
 
     /// A connection that ended before it was a session.
@@ -242,6 +254,7 @@ impl Settings {
         [log_counter, request_counter]: [u64; 2],
         unique_id: &'a str,
         so_far: bool,
+        runtime: Option<&'a Runtime>,
     ) -> line::Context<'a> {
         line::Context {
             host: &self.host,
@@ -250,6 +263,7 @@ impl Settings {
             request_counter,
             unique_id,
             so_far,
+            runtime,
         }
     }
 }

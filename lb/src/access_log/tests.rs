@@ -1,4 +1,6 @@
 use super::*;
+use crate::core::expr::Sample;
+use crate::core::queue::Priority;
 use crate::state::{End, Generation, HttpRecord, Peer, Phase, Runtime, Timers};
 use conf::lb::Format;
 use std::time::{Duration, UNIX_EPOCH};
@@ -42,7 +44,10 @@ fn record(generation: &Generation) -> SessionRecord {
         backend_queue: 6,
         level: None,
         captures: Vec::new(),
-        variables: vec![("txn.name".into(), b"va\nlue".to_vec())],
+        proxied: None,
+        priority: Priority::default(),
+        tcp: None,
+        variables: vec![("txn.name".into(), Sample::Text(b"va\nlue".to_vec()))],
         http: None,
         failure: None,
     }
@@ -58,6 +63,7 @@ fn context() -> line::Context<'static> {
         request_counter: 2,
         unique_id: "",
         so_far: false,
+        runtime: None,
     }
 }
 

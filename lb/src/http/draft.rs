@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::{Instant, SystemTime};
 
 use super::gate::Live;
+use crate::core::queue::Priority;
 use crate::counters::Cells;
 use crate::state::{
     Cause, End, HttpRecord, Peer, Phase, Proxy, Runtime, Server, SessionRecord, Timers,
@@ -220,6 +221,9 @@ impl Draft {
             backend_queue: self.backend_queue,
             level: self.level,
             captures: Vec::new(),
+            proxied: None,
+            priority: Priority::default(),
+            tcp: None,
             variables: Vec::new(),
             http: Some(Box::new(HttpRecord {
                 request_line: self.request_line,

@@ -151,7 +151,7 @@ impl<'f> Facts<'f> {
         Scene {
             runtime: self.runtime,
             generation: self.generation,
-            frontend: self.frontend,
+            frontend: Some(self.frontend),
             backend: Some(self.proxy),
             server: self.server.as_ref().map(|(server, ..)| *server),
             listener: (self.listener, 0, bind.and_then(|b| b.name.as_deref())),
@@ -170,6 +170,8 @@ impl<'f> Facts<'f> {
         let count = |name: &str| Sample::Int(values(fields, name, true).len() as i64);
         Some(match fetch {
             Fetch::Method => Sample::text(request.method.as_str()),
+            Fetch::CaptureReqUri => Sample::text(request.target.as_str()),
+            Fetch::CaptureReqVer => Sample::text(format!("HTTP/1.{}", request.minor)),
             Fetch::Path => Sample::text(request.path()),
             Fetch::PathQ | Fetch::Url => Sample::text(request.target.as_str()),
             Fetch::Query => {

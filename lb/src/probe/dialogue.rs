@@ -6,7 +6,9 @@
 use super::amqp::Amqp;
 use super::script::Script;
 use crate::core::health::CheckStatus;
+use crate::state::{Proxy, Runtime, Server};
 use conf::lb::model::{CheckConnect, CheckKind};
+use std::sync::Arc;
 
 /// What happened on the connection.
 #[derive(Clone, Copy, Debug)]
@@ -60,7 +62,7 @@ impl Finding {
 }
 
 /// What a script may mention about the server that it checks.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default)]
 pub struct Facts {
     /// The backend's name.
     pub backend: String,
@@ -76,6 +78,25 @@ pub struct Facts {
     pub disable_on_404: bool,
     /// State and load for `http-check send-state`.
     pub state: String,
+    /// Where counters and names are looked up.
+    pub surroundings: Option<Surroundings>,
+}
+
+/// The process around a check.
+#[derive(Clone)]
+pub struct Surroundings {
+    /// The process.
+    pub runtime: Arc<Runtime>,
+    /// The backend of the server.
+    pub backend: Arc<Proxy>,
+    /// The server that is checked.
+    pub server: Arc<Server>,
+}
+
+impl std::fmt::Debug for Surroundings {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}/{}", self.backend.name(), self.server.name())
+    }
 }
 
 /// The kinds of check.

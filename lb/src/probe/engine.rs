@@ -262,7 +262,7 @@ impl Engine {
         let (Some(route), Some(kind)) = (route, kind) else {
             return self.rest(index, now);
         };
-        let facts = plan.facts(&self.node, &route.target);
+        let facts = plan.facts(&self.runtime, &self.node, &route.target);
         let Some(dialogue) = Dialogue::new(kind, &facts) else {
             return self.rest(index, now);
         };

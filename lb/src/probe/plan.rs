@@ -1,11 +1,11 @@
 //! What to check, where and how often: from the configuration and the state.
 
 use super::attempt::{Route, Target};
-use super::dialogue::Facts;
+use super::dialogue::{Facts, Surroundings};
 use crate::core::health::{Health, Intervals};
 use crate::core::server::{Admin, Operation};
-use crate::state::{Endpoint, Proxy, Server};
-use conf::lb::model::{Back, BindAddress, Host};
+use crate::state::{Endpoint, Proxy, Runtime, Server};
+use conf::lb::model::{Back, BindAddress, CheckKind, Host};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, MutexGuard};
 use std::time::Duration;
@@ -125,7 +125,12 @@ impl Plan {
     }
 
     /// What scripts may mention.
-    pub fn facts(&self, node: &str, target: &Target) -> Facts {
+    pub fn facts(&self, runtime: &Arc<Runtime>, node: &str, target: &Target) -> Facts {
+        let kind = self.back().map(|back| &back.check.kind);
+        if matches!(kind, Some(CheckKind::Connect)) {
+            // nobody asks, and there are many of them
+            return Facts::default();
+        }
         let (address, port) = match target {
             Target::Inet(address) => (address.ip().to_string(), address.port()),
             Target::Unix(path) => (path.display().to_string(), 0),
@@ -153,6 +158,11 @@ impl Plan {
             node: node.to_owned(),
             disable_on_404: self.back().is_some_and(|back| back.disable_on_404),
             state,
+            surroundings: Some(Surroundings {
+                runtime: runtime.clone(),
+                backend: self.backend.clone(),
+                server: self.server.clone(),
+            }),
         }
     }
 

@@ -1,8 +1,14 @@
-//! What formats and expressions of a check's script may mention.
+//! What formats and expressions of a check's script may mention: the script's
+//! own facts, and through the evaluator that rules use the process around it.
 
 use super::dialogue::Facts;
+use crate::core::expr::{Found, Sample, Window, World, evaluate};
+use crate::facts::Scene;
+use crate::state::Peer;
 use conf::lb::model::{Expr, Fetch, Format, FormatPart, Tag};
+use std::cell::RefCell;
 use std::collections::BTreeMap;
+use std::net::{IpAddr, SocketAddr};
 
 /// Variables that a script may hold at a time.
 const VARIABLE_LIMIT: usize = 64;
@@ -16,7 +22,8 @@ pub struct Scope {
     pub status: Option<u16>,
     /// Bytes that were received.
     pub payload: Vec<u8>,
-    variables: BTreeMap<String, String>,
+    /// Set by steps and, while something is evaluated, by converters.
+    variables: RefCell<BTreeMap<String, Sample>>,
 }
 
 impl Scope {
@@ -30,24 +37,26 @@ impl Scope {
 
     /// `set-var`.
     pub fn set(&mut self, name: &str, expr: &Expr) {
-        if let Some(value) = self.value(expr)
-            && (self.variables.len() < VARIABLE_LIMIT || self.variables.contains_key(name))
-        {
-            self.variables.insert(name.to_owned(), value);
+        if let Some(value) = self.sample(expr) {
+            self.hold(name, value);
         }
     }
 
     /// `set-var-fmt`.
     pub fn set_format(&mut self, name: &str, format: &Format) {
-        let value = String::from_utf8_lossy(&self.render(format)).into_owned();
-        if self.variables.len() < VARIABLE_LIMIT || self.variables.contains_key(name) {
-            self.variables.insert(name.to_owned(), value);
-        }
+        self.hold(name, Sample::Text(self.render(format)));
     }
 
     /// `unset-var`.
     pub fn unset(&mut self, name: &str) {
-        self.variables.remove(name);
+        self.variables.borrow_mut().remove(name);
+    }
+
+    fn hold(&self, name: &str, value: Sample) {
+        let mut variables = self.variables.borrow_mut();
+        if variables.len() < VARIABLE_LIMIT || variables.contains_key(name) {
+            variables.insert(name.to_owned(), value);
+        }
     }
 
     /// A format's text.
@@ -59,7 +68,8 @@ impl Scope {
                 FormatPart::Space => out.push(b' '),
                 FormatPart::Tag(tag, _) => out.extend_from_slice(self.tag(*tag).as_bytes()),
                 FormatPart::Expr(expr, _) => {
-                    out.extend_from_slice(self.value(expr).unwrap_or_default().as_bytes());
+                    let value = self.sample(expr).map(|value| value.to_text());
+                    out.extend(value.unwrap_or_default());
                 }
             }
         }
@@ -83,29 +93,95 @@ impl Scope {
 
     /// An expression's value as text; nothing where a check has none.
     pub fn value(&self, expr: &Expr) -> Option<String> {
-        Some(match &expr.fetch {
-            Fetch::Str(text) => text.clone(),
-            Fetch::Int(number) => number.to_string(),
-            Fetch::Bool(truth) => u8::from(*truth).to_string(),
-            Fetch::Var(name, default) => self.variables.get(name).or(default.as_ref())?.clone(),
-            Fetch::Env(value) => value.clone()?,
-            Fetch::Pid => std::process::id().to_string(),
-            Fetch::Hostname => self.facts.node.clone(),
-            Fetch::BeName => self.facts.backend.clone(),
-            Fetch::SrvName => self.facts.server.clone(),
-            Fetch::Dst | Fetch::BcDst => self.facts.address.clone(),
-            Fetch::DstPort | Fetch::BcDstPort => self.facts.port.to_string(),
-            Fetch::Status => self.status?.to_string(),
-            Fetch::CheckPayload(offset, length) => {
-                let rest = self.payload.get(*offset..)?;
-                let taken = if *length == 0 {
-                    rest
-                } else {
-                    rest.get(..*length)?
-                };
-                String::from_utf8_lossy(taken).into_owned()
-            }
-            _ => return None,
+        let text = self.sample(expr)?.to_text();
+        Some(String::from_utf8_lossy(&text).into_owned())
+    }
+
+    fn sample(&self, expr: &Expr) -> Option<Sample> {
+        evaluate(expr, &mut Look(self)).value
+    }
+
+    fn target(&self) -> Peer {
+        let ip = self.facts.address.parse::<IpAddr>();
+        ip.map_or(Peer::None, |ip| {
+            Peer::Inet(SocketAddr::new(ip, self.facts.port))
         })
+    }
+
+    fn of_surroundings(&self, fetch: &Fetch) -> Option<Sample> {
+        let around = self.facts.surroundings.as_ref()?;
+        let generation = around.runtime.generation();
+        let scene = Scene {
+            runtime: &around.runtime,
+            generation: &generation,
+            frontend: None,
+            backend: Some(&around.backend),
+            server: Some(&around.server),
+            listener: (0, 0, None),
+            client: Peer::None,
+            local: Peer::None,
+            outgoing: Peer::None,
+            remote: self.target(),
+            rcvd_proxy: false,
+            id: 0,
+        };
+        scene.fetch(fetch).value
+    }
+}
+
+/// A scope as the evaluator sees it.
+struct Look<'a>(&'a Scope);
+
+impl World for Look<'_> {
+    fn request(&self) -> Window<'_> {
+        Window {
+            bytes: &[],
+            complete: true,
+        }
+    }
+
+    fn response(&self) -> Window<'_> {
+        Window {
+            bytes: &self.0.payload,
+            complete: true,
+        }
+    }
+
+    fn fetch(&mut self, fetch: &Fetch) -> Found {
+        let scope = self.0;
+        let facts = &scope.facts;
+        Found::maybe(match fetch {
+            Fetch::Hostname => Some(Sample::text(facts.node.as_str())),
+            Fetch::BeName => Some(Sample::text(facts.backend.as_str())),
+            Fetch::SrvName => Some(Sample::text(facts.server.as_str())),
+            Fetch::Dst | Fetch::BcDst => match scope.target().ip() {
+                Some(ip) => Some(Sample::Ip(ip)),
+                None => Some(Sample::text(facts.address.as_str())),
+            },
+            Fetch::DstPort | Fetch::BcDstPort => Some(Sample::Int(i64::from(facts.port))),
+            Fetch::Status => scope.status.map(|status| Sample::Int(i64::from(status))),
+            Fetch::CheckPayload(offset, length) => {
+                let rest = scope.payload.get(*offset..);
+                let taken = match *length {
+                    0 => rest,
+                    length => rest.and_then(|rest| rest.get(..length)),
+                };
+                taken.map(|bytes| Sample::Text(bytes.to_vec()))
+            }
+            _ => scope.of_surroundings(fetch),
+        })
+    }
+
+    fn variable(&self, name: &str) -> Option<Sample> {
+        self.0.variables.borrow().get(name).cloned()
+    }
+
+    fn set_variable(&mut self, name: &str, value: Option<Sample>) {
+        match value {
+            Some(value) => self.0.hold(name, value),
+            None => {
+                self.0.variables.borrow_mut().remove(name);
+            }
+        }
     }
 }

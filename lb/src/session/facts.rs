@@ -6,6 +6,7 @@ use crate::core::queue::Priority;
 use crate::core::rules::Target;
 use crate::facts::Scene;
 use crate::state::{Generation, Peer, Runtime};
+use crate::sys;
 use conf::lb::model::{Expr, Fetch, Format, FormatPart, TcpAction};
 use std::net::SocketAddr;
 
@@ -44,6 +45,14 @@ impl World for Facts<'_> {
             Fetch::FcPpAuthority => {
                 return Found::maybe(self.extra.authority.clone().map(Sample::Text));
             }
+            Fetch::FcTcp(fact) => {
+                let info = sys::tcp_info(&session.client.socket).ok();
+                return Found::maybe(info.map(|info| Sample::Int(info.value(*fact))));
+            }
+            Fetch::CaptureReqHdr(slot) => {
+                let held = self.extra.captures.get(*slot).cloned().flatten();
+                return Found::maybe(held.map(Sample::Text));
+            }
             Fetch::FcPpUniqueId => {
                 return Found::maybe(self.extra.unique_id.clone().map(Sample::Text));
             }
@@ -57,7 +66,7 @@ impl World for Facts<'_> {
         let scene = Scene {
             runtime: self.runtime,
             generation: self.generation,
-            frontend: session.frontend(),
+            frontend: Some(session.frontend()),
             backend: session.routed.as_ref().map(|r| &r.proxy),
             server: session.slot.as_ref().map(|s| s.server()),
             listener: (

@@ -1,6 +1,9 @@
 //! What a session leaves behind: everything that its log line may say.
 
 use super::{Proxy, Server};
+use crate::core::expr::Sample;
+use crate::core::queue::Priority;
+use crate::sys::TcpInfo;
 use conf::lb::model::Level;
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
@@ -58,6 +61,13 @@ pub enum Phase {
     Last,
     /// `T`: held in a tarpit.
     Tarpit,
+}
+
+impl Phase {
+    /// Both sides were connected.
+    pub fn has_data(self) -> bool {
+        matches!(self, Phase::Data | Phase::Last | Phase::Done)
+    }
 }
 
 /// Termination state: the two letters of a TCP log line.
@@ -204,9 +214,24 @@ pub struct SessionRecord {
     /// `tcp-request content capture`, by slot.
     pub captures: Vec<Option<Vec<u8>>>,
     /// Variables of the session, by full name (`txn.x`).
-    pub variables: Vec<(String, Vec<u8>)>,
+    pub variables: Vec<(String, Sample)>,
+    /// Where it waits in queues.
+    pub priority: Priority,
+    /// A PROXY header came, with these words.
+    pub proxied: Option<Proxied>,
+    /// What the system knew about the client's connection, if the line wants it.
+    pub tcp: Option<TcpInfo>,
     /// What only HTTP has.
     pub http: Option<Box<HttpRecord>>,
+}
+
+/// What a PROXY header said besides addresses.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Proxied {
+    /// Host name.
+    pub authority: Option<Vec<u8>>,
+    /// Unique id.
+    pub unique_id: Option<Vec<u8>>,
 }
 
 /// What the line of an HTTP request says besides a session's.
@@ -236,6 +261,14 @@ pub struct HttpRecord {
     pub request_headers: Vec<Option<Vec<u8>>>,
     /// `%hs`: captured response headers by slot.
     pub response_headers: Vec<Option<Vec<u8>>>,
+}
+
+impl HttpRecord {
+    /// Method, URI and version of the request line.
+    pub fn request_words(&self) -> impl Iterator<Item = &[u8]> {
+        let words = self.request_line.split(|b| *b == b' ');
+        words.filter(|word| !word.is_empty())
+    }
 }
 
 /// A connection accepted on a frontend that speaks HTTP; its counters of

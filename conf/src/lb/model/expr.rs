@@ -15,6 +15,22 @@ pub struct Expr {
     pub text: String,
 }
 
+/// What the system knows about a client's TCP connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub enum TcpFact {
+    RttMillis,
+    RttMicros,
+    RttVarMillis,
+    RttVarMicros,
+    Unacked,
+    Sacked,
+    Lost,
+    Retransmitted,
+    Fackets,
+    Reordering,
+}
+
 /// Where a value comes from. Backends and servers that a fetch names were
 /// checked to exist; an empty backend name means the current one.
 #[derive(Clone, Debug, PartialEq)]
@@ -129,6 +145,14 @@ pub enum Fetch {
     BcDst,
     /// `bc_dst_port`.
     BcDstPort,
+    /// `fc_src_is_local`.
+    FcSrcIsLocal,
+    /// `fc_dst_is_local`.
+    FcDstIsLocal,
+    /// `fc_http_major`, `bc_http_major`: 1.
+    HttpMajor,
+    /// `fc_rtt` and its kin.
+    FcTcp(TcpFact),
     /// `fc_rcvd_proxy`.
     FcRcvdProxy,
     /// `fc_pp_authority`.
@@ -206,6 +230,14 @@ pub enum Fetch {
     // HTTP
     /// `method`.
     Method,
+    /// `capture.req.uri`.
+    CaptureReqUri,
+    /// `capture.req.ver`.
+    CaptureReqVer,
+    /// `capture.req.hdr(slot)`.
+    CaptureReqHdr(usize),
+    /// `capture.res.hdr(slot)`.
+    CaptureResHdr(usize),
     /// `path`.
     Path,
     /// `pathq`.

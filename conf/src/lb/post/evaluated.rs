@@ -191,6 +191,9 @@ fn in_http(fetch: &Fetch, name: &str) -> bool {
         | Fetch::FcPpAuthority
         | Fetch::FcPpUniqueId
         | Fetch::DstConn
+        | Fetch::FcTcp(_)
+        | Fetch::CaptureReqHdr(_)
+        | Fetch::CaptureResHdr(_)
         | Fetch::CheckPayload(..) => false,
         Fetch::ReqProtoHttp => true,
         _ => !matches!(needs(name), Some(Needs::Request | Needs::Response)),
@@ -200,7 +203,10 @@ fn in_http(fetch: &Fetch, name: &str) -> bool {
 /// Whether TCP sessions have the value: they know nothing of HTTP.
 fn in_tcp(name: &str) -> bool {
     name != "check.payload"
-        && !matches!(needs(name), Some(Needs::HttpRequest | Needs::HttpResponse))
+        && !matches!(
+            needs(name),
+            Some(Needs::HttpRequest | Needs::HttpLine | Needs::HttpResponse)
+        )
 }
 
 fn needs(name: &str) -> Option<Needs> {

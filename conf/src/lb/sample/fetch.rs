@@ -5,7 +5,7 @@ use crate::diagnostic::Diagnostic;
 use crate::keyword::wrong;
 use crate::lb::call::Call;
 use crate::lb::draft::{Draft, Referred};
-use crate::lb::model::{DateUnit, Fetch, LvStart, PayloadLv, ServerRef};
+use crate::lb::model::{DateUnit, Fetch, LvStart, PayloadLv, ServerRef, TcpFact};
 use crate::lb::proxy::server_options::server_ref;
 use crate::lb::value;
 
@@ -26,6 +26,8 @@ pub enum Needs {
     Response,
     /// A parsed request.
     HttpRequest,
+    /// The request's first line, which is kept until the line of the log.
+    HttpLine,
     /// A parsed answer.
     HttpResponse,
     /// The end of the inspection.
@@ -70,6 +72,8 @@ impl Row {
             (N::Response, _) => false,
             (N::HttpRequest, W::Content | W::Backend | W::HttpRequest) => true,
             (N::HttpRequest, _) => false,
+            (N::HttpLine, W::Connection | W::Session | W::Check) => false,
+            (N::HttpLine, _) => true,
             (N::HttpResponse, W::Response | W::HttpResponse | W::Check) => true,
             (N::HttpResponse, _) => false,
         }
@@ -214,6 +218,24 @@ fn occurrence(call: &Call<'_>, make: fn(String, i32) -> Fetch) -> Made {
 fn named(call: &Call<'_>, what: &str, make: fn(String) -> Fetch) -> Made {
     too_many(call, 1)?;
     Ok(make(call.one(what)?))
+}
+
+fn tcp(call: &Call<'_>, fact: TcpFact) -> Made {
+    plain(call, Fetch::FcTcp(fact))
+}
+
+fn round_trip(call: &Call<'_>, millis: TcpFact, micros: TcpFact) -> Made {
+    too_many(call, 1)?;
+    match call.optional(0) {
+        None | Some("ms") => Ok(Fetch::FcTcp(millis)),
+        Some("us") => Ok(Fetch::FcTcp(micros)),
+        Some(other) => {
+            Err(
+                Diagnostic::error("E0005", call.span, format!("`{other}` is not a unit"))
+                    .label("expected `ms` or `us`"),
+            )
+        }
+    }
 }
 
 fn date(_: &mut Draft, call: &Call<'_>) -> Made {
@@ -372,6 +394,18 @@ pub static TABLE: &[Row] = rows! {
     "fc_dst" "" Ip Client "own address of the client's socket itself" => |_, c| plain(c, Fetch::FcDst);
     "fc_dst_port" "" Int Client "own port of the client's socket itself" => |_, c| plain(c, Fetch::FcDstPort);
     "fc_rcvd_proxy" "" Bool Client "a PROXY header came" => |_, c| plain(c, Fetch::FcRcvdProxy);
+    "fc_src_is_local" "" Bool Client "the address of the client's socket is one of this host" => |_, c| plain(c, Fetch::FcSrcIsLocal);
+    "fc_dst_is_local" "" Bool Client "the own address of the client's socket is one of this host" => |_, c| plain(c, Fetch::FcDstIsLocal);
+    "fc_http_major" "" Int Client "1" => |_, c| plain(c, Fetch::HttpMajor);
+    "bc_http_major" "" Int Server "1" => |_, c| plain(c, Fetch::HttpMajor);
+    "fc_rtt" "[<unit>]" Int Client "round trip time to the client, ms or us" => |_, c| round_trip(c, TcpFact::RttMillis, TcpFact::RttMicros);
+    "fc_rttvar" "[<unit>]" Int Client "variance of the round trip time, ms or us" => |_, c| round_trip(c, TcpFact::RttVarMillis, TcpFact::RttVarMicros);
+    "fc_unacked" "" Int Client "segments that the client has not acknowledged" => |_, c| tcp(c, TcpFact::Unacked);
+    "fc_sacked" "" Int Client "segments that the client acknowledged selectively" => |_, c| tcp(c, TcpFact::Sacked);
+    "fc_lost" "" Int Client "segments lost on the way to the client" => |_, c| tcp(c, TcpFact::Lost);
+    "fc_retrans" "" Int Client "segments being sent again to the client" => |_, c| tcp(c, TcpFact::Retransmitted);
+    "fc_fackets" "" Int Client "forward acknowledgements of the client" => |_, c| tcp(c, TcpFact::Fackets);
+    "fc_reordering" "" Int Client "reordering seen on the way to the client" => |_, c| tcp(c, TcpFact::Reordering);
     "fc_pp_authority" "" Str Client "authority of the PROXY header" => |_, c| plain(c, Fetch::FcPpAuthority);
     "fc_pp_unique_id" "" Str Client "unique id of the PROXY header" => |_, c| plain(c, Fetch::FcPpUniqueId);
     "bc_src" "" Ip Server "own address towards the server" => |_, c| plain(c, Fetch::BcSrc);
@@ -422,7 +456,17 @@ pub static TABLE: &[Row] = rows! {
     "req.ssl_ec_ext" "" Bool Request "a TLS client supports elliptic curves" => |_, c| plain(c, Fetch::ReqSslEcExt);
     "req.proto_http" "" Bool Request "the bytes look like HTTP" => |_, c| plain(c, Fetch::ReqProtoHttp);
     "wait_end" "" Bool InspectionEnd "true once the inspection ended" => |_, c| plain(c, Fetch::WaitEnd);
-    "method" "" Method HttpRequest "HTTP method" => |_, c| plain(c, Fetch::Method);
+    "method" "" Method HttpLine "HTTP method" => |_, c| plain(c, Fetch::Method);
+    "capture.req.uri" "" Str HttpLine "URI of the request" => |_, c| plain(c, Fetch::CaptureReqUri);
+    "capture.req.ver" "" Str HttpLine "HTTP version of the request" => |_, c| plain(c, Fetch::CaptureReqVer);
+    "capture.req.hdr" "<slot>" Str Client "what a rule captured into this slot, from 0" => |_, c| {
+        too_many(c, 1)?;
+        Ok(Fetch::CaptureReqHdr(offset(c, 0)?))
+    };
+    "capture.res.hdr" "<slot>" Str HttpResponse "what was captured of the answer into this slot" => |_, c| {
+        too_many(c, 1)?;
+        Ok(Fetch::CaptureResHdr(offset(c, 0)?))
+    };
     "path" "" Str HttpRequest "path of the URL" => |_, c| plain(c, Fetch::Path);
     "pathq" "" Str HttpRequest "path and query of the URL" => |_, c| plain(c, Fetch::PathQ);
     "query" "" Str HttpRequest "query of the URL" => |_, c| plain(c, Fetch::Query);
@@ -457,11 +501,6 @@ static KNOWN: &[&str] = &[
     "baseq",
     "bc_err",
     "bc_err_str",
-    "bc_http_major",
-    "capture.req.hdr",
-    "capture.req.uri",
-    "capture.req.ver",
-    "capture.res.hdr",
     "capture.res.ver",
     "cook_cnt",
     "cook_val",
@@ -471,19 +510,8 @@ static KNOWN: &[&str] = &[
     "cpu_ns_tot",
     "distcc_body",
     "distcc_param",
-    "fc_dst_is_local",
     "fc_err",
     "fc_err_str",
-    "fc_fackets",
-    "fc_http_major",
-    "fc_lost",
-    "fc_reordering",
-    "fc_retrans",
-    "fc_rtt",
-    "fc_rttvar",
-    "fc_sacked",
-    "fc_src_is_local",
-    "fc_unacked",
     "fcgi.docroot",
     "fcgi.index",
     "hdr_ip",
