@@ -3,7 +3,9 @@
 
 use crate::options::Options;
 use conf::diagnostic::{Diagnostic, Report, Severity};
-use conf::lb::{Config, Env, Family, ResolveOptions};
+use conf::lb::{Account, Config, Env, Family, ResolveOptions};
+use conf::source::Span;
+use nix::unistd::{Group, User};
 use std::net::{IpAddr, ToSocketAddrs};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -35,11 +37,13 @@ impl Loaded {
 
 /// Reads the files of the command line.
 pub fn load(options: &Options) -> Loaded {
-    finish(
+    let mut loaded = finish(
         conf::lb::load(&options.files, environment(options)),
         options,
         &mut look_up,
-    )
+    );
+    check_accounts(&mut loaded);
+    loaded
 }
 
 /// Reads the files of the command line, and gives also the names that were
@@ -51,11 +55,12 @@ pub fn load_recording(options: &Options) -> (Loaded, Vec<(String, IpAddr)>) {
         names.extend(found.map(|ip| (key(name, family), ip)));
         found
     };
-    let loaded = finish(
+    let mut loaded = finish(
         conf::lb::load(&options.files, environment(options)),
         options,
         &mut recording,
     );
+    check_accounts(&mut loaded);
     (loaded, names)
 }
 
@@ -118,6 +123,51 @@ fn finish(
     }
     let config = (!report.has_errors()).then_some(config);
     Loaded { config, report }
+}
+
+/// Users and groups that the system does not know are refused.
+fn check_accounts(loaded: &mut Loaded) {
+    let Some(config) = &loaded.config else {
+        return;
+    };
+    let named = |account: &Account| match account {
+        Account::Name(name) => Some(name.clone()),
+        Account::Id(_) => None,
+    };
+    let process = &config.global.process;
+    let mut users = Vec::new();
+    let mut groups = Vec::new();
+    users.extend(process.user.iter().map(|(a, place)| (named(a), place.0)));
+    groups.extend(process.group.iter().map(|(a, place)| (named(a), place.0)));
+    let fronts = config.proxies.iter().filter_map(|p| p.front.as_ref());
+    let binds = fronts.flat_map(|front| &front.binds);
+    let sockets = config.global.stats.sockets.iter().map(|s| &s.bind);
+    for bind in binds.chain(sockets) {
+        users.extend(bind.unix.user.iter().map(|a| (named(a), bind.place.0)));
+        groups.extend(bind.unix.group.iter().map(|a| (named(a), bind.place.0)));
+    }
+    let no_user = |name: &str| matches!(User::from_name(name), Ok(None));
+    let no_group = |name: &str| matches!(Group::from_name(name), Ok(None));
+    for (name, place) in users {
+        if let Some(name) = name.filter(|name| no_user(name)) {
+            loaded.report.push(no_account(place, "user", &name));
+        }
+    }
+    for (name, place) in groups {
+        if let Some(name) = name.filter(|name| no_group(name)) {
+            loaded.report.push(no_account(place, "group", &name));
+        }
+    }
+    if loaded.report.has_errors() {
+        loaded.config = None;
+    }
+}
+
+fn no_account(place: Span, kind: &str, name: &str) -> Diagnostic {
+    let tool = format!("{kind}add --system {name}");
+    Diagnostic::error("E1010", place, format!("cannot find {kind} `{name}`"))
+        .label("not known to this system")
+        .help(format!("`{tool}` creates it"))
 }
 
 /// The variables that a configuration may use.

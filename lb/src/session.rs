@@ -300,9 +300,8 @@ impl Session {
         match self.stage {
             Stage::Relay => self.relay(cx),
             Stage::Over => Turn::Wait,
-            // Rules see a reset as the end: what they let pass meets it later.
-            Stage::Inspect { .. } => self.route(cx),
             _ if ready.error => self.client_reset(cx),
+            Stage::Inspect { .. } => self.route(cx),
             Stage::Greet { .. } => self.greet(cx),
             Stage::Queue { .. } | Stage::Connect { .. } | Stage::Rest { .. } => {
                 match ready.ending && self.left_early(cx.now_ms) {

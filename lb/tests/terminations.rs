@@ -330,6 +330,62 @@ fn sessions_ended_from_outside_say_by_whom() {
 }
 
 #[test]
+fn what_a_client_sent_before_a_server_was_there_is_counted_and_no_reset_answers_it() {
+    let address = refused();
+    let rig = Rig::with(&format!(
+        "  option dontlognull\n  timeout connect 200\n  retries 1\n  server s1 {address}"
+    ));
+    let mut client = rig.connect();
+    client.write_all(b"AMQP\0\0\x09\x01").expect("send");
+    assert_eq!(ends_of(&mut client), Ok(Vec::new()));
+    let line = rig.next_line();
+    assert_eq!((line.end.as_str(), line.bytes_in), ("SC", 8));
+}
+
+#[test]
+fn a_client_that_resets_while_rules_wait_for_it_is_cr() {
+    let lines = "  tcp-request inspect-delay 20s\n  tcp-request content accept if { req.len gt 5 }";
+    let rig = Rig::start(lines, mute);
+    let mut client = rig.connect();
+    client.write_all(b"abc").expect("send");
+    until("the session is inspected", || {
+        rig.runtime().process.counters.totals().sessions == 1
+    });
+    reset(client);
+    assert_eq!(rig.next_line().end, "CR");
+}
+
+#[test]
+fn a_refused_connection_is_reset_and_a_refused_session_is_closed() {
+    let rig = Rig::start("  tcp-request connection reject", mute);
+    let mut client = rig.connect();
+    assert_eq!(ends_of(&mut client), Err(ErrorKind::ConnectionReset));
+    assert!(!rig.has_line());
+    let lines = "  tcp-request inspect-delay 100ms\n  tcp-request content reject if WAIT_END";
+    let rig = Rig::start(lines, mute);
+    let mut client = rig.connect();
+    client.write_all(b"x").expect("send");
+    assert_eq!(ends_of(&mut client), Ok(Vec::new()));
+    let line = rig.next_line();
+    assert_eq!((line.end.as_str(), line.bytes_in), ("PR", 1));
+}
+
+#[test]
+fn a_response_that_a_rule_closes_behind_arrives_and_one_that_it_rejects_does_not() {
+    for (action, end, arrives) in [("close", "--", "hello"), ("reject", "PD", "")] {
+        let lines = format!(
+            "  tcp-response inspect-delay 5s\n  \
+             tcp-response content {action} if {{ res.payload(0,5) -m str hello }}"
+        );
+        let rig = Rig::start(&lines, |server| server.write_all(b"hello").expect("send"));
+        let mut client = rig.connect();
+        assert_eq!(ends_of(&mut client), Ok(arrives.as_bytes().to_vec()));
+        let line = rig.next_line();
+        assert_eq!((line.end.as_str(), line.bytes_out), (end, 5));
+    }
+}
+
+#[test]
 fn a_server_gets_the_proxy_header_before_the_client_s_bytes() {
     let (tell, seen) = channel();
     let address = serve(move |server| {

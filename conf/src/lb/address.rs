@@ -54,6 +54,10 @@ impl Address {
 /// language does for `fd@${NAME}` even outside of quotes.
 pub fn parse(word: &Word, env: &dyn Fn(&str) -> Option<String>) -> Result<Address, Diagnostic> {
     let text = expand(&word.text, env);
+    if text.is_empty() && !word.text.is_empty() {
+        return Err(bad(word, format!("`{}` gives an empty address", word.text))
+            .label("is the environment variable set?"));
+    }
     let (prefix, rest) = split_prefix(&text);
     match prefix {
         "" if rest.starts_with('/') => Ok(Address::Unix(PathBuf::from(rest))),

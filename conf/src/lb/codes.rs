@@ -163,6 +163,11 @@ pub static CODES: &[Code] = codes! {
     "A rule captures something that the client sends, and nothing makes it wait: whether there is \
      something to capture is a matter of luck. Add `tcp-request inspect-delay`."
 
+    "E1035" "an ACL without values"
+    "The criterion gives a value, but nothing stands behind it to compare that with, so the ACL \
+     never matches. `-m found` asks only whether there is a value, `-m bool` whether a number is \
+     not 0; `--` says that an empty list is meant."
+
     "E1101" "a keyword stands twice in a section"
     "The later line counts and the earlier one does nothing. That is legal and happens in files \
      that were put together by copying; it becomes a trap when only the first of the two is \

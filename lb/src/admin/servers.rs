@@ -3,7 +3,7 @@
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
-use conf::lb::model::AdminLevel;
+use conf::lb::model::{AdminLevel, Balance};
 
 use super::Control;
 use super::command::{Answer, Call, Command, Severity};
@@ -273,6 +273,27 @@ pub fn kill_sessions(control: &Control, server: &Server) {
     });
 }
 
+/// The algorithm of the server's backend can follow weights that change.
+fn takes_weights(server: &Server) -> bool {
+    let Some(backend) = server.proxy() else {
+        return true;
+    };
+    backend
+        .conf
+        .back
+        .as_ref()
+        .is_none_or(|back| match back.balance {
+            Balance::StaticRr => false,
+            Balance::Source
+            | Balance::Hash(_)
+            | Balance::Uri(_)
+            | Balance::UrlParam(_)
+            | Balance::Header(..)
+            | Balance::RdpCookie(_) => back.hash.consistent,
+            Balance::RoundRobin | Balance::LeastConn | Balance::First | Balance::Random(_) => true,
+        })
+}
+
 fn set_weight(control: &Control, server: &Arc<Server>, text: &str) -> Answer {
     let (number, percent) = match text.strip_suffix('%') {
         Some(number) => (number, true),
@@ -299,6 +320,11 @@ fn set_weight(control: &Control, server: &Arc<Server>, text: &str) -> Answer {
     } else {
         return Answer::error("Absolute weight can only be between 0 and 256 inclusive.");
     };
+    if weight != 0 && weight != initial && !takes_weights(server) {
+        return Answer::error(
+            "Backend is using a static LB algorithm and only accepts weights '0%' and '100%'.",
+        );
+    }
     control.change(server, Change::Weight(weight as u32), "");
     Answer::Done
 }

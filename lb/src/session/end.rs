@@ -1,14 +1,22 @@
 //! The end of a session: closing, counting, the log record.
 
 use super::{Context, Session, Stage, Turn};
-use crate::state::{Cause, End, Peer, Phase, SessionRecord, Timers};
-use conf::lb::model::SessionFormat;
+use crate::state::{Cause, End, Peer, Phase, Proxied, SessionRecord, Timers};
+use crate::sys;
+use conf::lb::model::{Fetch, Format, FormatPart, Logging, SessionFormat};
+use std::io::Read;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
+
+/// How much of a client's unread bytes is taken at the end.
+const UNREAD_LIMIT: usize = 256 * 1024;
 
 impl Session {
     /// A RST came while no server was connected yet.
     pub(super) fn client_reset(&mut self, cx: &mut Context<'_>) -> Turn {
+        if let (Stage::Inspect { .. }, Some(front)) = (&self.stage, &self.frontend().front) {
+            front.counters.of(cx.thread()).bad_requests.add(1);
+        }
         let phase = match self.stage {
             Stage::Greet { .. } | Stage::Inspect { .. } => Phase::Request,
             _ => Phase::Data,
@@ -59,8 +67,33 @@ impl Session {
         }
     }
 
+    /// Takes what the client has sent and no server was given, so that it is
+    /// counted and closing sends FIN: unread bytes would make it a RST.
+    fn take_unread(&mut self, cx: &mut Context<'_>) {
+        if self.upstream.ended {
+            return;
+        }
+        let mut left = UNREAD_LIMIT;
+        while left > 0 {
+            match (&self.client.socket).read(&mut cx.shop.buffer) {
+                Ok(size) if size > 0 => {
+                    self.bytes_in += size as u64;
+                    self.count_in(cx.thread(), size as u64);
+                    left = left.saturating_sub(size);
+                }
+                _ => return,
+            }
+        }
+    }
+
     /// Closes, counts and logs.
     pub(super) fn finish(&mut self, cx: &mut Context<'_>, end: End) -> Turn {
+        self.take_unread(cx);
+        self.close(cx, end)
+    }
+
+    /// As `finish`, with what the client sent left in its socket.
+    pub(super) fn close(&mut self, cx: &mut Context<'_>, end: End) -> Turn {
         let stage = std::mem::replace(&mut self.stage, Stage::Over);
         if let Stage::Queue { ticket, .. } = stage {
             ticket.leave();
@@ -86,7 +119,7 @@ impl Session {
         let server = self.attached.as_ref().map(|a| &a.server);
         let back = self.routed.as_ref().and_then(super::Routed::back);
         match end.cause {
-            Cause::Client | Cause::ClientTimeout => {
+            Cause::Client | Cause::ClientTimeout if end.phase.has_data() => {
                 if let Some(back) = back {
                     back.counters.of(thread).client_aborts.add(1);
                 }
@@ -110,12 +143,15 @@ impl Session {
             }
             _ => {}
         }
+        let Some(connected_ms) = self.connected_ms else {
+            return;
+        };
         let total = (cx.now_ms - self.accepted_ms) as u32;
         let all = [back.map(|b| &b.times), server.map(|s| &s.times)];
         for times in all.into_iter().flatten() {
             times.total.add(total);
             times.queue.add(self.queued_ms.unwrap_or(0));
-            times.connect.add(self.connected_ms.unwrap_or(0));
+            times.connect.add(connected_ms);
         }
     }
 
@@ -202,12 +238,40 @@ impl Session {
                 .map(|e| &e.variables)
                 .into_iter()
                 .flatten()
-                .map(|(name, value)| (name.clone(), value.to_text()))
+                .cloned()
                 .collect(),
+            priority: self.priority(),
+            proxied: extra.filter(|e| e.greeted).map(|e| Proxied {
+                authority: e.authority.clone(),
+                unique_id: e.unique_id.clone(),
+            }),
+            tcp: wants_tcp(&self.frontend().conf.logging)
+                .then(|| sys::tcp_info(&self.client.socket).ok())
+                .flatten(),
             http: None,
             failure: None,
         }
     }
+}
+
+/// The line says something that only the client's open socket knows.
+fn wants_tcp(logging: &Logging) -> bool {
+    let asks = |format: &Format| {
+        let parts = format.parts.iter();
+        parts.into_iter().any(
+            |part| matches!(part, FormatPart::Expr(e, _) if matches!(e.fetch, Fetch::FcTcp(_))),
+        )
+    };
+    let own = match &logging.format {
+        SessionFormat::Custom(format) => Some(format),
+        _ => None,
+    };
+    let all = [
+        own,
+        logging.error_format.as_ref(),
+        logging.structured_data.as_ref(),
+    ];
+    all.into_iter().flatten().any(asks)
 }
 
 impl Context<'_> {

@@ -3,8 +3,8 @@
 
 use super::{Context, Routed, Session, Turn};
 use crate::counters::Thread;
-use crate::relay::Fault;
-use crate::state::{Cause, End};
+use crate::relay::{Fault, Flow};
+use crate::state::{Cause, End, Proxy};
 
 impl Session {
     /// Both ways, as far as sockets and budgets allow.
@@ -31,7 +31,7 @@ impl Session {
             self.bytes_in += up.read;
             self.count_in(cx.thread(), up.read);
         }
-        if up.written > 0 {
+        if up.written > 0 && self.counts_written(&self.upstream, self.backend()) {
             self.server_ms = cx.now_ms;
         }
         if self.hold_response
@@ -61,7 +61,7 @@ impl Session {
             self.bytes_out += down.read;
             self.count_out(cx.thread(), down.read);
         }
-        if down.written > 0 {
+        if down.written > 0 && self.counts_written(&self.downstream, self.frontend()) {
             self.client_ms = cx.now_ms;
         }
         if self.upstream.is_over() && self.downstream.is_over() {
@@ -74,6 +74,12 @@ impl Session {
         }
     }
 
+    /// What a side takes shows that it lives; under `option
+    /// independent-streams` only while it has more to take.
+    fn counts_written(&self, flow: &Flow, proxy: &Proxy) -> bool {
+        !proxy.conf.tcp.independent_streams || flow.waiting() > 0
+    }
+
     fn broken(&mut self, cx: &mut Context<'_>, fault: Fault, upstream: bool) -> Turn {
         let by_client = match fault {
             Fault::Source(_) => upstream,
@@ -83,12 +89,25 @@ impl Session {
             true => Cause::Client,
             false => Cause::Server,
         };
+        if !by_client {
+            self.count_failed_response(cx.thread());
+        }
         self.reset_both();
         let phase = self.phase();
         self.finish(cx, End { cause, phase })
     }
 
-    fn count_in(&self, thread: Thread, bytes: u64) {
+    fn count_failed_response(&self, thread: Thread) {
+        if let Some(back) = self.routed.as_ref().and_then(Routed::back) {
+            back.counters.of(thread).failed_responses.add(1);
+        }
+        if let Some(attached) = &self.attached {
+            let counters = attached.server.counters.of(thread);
+            counters.failed_responses.add(1);
+        }
+    }
+
+    pub(super) fn count_in(&self, thread: Thread, bytes: u64) {
         if let Some(front) = &self.frontend().front {
             front.counters.of(thread).bytes_in.add(bytes);
         }
@@ -102,7 +121,7 @@ impl Session {
         listener.counters.of(thread).bytes_in.add(bytes);
     }
 
-    fn count_out(&self, thread: Thread, bytes: u64) {
+    pub(super) fn count_out(&self, thread: Thread, bytes: u64) {
         if let Some(front) = &self.frontend().front {
             front.counters.of(thread).bytes_out.add(bytes);
         }

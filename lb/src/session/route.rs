@@ -8,10 +8,12 @@ use crate::core::rules::{Verdict, judge};
 use crate::listener::Admission;
 use crate::relay::Side;
 use crate::state::{Cause, End, HandedOver, Peer, Phase, Proxy, Server};
+use crate::sys;
 use conf::lb::model::{BackendName, Mode, TcpRule};
 use mio::unix::SourceFd;
 use nix::sys::socket::{MsgFlags, recv};
 use socket2::TcpKeepalive;
+use std::io::{Read, Write};
 use std::os::fd::AsRawFd;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -77,18 +79,24 @@ impl Session {
         let _ = socket.set_tcp_keepalive(&probes);
     }
 
-    /// Ends the connection before it was a session: without a log line.
+    /// Ends the connection before it was a session: by a single RST and
+    /// without a log line.
     fn refuse(&mut self, cx: &mut Context<'_>, cause: Cause) -> Turn {
         self.logged = true;
         let phase = Phase::Request;
-        self.finish(cx, End { cause, phase })
+        self.reset_both();
+        self.close(cx, End { cause, phase })
     }
 
     /// `silent-drop`: what tells the client is not to get far.
     fn drop_silently(&self, verdict: Verdict) {
         if verdict == Verdict::Drop {
-            // A RST that the first router discards.
             let socket = &self.client.socket;
+            // Needs CAP_NET_ADMIN: closed without a word.
+            if sys::set_repair(socket).is_ok() {
+                return;
+            }
+            // A RST that the first router discards.
             let _ = socket.set_ttl_v4(1);
             let _ = socket.set_unicast_hops_v6(1);
             let _ = socket.set_linger(Some(Duration::ZERO));
@@ -127,7 +135,6 @@ impl Session {
         match proxy_protocol::parse(&buffer[..size]) {
             Ok(None) if self.client.ending => self.header_failed(cx, TRUNCATED, size),
             Ok(None) => Turn::Rearm,
-            Err(Bad::Signature) if size < 16 && !self.client.ending => Turn::Rearm,
             Err(Bad::Signature) if size < 16 => self.header_failed(cx, TRUNCATED, size),
             Err(Bad::Signature) => self.header_failed(cx, FOREIGN, size),
             Err(Bad::Malformed | Bad::Checksum) => self.header_failed(cx, INVALID, size),
@@ -348,7 +355,7 @@ impl Session {
                 admission: Admission::new(cx.runtime, listener),
             });
         }
-        self.finish(cx, End::default())
+        self.close(cx, End::default())
     }
 
     /// `tcp-response content`: whether the server's bytes may pass.
@@ -390,8 +397,15 @@ impl Session {
                 self.extra().response_until = None;
                 None
             }
-            Verdict::Close => Some(self.finish(cx, End::default())),
+            Verdict::Close => {
+                self.take_response(cx, size, true);
+                Some(self.finish(cx, End::default()))
+            }
             Verdict::Reject | Verdict::Drop => {
+                self.take_response(cx, size, false);
+                if let Some(front) = &self.frontend().front {
+                    front.counters.of(cx.thread()).denied_responses.add(1);
+                }
                 if let Some(live) = &backend.back {
                     live.counters.of(cx.thread()).denied_responses.add(1);
                 }
@@ -406,6 +420,26 @@ impl Session {
                 Some(self.finish(cx, end))
             }
         }
+    }
+}
+
+impl Session {
+    /// The last bytes of a server that a rule decided about: counted, and the
+    /// client gets them or not.
+    fn take_response(&mut self, cx: &mut Context<'_>, size: usize, passed_on: bool) {
+        let Some(server) = &self.server else {
+            return;
+        };
+        let buffer = &mut cx.shop.buffer[..size];
+        let Ok(size) = (&server.socket).read(buffer) else {
+            return;
+        };
+        if passed_on {
+            // What the client's socket does not take now is lost with the session.
+            let _ = (&self.client.socket).write(&buffer[..size]);
+        }
+        self.bytes_out += size as u64;
+        self.count_out(cx.thread(), size as u64);
     }
 }
 

@@ -69,7 +69,7 @@ fn cpu_map(d: &mut GlobalDraft, a: &mut Args<'_>) -> Applied {
         None => (false, word.text.as_str()),
     };
     let (group, threads) = text.split_once('/').unwrap_or((text, "all"));
-    set(word, group, 64)?;
+    let groups = set(word, group, 64)?;
     let threads = set(word, threads, 64)?;
     let mut cpus = Vec::new();
     a.expect("CPU numbers").map(|w| cpus.push(w))?;
@@ -79,6 +79,13 @@ fn cpu_map(d: &mut GlobalDraft, a: &mut Args<'_>) -> Applied {
         for part in cpu.text.split(',') {
             numbers.extend(set(cpu, part, 1023)?);
         }
+    }
+    let slots = match text.contains('/') {
+        true => threads.len(),
+        false => groups.len(),
+    };
+    if auto && slots != numbers.len() && !text.ends_with("all") {
+        return Err(wrong(word, "a set of the same size as that of the CPUs"));
     }
     for (index, thread) in threads.iter().enumerate() {
         // `auto:` gives each thread the next CPU, as long as there are some

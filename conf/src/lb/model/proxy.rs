@@ -108,6 +108,8 @@ pub struct TcpOptions {
     pub splice_response: bool,
     /// `no option splice-*` was said: splicing is not even tried where it would pay.
     pub splice_forbidden: bool,
+    /// `option independent-streams`.
+    pub independent_streams: bool,
     /// `option nolinger`.
     pub nolinger: bool,
     /// `option contstats`.

@@ -3,7 +3,7 @@
 use super::Whole;
 use crate::diagnostic::Diagnostic;
 use crate::lb::draft::Draft;
-use crate::lb::model::{CheckKind, Mode, ProxyKind};
+use crate::lb::model::{CheckKind, CheckStep, Mode, ProxyKind};
 
 pub(super) fn check(whole: &Whole<'_>, found: &mut Vec<Diagnostic>) {
     for draft in whole.running() {
@@ -129,7 +129,12 @@ fn unused_rules(draft: &Draft, found: &mut Vec<Diagnostic>) {
         ),
     ];
     for (rules, option, first, runs) in unused {
-        if let Some(step) = first.filter(|_| !runs) {
+        // Those of `defaults` wait for the sections that run them.
+        let own = |step: &&CheckStep| {
+            let (rule, header) = (step.place.0, draft.proxy.place.0);
+            rule.file != header.file || rule.start >= header.start
+        };
+        if let Some(step) = first.filter(|_| !runs).filter(own) {
             found.push(
                 Diagnostic::warning(
                     "E1033",

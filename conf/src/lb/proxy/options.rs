@@ -166,6 +166,14 @@ pub static BOTH: &[Keyword<Draft>] = &[
         apply: |d, a| switch(d, a, |p| &mut p.tcp.splice_response),
     },
     Keyword {
+        name: "option independent-streams",
+        args: "",
+        doc: "Bytes sent to a side do not count as a sign of life of that side: its timeout \
+              counts from the last bytes received.",
+        example: "option independent-streams",
+        apply: |d, a| switch(d, a, |p| &mut p.tcp.independent_streams),
+    },
+    Keyword {
         name: "option nolinger",
         args: "",
         doc: "Closes with a reset at once instead of lingering; data in flight is lost.",
