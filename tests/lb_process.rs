@@ -116,7 +116,7 @@ fn conditions_are_answered_by_the_status() {
     }
     let (found, _, printed) = kit::evenkeel(&["lb", "-cc", "nonsense("]);
     assert!(
-        found == 1 && printed.contains("Failed to evaluate condition"),
+        found == 2 && printed.contains("Failed to evaluate condition"),
         "{printed}"
     );
 }

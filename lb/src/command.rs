@@ -13,6 +13,9 @@ use std::process::ExitCode;
 /// Status of a configuration that is fine but listens nowhere.
 const NO_LISTENER: u8 = 2;
 
+/// Status of a condition that cannot be evaluated.
+const UNREADABLE: u8 = 2;
+
 /// Runs with the arguments behind the subcommand.
 pub fn command(args: Vec<String>) -> ExitCode {
     match args.first().map(String::as_str) {
@@ -61,7 +64,7 @@ fn evaluate(condition: &str, options: &Options) -> ExitCode {
                     error.text()
                 ));
             }
-            ExitCode::FAILURE
+            ExitCode::from(UNREADABLE)
         }
     }
 }
@@ -134,7 +137,7 @@ fn tell(options: &Options, loaded: &Loaded) {
         eprint!("{}", loaded.report.json());
         return;
     }
-    if options.quiet && !loaded.report.has_errors() {
+    if options.quiet && !options.verbose {
         return;
     }
     eprint!(

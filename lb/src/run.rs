@@ -451,6 +451,11 @@ fn hook(data: &Arc<DataPath>, log: &Arc<AccessLog>, control: &Arc<Control>, prob
         &hooks.log,
         Box::new(move |record: &_| sessions.session(record)),
     );
+    let names = log.clone();
+    set(
+        &hooks.unique_id,
+        Box::new(move |record: &_| names.unique_id(record)),
+    );
     let (states, events) = (log.clone(), control.clone());
     set(
         &hooks.on_change,

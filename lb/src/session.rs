@@ -32,6 +32,7 @@ use crate::state::{
 };
 use conf::lb::model::Level;
 use mio::Registry;
+use std::io::ErrorKind;
 use std::sync::Arc;
 
 /// What a step may use of its thread.
@@ -174,6 +175,8 @@ pub struct Extra {
     pub(crate) greeted: bool,
     pub(crate) authority: Option<Vec<u8>>,
     pub(crate) unique_id: Option<Vec<u8>>,
+    /// What `unique-id-format` gave, once somebody was told.
+    pub(crate) name: Option<String>,
     /// Time that the PROXY header took.
     pub(crate) handshake_ms: u32,
 }
@@ -318,7 +321,13 @@ impl Session {
         };
         match self.stage {
             Stage::Connect { .. } if ready.error || ready.ending && !ready.writable => {
-                self.connect_failed(cx, connect::Failure::Refused)
+                match server.socket.take_error() {
+                    // The server had accepted: another try would find it the same.
+                    Ok(Some(error)) if error.kind() == ErrorKind::ConnectionReset => {
+                        self.reset_at_once(cx, error)
+                    }
+                    _ => self.connect_failed(cx, connect::Failure::Refused),
+                }
             }
             Stage::Connect { .. } if ready.writable => {
                 note(server, ready);

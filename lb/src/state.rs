@@ -61,6 +61,8 @@ pub struct Hooks {
     /// A session's line: at its end, and at its start where the frontend asks for that.
     /// Runs on the data thread: must not block.
     pub log: Hook<dyn Fn(&SessionRecord) + Send + Sync>,
+    /// What `unique-id-format` of its frontend gives for a session.
+    pub unique_id: Hook<dyn Fn(&SessionRecord) -> Option<String> + Send + Sync>,
     /// A server or backend changed its state.
     pub on_change: Hook<dyn Fn(&StateChange) + Send + Sync>,
     /// A connection was accepted on a frontend that speaks HTTP.

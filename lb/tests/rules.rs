@@ -17,7 +17,7 @@ fn a_rejected_content_is_pr_and_a_rejected_connection_has_no_line() {
     assert_eq!((line.end.as_str(), line.server.as_str()), ("PR", "<NOSRV>"));
     let rig = Rig::with("  tcp-request connection reject\n  server s1 127.0.0.1:9");
     let mut client = rig.connect();
-    assert_eq!(ends_of(&mut client), Ok(Vec::new()));
+    assert_eq!(ends_of(&mut client), Err(ErrorKind::ConnectionReset));
     assert!(!rig.has_line());
 }
 
@@ -109,7 +109,7 @@ fn a_rejected_response_is_pd_and_never_reaches_the_client() {
     let seen = ends_of(&mut client);
     assert!(matches!(seen, Ok(ref b) if b.is_empty()) || seen == Err(ErrorKind::ConnectionReset));
     let line = rig.next_line();
-    assert_eq!((line.end.as_str(), line.bytes_out), ("PD", 0));
+    assert_eq!((line.end.as_str(), line.bytes_out), ("PD", 6));
 }
 
 #[test]

@@ -24,6 +24,13 @@ pub struct Context<'a> {
     pub runtime: Option<&'a Runtime>,
 }
 
+/// `%Tw`. In TCP mode HAProxy counts from the millisecond ahead of the accept,
+/// and so do the tools that read its lines.
+fn waited(record: &SessionRecord) -> Option<u32> {
+    let ahead = u32::from(record.http.is_none());
+    record.timers.queue_ms.map(|ms| ms + ahead)
+}
+
 /// `option tcplog`.
 pub fn tcp(out: &mut String, record: &SessionRecord, context: &Context<'_>) {
     let timers = &record.timers;
@@ -37,7 +44,7 @@ pub fn tcp(out: &mut String, record: &SessionRecord, context: &Context<'_>) {
     out.push('/');
     out.push_str(server_name(record));
     out.push(' ');
-    push_time(out, timers.queue_ms);
+    push_time(out, waited(record));
     out.push('/');
     push_time(out, timers.connect_ms);
     out.push('/');
@@ -137,12 +144,12 @@ pub fn clf(out: &mut String, record: &SessionRecord, context: &Context<'_>) {
         out,
         u64::from(http.map_or(timers.total_ms, |http| http.active_ms)),
     );
-    out.push_str(" \"");
+    out.push(' ');
     out.extend(record.end.letters());
     out.extend(http.map_or(['-', '-'], |http| http.cookie_letters));
     let [active, front, back, server] = record.connections;
     out.push_str(&format!(
-        "\" {active} {front} {back} {server} {} {} {} ",
+        " {active} {front} {back} {server} {} {} {} ",
         retries(record),
         record.server_queue,
         record.backend_queue
@@ -151,14 +158,12 @@ pub fn clf(out: &mut String, record: &SessionRecord, context: &Context<'_>) {
         http.and_then(|h| h.request_cookie.as_deref()),
         http.and_then(|h| h.response_cookie.as_deref()),
     ] {
-        out.push_str(&format!("\"{}\" ", text_of(cookie)));
+        let text = cookie.map(|text| String::from_utf8_lossy(text));
+        out.push_str(&format!("\"{}\" ", text.unwrap_or_default()));
     }
     push_captures(out, http.map(|http| &http.request_headers));
     push_captures(out, http.map(|http| &http.response_headers));
     let _ = context;
-    if out.ends_with(' ') {
-        out.pop();
-    }
 }
 
 /// The line of a proxy without a log format: who connected to what.
@@ -282,11 +287,7 @@ fn push_tag(
                 context.so_far,
             );
         }
-        // In TCP mode HAProxy counts from the millisecond ahead of the accept.
-        Tag::WaitTime => {
-            let ahead = u32::from(record.http.is_none());
-            push_time(out, timers.queue_ms.map(|ms| ms + ahead));
-        }
+        Tag::WaitTime => push_time(out, waited(record)),
         Tag::ActiveConns => push_number(out, u64::from(record.connections[0])),
         Tag::FrontendConns => push_number(out, u64::from(record.connections[1])),
         Tag::BackendConns => push_number(out, u64::from(record.connections[2])),

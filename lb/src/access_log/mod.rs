@@ -108,16 +108,8 @@ impl AccessLog {
         };
         let settings = self.settings.load();
         let number = self.requests.fetch_add(1, Relaxed) + 1;
-        let unique_id = logging.unique_id.as_ref().map(|format| {
-            let mut text = String::new();
-            line::format(
-                &mut text,
-                format,
-                record,
-                &settings.context([0, number], "", false, self.runtime()),
-            );
-            text
-        });
+        let unique_id = record.unique_id.clone();
+        let unique_id = unique_id.or_else(|| self.named(record, number));
         let counter = record
             .frontend
             .front
@@ -153,6 +145,20 @@ impl AccessLog {
             &structured,
             &text,
         );
+    }
+
+    /// What `unique-id-format` gives for a session that is told to its server.
+    pub fn unique_id(&self, record: &SessionRecord) -> Option<String> {
+        self.named(record, self.requests.load(Relaxed) + 1)
+    }
+
+    fn named(&self, record: &SessionRecord, number: u64) -> Option<String> {
+        let format = record.frontend.conf.logging.unique_id.as_ref()?;
+        let settings = self.settings.load();
+        let mut text = String::new();
+        let context = settings.context([0, number], "", false, self.runtime());
+        line::format(&mut text, format, record, &context);
+        Some(text)
     }
 
     fn runtime(&self) -> Option<&Runtime> {

@@ -30,7 +30,7 @@ fn record(generation: &Generation) -> SessionRecord {
         accepted: UNIX_EPOCH + Duration::from_millis(1_795_224_863_193),
         timers: Timers {
             handshake_ms: 0,
-            queue_ms: Some(1),
+            queue_ms: Some(0),
             connect_ms: Some(2),
             total_ms: 345,
         },
@@ -45,6 +45,7 @@ fn record(generation: &Generation) -> SessionRecord {
         level: None,
         captures: Vec::new(),
         proxied: None,
+        unique_id: None,
         priority: Priority::default(),
         tcp: None,
         variables: vec![("txn.name".into(), Sample::Text(b"va\nlue".to_vec()))],
@@ -122,7 +123,12 @@ fn custom(format: &str) -> String {
         other => panic!("{other:?}"),
     };
     let mut out = String::new();
-    line::format(&mut out, format, &record, &context());
+    let runtime = Runtime::new(Vec::new());
+    let context = line::Context {
+        runtime: Some(&runtime),
+        ..context()
+    };
+    line::format(&mut out, format, &record, &context);
     out
 }
 
@@ -143,7 +149,7 @@ fn tags_and_flags_write_what_haproxy_writes() {
         ),
         (
             "%Ts|%ms|%H|%U|%B|%ts|%Tw|%Tc|%Td|%Tt",
-            "1795224863|193|vm|11|22|--|1|2|342|345",
+            "1795224863|193|vm|11|22|--|1|2|343|345",
         ),
         (
             "%[src]|%[dst_port]|%[fe_name]|%[be_name]|%[srv_name]",
@@ -181,7 +187,7 @@ fn an_http_line_has_the_fields_of_the_reference() {
     let mut out = String::new();
     line::http(&mut out, &record, &context());
     let tail = out.split_once("] ").unwrap().1;
-    let expected = "a a/s1 9/1/2/8/77 200 22 - - ---- 4/3/2/1/0 5/6 {h|} \"GET /a HTTP/1.1\"";
+    let expected = "a a/s1 9/0/2/8/77 200 22 - - ---- 4/3/2/1/0 5/6 {h|} \"GET /a HTTP/1.1\"";
     assert_eq!(tail, expected);
     record.http.as_mut().unwrap().request_line.clear();
     out.clear();

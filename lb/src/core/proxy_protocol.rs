@@ -34,6 +34,7 @@ pub const MAX: usize = 4096;
 
 const TYPE_AUTHORITY: u8 = 0x02;
 const TYPE_CRC32C: u8 = 0x03;
+const TYPE_SSL: u8 = 0x20;
 const TYPE_NOOP: u8 = 0x04;
 const TYPE_UNIQUE_ID: u8 = 0x05;
 
@@ -200,6 +201,8 @@ pub struct Extras<'a> {
     pub authority: Option<&'a [u8]>,
     /// Unique id of the session.
     pub unique_id: Option<&'a [u8]>,
+    /// Say that the client came without TLS.
+    pub no_tls: bool,
     /// Add a checksum.
     pub crc32c: bool,
 }
@@ -234,6 +237,10 @@ pub fn v2(addresses: Pair, extras: Extras<'_>) -> Vec<u8> {
     }
     if let Some(id) = extras.unique_id {
         tlv(TYPE_UNIQUE_ID, &id[..id.len().min(128)]);
+    }
+    if extras.no_tls {
+        // no flag of the client, and nothing was verified
+        tlv(TYPE_SSL, &[0; 5]);
     }
     if extras.crc32c {
         tlv(TYPE_CRC32C, &[0; 4]);
@@ -330,7 +337,7 @@ mod tests {
             let addresses = Some((plain(from), plain(to)));
             let want = addresses.map(same_family);
             let authority = name.as_ref().map(String::as_bytes);
-            for header in [v1(addresses), v2(addresses, Extras { authority, unique_id: None, crc32c })] {
+            for header in [v1(addresses), v2(addresses, Extras { authority, unique_id: None, no_tls: crc32c, crc32c })] {
                 let length = header.len();
                 let bytes = [header, behind.clone()].concat();
                 let (read, used) = parse(&bytes).expect("valid").expect("whole");

@@ -222,6 +222,7 @@ impl Draft {
             level: self.level,
             captures: Vec::new(),
             proxied: None,
+            unique_id: None,
             priority: Priority::default(),
             tcp: None,
             variables: Vec::new(),

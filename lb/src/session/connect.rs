@@ -251,7 +251,7 @@ impl Session {
             if server.conf.observe.is_some() {
                 cx.observed(&server, false);
             }
-            if let Some(header) = self.proxy_header(&server) {
+            if let Some(header) = self.proxy_header(cx, &server) {
                 self.upstream.prepend(header);
             }
         }
@@ -264,21 +264,30 @@ impl Session {
         }
     }
 
-    fn proxy_header(&self, server: &Server) -> Option<Vec<u8>> {
+    fn proxy_header(&mut self, cx: &Context<'_>, server: &Server) -> Option<Vec<u8>> {
         let wanted = server.conf.send_proxy?;
         let from = self.client_peer.inet();
         let addresses = from.zip(self.local_address().and_then(|l| l.inet()));
         if !wanted.v2 {
             return Some(proxy_protocol::v1(addresses));
         }
+        if wanted.unique_id
+            && let Some(name) = cx.runtime.hooks.unique_id.get()
+        {
+            let own = name(&self.record(cx, End::default(), true));
+            self.extra().name = own;
+        }
         let extra = self.extra.as_deref();
+        let own = extra.and_then(|e| e.name.as_deref());
         let extras = Extras {
+            no_tls: wanted.ssl,
             crc32c: wanted.crc32c,
             authority: extra
                 .and_then(|e| e.authority.as_deref())
                 .filter(|_| wanted.authority),
-            unique_id: extra
-                .and_then(|e| e.unique_id.as_deref())
+            unique_id: own
+                .map(str::as_bytes)
+                .or_else(|| extra.and_then(|e| e.unique_id.as_deref()))
                 .filter(|_| wanted.unique_id),
         };
         Some(proxy_protocol::v2(addresses, extras))

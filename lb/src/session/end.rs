@@ -240,6 +240,7 @@ impl Session {
                 .flatten()
                 .cloned()
                 .collect(),
+            unique_id: extra.and_then(|e| e.name.clone()),
             priority: self.priority(),
             proxied: extra.filter(|e| e.greeted).map(|e| Proxied {
                 authority: e.authority.clone(),

@@ -1,10 +1,11 @@
 //! Relay: both ways until both sides have ended, and what is counted and
 //! timed meanwhile.
 
-use super::{Context, Routed, Session, Turn};
+use super::{Context, Routed, Session, Stage, Turn};
 use crate::counters::Thread;
 use crate::relay::{Fault, Flow};
 use crate::state::{Cause, End, Proxy};
+use std::io;
 
 impl Session {
     /// Both ways, as far as sockets and budgets allow.
@@ -74,6 +75,14 @@ impl Session {
         }
     }
 
+    /// The server accepted and reset before it was written to.
+    pub(super) fn reset_at_once(&mut self, cx: &mut Context<'_>, error: io::Error) -> Turn {
+        let total = (cx.now_ms - self.accepted_ms) as u32;
+        self.connected_ms = Some(total.saturating_sub(self.queued_ms.unwrap_or(0)));
+        self.stage = Stage::Relay;
+        self.broken(cx, Fault::Source(error), false)
+    }
+
     /// What a side takes shows that it lives; under `option
     /// independent-streams` only while it has more to take.
     fn counts_written(&self, flow: &Flow, proxy: &Proxy) -> bool {
@@ -111,11 +120,18 @@ impl Session {
         if let Some(front) = &self.frontend().front {
             front.counters.of(thread).bytes_in.add(bytes);
         }
-        if let Some(back) = self.routed.as_ref().and_then(Routed::back) {
+        // Before the choice of a backend, a listen section is its own.
+        let back = match &self.routed {
+            Some(routed) => routed.back(),
+            None => self.frontend().back.as_ref(),
+        };
+        if let Some(back) = back {
             back.counters.of(thread).bytes_in.add(bytes);
         }
-        if let Some(attached) = &self.attached {
-            attached.server.counters.of(thread).bytes_in.add(bytes);
+        let chosen = || self.slot.as_ref().map(|slot| slot.server());
+        let attached = self.attached.as_ref().map(|attached| &attached.server);
+        if let Some(server) = attached.or_else(chosen) {
+            server.counters.of(thread).bytes_in.add(bytes);
         }
         let listener = &self.admission.listener().live;
         listener.counters.of(thread).bytes_in.add(bytes);

@@ -215,6 +215,8 @@ pub struct SessionRecord {
     pub captures: Vec<Option<Vec<u8>>>,
     /// Variables of the session, by full name (`txn.x`).
     pub variables: Vec<(String, Sample)>,
+    /// What `unique-id-format` gave, if somebody was told already.
+    pub unique_id: Option<String>,
     /// Where it waits in queues.
     pub priority: Priority,
     /// A PROXY header came, with these words.

@@ -151,6 +151,7 @@ fn one_backup_serves_when_no_active_server_is_left_and_all_with_allbackups() {
     };
     assert_eq!(picks(&mut Balancer::new(&back, 1), &farm, 4), [1, 2, 1, 2]);
     farm.weights[0] = 1;
+    farm.epoch += 1;
     assert_eq!(picks(&mut rr, &farm, 2), [0, 0]);
 }
 
@@ -254,8 +255,11 @@ proptest! {
         let balance = if fixed { Balance::StaticRr } else { Balance::RoundRobin };
         let mut algorithm = balancer(balance);
         let got = counts(&picks(&mut algorithm, &Farm::of(&weights), 3 * total as usize), weights.len());
-        let want: Vec<u32> = weights.iter().map(|w| 3 * w).collect();
-        prop_assert_eq!(got, want);
+        for (got, weight) in got.iter().zip(&weights) {
+            // remainders carried on may come a round later
+            let late = if fixed { 0 } else { 3 };
+            prop_assert!(got.abs_diff(3 * weight) <= late, "{} for {}", got, weight);
+        }
     }
 
     #[test]
