@@ -70,7 +70,11 @@ impl Scene<'_> {
     }
 
     fn of_names(&self, fetch: &Fetch) -> Option<Sample> {
-        let ms = |time: Option<Duration>| time.map(|t| Sample::Int(t.as_millis() as i64));
+        // One that is not set counts as 0.
+        let ms = |time: Option<Duration>| {
+            let time = time.unwrap_or_default();
+            Some(Sample::Int(time.as_millis() as i64))
+        };
         let back = || self.backend?.conf.back.as_ref();
         match fetch {
             Fetch::BeId => Some(Sample::Int(i64::from(self.backend?.conf.id))),

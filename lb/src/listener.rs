@@ -74,7 +74,9 @@ pub fn bind_all(
             binds.flat_map(|(n, b)| bound::keys(b).into_iter().map(move |k| (n, b, k)))
         {
             let known = old.iter().find(|l| l.bound.serves(&key, bind));
-            let fresh = || Bound::open(key, bind, front.backlog, threads);
+            // As many may wait as may be served.
+            let backlog = front.backlog.or(front.maxconn);
+            let fresh = || Bound::open(key, bind, backlog, threads);
             let (bound, live) = match known {
                 Some(old) => (old.bound.clone(), old.live.clone()),
                 None => match fresh() {

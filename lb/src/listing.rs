@@ -9,8 +9,11 @@ use conf::lb::{acl, global, userlist};
 use std::collections::BTreeSet;
 use std::fmt::Write;
 
-/// Classes of `-dK` and what each lists.
-const CLASSES: &[(&str, &str, fn(&mut String))] = &[
+/// Its name, what it lists, and who writes that.
+type Class = (&'static str, &'static str, fn(&mut String));
+
+/// Classes of `-dK`.
+const CLASSES: &[Class] = &[
     ("acl", "ACL keywords", acls),
     ("cfg", "configuration keywords", configuration),
     ("cli", "CLI keywords", commands),

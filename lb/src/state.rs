@@ -62,6 +62,7 @@ pub struct Hooks {
     /// Runs on the data thread: must not block.
     pub log: Hook<dyn Fn(&SessionRecord) + Send + Sync>,
     /// What `unique-id-format` of its frontend gives for a session.
+    #[allow(clippy::type_complexity)]
     pub unique_id: Hook<dyn Fn(&SessionRecord) -> Option<String> + Send + Sync>,
     /// A server or backend changed its state.
     pub on_change: Hook<dyn Fn(&StateChange) + Send + Sync>,

@@ -3,8 +3,11 @@
 #![allow(unsafe_code)]
 
 use conf::lb::model::TcpFact;
+use std::ffi::OsString;
 use std::io;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
+use std::os::unix::ffi::OsStringExt;
+use std::path::PathBuf;
 
 fn set_tcp_option(
     socket: &impl AsRawFd,
@@ -104,6 +107,21 @@ pub fn tcp_info(socket: &impl AsRawFd) -> io::Result<TcpInfo> {
         fackets: info.tcpi_fackets,
         reordering: info.tcpi_reordering,
     })
+}
+
+/// A name in the abstract name space as HAProxy binds it: filled with zeros to
+/// the end, so that both find each other there.
+pub fn abstract_name(name: &str) -> Vec<u8> {
+    const LENGTH: usize = 107;
+    let mut bytes = name.as_bytes().to_vec();
+    bytes.resize(LENGTH.max(bytes.len()), 0);
+    bytes
+}
+
+/// The same as a path that begins with a zero.
+pub fn abstract_path(name: &str) -> PathBuf {
+    let bytes = [&[0], abstract_name(name).as_slice()].concat();
+    PathBuf::from(OsString::from_vec(bytes))
 }
 
 /// A descriptor of our own for one that was inherited under this number; the

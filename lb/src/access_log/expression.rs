@@ -11,7 +11,7 @@ use conf::lb::model::{Expr, Fetch};
 /// The value as bytes; nothing where the session has none.
 pub fn value(expr: &Expr, record: &SessionRecord, context: &Context<'_>) -> Option<Vec<u8>> {
     let mut held = Held { record, context };
-    evaluate(expr, &mut held).value.map(|value| value.to_text())
+    evaluate(expr, &mut held).value.map(|value| value.to_line())
 }
 
 /// A finished session as expressions see it; its variables stay as they are.

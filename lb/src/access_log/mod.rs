@@ -107,7 +107,7 @@ impl AccessLog {
             return;
         };
         let settings = self.settings.load();
-        let number = self.requests.fetch_add(1, Relaxed) + 1;
+        let number = self.requests.fetch_add(1, Relaxed);
         let unique_id = record.unique_id.clone();
         let unique_id = unique_id.or_else(|| self.named(record, number));
         let counter = record
@@ -149,7 +149,7 @@ impl AccessLog {
 
     /// What `unique-id-format` gives for a session that is told to its server.
     pub fn unique_id(&self, record: &SessionRecord) -> Option<String> {
-        self.named(record, self.requests.load(Relaxed) + 1)
+        self.named(record, self.requests.load(Relaxed))
     }
 
     fn named(&self, record: &SessionRecord, number: u64) -> Option<String> {

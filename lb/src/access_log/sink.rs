@@ -53,7 +53,7 @@ impl Sink {
                 .ok()
                 .and_then(|to| Datagram::open(Domain::UNIX, to, true)),
             LogAddress::Abstract(name) => {
-                let to = SockAddr::unix(format!("\0{name}"));
+                let to = SockAddr::unix(crate::sys::abstract_path(name));
                 to.ok()
                     .and_then(|to| Datagram::open(Domain::UNIX, to, true))
             }

@@ -166,6 +166,7 @@ fn bind_one(
         BindAddress::Unix(path) => one(&|| bind_unix(path, &bind.unix).map(Listener::Unix)),
         BindAddress::Abstract(name) => one(&|| {
             use std::os::linux::net::SocketAddrExt as _;
+            let name = crate::sys::abstract_name(name);
             let name = std::os::unix::net::SocketAddr::from_abstract_name(name)?;
             UnixListener::bind_addr(&name).map(Listener::Unix)
         }),

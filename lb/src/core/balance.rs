@@ -59,7 +59,7 @@ pub struct Balancer {
 
 #[derive(Debug)]
 enum Algorithm {
-    RoundRobin(RoundRobin),
+    RoundRobin(Box<RoundRobin>),
     StaticRr(Map),
     LeastConn(least_conn::LeastConn),
     First,
@@ -76,7 +76,7 @@ impl Balancer {
             false => Algorithm::HashMap(Map::default()),
         };
         let algorithm = match &back.balance {
-            Balance::RoundRobin => Algorithm::RoundRobin(RoundRobin::default()),
+            Balance::RoundRobin => Algorithm::RoundRobin(Box::default()),
             Balance::StaticRr => Algorithm::StaticRr(Map::default()),
             Balance::LeastConn => Algorithm::LeastConn(least_conn::LeastConn::default()),
             Balance::First => Algorithm::First,

@@ -44,6 +44,14 @@ impl Sample {
         }
     }
 
+    /// As a format writes it: bytes as they are, everything else as text.
+    pub fn to_line(&self) -> Vec<u8> {
+        match self {
+            Sample::Bytes(bytes) => bytes.clone(),
+            other => other.to_text(),
+        }
+    }
+
     /// As bytes, for hashing and encoding: addresses in network order, numbers
     /// as eight bytes, the most significant first.
     pub fn to_bytes(&self) -> Vec<u8> {

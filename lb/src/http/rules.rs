@@ -109,7 +109,7 @@ impl<'f> Facts<'f> {
                 FormatPart::Text(text) => out.extend(text.as_bytes()),
                 FormatPart::Space => out.push(b' '),
                 FormatPart::Expr(expr, _) => {
-                    out.extend(self.value(expr).map(|v| v.to_text()).unwrap_or_default());
+                    out.extend(self.value(expr).map(|v| v.to_line()).unwrap_or_default());
                 }
                 // tags became expressions when the file was read
                 FormatPart::Tag(..) => {}

@@ -312,6 +312,7 @@ async fn connect(
         }
         Endpoint::Abstract(name) => {
             use std::os::linux::net::SocketAddrExt as _;
+            let name = crate::sys::abstract_name(name);
             let address = std::os::unix::net::SocketAddr::from_abstract_name(name)?;
             let stream = std::os::unix::net::UnixStream::connect_addr(&address)?;
             stream.set_nonblocking(true)?;

@@ -293,6 +293,7 @@ fn group_id(account: &Account) -> io::Result<u32> {
 
 fn abstract_name(name: &str, backlog: i32) -> io::Result<Socket> {
     use std::os::linux::net::SocketAddrExt;
+    let name = sys::abstract_name(name);
     let address = std::os::unix::net::SocketAddr::from_abstract_name(name)?;
     let listener = std::os::unix::net::UnixListener::bind_addr(&address)?;
     listener.set_nonblocking(true)?;

@@ -153,7 +153,7 @@ impl Attempt {
                 SockAddr::from(address)
             }
             Target::Unix(path) => SockAddr::unix(path)?,
-            Target::Abstract(name) => SockAddr::unix(format!("\0{name}"))?,
+            Target::Abstract(name) => SockAddr::unix(crate::sys::abstract_path(name))?,
         };
         let kind = Type::STREAM.nonblocking().cloexec();
         let socket = Socket::new(Domain::from(i32::from(address.family())), kind, None)?;

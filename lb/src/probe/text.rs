@@ -68,7 +68,7 @@ impl Scope {
                 FormatPart::Space => out.push(b' '),
                 FormatPart::Tag(tag, _) => out.extend_from_slice(self.tag(*tag).as_bytes()),
                 FormatPart::Expr(expr, _) => {
-                    let value = self.sample(expr).map(|value| value.to_text());
+                    let value = self.sample(expr).map(|value| value.to_line());
                     out.extend(value.unwrap_or_default());
                 }
             }

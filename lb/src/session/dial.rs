@@ -21,8 +21,8 @@ impl Session {
             }
             Endpoint::Abstract(name) => {
                 let socket = Socket::new(Domain::UNIX, kind, None)?;
-                let name = format!("\0{name}");
-                socket.connect(&SockAddr::unix(name)?)?;
+                let path = crate::sys::abstract_path(name);
+                socket.connect(&SockAddr::unix(path)?)?;
                 return Ok(socket);
             }
             Endpoint::Inet(_) | Endpoint::Mapped(..) => {

@@ -195,7 +195,7 @@ impl Facts<'_> {
                 FormatPart::Text(text) => out.extend(text.as_bytes()),
                 FormatPart::Space => out.push(b' '),
                 FormatPart::Expr(expr, _) => {
-                    out.extend(self.value(expr).map(|v| v.to_text()).unwrap_or_default());
+                    out.extend(self.value(expr).map(|v| v.to_line()).unwrap_or_default());
                 }
                 FormatPart::Tag(..) => {}
             }
