@@ -139,7 +139,29 @@ fn main() {
     if let Some(path) = &wish.write {
         let page = page(&table, &wish);
         std::fs::write(path, page).unwrap_or_else(|e| panic!("{path}: {e}"));
+        let handbook = Path::new(path).with_file_name("failures.md");
+        if let Ok(text) = std::fs::read_to_string(&handbook) {
+            let text = with_figures(text, &rows);
+            std::fs::write(&handbook, text).unwrap_or_else(|e| panic!("{handbook:?}: {e}"));
+        }
     }
+}
+
+/// The handbook with these medians: a cell of its table is "`scenario`: ours / peers".
+fn with_figures(mut text: String, rows: &[Row]) -> String {
+    for row in rows {
+        let start = format!("| `{}`: ", row.scenario.name);
+        let Some(at) = text.find(&start).map(|at| at + start.len()) else {
+            continue;
+        };
+        let Some(end) = text[at..].find(" |").map(|end| at + end) else {
+            continue;
+        };
+        let figure = |f: &Figures| f.median().map_or("failed".to_owned(), |ms| ms.to_string());
+        let figures = format!("{} / {}", figure(&row.ours), figure(&row.peers));
+        text.replace_range(at..end, &figures);
+    }
+    text
 }
 
 impl Row {

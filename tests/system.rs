@@ -52,6 +52,15 @@ fn every_scenario_has_a_test() {
     }
 }
 
+#[test]
+fn the_handbook_has_a_figure_of_every_scenario_that_a_proxy_decides() {
+    let handbook = include_str!("../docs/failures.md");
+    for scenario in SCENARIOS.iter().filter(|s| s.by_proxy) {
+        let cell = format!("| `{}`: ", scenario.name);
+        assert!(handbook.contains(&cell), "{}", scenario.name);
+    }
+}
+
 scenarios! {
     clients_lose_nothing_when_nothing_happens "calm",
     clients_go_on_when_the_active_proxy_host_dies "proxy-host-dies",
