@@ -302,7 +302,7 @@ class Runner(viplab.Runner):
         lab = self.lab
         span = float(os.environ.get("LOAD_SECONDS", "60"))
         busy = [viplab.subprocess.Popen([viplab.PY, "-c", "while 1: pass"], preexec_fn=viplab._pdeath)
-                for _ in range(2 * (os.cpu_count() or 1))]
+                for _ in range(int(os.environ.get("LOAD_LOOPS", 2 * (os.cpu_count() or 1))))]
         before = len(self.moves())
         t0 = mono()
         try:
