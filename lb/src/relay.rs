@@ -6,6 +6,7 @@
 //! Sockets report edges: `readable` stays true until a read came short.
 
 use crate::splice::{Pipe, Pool};
+use crate::trace::Tap;
 use socket2::Socket;
 use std::io::{self, Read};
 use std::net::Shutdown;
@@ -73,6 +74,8 @@ pub struct Workshop {
     pub buffer: Box<[u8]>,
     /// Pipes.
     pub pipes: Pool,
+    /// Watches the session at work, if somebody watches that one.
+    pub tap: Option<Box<Tap>>,
 }
 
 /// What a turn of a flow did.
@@ -165,6 +168,9 @@ impl Flow {
             Err(e) => return Err(Fault::Source(e)),
         };
         done.read += size as u64;
+        if let Some(tap) = &mut shop.tap {
+            tap.read(&shop.buffer[..size]);
+        }
         if size < shop.buffer.len() {
             // Drained: what comes later is a new edge. With the FIN already
             // here nothing comes later.

@@ -14,6 +14,7 @@ use crate::splice::Pool;
 use crate::state::{
     Cause, Generation, Kill, Mailbox, Message, Runtime, SessionId, SessionView, Victims, WAKE,
 };
+use crate::trace::Tracer;
 use crate::wheel::{HEARTBEAT_MS, Wheel};
 use mio::unix::SourceFd;
 use mio::{Events, Interest, Poll, Token};
@@ -56,6 +57,8 @@ pub struct Worker {
     loops: u64,
     busy: Duration,
     stopping: bool,
+    /// Who watches sessions.
+    tracer: Option<Box<Tracer>>,
 }
 
 /// A timer that fires for ever.
@@ -67,9 +70,10 @@ fn heartbeat() -> io::Result<TimerFd> {
     Ok(timer)
 }
 
-/// A listener with what this thread knows about its socket.
+/// A listener's socket that this thread watches.
 struct Watched {
     listener: Arc<Listener>,
+    socket: Arc<socket2::Socket>,
     /// The poll's token; taken again only when the socket is gone.
     token: usize,
     ready: bool,
@@ -95,6 +99,7 @@ impl Worker {
             shop: Workshop {
                 buffer: vec![0; BUFFER].into_boxed_slice(),
                 pipes: Pool::new(pipes.max(1), pipe_size),
+                tap: None,
             },
             listeners: Vec::new(),
             retry_accept_ms: None,
@@ -103,6 +108,7 @@ impl Worker {
             loops: 0,
             busy: Duration::ZERO,
             stopping: false,
+            tracer: None,
             runtime,
         }
     }
@@ -187,6 +193,13 @@ impl Worker {
 
     /// Steps a session and does what it asks for.
     fn step(&mut self, index: usize, event: Event) {
+        if self.tracer.is_some() {
+            return self.watched_step(index, event);
+        }
+        self.plain_step(index, event);
+    }
+
+    fn plain_step(&mut self, index: usize, event: Event) {
         let Some(session) = self.sessions.get_mut(index) else {
             return;
         };
@@ -201,6 +214,32 @@ impl Worker {
         };
         let turn = session.step(&mut cx, event);
         self.follow(index, turn);
+    }
+
+    /// A step while somebody watches sessions, perhaps this one.
+    #[cold]
+    fn watched_step(&mut self, index: usize, event: Event) {
+        let id = |s: &Session| SessionId::new(self.mailbox.thread, index, s.serial);
+        let Some(session) = self.sessions.get(index) else {
+            return;
+        };
+        let id = id(session);
+        if let Some(tracer) = &mut self.tracer {
+            self.shop.tap = tracer.before(id, session);
+        }
+        self.plain_step(index, event);
+        self.tell_watchers(id);
+    }
+
+    /// Passes on what the tap saw.
+    pub(crate) fn tell_watchers(&mut self, id: SessionId) {
+        let (Some(tap), Some(session)) = (self.shop.tap.take(), self.sessions.get(id.index()))
+        else {
+            return;
+        };
+        if let Some(tracer) = &mut self.tracer {
+            tracer.after(id, session, tap, self.now_ms);
+        }
     }
 
     fn follow(&mut self, index: usize, turn: Turn) {
@@ -252,6 +291,13 @@ impl Worker {
                 Message::Kill(kill) => self.kill(&kill),
                 Message::Sessions(answer) => answer(self.views()),
                 Message::ResumeAccept => self.retry_accept_ms = Some(self.now_ms),
+                Message::Watch(order) => self.tracer.get_or_insert_default().add(order),
+                Message::Unwatch(number) => {
+                    let others = self.tracer.as_mut().is_some_and(|t| t.remove(number));
+                    if !others {
+                        self.tracer = None;
+                    }
+                }
                 Message::Stop => self.stop(),
             }
         }
@@ -312,31 +358,41 @@ impl Worker {
     /// Listens on exactly these from now on; new sessions belong to their generation.
     fn watch(&mut self, set: &ListenerSet) {
         self.generation = self.runtime.generation();
-        let registry = self.poll.registry();
-        let thread = usize::from(self.mailbox.thread.0);
-        let old = std::mem::take(&mut self.listeners);
+        let mut old = std::mem::take(&mut self.listeners);
         let mut next_token = old.iter().map(|w| w.token + 1).max().unwrap_or(LISTENERS);
-        let mut kept = vec![false; old.len()];
         for listener in set.iter() {
-            let known = old
-                .iter()
-                .position(|w| Arc::ptr_eq(&w.listener.bound, &listener.bound));
-            if let Some(at) = known {
-                kept[at] = true;
-                self.listeners.push(Watched {
-                    listener: listener.clone(),
-                    token: old[at].token,
-                    ready: true,
-                });
-                continue;
+            let is_known = |w: &mut Watched| Arc::ptr_eq(&w.listener.bound, &listener.bound);
+            let known: Vec<Watched> = old.extract_if(.., is_known).collect();
+            if known.is_empty() {
+                self.watch_fresh(listener, &mut next_token);
             }
-            let fd = accept::raw(&listener.bound, thread);
-            let token = next_token;
-            next_token += 1;
-            let mut source = SourceFd(&fd);
-            match registry.register(&mut source, Token(token), Interest::READABLE) {
+            self.listeners.extend(known.into_iter().map(|w| Watched {
+                listener: listener.clone(),
+                ready: true,
+                ..w
+            }));
+        }
+        for gone in old {
+            // Closed when the last thread lets it go; who has connected already is served.
+            let fd = gone.socket.as_raw_fd();
+            let _ = self.poll.registry().deregister(&mut SourceFd(&fd));
+            let (listener, socket) = (&gone.listener, &gone.socket);
+            while matches!(self.accept_from(listener, socket), accept::Stop::Budget) {}
+        }
+    }
+
+    /// Watches this thread's share of a listener's sockets.
+    fn watch_fresh(&mut self, listener: &Arc<Listener>, next_token: &mut usize) {
+        let thread = usize::from(self.mailbox.thread.0);
+        for socket in listener.bound.share(thread, self.runtime.threads().len()) {
+            let fd = socket.as_raw_fd();
+            let token = *next_token;
+            *next_token += 1;
+            let registry = self.poll.registry();
+            match registry.register(&mut SourceFd(&fd), Token(token), Interest::READABLE) {
                 Ok(()) => self.listeners.push(Watched {
                     listener: listener.clone(),
+                    socket,
                     token,
                     ready: true,
                 }),
@@ -345,19 +401,6 @@ impl Worker {
                     listener.bound.name()
                 )),
             }
-        }
-        let mut gone = Vec::new();
-        for (watched, _) in old.iter().zip(kept).filter(|(_, kept)| !kept) {
-            let fd = accept::raw(&watched.listener.bound, thread);
-            // It will be closed anyway when its last user is gone.
-            let _ = registry.deregister(&mut SourceFd(&fd));
-            gone.push(watched.listener.clone());
-        }
-        for listener in gone {
-            // Whoever has connected already is served; nobody can connect any
-            // more, although sessions keep the socket's last user alive.
-            while matches!(self.accept_from(&listener), accept::Stop::Budget) {}
-            listener.bound.retire(thread);
         }
     }
 }

@@ -78,6 +78,58 @@ pub fn command(arguments: &[String]) -> ExitCode {
     }
 }
 
+const TRACE_USAGE: &str = "\
+Usage: evenkeel lb trace [options] [[src] NETWORK]* [frontend NAME] [session ID]
+
+Shows phases, bytes and AMQP methods of TCP sessions as they happen, until Ctrl-C:
+of all, of clients in a network, of a frontend, or of one session (`show sess`).
+
+Options: -s SOCKET, -p PIDFILE, --run-dir DIR as with `evenkeel lb ctl`.
+";
+
+/// `evenkeel lb trace` with the arguments behind `trace`.
+pub fn trace(arguments: &[String]) -> ExitCode {
+    let parsed = parse(arguments).and_then(|options| match options {
+        Some(options) => trace_words(&options.command).map(|words| Some((options, words))),
+        None => Ok(None),
+    });
+    let (mut options, words) = match parsed {
+        Ok(Some(parsed)) => parsed,
+        Ok(None) => {
+            print!("{TRACE_USAGE}");
+            return ExitCode::SUCCESS;
+        }
+        Err(problem) => {
+            eprintln!("evenkeel lb trace: {problem}\n\n{TRACE_USAGE}");
+            return ExitCode::from(USAGE_ERROR);
+        }
+    };
+    options.command = words;
+    let outcome = connect(&options)
+        .and_then(|stream| once(stream, &options).map_err(|error| error.to_string()));
+    outcome.unwrap_or_else(|problem| {
+        eprintln!("evenkeel lb trace: {problem}");
+        ExitCode::from(UNREACHED)
+    })
+}
+
+/// The words behind `follow sessions`; a network may stand without `src`.
+fn trace_words(words: &[String]) -> Result<Vec<String>, String> {
+    let mut command = vec!["follow".to_owned(), "sessions".to_owned()];
+    let mut words = words.iter();
+    while let Some(word) = words.next() {
+        if matches!(word.as_str(), "src" | "frontend" | "session") {
+            let value = words.next().ok_or(format!("{word} needs a value"))?;
+            command.extend([word.clone(), value.clone()]);
+        } else if conf::lb::address::network(word).is_some() {
+            command.extend(["src".to_owned(), word.clone()]);
+        } else {
+            return Err(format!("'{word}' is no network"));
+        }
+    }
+    Ok(command)
+}
+
 fn parse(arguments: &[String]) -> Result<Option<Options>, String> {
     let mut options = Options::default();
     let mut rest = arguments.iter();
@@ -191,9 +243,8 @@ fn once(mut stream: Box<dyn Talk>, options: &Options) -> io::Result<ExitCode> {
     let command = options.command.join(" ");
     // messages marked with their severity tell whether the command was refused
     writeln!(stream, "set severity-output number;{command}")?;
-    let follows =
-        options.command.iter().any(|word| word == "-w") && command.starts_with("show events");
-    if follows {
+    let waits = options.command.iter().any(|word| word == "-w");
+    if waits && command.starts_with("show events") || command.starts_with("follow sessions") {
         return follow(stream);
     }
     let mut answer = String::new();
@@ -226,11 +277,19 @@ fn write_out(text: &str) -> io::Result<()> {
 
 fn follow(mut stream: Box<dyn Talk>) -> io::Result<ExitCode> {
     let mut piece = [0u8; 4096];
+    let mut first = true;
     loop {
         match stream.read(&mut piece) {
             Ok(0) => return Ok(ExitCode::SUCCESS),
             Ok(read) => {
-                write_out(String::from_utf8_lossy(&piece[..read]).trim_start_matches('\n'))?
+                let text = String::from_utf8_lossy(&piece[..read]);
+                let text = text.trim_start_matches('\n');
+                if first && let (problem, true) = unmark(text) {
+                    eprint!("{problem}");
+                    return Ok(ExitCode::from(REFUSED));
+                }
+                first = first && text.is_empty();
+                write_out(text)?;
             }
             Err(error)
                 if matches!(

@@ -100,6 +100,9 @@ impl Session {
             self.note_wait(cx, ticket.passed() + 1);
         }
         self.count_end(cx, end);
+        if let Some(tap) = &mut cx.shop.tap {
+            tap.end = Some(end);
+        }
         self.no_linger();
         if !self.logged && !self.is_silent() {
             self.log(cx, end, false);

@@ -15,7 +15,12 @@ impl Session {
         };
         let halves = (self.upstream.passed_on, self.downstream.passed_on);
         let options = &self.admission.listener().proxy.conf.tcp;
-        let splice = !options.splice_forbidden && !cx.generation.conf.global.disable.splice;
+        let mut splice = !options.splice_forbidden && !cx.generation.conf.global.disable.splice;
+        if let Some(tap) = &mut cx.shop.tap {
+            // bytes in a pipe cannot be watched
+            splice = false;
+            tap.upstream = true;
+        }
         let up = self.upstream.pump(
             &mut self.client,
             server,
@@ -46,6 +51,9 @@ impl Session {
         let Some(server) = &mut self.server else {
             return Turn::Wait;
         };
+        if let Some(tap) = &mut cx.shop.tap {
+            tap.upstream = false;
+        }
         let down = self.downstream.pump(
             server,
             &mut self.client,

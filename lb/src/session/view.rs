@@ -1,7 +1,8 @@
 //! A session as `show sess` lists it, and whom a kill means.
 
 use super::{Context, Session};
-use crate::state::{SessionView, Victims};
+use crate::state::{Peer, SessionView, Victims};
+use crate::trace::Place;
 
 impl Session {
     /// What `show sess` says about it.
@@ -27,6 +28,34 @@ impl Session {
             client_ended: self.upstream.ended || self.client.ending,
             server_ended: self.downstream.ended,
         }
+    }
+
+    /// The client and the frontend.
+    pub fn origin(&self) -> (&Peer, &str) {
+        (&self.client_peer, self.frontend().name())
+    }
+
+    /// Where it stands, for a trace.
+    pub fn place(&self) -> Place {
+        let server = self.attached.as_ref().map(|attached| {
+            let server = &attached.server;
+            let address = crate::admin::address::endpoint(&server.endpoint());
+            format!("{}/{} at {address}", self.backend().name(), server.name())
+        });
+        Place {
+            phase: self.phase(),
+            backend: self
+                .routed
+                .as_ref()
+                .map(|routed| routed.proxy.name().to_owned()),
+            server,
+        }
+    }
+
+    /// Bytes from the client, bytes to the client, and age in milliseconds.
+    pub fn sums(&self, now_ms: u64) -> (u64, u64, u64) {
+        let age_ms = now_ms.saturating_sub(self.accepted_ms);
+        (self.bytes_in, self.bytes_out, age_ms)
     }
 
     /// Whether a kill means this session (of any generation).

@@ -120,6 +120,10 @@ pub enum Message {
     Sessions(Box<dyn FnOnce(Vec<SessionView>) + Send>),
     /// Listeners that paused at a limit may try again.
     ResumeAccept,
+    /// Somebody watches sessions from now on.
+    Watch(Arc<crate::trace::Order>),
+    /// And no more.
+    Unwatch(u64),
     /// End: sessions still there are closed and logged.
     Stop,
 }

@@ -1,14 +1,14 @@
 //! Accepting: limits, rests when descriptors run out, spreading over the threads.
 
 use super::Worker;
-use crate::listener::{Accepted, Admission, Bound, Full, Listener, peer};
+use crate::listener::{Accepted, Admission, Full, Listener, peer};
 use crate::session::{Context, Session};
 use crate::state::{HandedOver, Message, SessionId};
 use conf::lb::model::Mode;
 use mio::unix::SourceFd;
 use mio::{Interest, Token};
 use std::io;
-use std::os::fd::{AsRawFd, RawFd};
+use std::os::fd::AsRawFd;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
@@ -16,11 +16,6 @@ use std::sync::atomic::Ordering::Relaxed;
 const BATCH: usize = 64;
 /// How long accept rests when the process has no descriptor left.
 const REST_MS: u64 = 100;
-
-/// The descriptor of a listening socket, for a poll.
-pub(super) fn raw(bound: &Bound, thread: usize) -> RawFd {
-    bound.socket(thread).as_raw_fd()
-}
 
 pub(super) enum Stop {
     /// The backlog is empty.
@@ -49,8 +44,11 @@ impl Worker {
             if !self.listeners[n].ready {
                 continue;
             }
-            let listener = self.listeners[n].listener.clone();
-            match self.accept_from(&listener) {
+            let (listener, socket) = {
+                let watched = &self.listeners[n];
+                (watched.listener.clone(), watched.socket.clone())
+            };
+            match self.accept_from(&listener, &socket) {
                 Stop::Drained => self.listeners[n].ready = false,
                 Stop::Budget => {}
                 Stop::Full => {
@@ -63,8 +61,11 @@ impl Worker {
         }
     }
 
-    pub(super) fn accept_from(&mut self, listener: &Arc<Listener>) -> Stop {
-        let thread = usize::from(self.mailbox.thread.0);
+    pub(super) fn accept_from(
+        &mut self,
+        listener: &Arc<Listener>,
+        listening: &socket2::Socket,
+    ) -> Stop {
         for _ in 0..BATCH {
             match Admission::may(&self.runtime, listener, self.now_ms) {
                 Ok(()) => {}
@@ -72,7 +73,7 @@ impl Worker {
                 Err(Full::Rate(left_ms)) => return Stop::Until(self.now_ms + left_ms),
             }
             let flags = libc::SOCK_NONBLOCK | libc::SOCK_CLOEXEC;
-            let (socket, address) = match listener.bound.socket(thread).accept4(flags) {
+            let (socket, address) = match listening.accept4(flags) {
                 Ok(accepted) => accepted,
                 Err(e) => match e.raw_os_error() {
                     // EINVAL: it listens no more.
@@ -160,6 +161,10 @@ impl Worker {
         let Some(session) = self.sessions.get_mut(index) else {
             return;
         };
+        let id = SessionId::new(self.mailbox.thread, index, self.serial);
+        if let Some(tracer) = &mut self.tracer {
+            self.shop.tap = tracer.before(id, session);
+        }
         let mut cx = Context {
             runtime: &self.runtime,
             generation: &self.generation,
@@ -167,10 +172,11 @@ impl Worker {
             registry: self.poll.registry(),
             shop: &mut self.shop,
             now_ms: self.now_ms,
-            id: SessionId::new(self.mailbox.thread, index, self.serial),
+            id,
         };
         let turn = session.begin(&mut cx);
         self.follow(index, turn);
+        self.tell_watchers(id);
     }
 
     fn hand_over(&self, accepted: Accepted) {
