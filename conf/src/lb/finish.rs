@@ -3,12 +3,14 @@
 use super::draft::Draft;
 use super::load::Loader;
 use super::model::{
-    CheckAction, CheckKind, CheckStep, Config, Front, Place, Proxy, Server, SessionFormat,
+    CheckAction, CheckKind, CheckStep, Config, Front, Global, Place, Proxy, Server, SessionFormat,
+    StateSource,
 };
 use super::post;
 use super::proxy::check_rules::plain_request;
 use crate::diagnostic::Report;
 use std::collections::BTreeSet;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 /// Number of the first proxy; 1 was the CLI's.
@@ -19,6 +21,7 @@ pub(super) fn finish(mut loader: Loader) -> (Option<Config>, Report) {
     for draft in &mut loader.proxies {
         settle(draft);
     }
+    set_state_files(&loader.global.global, &mut loader.proxies);
     post::check(
         &loader.global,
         &loader.proxies,
@@ -72,6 +75,23 @@ fn number_servers(servers: &mut [Arc<Server>]) {
         }
         Arc::make_mut(server).id = next;
         next += 1;
+    }
+}
+
+/// Where each backend's servers find their states.
+fn set_state_files(global: &Global, proxies: &mut [Draft]) {
+    let based = |file: PathBuf| match &global.server_state_base {
+        Some(base) => base.join(file),
+        None => file,
+    };
+    for draft in proxies {
+        let own = PathBuf::from(&draft.proxy.name);
+        let back = draft.back();
+        back.state_file = match back.state_source {
+            StateSource::None => None,
+            StateSource::Global => global.server_state_file.clone().map(based),
+            StateSource::Local => Some(based(back.state_file_name.clone().unwrap_or(own))),
+        };
     }
 }
 

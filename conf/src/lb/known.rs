@@ -201,8 +201,6 @@ pub static GLOBAL_WITHOUT_EFFECT: &[&str] = &[
     "nopoll",
     "pp2-never-send-local",
     "profiling.tasks",
-    "server-state-base",
-    "server-state-file",
     "set-dumpable",
     "ssl-default-bind-ciphers",
     "ssl-default-bind-ciphersuites",
@@ -335,5 +333,4 @@ pub static PROXY_WITHOUT_EFFECT: &[&str] = &[
     "option idle-close-on-response",
     "option tcp-smart-accept",
     "option tcp-smart-connect",
-    "server-state-file-name",
 ];

@@ -195,6 +195,34 @@ pub static KEYWORDS: &[Keyword<GlobalDraft>] = &[
         },
     },
     Keyword {
+        name: "server-state-base",
+        args: "<directory>",
+        doc: "Where server state files with a relative path are.",
+        example: "server-state-base /var/lib/haproxy",
+        apply: |d, a| {
+            let (directory, _) = path(a, "a directory")?;
+            if d.first("server-state-base", a.head()) {
+                d.global.server_state_base = Some(directory);
+            }
+            Ok(())
+        },
+    },
+    Keyword {
+        name: "server-state-file",
+        args: "<file>",
+        doc: "What `show servers state` printed, for backends with `load-server-state-from-file global`: \
+              states, weights and check results at the start. A weight, port or address that the \
+              configuration changed since is not overridden.",
+        example: "server-state-file /var/lib/haproxy/server-state",
+        apply: |d, a| {
+            let (file, _) = path(a, "a file")?;
+            if d.first("server-state-file", a.head()) {
+                d.global.server_state_file = Some(file);
+            }
+            Ok(())
+        },
+    },
+    Keyword {
         name: "nbthread",
         args: "<count>",
         doc: "Number of data threads, at most 64; one for each CPU when absent.",

@@ -25,6 +25,10 @@ pub struct Global {
     pub maxpipes: Option<u32>,
     /// Who the process becomes and where it lives.
     pub process: Process,
+    /// `server-state-base`: where relative state files are.
+    pub server_state_base: Option<PathBuf>,
+    /// `server-state-file`.
+    pub server_state_file: Option<PathBuf>,
     /// `nbthread`.
     pub nbthread: Option<u32>,
     /// `cpu-map`: thread (from 1; thread group 1) to the CPUs that it may use.

@@ -4,6 +4,7 @@ use super::{
     Acl, Bind, Expr, HashFunction, HealthCheck, Http, Logging, Place, Server, SourceAddress, Stats,
     TcpRule, UseBackend, UseServer,
 };
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -203,6 +204,12 @@ pub struct Back {
     pub check: HealthCheck,
     /// `http-check disable-on-404`.
     pub disable_on_404: bool,
+    /// `load-server-state-from-file`.
+    pub state_source: StateSource,
+    /// `server-state-file-name`; the backend's name when absent.
+    pub state_file_name: Option<PathBuf>,
+    /// The file that server states are taken from at the start (already computed).
+    pub state_file: Option<PathBuf>,
 }
 
 /// Timeouts towards servers.
@@ -220,6 +227,18 @@ pub struct BackTimeouts {
     pub queue: Option<Duration>,
     /// `timeout tarpit`.
     pub tarpit: Option<Duration>,
+}
+
+/// `load-server-state-from-file`: where server states are taken from at the start.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum StateSource {
+    /// `none` (the default).
+    #[default]
+    None,
+    /// `global`: from `server-state-file`.
+    Global,
+    /// `local`: from the backend's own file in `server-state-base`.
+    Local,
 }
 
 /// `balance`.

@@ -391,13 +391,11 @@ pub static CLI_OPTIONS: &[Keyword<BindDraft>] = &[
     Keyword {
         name: "expose-fd",
         args: "listeners",
-        doc: "Accepted: a reload needs no second process that takes sockets over.",
+        doc: "A process that may speak here as an admin is given our listening sockets (`-x`).",
         example: "stats socket /run/lb.sock expose-fd listeners",
         apply: |d, a| {
             a.choose("what to expose", &[("listeners", ())])?;
             d.expose_fd = true;
-            d.diagnostics
-                .push(without_effect(a.head(), "expose-fd listeners"));
             Ok(())
         },
     },

@@ -1,10 +1,11 @@
 //! What a proxy is, and its limits.
 
 use crate::diagnostic::Diagnostic;
-use crate::keyword::{Args, Keyword, wrong};
+use crate::keyword::{Args, Keyword};
 use crate::lb::draft::{Draft, Referred};
-use crate::lb::model::Mode;
+use crate::lb::model::{Mode, StateSource};
 use crate::lb::value::{self, Unit};
+use std::path::PathBuf;
 use std::time::Duration;
 
 type Applied = Result<(), Diagnostic>;
@@ -263,20 +264,35 @@ pub static BACK: &[Keyword<Draft>] = &[
     },
     Keyword {
         name: "load-server-state-from-file",
-        args: "none",
-        doc: "Server states are not taken from a file at start.",
-        example: "load-server-state-from-file none",
-        apply: |_, a| {
-            let word = a.expect("`none`")?;
+        args: "global|local|none",
+        doc: "Takes the states of the servers from a file at the start: from `server-state-file`, or \
+              from the backend's own file in `server-state-base`.",
+        example: "load-server-state-from-file global",
+        apply: |d, a| {
+            d.back().state_source = a.choose(
+                "where states come from",
+                &[
+                    ("global", StateSource::Global),
+                    ("local", StateSource::Local),
+                    ("none", StateSource::None),
+                ],
+            )?;
+            a.finish()
+        },
+    },
+    Keyword {
+        name: "server-state-file-name",
+        args: "[use-backend-name|<file>]",
+        doc: "The file for `load-server-state-from-file local`; by default it has the backend's name.",
+        example: "server-state-file-name rabbitmq.state",
+        apply: |d, a| {
+            let word = a.take();
             a.finish()?;
-            match word.text.as_str() {
-                "none" => Ok(()),
-                "global" | "local" => Err(crate::lb::known::not_yet(
-                    word.span,
-                    "taking server states from a file",
-                )),
-                _ => Err(wrong(word, "`none`")),
-            }
+            d.back().state_file_name = word
+                .map(|word| word.text.clone())
+                .filter(|name| name != "use-backend-name")
+                .map(PathBuf::from);
+            Ok(())
         },
     },
 ];
