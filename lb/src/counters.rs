@@ -4,6 +4,7 @@
 //! The last row belongs to everybody else (control thread, CLI) and is added
 //! to atomically. Not here: what the numbers are printed as.
 
+use serde::{Deserialize, Serialize};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
 use std::time::Instant;
@@ -45,7 +46,8 @@ macro_rules! cells {
         }
 
         /// The sums over all threads.
-        #[derive(Clone, Debug, Default, PartialEq, Eq)]
+        #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+        #[serde(default)]
         pub struct Totals {
             $($(#[$doc])* pub $name: u64,)*
             /// Answers by class: 1xx to 5xx, then others.
@@ -58,6 +60,19 @@ macro_rules! cells {
                 for (sum, cell) in self.responses.iter_mut().zip(&row.responses) {
                     *sum = sum.wrapping_add(cell.get());
                 }
+            }
+
+            /// What came on top of `earlier`; nothing where it went down, as
+            /// after a clear.
+            pub fn since(&self, earlier: &Totals) -> Totals {
+                let mut more = Totals {
+                    $($name: self.$name.saturating_sub(earlier.$name),)*
+                    responses: self.responses,
+                };
+                for (sum, before) in more.responses.iter_mut().zip(&earlier.responses) {
+                    *sum = sum.saturating_sub(*before);
+                }
+                more
             }
 
             fn subtract(&mut self, base: &Totals) {
@@ -162,6 +177,12 @@ impl Counters {
         *self.base.lock().unwrap_or_else(|e| e.into_inner()) = self.raw();
     }
 
+    /// Counts for readers what another process counted.
+    pub fn carry(&self, more: &Totals) {
+        let mut base = self.base.lock().unwrap_or_else(|e| e.into_inner());
+        base.subtract(more);
+    }
+
     fn raw(&self) -> Totals {
         let mut sum = Totals::default();
         for row in &self.rows {
@@ -217,6 +238,11 @@ impl Gauge {
     /// Forgets the highest value.
     pub fn clear_max(&self) {
         self.max.store(self.get(), Relaxed);
+    }
+
+    /// It was this high in another process.
+    pub fn raise_max(&self, max: u32) {
+        self.max.fetch_max(max, Relaxed);
     }
 }
 
@@ -291,6 +317,22 @@ impl Rate {
     pub fn clear_max(&self) {
         self.max.store(0, Relaxed);
     }
+
+    /// It was this much in another process.
+    pub fn raise_max(&self, max: u32) {
+        self.max.fetch_max(max, Relaxed);
+    }
+}
+
+/// An [`Average`] as another process may go on with it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct KeptAverage {
+    sum: u64,
+    samples: u32,
+    max: u32,
+    buckets: Vec<u64>,
+    sum_ms: u64,
 }
 
 /// A time over the last 1024 sessions in milliseconds, and the longest.
@@ -372,6 +414,32 @@ impl Average {
         }
     }
 
+    /// What another process needs to go on.
+    pub fn keep(&self) -> KeptAverage {
+        let buckets = self.spread.buckets.iter();
+        KeptAverage {
+            sum: self.sum.load(Relaxed),
+            samples: self.samples.load(Relaxed),
+            max: self.max(),
+            buckets: buckets.map(|b| b.load(Relaxed)).collect(),
+            sum_ms: self.spread.sum_ms.load(Relaxed),
+        }
+    }
+
+    /// Goes on where another process stood; for one that has no sample yet.
+    pub fn resume(&self, kept: &KeptAverage) {
+        let samples = u64::from(kept.samples).min(Self::SAMPLES);
+        self.sum.store(kept.sum, Relaxed);
+        self.samples.store(samples as u32, Relaxed);
+        self.max.fetch_max(kept.max, Relaxed);
+        if kept.buckets.len() == self.spread.buckets.len() {
+            for (bucket, count) in self.spread.buckets.iter().zip(&kept.buckets) {
+                bucket.fetch_add(*count, Relaxed);
+            }
+            self.spread.sum_ms.fetch_add(kept.sum_ms, Relaxed);
+        }
+    }
+
     /// The average.
     pub fn get(&self) -> u32 {
         let samples = u64::from(self.samples.load(Relaxed)).max(1);
@@ -402,23 +470,27 @@ pub struct Times {
     pub total: Average,
 }
 
-/// Milliseconds of the process clock, from the start of the process.
+/// What the process clock shows at the start: so much of the past, which a
+/// saved state may tell of, has a time of its own.
+const BEFORE_MS: u64 = 400 * 86_400 * 1000;
+
+/// Milliseconds of the process clock, which runs since the start of the process.
 #[derive(Clone, Copy, Debug)]
 pub struct Clock {
     start: Instant,
 }
 
 impl Clock {
-    /// A clock that starts now, at 1 s, so that "a second ago" exists.
+    /// A clock that starts now, well above 0, so that "a month ago" exists.
     pub fn new() -> Clock {
         Clock {
             start: Instant::now(),
         }
     }
 
-    /// Milliseconds since a second before the start.
+    /// Milliseconds since long before the start.
     pub fn now_ms(&self) -> u64 {
-        self.start.elapsed().as_millis() as u64 + 1000
+        self.start.elapsed().as_millis() as u64 + BEFORE_MS
     }
 }
 

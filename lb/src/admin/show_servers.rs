@@ -103,7 +103,7 @@ fn state_line(runtime: &Runtime, proxy: &Proxy, server: &Arc<Server>, out: &mut 
         server.conf.id,
         server.name(),
         status.operation as u8,
-        admin_bits(status.admin),
+        admin_bits(status.admin, server.conf.disabled),
         status.weight,
         status.initial_weight,
         runtime.now_ms().saturating_sub(status.changed_ms) / 1000,
@@ -125,14 +125,16 @@ fn state_line(runtime: &Runtime, proxy: &Proxy, server: &Arc<Server>, out: &mut 
     );
 }
 
-/// Maintenance by the file is shown as an operator's, too, as state files have it.
-fn admin_bits(admin: Admin) -> u8 {
+/// Maintenance by the file is shown as an operator's, too, as state files have
+/// it; that the file says `disabled` is shown also after an operator's `ready`.
+fn admin_bits(admin: Admin, disabled: bool) -> u8 {
+    let by_file = if disabled { Admin::CONFIG_MAINT.0 } else { 0 };
     let forced = if admin.has(Admin::CONFIG_MAINT) {
         Admin::FORCED_MAINT.0
     } else {
         0
     };
-    admin.0 | forced
+    admin.0 | forced | by_file
 }
 
 fn conn(call: &mut Call<'_>) -> Answer {

@@ -123,6 +123,32 @@ impl CheckStatus {
         }
     }
 
+    /// By the number of `show servers state`.
+    pub fn by_number(number: u8) -> Option<CheckStatus> {
+        use CheckStatus as S;
+        const ALL: [CheckStatus; 18] = [
+            S::Unknown,
+            S::Initializing,
+            S::Analysis,
+            S::SocketError,
+            S::L4Ok,
+            S::L4Timeout,
+            S::L4Connection,
+            S::L6Ok,
+            S::L6Timeout,
+            S::L6Response,
+            S::L7Timeout,
+            S::L7Response,
+            S::L7Ok,
+            S::L7OkConditional,
+            S::L7Status,
+            S::ProcessError,
+            S::ProcessTimeout,
+            S::ProcessOk,
+        ];
+        ALL.into_iter().find(|status| status.number() == number)
+    }
+
     /// The number of `show servers state`.
     pub fn number(self) -> u8 {
         self as u8
@@ -413,6 +439,24 @@ impl Health {
     /// Sets the counter, as read back from a state file; out of range is clamped.
     pub fn set_value(&mut self, value: u32) {
         self.value = value.min(self.top());
+    }
+
+    /// The last result, as read back from a saved state.
+    pub fn set_last(&mut self, last: Outcome) {
+        self.status = last.status;
+        self.code = last.code;
+        self.description = last.description;
+        self.duration = last.duration;
+    }
+
+    /// The last result, as a saved state has it.
+    pub fn last(&self) -> Outcome {
+        Outcome {
+            status: self.status,
+            code: self.code,
+            description: self.description.clone(),
+            duration: self.duration,
+        }
     }
 
     /// Whether this check lets the server run.

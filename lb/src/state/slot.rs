@@ -97,6 +97,11 @@ impl WaitingRoom {
         self.inner.max.load(Relaxed)
     }
 
+    /// So many waited in another process.
+    pub fn raise_max(&self, max: u32) {
+        self.inner.max.fetch_max(max, Relaxed);
+    }
+
     /// Forgets the most.
     pub fn clear_max(&self) {
         self.inner.max.store(self.len() as u32, Relaxed);

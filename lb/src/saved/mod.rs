@@ -1,0 +1,207 @@
+//! What a process knows and a later one may want: counters, states set at run
+//! time, weights, last checks, events.
+//!
+//! Kept by names of proxies and servers, each changeable value beside what the
+//! configuration said: a value of the new configuration that differs from
+//! that wins. Written for a successor (`takeover`) and for `--state-dir`
+//! ([`file`]); [`table`] reads HAProxy's server state file instead.
+
+pub mod file;
+mod restore;
+pub mod table;
+mod take;
+
+pub use restore::restore;
+pub use take::take;
+
+use crate::counters::{KeptAverage, Totals};
+use serde::{Deserialize, Serialize};
+
+/// Everything that is kept.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Saved {
+    /// When, in milliseconds since 1970.
+    pub at_ms: u64,
+    /// Sums of the process.
+    pub process: Totals,
+    /// Proxies with a frontend side.
+    pub frontends: Vec<SavedFront>,
+    /// Proxies with a backend side.
+    pub backends: Vec<SavedBack>,
+    /// The latest events, oldest first.
+    pub events: Vec<SavedEvent>,
+}
+
+/// A frontend.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct SavedFront {
+    /// Name of the proxy.
+    pub name: String,
+    /// Counters.
+    pub totals: Totals,
+    /// Connections at that moment.
+    pub connections: u32,
+    /// The most at once.
+    pub connections_max: u32,
+    /// The most sessions, connections and requests in a second.
+    pub rates_max: [u32; 3],
+    /// `maxconn` as configured and at work.
+    pub maxconn: Tuned,
+    /// `rate-limit sessions` as configured and at work.
+    pub max_session_rate: Tuned,
+    /// `disable frontend`.
+    pub paused: bool,
+    /// Its addresses.
+    pub listeners: Vec<SavedListener>,
+}
+
+/// One address of a frontend.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct SavedListener {
+    /// As messages write it.
+    pub address: String,
+    /// Counters.
+    pub totals: Totals,
+    /// The most connections at once.
+    pub connections_max: u32,
+}
+
+/// A backend.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct SavedBack {
+    /// Name of the proxy.
+    pub name: String,
+    /// Counters.
+    pub totals: Totals,
+    /// Sessions at that moment.
+    pub sessions: u32,
+    /// The most sessions at once.
+    pub sessions_max: u32,
+    /// The most sessions in a second.
+    pub rate_max: u32,
+    /// The most that waited at once.
+    pub queue_max: u32,
+    /// Queue, connect, response and total times.
+    pub times: [KeptAverage; 4],
+    /// Milliseconds since the last change between up and down.
+    pub changed_ago_ms: u64,
+    /// Time down before that.
+    pub down_ms: u64,
+    /// Milliseconds since the last session, if there was one.
+    pub last_session_ago_ms: Option<u64>,
+    /// Its servers.
+    pub servers: Vec<SavedServer>,
+}
+
+/// A server.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct SavedServer {
+    /// Its name.
+    pub name: String,
+    /// Counters.
+    pub totals: Totals,
+    /// Sessions at that moment.
+    pub sessions: u32,
+    /// The most sessions at once.
+    pub sessions_max: u32,
+    /// The most sessions in a second.
+    pub rate_max: u32,
+    /// The most that waited at once.
+    pub queue_max: u32,
+    /// Queue, connect, response and total times.
+    pub times: [KeptAverage; 4],
+    /// Milliseconds since the last session, if there was one.
+    pub last_session_ago_ms: Option<u64>,
+    /// Operational state, by the number of `show servers state`.
+    pub operation: u8,
+    /// Administrative state, by the bits of `show servers state`.
+    pub admin: u8,
+    /// Weight as configured and at work.
+    pub weight: Tuned,
+    /// Address as configured and at work.
+    pub address: TunedText,
+    /// `maxconn` as configured and at work.
+    pub maxconn: Tuned,
+    /// Milliseconds since the last change between up and down.
+    pub changed_ago_ms: u64,
+    /// Time down before that.
+    pub down_ms: u64,
+    /// Its health check.
+    pub health: SavedCheck,
+    /// Its agent check.
+    pub agent: SavedCheck,
+}
+
+/// A check's counter and last result.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct SavedCheck {
+    /// The configuration had it.
+    pub configured: bool,
+    /// It was not disabled by an operator.
+    pub enabled: bool,
+    /// It let the server run.
+    pub up: bool,
+    /// The counter.
+    pub value: u32,
+    /// The last result, by the number of `show servers state`.
+    pub status: u8,
+    /// Its code.
+    pub code: u32,
+    /// Its text.
+    pub description: String,
+    /// How long it took, in milliseconds.
+    pub duration_ms: Option<u64>,
+}
+
+/// An event of the timeline.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct SavedEvent {
+    /// When, in milliseconds since 1970.
+    pub at_ms: u64,
+    /// What it is about.
+    pub subject: String,
+    /// What happened.
+    pub text: String,
+}
+
+/// A number that an operator may change at run time.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Tuned {
+    /// What the configuration said.
+    pub configured: u32,
+    /// What held.
+    pub now: u32,
+}
+
+impl Tuned {
+    /// What holds where the configuration says `configured`: an operator's
+    /// value as long as the configuration did not change.
+    pub fn kept(self, configured: u32) -> Option<u32> {
+        (self.configured == configured && self.now != configured).then_some(self.now)
+    }
+}
+
+/// The same for an address.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct TunedText {
+    /// What the configuration said.
+    pub configured: String,
+    /// What held.
+    pub now: String,
+}
+
+/// Milliseconds since 1970.
+pub fn wall_ms(at: std::time::SystemTime) -> u64 {
+    let since = at.duration_since(std::time::UNIX_EPOCH);
+    since.map_or(0, |d| d.as_millis() as u64)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,161 @@
+//! The present state, to be kept.
+
+use super::{
+    Saved, SavedBack, SavedCheck, SavedEvent, SavedFront, SavedListener, SavedServer, Tuned,
+    TunedText, wall_ms,
+};
+use crate::admin::{Control, address};
+use crate::core::health::Health;
+use crate::counters::Times;
+use crate::state::{BackLive, Endpoint, FrontLive, Proxy, Server};
+use std::sync::Mutex;
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::SystemTime;
+
+/// Most events kept.
+const EVENTS: usize = 200;
+
+/// The state at this moment.
+pub fn take(control: &Control) -> Saved {
+    let runtime = &control.runtime;
+    let generation = runtime.generation();
+    let now_ms = runtime.now_ms();
+    let fronts = generation.proxies.iter();
+    let backs = generation.proxies.iter();
+    let events = control.events.latest(None, EVENTS);
+    Saved {
+        at_ms: wall_ms(SystemTime::now()),
+        process: runtime.process.counters.totals(),
+        frontends: fronts
+            .filter_map(|proxy| Some(front(control, proxy, proxy.front.as_ref()?)))
+            .collect(),
+        backends: backs
+            .filter_map(|proxy| Some(back(proxy, proxy.back.as_ref()?, now_ms)))
+            .collect(),
+        events: events
+            .into_iter()
+            .rev()
+            .map(|event| SavedEvent {
+                at_ms: wall_ms(event.at),
+                subject: event.subject,
+                text: event.text,
+            })
+            .collect(),
+    }
+}
+
+fn front(control: &Control, proxy: &Proxy, live: &FrontLive) -> SavedFront {
+    let conf = proxy.conf.front.as_ref();
+    let listeners = control.listeners();
+    let own = listeners.iter().filter(|l| l.proxy.name() == proxy.name());
+    SavedFront {
+        name: proxy.name().to_owned(),
+        totals: live.counters.totals(),
+        connections: live.connections.get(),
+        connections_max: live.connections.max(),
+        rates_max: [
+            live.session_rate.max(),
+            live.connection_rate.max(),
+            live.request_rate.max(),
+        ],
+        maxconn: Tuned {
+            configured: front_maxconn(control, proxy),
+            now: live.maxconn.load(Relaxed),
+        },
+        max_session_rate: Tuned {
+            configured: conf.and_then(|c| c.rate_limit_sessions).unwrap_or(0),
+            now: live.max_session_rate.load(Relaxed),
+        },
+        paused: live.paused.load(Relaxed),
+        listeners: own
+            .map(|listener| SavedListener {
+                address: listener.bound.name(),
+                totals: listener.live.counters.totals(),
+                connections_max: listener.live.connections.max(),
+            })
+            .collect(),
+    }
+}
+
+/// The limit of a frontend that the configuration gives.
+pub(super) fn front_maxconn(control: &Control, proxy: &Proxy) -> u32 {
+    let global = control.runtime.generation().conf.global.maxconn;
+    let own = proxy.conf.front.as_ref().and_then(|front| front.maxconn);
+    own.or(global).unwrap_or(u32::MAX)
+}
+
+fn back(proxy: &Proxy, live: &BackLive, now_ms: u64) -> SavedBack {
+    SavedBack {
+        name: proxy.name().to_owned(),
+        totals: live.counters.totals(),
+        sessions: live.sessions.get(),
+        sessions_max: live.sessions.max(),
+        rate_max: live.session_rate.max(),
+        queue_max: live.queue.max(),
+        times: times(&live.times),
+        changed_ago_ms: now_ms.saturating_sub(live.changed_ms.load(Relaxed)),
+        down_ms: live.down_ms.load(Relaxed),
+        last_session_ago_ms: ago(live.last_session_ms.load(Relaxed), now_ms),
+        servers: proxy.servers.iter().map(|s| server(s, now_ms)).collect(),
+    }
+}
+
+fn server(server: &Server, now_ms: u64) -> SavedServer {
+    let status = server.status().clone();
+    SavedServer {
+        name: server.name().to_owned(),
+        totals: server.counters.totals(),
+        sessions: server.sessions.get(),
+        sessions_max: server.sessions.max(),
+        rate_max: server.session_rate.max(),
+        queue_max: server.queue.max(),
+        times: times(&server.times),
+        last_session_ago_ms: ago(server.last_session_ms.load(Relaxed), now_ms),
+        operation: status.operation as u8,
+        admin: status.admin.0,
+        weight: Tuned {
+            configured: status.initial_weight,
+            now: status.weight,
+        },
+        address: TunedText {
+            configured: configured_address(server),
+            now: address::endpoint(&server.endpoint()),
+        },
+        maxconn: Tuned {
+            configured: server.conf.maxconn.unwrap_or(0),
+            now: server.maxconn.load(Relaxed),
+        },
+        changed_ago_ms: now_ms.saturating_sub(status.changed_ms),
+        down_ms: status.down_ms,
+        health: check(&server.health),
+        agent: check(&server.agent),
+    }
+}
+
+/// The address that the configuration gives, names looked up.
+pub(super) fn configured_address(server: &Server) -> String {
+    address::endpoint(&Endpoint::configured(&server.conf.address))
+}
+
+fn check(health: &Mutex<Health>) -> SavedCheck {
+    let health = health.lock().unwrap_or_else(|e| e.into_inner());
+    let last = health.last();
+    SavedCheck {
+        configured: health.configured,
+        enabled: health.enabled,
+        up: health.is_up(),
+        value: health.value(),
+        status: last.status.number(),
+        code: last.code,
+        description: last.description,
+        duration_ms: last.duration.map(|d| d.as_millis() as u64),
+    }
+}
+
+fn times(times: &Times) -> [crate::counters::KeptAverage; 4] {
+    [&times.queue, &times.connect, &times.response, &times.total].map(|t| t.keep())
+}
+
+fn ago(then_ms: u64, now_ms: u64) -> Option<u64> {
+    (then_ms > 0).then(|| now_ms.saturating_sub(then_ms))
+}
