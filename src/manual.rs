@@ -60,8 +60,13 @@ pub static PAGES: &[Page] = &[
         name: "evenkeel lb",
         section: 8,
         about: "load balancer that reads haproxy-style configuration",
-        form: "-f FILE [OPTIONS]  |  ctl COMMAND  |  diff FILE",
-        text: &["Understands HAProxy's options; those that have nothing to act on are accepted."],
+        form: "-f FILE [OPTIONS]  |  ctl COMMAND  |  diff FILE  |  check --live -f FILE  |  trace [NETWORK]  |  convert FILE",
+        text: &[
+            "Understands HAProxy's options; those that have nothing to act on are accepted.",
+            "check --live runs every server's check once and prints a table: status 0 all passed, 1 some failed, 2 trouble.",
+            "trace shows phases, bytes and AMQP methods of sessions as they happen, of clients in a network, of a frontend or of one session.",
+            "convert tells line by line what of a configuration of haproxy or of nginx's stream block works here; -o FILE takes the translated file.",
+        ],
         options: &[
             (
                 "-f FILE",
@@ -91,12 +96,16 @@ pub static PAGES: &[Page] = &[
             ("-dS", "no splice"),
             (
                 "-sf PIDS",
-                "end these processes softly once this one listens",
+                "take over from these processes: their listeners and counters come here, their sessions end there",
             ),
             ("-st PIDS", "end these processes at once"),
             (
                 "-x SOCKET",
                 "take over the listeners of the process behind this CLI socket",
+            ),
+            (
+                "--state-dir DIRECTORY",
+                "keep counters, states and weights there over a restart",
             ),
             (
                 "--run-dir DIRECTORY",

@@ -4,7 +4,7 @@ use crate::console;
 use crate::listing;
 use crate::loading::{self, Loaded, Startup};
 use crate::options::Options;
-use crate::{daemon, diff, version};
+use crate::{convert, daemon, diff, live_check, version};
 use conf::diagnostic::Severity;
 use conf::lb::Voice;
 use std::io::IsTerminal;
@@ -20,6 +20,9 @@ const UNREADABLE: u8 = 2;
 pub fn command(args: Vec<String>) -> ExitCode {
     match args.first().map(String::as_str) {
         Some("diff") => return diff::command(&args[1..]),
+        Some("check") => return live_check::command(&args[1..]),
+        Some("convert") => return convert::command(&args[1..]),
+        Some("trace") => return crate::admin::client::trace(&args[1..]),
         Some("ctl") => return crate::admin::client::command(&args[1..]),
         _ => {}
     }

@@ -73,6 +73,11 @@ pub fn launch(options: &Options, startup: Startup) -> ExitCode {
             Ok(run::worker(options, startup, &identity, signals, ready))
         }),
         (false, true) => master::run(options, startup, &identity, Ready::foreground()),
+        // a master with a new program is in the background already
+        (true, true) if options.successor_of.is_some() => {
+            console::hush(true);
+            master::run(options, startup, &identity, Ready::foreground())
+        }
         (true, true) => in_background(|ready| master::run(options, startup, &identity, ready)),
     };
     launched.unwrap_or_else(|error| {

@@ -2,7 +2,7 @@
 //! privileges, started, given new configurations, stopped.
 
 use crate::counters::Thread;
-use crate::listener::{self, BindError, ListenerSet};
+use crate::listener::{self, BindError, Inherited, ListenerSet};
 use crate::state::{Generation, Mailbox, Message, Runtime};
 use crate::worker::Worker;
 use conf::lb::model::Config;
@@ -47,13 +47,22 @@ impl DataPath {
     /// both have, and only when all of that worked lets new sessions follow
     /// it. On an error everything is as before.
     pub fn apply(&self, conf: Arc<Config>) -> Result<Arc<Generation>, Vec<BindError>> {
+        self.apply_with(conf, &mut Inherited::default())
+    }
+
+    /// The same at a start that takes over: what another process listens on
+    /// is `inherited` rather than bound.
+    pub fn apply_with(
+        &self,
+        conf: Arc<Config>,
+        inherited: &mut Inherited,
+    ) -> Result<Arc<Generation>, Vec<BindError>> {
         let mut listeners = lock(&self.listeners);
         // Sockets first: building the generation already touches live parts.
-        let bound = listener::bind_all(&self.runtime, &conf, &listeners)?;
+        let bound = listener::bind_all(&self.runtime, &conf, &listeners, inherited)?;
         let generation = Generation::next(&self.runtime, conf);
         self.runtime.install(generation.clone());
-        *listeners = listener::attach(&generation, bound);
-        self.tell_listeners(&listeners);
+        self.replace(&mut listeners, listener::attach(&generation, bound));
         Ok(generation)
     }
 
@@ -62,24 +71,31 @@ impl DataPath {
         lock(&self.listeners).clone()
     }
 
+    /// Before a soft stop: steers new connections to the sockets that another
+    /// process has, too. False: no need, listening may stop at once.
+    pub fn steer(&self) -> bool {
+        let listeners = lock(&self.listeners);
+        // each one, not only the first that needs it
+        let steered = listeners.iter().filter(|listener| listener.bound.steer());
+        steered.count() > 0
+    }
+
     /// Stops listening (soft stop); sessions go on.
     pub fn stop_listening(&self) {
         self.runtime.process.stopping.store(true, Relaxed);
-        let mut listeners = lock(&self.listeners);
-        *listeners = ListenerSet::default();
-        self.tell_listeners(&listeners);
+        self.replace(&mut lock(&self.listeners), ListenerSet::default());
     }
 
     /// Stops listening for one frontend for good (`shutdown frontend`).
     pub fn stop_frontend(&self, name: &str) {
         let mut listeners = lock(&self.listeners);
         let stays = |l: &&Arc<listener::Listener>| l.proxy.name() != name;
-        *listeners = Arc::new(listeners.iter().filter(stays).cloned().collect());
+        let left = Arc::new(listeners.iter().filter(stays).cloned().collect());
         let generation = self.runtime.generation();
         if let Some(front) = generation.frontend(name).and_then(|p| p.front.as_ref()) {
             front.stopped.store(true, Relaxed);
         }
-        self.tell_listeners(&listeners);
+        self.replace(&mut listeners, left);
     }
 
     /// Starts the threads; to be called once, after any fork. `before` runs
@@ -114,8 +130,16 @@ impl DataPath {
         }
     }
 
-    fn tell_listeners(&self, set: &ListenerSet) {
-        self.runtime.tell_all(|| Message::Listeners(set.clone()));
+    /// Lets go what only the old set listened on: a socket is closed once the
+    /// data threads, which are told, have served who waits there.
+    fn replace(&self, listeners: &mut ListenerSet, new: ListenerSet) {
+        let old = std::mem::replace(listeners, new.clone());
+        let goes =
+            |l: &&Arc<listener::Listener>| !new.iter().any(|n| Arc::ptr_eq(&n.bound, &l.bound));
+        for listener in old.iter().filter(goes) {
+            listener.bound.close();
+        }
+        self.runtime.tell_all(|| Message::Listeners(new.clone()));
     }
 }
 

@@ -4,8 +4,10 @@
 //! an address (`SO_REUSEPORT`); otherwise the threads share one.
 
 mod bound;
+mod inherited;
 
 pub use bound::{BindError, Bound, peer};
+pub use inherited::{Inherited, Offer};
 
 use crate::counters::Thread;
 use crate::state::{FrontLive, Generation, ListenerLive, Peer, Proxy, Runtime};
@@ -53,11 +55,13 @@ pub struct Opened {
 }
 
 /// Binds what `conf` listens on and takes over from `old` what is bound
-/// already; all errors at once. Disabled proxies listen on nothing.
+/// already, and from another process what is `inherited`; all errors at once.
+/// Disabled proxies listen on nothing.
 pub fn bind_all(
     runtime: &Runtime,
     conf: &Config,
     old: &[Arc<Listener>],
+    inherited: &mut Inherited,
 ) -> Result<Vec<Opened>, Vec<BindError>> {
     let threads = match conf.global.disable.reuseport {
         true => 1,
@@ -76,7 +80,7 @@ pub fn bind_all(
             let known = old.iter().find(|l| l.bound.serves(&key, bind));
             // As many may wait as may be served.
             let backlog = front.backlog.or(front.maxconn);
-            let fresh = || Bound::open(key, bind, backlog, threads);
+            let fresh = || Bound::open(key, bind, backlog, threads, inherited);
             let (bound, live) = match known {
                 Some(old) => (old.bound.clone(), old.live.clone()),
                 None => match fresh() {
@@ -105,6 +109,7 @@ pub fn bind_all(
 pub fn attach(generation: &Generation, opened: Vec<Opened>) -> ListenerSet {
     let listener = |o: Opened| {
         let proxy = generation.frontend(&o.frontend)?.clone();
+        o.bound.settle();
         Some(Arc::new(Listener {
             proxy,
             index: o.index,

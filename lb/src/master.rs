@@ -1,6 +1,8 @@
 //! The master of `-W`: starts the worker, passes signals on, offers a CLI of
 //! its own, and ends with the worker. A reload happens inside the worker, so
-//! there is never more than one.
+//! there is one worker, except after an upgrade: when the program on disk was
+//! replaced, a reload makes the master that program (`takeover::reexec`), which
+//! starts a worker of its own, and the old worker ends with its sessions.
 
 use crate::daemon::{Ready, outcome_of};
 use crate::fork::{Side, split};
@@ -8,6 +10,7 @@ use crate::loading::Startup;
 use crate::options::Options;
 use crate::process::{self, Identity};
 use crate::signals::Signals;
+use crate::takeover::reexec::Program;
 use crate::{console, master_cli, run};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::{Signal, kill};
@@ -17,8 +20,8 @@ use std::io;
 use std::os::fd::AsFd;
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
 /// What the master knows about itself and its worker.
@@ -33,6 +36,10 @@ pub struct Master {
     pub failed: AtomicU32,
     /// The worker's admin socket.
     pub socket: PathBuf,
+    /// Workers of the programs before, which end with their sessions.
+    pub old_workers: Mutex<Vec<Pid>>,
+    /// The program that runs, and whether another is in its place.
+    pub program: Program,
 }
 
 impl Master {
@@ -41,6 +48,16 @@ impl Master {
     /// # Errors
     /// The worker refuses or cannot be asked.
     pub fn reload(&self) -> Result<String, String> {
+        if self.program.was_replaced() {
+            // the main loop, which the signal reaches, becomes the new program
+            let outcome = self.program.check().map(|()| {
+                let _ = kill(Pid::this(), Signal::SIGUSR2);
+                "The program on disk has changed: it is started in the place of this one."
+                    .to_owned()
+            });
+            self.count(outcome.is_ok());
+            return outcome;
+        }
         let answer = crate::diff::ask(&self.socket, "reload\n").map_err(|e| {
             format!(
                 "the worker cannot be asked at {}: {e}",
@@ -53,16 +70,54 @@ impl Master {
                 false => Ok(text),
             }
         });
-        match &result {
-            Ok(_) => {
-                self.reloads.fetch_add(1, Relaxed);
-                self.failed.store(0, Relaxed);
-            }
-            Err(_) => {
-                self.failed.fetch_add(1, Relaxed);
-            }
-        }
+        self.count(result.is_ok());
         result
+    }
+
+    fn count(&self, good: bool) {
+        if good {
+            self.reloads.fetch_add(1, Relaxed);
+            self.failed.store(0, Relaxed);
+        } else {
+            self.failed.fetch_add(1, Relaxed);
+        }
+    }
+
+    /// Becomes the program that is on disk now, if that takes the
+    /// configuration; comes back when it does not.
+    fn upgrade(&self) {
+        if let Err(text) = self.program.check() {
+            self.count(false);
+            console::alert(&format!("Reload refused: {text}"));
+            return;
+        }
+        console::notice("The program on disk has changed: starting it.");
+        let error = self.program.start(self.worker);
+        self.count(false);
+        console::alert(&format!("The new program cannot be started: {error}"));
+    }
+
+    /// Waits for old workers that have ended.
+    fn bury(&self) {
+        let mut old = self.old_workers.lock().unwrap_or_else(|e| e.into_inner());
+        old.retain(|worker| match worker_end(*worker) {
+            None => true,
+            Some(status) => {
+                console::notice(&format!(
+                    "Former worker ({worker}) exited with code {status}"
+                ));
+                false
+            }
+        });
+    }
+
+    /// All workers hear a signal that ends them.
+    fn pass_on(&self, signal: Signal) {
+        let old = self.old_workers.lock().unwrap_or_else(|e| e.into_inner());
+        for worker in old.iter().chain([&self.worker]) {
+            // it may be gone already
+            let _ = kill(*worker, signal);
+        }
     }
 }
 
@@ -76,6 +131,7 @@ pub fn run(
     identity: &Identity,
     ready: Ready,
 ) -> io::Result<ExitCode> {
+    let program = Program::running();
     let pidfile = startup.config.global.process.pidfile.clone();
     let cli = match master_cli::bind(&options.master_cli) {
         Ok(cli) => cli,
@@ -99,9 +155,16 @@ pub fn run(
     drop((writer, startup));
     console::notice(&format!("New worker ({worker}) forked"));
     let outcome = outcome_of(worker, reader);
+    let before = options.successor_of.map(Pid::from_raw);
+    let mut old_workers: Vec<Pid> = before.into_iter().collect();
+    let mut worker = worker;
     if outcome != ExitCode::SUCCESS {
         console::alert(&format!("[evenkeel] Worker ({worker}) failed to start."));
-        return Ok(outcome);
+        // what served before the upgrade still does
+        match old_workers.pop().filter(|old| worker_end(*old).is_none()) {
+            Some(old) => worker = old,
+            None => return Ok(outcome),
+        }
     }
     if let Some(path) = pidfile
         && let Err(refusal) = process::write_pid(&path, std::process::id())
@@ -120,6 +183,8 @@ pub fn run(
         reloads: AtomicU32::new(0),
         failed: AtomicU32::new(0),
         socket: crate::admin::socket::default_path(&run_dir, worker.as_raw() as u32),
+        old_workers: Mutex::new(old_workers),
+        program,
     });
     if let Some(cli) = cli {
         master_cli::serve(cli, master.clone())?;
@@ -145,6 +210,11 @@ fn attend(master: &Arc<Master>, signals: &Signals, notify: &service::Notify) -> 
         }
         while let Some(signal) = signals.next() {
             match signal {
+                Signal::SIGUSR2 | Signal::SIGHUP if master.program.was_replaced() => {
+                    notify.reloading();
+                    master.upgrade();
+                    notify.ready(std::process::id(), "Ready.");
+                }
                 Signal::SIGUSR2 | Signal::SIGHUP => {
                     notify.reloading();
                     match master.reload() {
@@ -159,11 +229,11 @@ fn attend(master: &Arc<Master>, signals: &Signals, notify: &service::Notify) -> 
                         notify.stopping();
                     }
                     ending = Some(signal);
-                    // the worker may be gone already
-                    let _ = kill(master.worker, signal);
+                    master.pass_on(signal);
                 }
                 _ => {}
             }
+            master.bury();
             if let Some(status) = worker_end(master.worker) {
                 return farewell(master.worker, status, ending);
             }

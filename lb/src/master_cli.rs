@@ -185,7 +185,21 @@ fn processes(master: &Master) -> String {
         + &row(std::process::id().to_string(), "master", &reloads)
         + "# workers\n"
         + &row(master.worker.to_string(), "worker", "0")
+        + &old_workers(master, row)
         + "# programs\n"
+}
+
+/// Workers of the programs before an upgrade, while they have sessions.
+fn old_workers(master: &Master, row: impl Fn(String, &str, &str) -> String) -> String {
+    let old = master.old_workers.lock().unwrap_or_else(|e| e.into_inner());
+    let rows: String = old
+        .iter()
+        .map(|worker| row(worker.to_string(), "worker", "1"))
+        .collect();
+    match rows.is_empty() {
+        true => String::new(),
+        false => format!("# old workers\n{rows}"),
+    }
 }
 
 fn own_info(master: &Master) -> String {

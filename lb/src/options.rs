@@ -65,6 +65,10 @@ pub struct Options {
     pub terminate_old: bool,
     /// `-x`: a CLI socket of the old process that hands out its listeners.
     pub takeover: Option<PathBuf>,
+    /// `--successor-of`: the worker that a master with a new program takes over from.
+    pub successor_of: Option<i32>,
+    /// `--state-dir`: where counters and states are kept over a restart.
+    pub state_dir: Option<PathBuf>,
     /// `--run-dir`: where the always-there admin socket lies.
     pub run_dir: Option<PathBuf>,
     /// `--format json`: diagnostics for programs.
@@ -151,6 +155,12 @@ impl Options {
             "-N" => self.proxy_maxconn = Some(number(arg, &value)?),
             "-m" => self.memory_mib = Some(number(arg, &value)?),
             "-x" => self.takeover = Some(value.into()),
+            "--state-dir" => self.state_dir = Some(value.into()),
+            SUCCESSOR_OF => {
+                let pid = pid_of(arg, &value)?;
+                self.successor_of = Some(pid);
+                self.old_pids = vec![pid];
+            }
             "--run-dir" => self.run_dir = Some(value.into()),
             "--format" => self.json = json_wanted(&value)?,
             _ => return Err(unknown(arg)),
@@ -158,6 +168,9 @@ impl Options {
         Ok(())
     }
 }
+
+/// What a master gives the program that takes its place.
+pub const SUCCESSOR_OF: &str = "--successor-of";
 
 static VALUED: &[&str] = &[
     "-f",
@@ -170,6 +183,8 @@ static VALUED: &[&str] = &[
     "-N",
     "-m",
     "-x",
+    "--state-dir",
+    SUCCESSOR_OF,
     "--run-dir",
     "--format",
 ];
@@ -182,7 +197,8 @@ fn unknown(arg: &str) -> String {
     if !arg.starts_with('-') {
         return format!("'{arg}' is not an option; configuration files follow '-f' or '--'");
     }
-    let known = VALUED.iter().copied().chain([
+    let valued = VALUED.iter().copied().filter(|o| *o != SUCCESSOR_OF);
+    let known = valued.chain([
         "-c", "-v", "-vv", "-d", "-db", "-D", "-W", "-Ws", "-q", "-V", "-dW", "-dD", "-dr", "-dR",
         "-dS", "-dL", "-dI", "-dV", "-dG", "-de", "-dp", "-dM", "-dK", "-sf", "-st", "--help",
     ]);

@@ -7,13 +7,17 @@ use crate::core::server::Change;
 use crate::daemon::Ready;
 use crate::data_path::DataPath;
 use crate::keeper::Keeper;
+use crate::listener::Inherited;
 use crate::loading::Startup;
 use crate::options::Options;
 use crate::probe::{self, Prober, Teller};
 use crate::process::{self, Identity, Refusal};
 use crate::reload::{self, Reloader};
+use crate::saved;
+use crate::saved::file::Store;
 use crate::signals::{Signals, die_of};
 use crate::state::{Proxy, StateChange};
+use crate::takeover::{self, Takeover};
 use crate::{console, dump, http};
 use arc_swap::ArcSwap;
 use conf::lb::{Config, Level};
@@ -34,6 +38,15 @@ const TURN: Duration = Duration::from_millis(1000);
 
 /// The same while the process waits for its last sessions.
 const STOPPING_TURN: Duration = Duration::from_millis(50);
+
+/// How often the state is kept (`--state-dir`).
+const KEEP_EVERY: Duration = Duration::from_secs(10);
+
+/// Time for handshakes under way to a socket that nobody takes over.
+const HANDSHAKES: Duration = Duration::from_millis(500);
+
+/// Time for a successor to hear the last numbers.
+const LAST_WORD: Duration = Duration::from_secs(1);
 
 /// Tries to bind while an old process still lets its ports go.
 const BIND_TRIES: u32 = 100;
@@ -69,8 +82,15 @@ struct Balancer {
     watchdog: Option<Watchdog>,
     admin_path: PathBuf,
     stopping_since: Option<Instant>,
+    /// Until then it still accepts what was under way to it.
+    let_go_at: Option<Instant>,
+    /// The last connection of a process that stops ended then.
+    empty_since: Option<Instant>,
     /// Turns of the data threads at the last sign of life.
     turns: Vec<u64>,
+    /// Where the state is kept (`--state-dir`).
+    store: Option<Store>,
+    next_keep: Instant,
 }
 
 impl Balancer {
@@ -112,8 +132,11 @@ impl Balancer {
             .store(limits.maxconn, Relaxed);
         let log = AccessLog::open(&config, &program());
         let control = Control::new(data.runtime().clone());
-        bind(&data, &config, options)?;
+        let mut takeover = takeover::begin(options, &config, &run_dir).map_err(one)?;
+        bind(&data, &config, options, &mut takeover)?;
         control.set_listeners(data.listeners());
+        let store = open_store(options, identity).map_err(one)?;
+        resume(&control, &takeover, store.as_ref());
         let mut sockets = socket::bind(&config.global.stats).map_err(|e| one(e.to_string()))?;
         let exporter = http::Exporter::bind(config.global.prometheus.as_ref())
             .map_err(|e| one(e.to_string()))?;
@@ -141,6 +164,8 @@ impl Balancer {
                 texts,
                 run_dir,
                 exporter,
+                takeover,
+                store,
             },
             sockets,
             ready,
@@ -164,6 +189,8 @@ impl Balancer {
             texts,
             run_dir,
             exporter,
+            takeover,
+            store,
         } = parts;
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(1)
@@ -208,6 +235,9 @@ impl Balancer {
             }
         })?;
         prober.follow(data.runtime().generation());
+        for link in takeover.links {
+            link.follow(&control)?;
+        }
         let admin_path = socket::default_path(&run_dir, std::process::id());
         let notify = ready.announce();
         let watchdog = notify.watchdog(std::process::id());
@@ -222,7 +252,11 @@ impl Balancer {
             watchdog,
             admin_path,
             stopping_since: None,
+            let_go_at: None,
+            empty_since: None,
             turns: Vec::new(),
+            store,
+            next_keep: Instant::now() + KEEP_EVERY,
         })
     }
 
@@ -252,8 +286,12 @@ impl Balancer {
             if Instant::now() >= next_tick {
                 next_tick = Instant::now() + TURN;
                 self.data.runtime().tick();
+                self.keep_when_due();
             }
             self.reassure();
+            if self.let_go_at.is_some() {
+                self.let_go();
+            }
             if self.is_over() {
                 self.end();
                 return ExitCode::SUCCESS;
@@ -304,22 +342,43 @@ impl Balancer {
         if self.stopping_since.is_some() {
             return;
         }
-        self.stopping_since = Some(Instant::now());
+        let now = Instant::now();
+        self.stopping_since = Some(now);
+        let process = &self.data.runtime().generation().conf.global.process;
+        if let Some(limit) = process.hard_stop_after {
+            self.control.old.set_hard_stop(now + limit);
+        }
+        self.keep();
         self.notify.stopping();
+        dump::stopped(self.data.runtime(), &self.log);
+        self.let_go_at = self.data.steer().then(|| now + HANDSHAKES);
+        self.let_go();
+    }
+
+    /// Stops listening, once queues that nobody takes over have run dry.
+    fn let_go(&mut self) {
+        if self.let_go_at.is_some_and(|at| Instant::now() < at) {
+            return;
+        }
+        self.let_go_at = None;
+        self.control.closing.send_replace(true);
+        self.reloader.sockets.let_ports_go();
         self.data.stop_listening();
         self.control.set_listeners(self.data.listeners());
-        dump::stopped(self.data.runtime(), &self.log);
     }
 
     /// A soft stop has come to its end: no session left, or no time.
-    fn is_over(&self) -> bool {
+    fn is_over(&mut self) -> bool {
         let Some(since) = self.stopping_since else {
             return false;
         };
         let runtime = self.data.runtime();
-        if runtime.process.connections.get() == 0 {
-            return true;
+        if runtime.process.connections.get() == 0 && self.let_go_at.is_none() {
+            // a successor hears the last numbers first
+            let empty_since = self.empty_since.get_or_insert_with(Instant::now);
+            return !self.control.old.is_followed() || empty_since.elapsed() > LAST_WORD;
         }
+        self.empty_since = None;
         let limit = runtime.generation().conf.global.process.hard_stop_after;
         let late = limit.is_some_and(|limit| since.elapsed() >= limit);
         if late {
@@ -332,9 +391,36 @@ impl Balancer {
         late
     }
 
+    /// Keeps the state, unless a successor has it already.
+    fn keep(&self) {
+        let Some(store) = self
+            .store
+            .as_ref()
+            .filter(|_| !self.control.old.is_followed())
+        else {
+            return;
+        };
+        if let Err(error) = store.write(saved::take(&self.control)) {
+            let text = format!(
+                "The state cannot be kept in {}: {error}",
+                store.path().display()
+            );
+            self.log.process(Level::Warning, &text);
+            self.control.events.add("process", &text);
+        }
+    }
+
+    fn keep_when_due(&mut self) {
+        if Instant::now() >= self.next_keep {
+            self.next_keep = Instant::now() + KEEP_EVERY;
+            self.keep();
+        }
+    }
+
     fn end(&self) {
         self.prober.stop();
         self.data.stop();
+        self.keep();
         self.log.drain();
         // inside a chroot the file is out of reach; the next start removes it
         let _ = std::fs::remove_file(&self.admin_path);
@@ -350,6 +436,54 @@ struct Parts {
     texts: Vec<(PathBuf, String)>,
     run_dir: PathBuf,
     exporter: Option<http::Exporter>,
+    takeover: Takeover,
+    store: Option<Store>,
+}
+
+fn open_store(options: &Options, identity: &Identity) -> Result<Option<Store>, String> {
+    let Some(directory) = &options.state_dir else {
+        return Ok(None);
+    };
+    let opened = Store::open(directory, &options.files, identity);
+    opened
+        .map(Some)
+        .map_err(|e| format!("Cannot keep the state in {}: {e}", directory.display()))
+}
+
+/// Goes on from where a process before this one stood, as far as an operator
+/// asked for that; before anything runs.
+fn resume(control: &Arc<Control>, takeover: &Takeover, store: Option<&Store>) {
+    let mut told = takeover.told.clone();
+    told.extend(saved::table::load(&control.runtime));
+    let predecessor = takeover.links.first();
+    let kept = match (predecessor, store) {
+        (Some(link), _) => Some((
+            link.first.state.clone(),
+            format!("process {}", link.first.pid),
+        )),
+        (None, Some(store)) => match store.read() {
+            Ok(state) => state.map(|state| (state, store.path().display().to_string())),
+            Err(problem) => {
+                told.push(format!(
+                    "state file {} is ignored: {problem}",
+                    store.path().display()
+                ));
+                None
+            }
+        },
+        (None, None) => None,
+    };
+    if let Some((state, from)) = kept {
+        let age_ms = saved::wall_ms(std::time::SystemTime::now()).saturating_sub(state.at_ms);
+        let found = saved::restore(control, &state, age_ms);
+        let text = format!("Counters and states of {found} proxies and servers go on from {from}.");
+        console::notice(&text);
+        control.events.add("process", &text);
+    }
+    for text in told {
+        console::warning(&text);
+        control.events.add("process", &text);
+    }
 }
 
 fn refusal(problem: String) -> Refusal {
@@ -378,7 +512,12 @@ fn program() -> String {
 
 /// Binds all addresses; while an old process holds one without sharing it,
 /// asks that process to pause and tries again.
-fn bind(data: &DataPath, config: &Arc<Config>, options: &Options) -> Result<(), Vec<Refusal>> {
+fn bind(
+    data: &DataPath,
+    config: &Arc<Config>,
+    options: &Options,
+    takeover: &mut Takeover,
+) -> Result<(), Vec<Refusal>> {
     let mut tries = if options.old_pids.is_empty() {
         1
     } else {
@@ -386,8 +525,12 @@ fn bind(data: &DataPath, config: &Arc<Config>, options: &Options) -> Result<(), 
     };
     loop {
         tries -= 1;
-        let errors = match data.apply(config.clone()) {
-            Ok(_) => return Ok(()),
+        let errors = match data.apply_with(config.clone(), &mut takeover.inherited) {
+            Ok(_) => {
+                // what nobody listens on here any more stays with the old process until it stops
+                takeover.inherited = Inherited::default();
+                return Ok(());
+            }
             Err(errors) => errors,
         };
         if tries == 0 {

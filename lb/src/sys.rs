@@ -1,10 +1,11 @@
 //! The few calls that no safe wrapper has: options of listening sockets, and
-//! adopting a descriptor that was inherited.
+//! adopting a descriptor that was inherited or came through a socket.
 #![allow(unsafe_code)]
 
 use conf::lb::model::TcpFact;
+use nix::sys::socket::{ControlMessageOwned, MsgFlags, UnixAddr, recvmsg};
 use std::ffi::OsString;
-use std::io;
+use std::io::{self, IoSliceMut};
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::os::unix::ffi::OsStringExt;
 use std::path::PathBuf;
@@ -124,6 +125,63 @@ pub fn abstract_path(name: &str) -> PathBuf {
     PathBuf::from(OsString::from_vec(bytes))
 }
 
+/// New connections of the group of sockets that share this one's port all go to
+/// the group's first socket.
+///
+/// # Errors
+/// The system refuses, or it is in no group.
+pub fn steer_to_first(socket: &impl AsRawFd) -> io::Result<()> {
+    // "return 0": the index of the socket in the group
+    let mut program = [libc::sock_filter {
+        code: (libc::BPF_RET | libc::BPF_K) as u16,
+        jt: 0,
+        jf: 0,
+        k: 0,
+    }];
+    let filter = libc::sock_fprog {
+        len: 1,
+        filter: program.as_mut_ptr(),
+    };
+    let size = size_of::<libc::sock_fprog>() as libc::socklen_t;
+    // SAFETY: `filter` points to one live instruction and says so; the kernel copies it.
+    let result = unsafe {
+        libc::setsockopt(
+            socket.as_raw_fd(),
+            libc::SOL_SOCKET,
+            libc::SO_ATTACH_REUSEPORT_CBPF,
+            (&raw const filter).cast(),
+            size,
+        )
+    };
+    match result {
+        0 => Ok(()),
+        _ => Err(io::Error::last_os_error()),
+    }
+}
+
+/// Takes that back.
+///
+/// # Errors
+/// Nothing was there to be taken back.
+pub fn steer_no_more(socket: &impl AsRawFd) -> io::Result<()> {
+    let none: libc::c_int = 0;
+    let size = size_of::<libc::c_int>() as libc::socklen_t;
+    // SAFETY: the pointer and its length describe a live c_int, which the kernel ignores.
+    let result = unsafe {
+        libc::setsockopt(
+            socket.as_raw_fd(),
+            libc::SOL_SOCKET,
+            libc::SO_DETACH_REUSEPORT_BPF,
+            (&raw const none).cast(),
+            size,
+        )
+    };
+    match result {
+        0 => Ok(()),
+        _ => Err(io::Error::last_os_error()),
+    }
+}
+
 /// A descriptor of our own for one that was inherited under this number; the
 /// inherited one stays open.
 pub fn adopt(number: RawFd) -> io::Result<OwnedFd> {
@@ -134,4 +192,35 @@ pub fn adopt(number: RawFd) -> io::Result<OwnedFd> {
     }
     // SAFETY: fcntl gave a fresh descriptor that nobody else owns.
     Ok(unsafe { OwnedFd::from_raw_fd(copy) })
+}
+
+/// Receives bytes and at most `most` descriptors that came with them.
+///
+/// # Errors
+/// Nothing comes, or more descriptors than that (they are closed).
+pub fn receive(
+    socket: &impl AsRawFd,
+    bytes: &mut [u8],
+    most: usize,
+) -> io::Result<(usize, Vec<OwnedFd>)> {
+    let mut parts = [IoSliceMut::new(bytes)];
+    // room for whole messages of descriptors; each of them is closed by its owner
+    let mut control = vec![0; 64 + most * size_of::<RawFd>()];
+    let flags = MsgFlags::MSG_CMSG_CLOEXEC;
+    let got = recvmsg::<UnixAddr>(socket.as_raw_fd(), &mut parts, Some(&mut control), flags)?;
+    let mut descriptors = Vec::new();
+    for message in got.cmsgs()? {
+        if let ControlMessageOwned::ScmRights(numbers) = message {
+            for number in numbers {
+                // SAFETY: the kernel has just made this descriptor for us, nobody else owns it.
+                descriptors.push(unsafe { OwnedFd::from_raw_fd(number) });
+            }
+        }
+    }
+    match got.flags.contains(MsgFlags::MSG_CTRUNC) {
+        true => Err(io::Error::other(
+            "more descriptors came than were announced",
+        )),
+        false => Ok((got.bytes, descriptors)),
+    }
 }

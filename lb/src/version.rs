@@ -36,6 +36,9 @@ pub fn usage() -> &'static str {
     "Usage: evenkeel lb [-f <cfgfile|cfgdir>]* [options] [-- <cfgfile>*]
        evenkeel lb ctl [command]      talks to a running balancer
        evenkeel lb diff <old> <new>   shows what a reload would change
+       evenkeel lb check --live -f <cfgfile>   tries every server's check once
+       evenkeel lb trace [src <network>]       shows sessions as they go
+       evenkeel lb convert [-o <file>] <file>  what of an haproxy or nginx file works here
 
   -c            check the configuration and leave       -cc <condition>  evaluate a condition
   -d, -db       stay in the foreground                  -D               run in the background
@@ -49,6 +52,7 @@ pub fn usage() -> &'static str {
   -dW           warnings are fatal                      -dD              tell what looks suspicious
   -dr           start without names that do not resolve
   -dR, -dS      no SO_REUSEPORT, no splice              -dK<class>, -dL  list keywords, loaded files
+  --state-dir <directory> keep counters, states and weights there over a restart
   --run-dir <directory>   where the admin socket of every process lies (/run/evenkeel)
   --format json           findings for programs
 "

@@ -1,6 +1,7 @@
 //! What a command of the runtime CLI is: a row of a table, and the answer it gives.
 
 use std::future::Future;
+use std::os::fd::OwnedFd;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -64,6 +65,8 @@ pub struct Session {
     pub timeout: Duration,
     /// How messages are marked.
     pub severity: SeverityOutput,
+    /// The connection itself, where listeners may be handed out over it.
+    pub stream: Option<Arc<OwnedFd>>,
 }
 
 /// A command being run.
@@ -137,6 +140,11 @@ impl Command {
             level: AdminLevel::User,
             run: Run::Absent(why),
         }
+    }
+
+    /// For programs only: the help does not show it.
+    pub fn is_hidden(&self) -> bool {
+        self.words.first().is_some_and(|word| word.starts_with('_'))
     }
 
     /// Whether the line's first words name this command.

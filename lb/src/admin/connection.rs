@@ -180,6 +180,7 @@ mod tests {
             prompt: false,
             timeout: Duration::from_secs(10),
             severity: SeverityOutput::None,
+            stream: None,
         };
         let server = tokio::spawn(serve(control, session, theirs));
         let input = input.to_vec();

@@ -17,6 +17,7 @@ use crate::listener::Listener;
 use crate::state::{CheckAt, Kill, Proxy, Runtime, Server, SessionView};
 use crate::stats::info::Info;
 use crate::stats::row::Rate;
+use crate::takeover::old::Old;
 
 type ReloadCall = Box<dyn Fn() -> Result<String, String> + Send + Sync>;
 type StopFrontend = Box<dyn Fn(&Arc<Proxy>) + Send + Sync>;
@@ -48,6 +49,10 @@ pub struct Control {
     pub stop_frontend: OnceLock<StopFrontend>,
     /// Sessions of frontends that speak HTTP, which no data thread holds.
     pub http_sessions: OnceLock<HttpSessions>,
+    /// Processes that this one took over from.
+    pub old: Old,
+    /// Becomes true when the process stops softly: TCP sockets of the control side close.
+    pub closing: tokio::sync::watch::Sender<bool>,
     listeners: ArcSwap<Vec<Arc<Listener>>>,
     cli_sockets: Mutex<Vec<(String, AdminLevel)>>,
     hard_maxconn: OnceLock<u32>,
@@ -67,6 +72,8 @@ impl Control {
             dropped_logs: OnceLock::new(),
             stop_frontend: OnceLock::new(),
             http_sessions: OnceLock::new(),
+            old: Old::default(),
+            closing: tokio::sync::watch::Sender::new(false),
             listeners: ArcSwap::default(),
             cli_sockets: Mutex::default(),
             hard_maxconn: OnceLock::new(),
@@ -271,6 +278,7 @@ impl Control {
             bytes_spliced: 0,
             bytes_out_rate: self.samples.bytes_out_rate(),
             show_legends: false,
+            old: self.old.processes(),
         }
     }
 }

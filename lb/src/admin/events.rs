@@ -3,11 +3,12 @@
 
 use std::collections::VecDeque;
 use std::sync::Mutex;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use tokio::sync::mpsc;
 
 use super::time;
+use crate::saved::SavedEvent;
 
 /// Most events kept.
 const KEPT: usize = 1000;
@@ -73,6 +74,26 @@ impl Events {
             inner.kept.pop_front();
         }
         inner.kept.push_back(event);
+    }
+
+    /// Puts events of another process before those of this one.
+    pub fn restore(&self, earlier: &[SavedEvent]) {
+        let mut inner = self.lock();
+        let room = KEPT - inner.kept.len();
+        for event in earlier.iter().rev().take(room) {
+            inner.kept.push_front(Event {
+                at: SystemTime::UNIX_EPOCH
+                    .checked_add(Duration::from_millis(event.at_ms))
+                    .unwrap_or(SystemTime::UNIX_EPOCH),
+                subject: event.subject.clone(),
+                text: event
+                    .text
+                    .chars()
+                    .filter(|c| !c.is_control())
+                    .take(TEXT_MAX)
+                    .collect(),
+            });
+        }
     }
 
     /// All kept events, a line each.

@@ -67,7 +67,9 @@ pub fn unknown(words: &[String], level: AdminLevel) -> Answer {
 }
 
 fn allowed(level: AdminLevel) -> impl Iterator<Item = &'static Command> {
-    table().filter(move |command| matches!(command.run, Run::Here(_)) && command.level <= level)
+    table().filter(move |command| {
+        matches!(command.run, Run::Here(_)) && command.level <= level && !command.is_hidden()
+    })
 }
 
 fn list(commands: &[&Command], out: &mut String) {

@@ -22,7 +22,9 @@ pub mod show;
 mod show_servers;
 pub mod show_sess;
 pub mod socket;
+mod successor;
 pub mod time;
+mod watch;
 
 use command::{Answer, Call, Command, Run, Session};
 pub use control::Control;
@@ -38,6 +40,8 @@ pub fn table() -> impl Iterator<Item = &'static Command> {
             limits::COMMANDS,
             help::COMMANDS,
             absent::COMMANDS,
+            successor::COMMANDS,
+            watch::COMMANDS,
         ]
         .into_iter()
         .flatten()

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::net::TcpListener;
+use std::os::fd::{AsFd as _, OwnedFd};
 use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
@@ -9,7 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use conf::lb::model::{
-    Account, AdminLevel, Bind, BindAddress, Host, SeverityOutput, StatsSockets, UnixAccess,
+    Account, AdminLevel, BindAddress, Host, SeverityOutput, StatsSocket, StatsSockets, UnixAccess,
 };
 use tokio::sync::Semaphore;
 
@@ -29,6 +30,8 @@ pub struct Socket {
     address: String,
     level: AdminLevel,
     severity: SeverityOutput,
+    /// `expose-fd listeners`
+    exposes: bool,
     /// The configuration names it.
     configured: bool,
 }
@@ -82,7 +85,7 @@ pub fn default_path(run_dir: &Path, pid: u32) -> PathBuf {
 pub fn bind(sockets: &StatsSockets) -> Result<Vec<Socket>, SocketError> {
     let mut bound = Vec::new();
     for socket in &sockets.sockets {
-        bound.extend(bind_one(&socket.bind, socket.level, &|_| None)?);
+        bound.extend(bind_one(socket, &|_| None)?);
     }
     Ok(bound)
 }
@@ -107,6 +110,7 @@ pub fn bind_default(run_dir: &Path, pid: u32) -> Result<Socket, SocketError> {
         address: format!("unix@{}", path.display()),
         level: AdminLevel::Admin,
         severity: SeverityOutput::None,
+        exposes: true,
         configured: false,
     })
 }
@@ -141,10 +145,10 @@ fn sort_out(run_dir: &Path) -> (Vec<PathBuf>, Vec<PathBuf>) {
 
 /// Sockets of one line; `known` gives listeners that are open already.
 fn bind_one(
-    bind: &Bind,
-    level: AdminLevel,
+    conf: &StatsSocket,
     known: &dyn Fn(&str) -> Option<Listener>,
 ) -> Result<Vec<Socket>, SocketError> {
+    let bind = &conf.bind;
     let address = address::bind(&bind.address);
     let open = |address: String, fresh: &dyn Fn() -> io::Result<Listener>| {
         let listener = known(&address).map_or_else(fresh, Ok);
@@ -152,8 +156,9 @@ fn bind_one(
             Ok(listener) => Ok(Socket {
                 listener,
                 address,
-                level,
+                level: conf.level,
                 severity: bind.severity_output,
+                exposes: conf.expose_fd_listeners,
                 configured: true,
             }),
             Err(error) => Err(SocketError { address, error }),
@@ -177,7 +182,7 @@ fn bind_one(
         } => (*first..=*last)
             .map(|port| {
                 open(format!("ipv4@{ip}:{port}"), &|| {
-                    TcpListener::bind((*ip, port)).map(Listener::Tcp)
+                    shared_port((*ip, port).into()).map(Listener::Tcp)
                 })
             })
             .collect(),
@@ -190,6 +195,19 @@ fn bind_one(
         }),
         BindAddress::Fd(number) => one(&|| inherited(*number)),
     }
+}
+
+/// A socket that shares its port with the same of a process that this one takes over from, which
+/// lets go of it when it stops.
+pub fn shared_port(address: std::net::SocketAddr) -> io::Result<TcpListener> {
+    use socket2::{Domain, Socket, Type};
+    let kind = Type::STREAM.nonblocking().cloexec();
+    let socket = Socket::new(Domain::for_address(address), kind, None)?;
+    socket.set_reuse_address(true)?;
+    socket.set_reuse_port(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(128)?;
+    Ok(socket.into())
 }
 
 /// A socket that listens already and was inherited under this number.
@@ -306,7 +324,7 @@ impl Served {
         };
         let mut bound = Vec::new();
         for socket in &settings.sockets {
-            match bind_one(&socket.bind, socket.level, &known) {
+            match bind_one(socket, &known) {
                 Ok(sockets) => bound.extend(sockets),
                 Err(error) => {
                     drop(open);
@@ -352,6 +370,17 @@ impl Served {
         self.open_all(sockets, settings)
     }
 
+    /// Closes the sockets with a port: a successor has the same, and is asked there from now on.
+    pub fn let_ports_go(&self) {
+        self.open().retain(|open| match open.socket.listener {
+            Listener::Unix(_) => true,
+            Listener::Tcp(_) => {
+                open.task.abort();
+                false
+            }
+        });
+    }
+
     fn open(&self) -> MutexGuard<'_, Vec<Open>> {
         self.open.lock().unwrap_or_else(|e| e.into_inner())
     }
@@ -368,6 +397,7 @@ impl Served {
                 prompt: false,
                 timeout: patience,
                 severity: socket.severity,
+                stream: None,
             };
             let task = self.accept_on(&socket, session, slots.clone())?;
             self.open().push(Open { socket, task });
@@ -387,9 +417,16 @@ impl Served {
             Listener::Unix(listener) => {
                 listener.set_nonblocking(true)?;
                 let listener = tokio::net::UnixListener::from_std(listener)?;
+                let exposes = socket.exposes;
                 self.handle
                     .spawn(accept(control, session, slots, async move || {
-                        listener.accept().await.map(|(stream, _)| stream)
+                        let (stream, _) = listener.accept().await?;
+                        // a copy of the descriptor, for descriptors can go only through that
+                        let copy = match exposes {
+                            true => Some(stream.as_fd().try_clone_to_owned()?),
+                            false => None,
+                        };
+                        Ok((stream, copy))
                     }))
             }
             Listener::Tcp(listener) => {
@@ -397,7 +434,7 @@ impl Served {
                 let listener = tokio::net::TcpListener::from_std(listener)?;
                 self.handle
                     .spawn(accept(control, session, slots, async move || {
-                        listener.accept().await.map(|(stream, _)| stream)
+                        listener.accept().await.map(|(stream, _)| (stream, None))
                     }))
             }
         };
@@ -408,15 +445,19 @@ impl Served {
 async fn accept<S, A>(control: Arc<Control>, session: Session, slots: Arc<Semaphore>, next: A)
 where
     S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send + 'static,
-    A: AsyncFn() -> io::Result<S>,
+    A: AsyncFn() -> io::Result<(S, Option<OwnedFd>)>,
 {
     loop {
         let Ok(slot) = slots.clone().acquire_owned().await else {
             return;
         };
         match next().await {
-            Ok(stream) => {
-                let (control, session) = (control.clone(), session.clone());
+            Ok((stream, copy)) => {
+                let control = control.clone();
+                let session = Session {
+                    stream: copy.map(Arc::new),
+                    ..session.clone()
+                };
                 tokio::spawn(async move {
                     connection::serve(control, session, stream).await;
                     drop(slot);

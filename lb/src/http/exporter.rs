@@ -13,7 +13,7 @@ use super::head;
 use super::stream::{Sink, Source, Stop, split};
 use crate::admin::Control;
 use crate::admin::address;
-use crate::admin::socket::SocketError;
+use crate::admin::socket::{SocketError, shared_port};
 use crate::stats::prometheus::{self, Options};
 
 /// Scrapes at once.
@@ -48,12 +48,11 @@ impl Exporter {
                 "an address and port is wanted",
             )));
         };
-        let listener = TcpListener::bind((*ip, *first)).map_err(failed)?;
-        listener.set_nonblocking(true).map_err(failed)?;
+        let listener = shared_port((*ip, *first).into()).map_err(failed)?;
         Ok(Some(Self { listener }))
     }
 
-    /// Serves scrapes for as long as the process lives.
+    /// Serves scrapes until the process stops.
     pub fn serve(
         self,
         handle: &tokio::runtime::Handle,
@@ -64,8 +63,13 @@ impl Exporter {
         let control = control.clone();
         let slots = Arc::new(Semaphore::new(SLOTS));
         handle.spawn(async move {
+            let mut closing = control.closing.subscribe();
             while let Ok(slot) = slots.clone().acquire_owned().await {
-                match listener.accept().await {
+                let accepted = tokio::select! {
+                    accepted = listener.accept() => accepted,
+                    _ = closing.changed() => return,
+                };
+                match accepted {
                     Ok((stream, _)) => {
                         let control = control.clone();
                         tokio::spawn(async move {

@@ -1,5 +1,6 @@
 //! Sockets bound to one address.
 
+use super::inherited::Inherited;
 use crate::state::Peer;
 use crate::sys;
 use conf::lb::model::{Account, Bind, BindAddress, Host, UnixAccess};
@@ -7,9 +8,10 @@ use socket2::{Domain, Protocol, SockAddr, Socket, Type};
 use std::fmt;
 use std::io;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
-use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 /// What identifies a listening socket over a reload.
 #[derive(Clone, Debug, PartialEq)]
@@ -68,13 +70,22 @@ impl fmt::Display for BindError {
 
 impl std::error::Error for BindError {}
 
-/// The sockets of one address: one for each data thread, or one for all.
+/// The sockets of one address: one for each data thread, or one for all, or
+/// as many as another process had for its threads.
 pub struct Bound {
     key: Key,
     options: Bind,
-    sockets: Vec<Socket>,
+    /// Open as long as they stand here or a data thread watches them; a
+    /// session that came in through one does not keep it open.
+    sockets: Mutex<Vec<Arc<Socket>>>,
     local: Peer,
     path: Option<PathBuf>,
+    /// Another process has them, too: the path is not ours alone.
+    handed_out: AtomicBool,
+    /// And of several only the first.
+    handed_out_one: AtomicBool,
+    /// They came from another process, and it is not sure yet that we start.
+    borrowed: AtomicBool,
 }
 
 /// The addresses of a bind: one for each port of a range.
@@ -97,12 +108,14 @@ pub(super) fn keys(bind: &Bind) -> Vec<Key> {
 }
 
 impl Bound {
-    /// Binds and listens.
+    /// Binds and listens; sockets of another process that listen there
+    /// already come first, whatever waits in their queues.
     pub(super) fn open(
         key: Key,
         bind: &Bind,
         section_backlog: Option<u32>,
         threads: usize,
+        inherited: &mut Inherited,
     ) -> Result<Bound, BindError> {
         let backlog = bind.backlog.or(section_backlog);
         let backlog = backlog.map_or(4096, |b| b.min(i32::MAX as u32) as i32);
@@ -112,7 +125,14 @@ impl Bound {
             attempt,
             error,
         };
-        let mut path = None;
+        let taken = inherited.take(&key, bind);
+        if !taken.is_empty() {
+            let sockets = taken_over(taken, &key, bind, threads, backlog)
+                .map_err(|e| fail("take over", e))?;
+            let bound = Bound::of(key, bind, sockets);
+            bound.borrowed.store(true, Relaxed);
+            return Ok(bound);
+        }
         let mut sockets = Vec::new();
         match &key {
             Key::Inet(address) => {
@@ -129,24 +149,33 @@ impl Bound {
             }
             Key::Unix(at) => {
                 sockets.push(unix(at, &bind.unix, backlog).map_err(|e| fail("listen on", e))?);
-                path = Some(at.clone());
             }
             Key::Abstract(name) => {
                 sockets.push(abstract_name(name, backlog).map_err(|e| fail("listen on", e))?);
             }
             Key::Fd(number) => {
-                sockets.push(inherited(*number).map_err(|e| fail("adopt", e))?);
+                sockets.push(inherited_fd(*number).map_err(|e| fail("adopt", e))?);
             }
         }
-        let local = sockets[0].local_addr().ok();
-        let local = local.map_or(Peer::None, |a| peer(&a));
-        Ok(Bound {
+        Ok(Bound::of(key, bind, sockets))
+    }
+
+    fn of(key: Key, bind: &Bind, sockets: Vec<Socket>) -> Bound {
+        let local = sockets.first().and_then(|s| s.local_addr().ok());
+        let path = match &key {
+            Key::Unix(path) => Some(path.clone()),
+            Key::Inet(_) | Key::Abstract(_) | Key::Fd(_) => None,
+        };
+        Bound {
             key,
             options: bind.clone(),
-            sockets,
-            local,
+            sockets: Mutex::new(sockets.into_iter().map(Arc::new).collect()),
+            local: local.map_or(Peer::None, |a| peer(&a)),
             path,
-        })
+            handed_out: AtomicBool::new(false),
+            handed_out_one: AtomicBool::new(false),
+            borrowed: AtomicBool::new(false),
+        }
     }
 
     /// These sockets are what `bind` at `key` asks for.
@@ -163,33 +192,77 @@ impl Bound {
         self.key == *key && socket_options(&self.options) == socket_options(bind)
     }
 
-    /// The socket for this data thread.
-    pub fn socket(&self, thread: usize) -> &Socket {
-        &self.sockets[thread % self.sockets.len()]
+    /// The sockets that data thread `thread` of `threads` watches: its own, or
+    /// one that it shares. Together the threads watch all of them.
+    pub fn share(&self, thread: usize, threads: usize) -> Vec<Arc<Socket>> {
+        let sockets = self.lock();
+        if sockets.len() < threads {
+            let shared = sockets.get(thread % sockets.len().max(1));
+            return shared.cloned().into_iter().collect();
+        }
+        let own = sockets.iter().enumerate();
+        own.filter(|(index, _)| index % threads.max(1) == thread)
+            .map(|(_, socket)| socket.clone())
+            .collect()
     }
 
-    /// Its descriptor.
-    pub fn fd(&self, thread: usize) -> BorrowedFd<'_> {
-        self.socket(thread).as_fd()
+    /// The sockets for another process that takes over: all, or the first for
+    /// one that wants a single socket for an address.
+    pub fn hand_out(&self, all: bool) -> Vec<Arc<Socket>> {
+        self.handed_out.store(true, Relaxed);
+        self.handed_out_one.store(!all, Relaxed);
+        let sockets = self.lock();
+        sockets
+            .iter()
+            .take(if all { usize::MAX } else { 1 })
+            .cloned()
+            .collect()
     }
 
-    /// The threads share one socket.
-    pub fn is_shared(&self) -> bool {
-        self.sockets.len() == 1
+    /// `interface` and `namespace` of the bind line.
+    pub fn scope(&self) -> (Option<&str>, Option<&str>) {
+        (
+            self.options.interface.as_deref(),
+            self.options.namespace.as_deref(),
+        )
+    }
+
+    /// Another process has the first of several sockets: lets new connections
+    /// go there, so that the queues of the others run dry. False: no need.
+    pub fn steer(&self) -> bool {
+        let sockets = self.lock();
+        let needed = self.handed_out_one.load(Relaxed) && sockets.len() > 1;
+        needed
+            && sockets
+                .first()
+                .is_some_and(|first| sys::steer_to_first(&**first).is_ok())
+    }
+
+    /// It is part of a generation now.
+    pub(super) fn settle(&self) {
+        self.borrowed.store(false, Relaxed);
+    }
+
+    /// Listens no more: each socket closes once its last thread let it go.
+    pub fn close(&self) {
+        let mut sockets = self.lock();
+        if let Some(first) = sockets
+            .first()
+            .filter(|_| self.handed_out_one.load(Relaxed))
+        {
+            // never attached: nothing to take back
+            let _ = sys::steer_no_more(&**first);
+        }
+        sockets.clear();
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Vec<Arc<Socket>>> {
+        self.sockets.lock().unwrap_or_else(|e| e.into_inner())
     }
 
     /// The address that it listens on.
     pub fn local(&self) -> &Peer {
         &self.local
-    }
-
-    /// Stops listening on a thread's socket for good, also while something
-    /// still refers to it. An inherited one is left alone: others may use it.
-    pub fn retire(&self, thread: usize) {
-        if !matches!(self.key, Key::Fd(_)) {
-            // not listening any more: what was wanted
-            let _ = self.socket(thread).shutdown(std::net::Shutdown::Both);
-        }
     }
 
     /// The address as written in messages.
@@ -203,7 +276,8 @@ impl Bound {
 
 impl Drop for Bound {
     fn drop(&mut self) {
-        if let Some(path) = &self.path {
+        let shared = self.handed_out.load(Relaxed) || self.borrowed.load(Relaxed);
+        if let Some(path) = self.path.as_ref().filter(|_| !shared) {
             // Gone already, or unreachable after chroot: nothing to do.
             let _ = std::fs::remove_file(path);
         }
@@ -229,6 +303,14 @@ fn inet(address: SocketAddr, bind: &Bind, share_port: bool, backlog: i32) -> io:
             SocketAddr::V6(_) => socket.set_freebind_v6(true)?,
         }
     }
+    set_inet_options(&socket, bind, backlog)?;
+    socket.bind(&address.into())?;
+    socket.listen(backlog)?;
+    Ok(socket)
+}
+
+/// What may also be set on a socket that listens already.
+fn set_inet_options(socket: &Socket, bind: &Bind, backlog: i32) -> io::Result<()> {
     if let Some(mss) = bind.mss.filter(|m| *m > 0) {
         socket.set_tcp_mss(mss as u32)?;
     }
@@ -236,23 +318,23 @@ fn inet(address: SocketAddr, bind: &Bind, share_port: bool, backlog: i32) -> io:
         socket.set_tcp_user_timeout(Some(timeout))?;
     }
     if bind.defer_accept {
-        sys::set_defer_accept(&socket, 60)?;
+        sys::set_defer_accept(socket, 60)?;
     }
     if bind.fast_open {
-        sys::set_fast_open(&socket, backlog)?;
+        sys::set_fast_open(socket, backlog)?;
     }
     // Inherited by accepted sockets.
-    socket.set_tcp_nodelay(true)?;
-    socket.bind(&address.into())?;
-    socket.listen(backlog)?;
-    Ok(socket)
+    socket.set_tcp_nodelay(true)
 }
 
 fn unix(path: &Path, access: &UnixAccess, backlog: i32) -> io::Result<Socket> {
     let socket = Socket::new(Domain::UNIX, Type::STREAM.nonblocking().cloexec(), None)?;
     // Bound beside its place and moved there when it is ready: a client never
     // sees the path without a listener or with the wrong rights.
-    let fresh = path.with_extension(format!("{}.tmp", std::process::id()));
+    // The kernel goes on calling it by this name, which HAProxy's look like, too.
+    let mut fresh = path.as_os_str().to_owned();
+    fresh.push(format!(".{}.tmp", std::process::id()));
+    let fresh = PathBuf::from(fresh);
     let _ = std::fs::remove_file(&fresh);
     socket.bind(&SockAddr::unix(&fresh)?)?;
     let prepare = || {
@@ -302,7 +384,37 @@ fn abstract_name(name: &str, backlog: i32) -> io::Result<Socket> {
     Ok(socket)
 }
 
-fn inherited(number: i32) -> io::Result<Socket> {
+/// Makes sockets of another process ours: with our options, and with more of
+/// them beside when our threads are more than theirs.
+fn taken_over(
+    mut sockets: Vec<Socket>,
+    key: &Key,
+    bind: &Bind,
+    threads: usize,
+    backlog: i32,
+) -> io::Result<Vec<Socket>> {
+    for socket in &sockets {
+        socket.set_nonblocking(true)?;
+        if matches!(key, Key::Inet(_)) {
+            set_inet_options(socket, bind, backlog)?;
+        }
+        socket.listen(backlog)?;
+    }
+    if let Key::Inet(address) = key
+        && sockets[0].reuse_port().unwrap_or(false)
+    {
+        while sockets.len() < threads {
+            match inet(*address, bind, true, backlog) {
+                Ok(more) => sockets.push(more),
+                // another user's group: the threads share what there is
+                Err(_) => break,
+            }
+        }
+    }
+    Ok(sockets)
+}
+
+fn inherited_fd(number: i32) -> io::Result<Socket> {
     let socket = Socket::from(sys::adopt(number)?);
     if !socket.is_listener()? {
         return Err(io::Error::other("it is not a listening socket"));

@@ -48,6 +48,8 @@ pub struct Info {
     pub bytes_spliced: u64,
     pub bytes_out_rate: u64,
     pub show_legends: bool,
+    /// Processes that this one took over from and that still have sessions.
+    pub old: Vec<crate::takeover::old::OldProcess>,
 }
 
 /// One line of `show info`.
@@ -564,6 +566,24 @@ pub static FIELDS: &[(usize, Field)] = &[
         Field::new("Tainted", SGP, "experimental features used", |_| {
             Value::text("0")
         }),
+    ),
+    (
+        72,
+        Field::new(
+            "OldProcesses",
+            MGP,
+            "processes that this one took over from and that still have sessions",
+            |i| n(i.old.len() as u32),
+        ),
+    ),
+    (
+        73,
+        Field::new(
+            "OldConns",
+            MGP,
+            "connections from clients that old processes still have",
+            |i| n(i.old.iter().map(|old| old.connections).sum()),
+        ),
     ),
 ];
 

@@ -118,6 +118,12 @@ fn process(info: &Info) -> String {
         head(&mut out, &name, field.doc, *shape);
         let _ = writeln!(out, "{name} {number}");
     }
+    let series = "haproxy_process_old_connections";
+    let doc = "connections from clients that a process before this one still has";
+    head(&mut out, series, doc, Shape::Gauge);
+    for old in &info.old {
+        let _ = writeln!(out, "{series}{{pid=\"{}\"}} {}", old.pid, old.connections);
+    }
     head(
         &mut out,
         "haproxy_process_build_info",

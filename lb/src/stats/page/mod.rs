@@ -68,6 +68,7 @@ pub fn head(info: &Info, settings: &Settings, options: &PageOptions) -> String {
     outcome(settings, options, &mut out);
     out.push_str("<h3>&gt; General process information</h3>\n<div class=head>\n");
     process(info, &mut out);
+    old_processes(info, &mut out);
     legend(&mut out);
     links(settings, options, &mut out);
     out.push_str("</div>\n");
@@ -99,6 +100,29 @@ fn outcome(settings: &Settings, options: &PageOptions, out: &mut String) {
         if outcome.is_good() { "good" } else { "bad" },
         outcome.text()
     );
+}
+
+/// Processes before this one, as long as they have sessions.
+fn old_processes(info: &Info, out: &mut String) {
+    if info.old.is_empty() {
+        return;
+    }
+    out.push_str("<p class=process id=old>");
+    for old in &info.old {
+        let ends = match old.ends_within_s {
+            Some(left) => format!(", ended in {} at the latest", uptime(left as u32)),
+            None => String::new(),
+        };
+        let _ = write!(
+            out,
+            "<b>old process {}</b> (version {}{}): {} sessions{ends}<br>",
+            old.pid,
+            markup::escaped(&old.version),
+            if old.stopping { ", stopping" } else { "" },
+            old.connections,
+        );
+    }
+    out.push_str("</p>\n");
 }
 
 fn process(info: &Info, out: &mut String) {

@@ -302,4 +302,5 @@ pub static PROCESS: &[(&str, &str, Shape)] = &[
     ("PoolAlloc_bytes", "pool_allocated_bytes", Shape::Gauge),
     ("PoolUsed_bytes", "pool_used_bytes", Shape::Gauge),
     ("Start_time_sec", "start_time_seconds", Shape::Gauge),
+    ("OldProcesses", "old_processes", Shape::Gauge),
 ];

@@ -1,0 +1,390 @@
+//! A new process takes over from an old one: no connection is lost, sessions
+//! stay where they are, numbers go on.
+
+mod kit;
+
+use kit::balancer::{LIMIT, address};
+use kit::{Balancer, Daemon};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::path::Path;
+use std::process::Command;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::thread::JoinHandle;
+
+const TAKEOVERS: u32 = 10;
+const CLIENTS: usize = 4;
+
+/// A server that sends back what it gets; gives its address.
+fn echo() -> String {
+    let listener = TcpListener::bind((address(), 2)).expect("an address of our own");
+    let at = listener.local_addr().expect("bound").to_string();
+    std::thread::spawn(move || {
+        for mut stream in listener.incoming().flatten() {
+            std::thread::spawn(move || {
+                let mut reader = stream.try_clone().expect("a second descriptor");
+                let _ = std::io::copy(&mut reader, &mut stream);
+            });
+        }
+    });
+    at
+}
+
+fn listen(bind: &str, server: &str) -> String {
+    format!("listen a\n    bind {bind}\n    server s1 {server}\n    server s2 {server} backup")
+}
+
+/// Opens sessions one after the other until told to stop; gives how many there
+/// were. Any failure is a lost connection.
+struct Clients {
+    stop: Arc<AtomicBool>,
+    done: Arc<AtomicU64>,
+    threads: Vec<JoinHandle<()>>,
+}
+
+impl Clients {
+    fn start(bind: &str) -> Clients {
+        let (stop, done) = (Arc::new(AtomicBool::new(false)), Arc::default());
+        let threads = (0..CLIENTS).map(|_| {
+            let (bind, stop) = (bind.to_owned(), stop.clone());
+            let done: Arc<AtomicU64> = Arc::clone(&done);
+            std::thread::spawn(move || {
+                while !stop.load(Relaxed) {
+                    let mut stream = TcpStream::connect(&bind).expect("somebody listens");
+                    exchange(&mut stream, "short");
+                    done.fetch_add(1, Relaxed);
+                }
+            })
+        });
+        Clients {
+            threads: threads.collect(),
+            stop,
+            done,
+        }
+    }
+
+    /// Waits for a few more sessions.
+    fn go_on(&self) {
+        let so_far = self.done.load(Relaxed);
+        kit::wait_until("sessions end", LIMIT, || {
+            self.done.load(Relaxed) > so_far + 8
+        });
+    }
+
+    fn end(self) -> u64 {
+        self.stop.store(true, Relaxed);
+        for thread in self.threads {
+            thread.join().expect("no connection was lost");
+        }
+        self.done.load(Relaxed)
+    }
+}
+
+fn exchange(stream: &mut TcpStream, word: &str) {
+    stream.set_read_timeout(Some(LIMIT)).expect("a socket");
+    stream
+        .write_all(word.as_bytes())
+        .expect("the session lives");
+    let mut back = vec![0; word.len()];
+    stream.read_exact(&mut back).expect("the session lives");
+    assert_eq!(back, word.as_bytes());
+}
+
+fn pid_at(balancer: &Balancer) -> Option<i32> {
+    let info = balancer.try_ask("show info").ok()?;
+    let line = info.lines().find_map(|line| line.strip_prefix("Pid: "))?;
+    line.trim().parse().ok()
+}
+
+/// Starts a successor with these options and waits until it answers.
+fn succeed(balancer: &Balancer, options: &[&str]) -> Daemon {
+    let daemon = Daemon::start("successor", &mut balancer.command(options));
+    kit::wait_until("the successor serves", LIMIT, || {
+        pid_at(balancer) == Some(daemon.pid())
+    });
+    daemon
+}
+
+#[test]
+fn takeovers_under_load_lose_no_connection_whatever_the_threads_are() {
+    let (bind, server) = (format!("{}:1", address()), echo());
+    let balancer = Balancer::new("    nbthread 1", &listen(&bind, &server));
+    let mut daemon = balancer.start(&["-db"]);
+    let first = daemon.pid();
+    let mut long = TcpStream::connect(&bind).expect("it listens");
+    exchange(&mut long, "before");
+    let clients = Clients::start(&bind);
+    let mut old = Vec::new();
+    for turn in 1..=TAKEOVERS {
+        let threads = format!("    nbthread {}", [3, 1, 4, 2][turn as usize % 4]);
+        balancer.write(&threads, &listen(&bind, &server));
+        clients.go_on();
+        let pid = daemon.pid().to_string();
+        let successor = succeed(&balancer, &["-db", "-sf", &pid]);
+        old.push(std::mem::replace(&mut daemon, successor));
+        exchange(&mut long, &format!("takeover {turn}"));
+    }
+    clients.go_on();
+    let total = clients.end() + 1;
+    // the processes between end with their sessions, the first has one
+    for mut between in old.drain(1..) {
+        assert!(between.wait_exit(LIMIT).success());
+    }
+    assert!(old[0].runs());
+    let scur = || balancer.stat("a", "FRONTEND", "scur");
+    kit::wait_until("short sessions have ended", LIMIT, || scur() == "0");
+    assert_eq!(balancer.stat("a", "FRONTEND", "stot"), total.to_string());
+    drop(long);
+    assert!(old[0].wait_exit(LIMIT).success());
+    assert_ne!(first, daemon.pid());
+    daemon.stop();
+}
+
+#[test]
+fn sessions_of_an_old_process_are_seen_and_counted_in_the_new_one_until_they_end() {
+    let (bind, server) = (format!("{}:1", address()), echo());
+    let page = format!("{}:1", address());
+    let text = format!(
+        "{}\nlisten stats\n    mode http\n    timeout http-request 5s\n    bind {page}\n    stats enable\n    stats uri /",
+        listen(&bind, &server)
+    );
+    let balancer = Balancer::new("    hard-stop-after 60s", &text);
+    let mut old = balancer.start(&["-db"]);
+    let mut long = TcpStream::connect(&bind).expect("it listens");
+    exchange(&mut long, "12345");
+    balancer.ask("set server a/s1 weight 77; set server a/s2 state maint");
+    let pid = old.pid().to_string();
+    let mut new = succeed(&balancer, &["-db", "-sf", &pid]);
+    kit::wait_until("the old process stops", LIMIT, || {
+        let text = balancer.ask("show old");
+        let line = text
+            .lines()
+            .find(|line| line.starts_with(&pid))
+            .map(str::to_owned);
+        line.is_some_and(|line| line.split(' ').nth(2) == Some("1"))
+    });
+    let line = balancer.ask("show old");
+    assert!(
+        line.contains(" 1 1 "),
+        "stopping with one connection: {line}"
+    );
+    assert!(line.contains("a=1"), "{line}");
+    let json: serde_json::Value =
+        serde_json::from_str(balancer.ask("show old json").trim()).unwrap();
+    assert_eq!(json[0]["connections"], 1);
+    assert!(json[0]["ends_within_s"].as_u64().unwrap() <= 60, "{json}");
+    let info = balancer.ask("show info");
+    assert!(info.contains("OldProcesses: 1\nOldConns: 1\n"), "{info}");
+    let mut http = TcpStream::connect(&page).expect("the page listens");
+    http.write_all(b"GET / HTTP/1.0\r\n\r\n").unwrap();
+    let mut html = String::new();
+    http.read_to_string(&mut html).expect("a page");
+    assert!(html.contains(&format!("old process {pid}")), "{html}");
+    // bytes of the old process' session arrive in the new one's counters
+    exchange(&mut long, "67890");
+    kit::wait_until("ten bytes are counted", LIMIT, || {
+        balancer.stat("a", "s1", "bin") == "10"
+    });
+    assert_eq!(balancer.stat("a", "s1", "weight"), "77");
+    assert!(balancer.stat("a", "s2", "status").starts_with("MAINT"));
+    drop(long);
+    assert!(old.wait_exit(LIMIT).success());
+    kit::wait_until("it is shown no more", LIMIT, || {
+        balancer.ask("show old").lines().count() <= 2
+    });
+    assert_eq!(balancer.stat("a", "FRONTEND", "stot"), "1");
+    new.stop();
+}
+
+#[test]
+fn x_takes_over_through_a_named_socket_and_refuses_to_start_without() {
+    let (bind, server) = (format!("{}:1", address()), echo());
+    let balancer = Balancer::new("", &listen(&bind, &server));
+    let other = balancer.path("takeover.sock");
+    let path = other.display().to_string();
+    let global = format!("    stats socket {path} level admin expose-fd listeners");
+    balancer.write(&global, &listen(&bind, &server));
+    let mut old = balancer.start(&["-db"]);
+    let unix = balancer.path("front.sock");
+    let both = listen(&format!("{bind},unix@{}", unix.display()), &server);
+    balancer.write(&global, &both);
+    balancer.ask("reload");
+    let pid = old.pid().to_string();
+    // a socket that does not hand out listeners
+    let plain = balancer.socket().display().to_string();
+    for wrong in [plain.as_str(), "/nonexistent.sock"] {
+        let output = balancer
+            .command(&["-db", "-x", wrong, "-sf", &pid])
+            .output()
+            .unwrap();
+        let text = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(1), "{text}");
+        assert!(
+            text.contains("Failed to get the sockets from the old process!"),
+            "{text}"
+        );
+    }
+    assert!(old.runs());
+    // another run directory: only -x can find the old process
+    let elsewhere = balancer.path("elsewhere").display().to_string();
+    let file = balancer.file().display().to_string();
+    let mut command = Command::new(kit::binary());
+    command.args([
+        "lb",
+        "-db",
+        "--run-dir",
+        &elsewhere,
+        "-x",
+        &path,
+        "-sf",
+        &pid,
+        "-f",
+        &file,
+    ]);
+    let mut new = Daemon::start("successor", &mut command);
+    kit::wait_until("it serves", LIMIT, || pid_at(&balancer) == Some(new.pid()));
+    assert!(old.wait_exit(LIMIT).success());
+    exchange(&mut TcpStream::connect(&bind).expect("it listens"), "inet");
+    let mut stream =
+        std::os::unix::net::UnixStream::connect(&unix).expect("the path is still there");
+    stream.write_all(b"unix").unwrap();
+    let mut back = [0; 4];
+    stream.read_exact(&mut back).expect("served");
+    new.stop();
+}
+
+#[test]
+fn connections_that_wait_in_the_queue_go_to_the_new_process() {
+    let (bind, server) = (format!("{}:1", address()), echo());
+    let balancer = Balancer::new("    nbthread 2", &listen(&bind, &server));
+    let mut old = balancer.start(&["-db"]);
+    balancer.ask("disable frontend a");
+    let waiting: Vec<_> = (0..50)
+        .map(|_| TcpStream::connect(&bind).expect("queued"))
+        .collect();
+    let pid = old.pid().to_string();
+    let mut new = succeed(&balancer, &["-db", "-sf", &pid]);
+    assert!(old.wait_exit(LIMIT).success());
+    // the frontend stays disabled as the operator had left it
+    balancer.ask("enable frontend a");
+    for mut stream in waiting {
+        exchange(&mut stream, "was in the queue");
+    }
+    new.stop();
+}
+
+fn replace(program: &Path, with: &[u8]) {
+    use std::os::unix::fs::PermissionsExt;
+    let fresh = program.with_extension("new");
+    std::fs::write(&fresh, with).unwrap();
+    std::fs::set_permissions(&fresh, std::fs::Permissions::from_mode(0o755)).unwrap();
+    std::fs::rename(&fresh, program).unwrap();
+}
+
+#[test]
+fn a_master_becomes_the_program_that_replaced_it_on_disk() {
+    let (bind, server) = (format!("{}:1", address()), echo());
+    let balancer = Balancer::new("", &listen(&bind, &server));
+    let program = balancer.path("evenkeel");
+    std::fs::copy(kit::binary(), &program).unwrap();
+    let cli = balancer.path("master.sock");
+    let mut command = Command::new(&program);
+    command.args(["lb", "-W", "-S", &cli.display().to_string()]);
+    command
+        .arg("--run-dir")
+        .arg(balancer.path("run"))
+        .arg("-f")
+        .arg(balancer.file());
+    let mut master = Daemon::start("master", &mut command);
+    kit::wait_until("the worker serves", LIMIT, || pid_at(&balancer).is_some());
+    let worker = pid_at(&balancer).unwrap();
+    let mut long = TcpStream::connect(&bind).expect("it listens");
+    exchange(&mut long, "before");
+    let clients = Clients::start(&bind);
+    // a program that does not work changes nothing
+    replace(&program, b"#!/bin/sh\nexit 3\n");
+    master.signal(Signal::SIGUSR2);
+    master.wait_line("Reload refused", LIMIT);
+    assert_eq!(pid_at(&balancer), Some(worker));
+    clients.go_on();
+    let good = std::fs::read(kit::binary()).unwrap();
+    replace(&program, &good);
+    master.signal(Signal::SIGUSR2);
+    kit::wait_until("another worker serves", LIMIT, || {
+        pid_at(&balancer).is_some_and(|pid| pid != worker)
+    });
+    clients.go_on();
+    exchange(&mut long, "after");
+    let mut stream = kit::wait_for("the master's CLI answers", LIMIT, || {
+        std::os::unix::net::UnixStream::connect(&cli).ok()
+    });
+    stream.write_all(b"show proc\n").unwrap();
+    let mut processes = String::new();
+    stream.read_to_string(&mut processes).unwrap();
+    let fresh = pid_at(&balancer).unwrap();
+    assert!(
+        processes.contains(&format!("# workers\n{fresh}")),
+        "{processes}"
+    );
+    assert!(
+        processes.contains(&format!("# old workers\n{worker}")),
+        "{processes}"
+    );
+    assert!(
+        processes.contains(&format!("{} ", master.pid())),
+        "the master is the same process"
+    );
+    clients.end();
+    drop(long);
+    master.wait_line(
+        &format!("Former worker ({worker}) exited with code 0"),
+        LIMIT,
+    );
+    assert!(master.stop().success());
+}
+
+/// Real haproxy with a socket that hands out its listeners.
+fn haproxy(balancer: &Balancer, bind: &str, server: &str, options: &[&str]) -> Daemon {
+    let file = balancer.path("haproxy.cfg");
+    let text = format!(
+        "global\n    stats socket {} level admin expose-fd listeners\ndefaults\n    mode tcp\n    \
+         timeout connect 5s\n    timeout client 60s\n    timeout server 60s\n{}\n",
+        balancer.path("haproxy.sock").display(),
+        listen(bind, server)
+    );
+    std::fs::write(&file, text).unwrap();
+    let mut command = Command::new("haproxy");
+    command.arg("-db").args(options).arg("-f").arg(&file);
+    Daemon::start("haproxy", &mut command)
+}
+
+#[test]
+#[ignore = "needs haproxy; tests/run installs it and runs this"]
+fn haproxy_hands_over_to_evenkeel_and_takes_back() {
+    let (bind, server) = (format!("{}:1", address()), echo());
+    let balancer = Balancer::new("    nbthread 2", &listen(&bind, &server));
+    let mut theirs = haproxy(&balancer, &bind, &server, &[]);
+    kit::wait_until("haproxy listens", LIMIT, || {
+        TcpStream::connect(&bind).is_ok()
+    });
+    let clients = Clients::start(&bind);
+    clients.go_on();
+    let path = balancer.path("haproxy.sock").display().to_string();
+    let pid = theirs.pid().to_string();
+    let mut ours = succeed(&balancer, &["-db", "-x", &path, "-sf", &pid]);
+    theirs.wait_exit(LIMIT);
+    clients.go_on();
+    let path = balancer.path(&format!("run/lb-{}.sock", ours.pid()));
+    let pid = ours.pid().to_string();
+    let back = path.display().to_string();
+    let mut theirs = haproxy(&balancer, &bind, &server, &["-x", &back, "-sf", &pid]);
+    assert!(ours.wait_exit(LIMIT).success());
+    clients.go_on();
+    assert!(clients.end() > 20);
+    // the signal goes to a process that this test started
+    kill(Pid::from_raw(theirs.pid()), Signal::SIGTERM).unwrap();
+    theirs.wait_exit(LIMIT);
+}
