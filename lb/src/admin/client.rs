@@ -217,7 +217,8 @@ fn path(options: &Options) -> Result<PathBuf, String> {
             .next()
             .and_then(|word| word.parse().ok())
             .ok_or_else(|| format!("{} holds no pid", file.display()))?;
-        return Ok(default_path(run_dir, pid));
+        let socket = crate::takeover::admin_socket(run_dir, pid);
+        return Ok(socket.unwrap_or_else(|| default_path(run_dir, pid)));
     }
     let mut found = alive(run_dir);
     match found.len() {

@@ -33,6 +33,19 @@ pub struct Saved {
     pub events: Vec<SavedEvent>,
 }
 
+impl Saved {
+    /// Leaves out what a successor took over once and goes on with by itself.
+    pub fn forget_what_stays(&mut self) {
+        self.events.clear();
+        for back in &mut self.backends {
+            back.times = Default::default();
+            for server in &mut back.servers {
+                server.times = Default::default();
+            }
+        }
+    }
+}
+
 /// A frontend.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]

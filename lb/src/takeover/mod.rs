@@ -92,27 +92,29 @@ pub fn begin(options: &Options, config: &Config, run_dir: &Path) -> Result<Takeo
 /// directory of each of them or of its worker; or, of a process that has none
 /// there, those of the configuration that hand out listeners.
 fn sockets_of(options: &Options, config: &Config, run_dir: &Path) -> Vec<PathBuf> {
+    let pids = options.old_pids.iter();
     let mut found = Vec::new();
-    for pid in options
-        .old_pids
-        .iter()
-        .filter_map(|pid| u32::try_from(*pid).ok())
-    {
-        let own = socket::default_path(run_dir, pid);
-        if own.exists() {
-            found.push(own);
-            continue;
-        }
-        let children = socket::alive(run_dir).into_iter();
-        let worker = children
-            .filter(|path| pid_of(path).and_then(parent) == Some(pid))
-            .collect::<Vec<_>>();
-        match worker.is_empty() {
-            false => found.extend(worker),
-            true => found.extend(configured(config).filter(|path| speaks_for(path, pid))),
+    for pid in pids.filter_map(|pid| u32::try_from(*pid).ok()) {
+        match admin_socket(run_dir, pid) {
+            Some(path) => found.push(path),
+            None => found.extend(configured(config).filter(|path| speaks_for(path, pid))),
         }
     }
     found
+}
+
+/// The admin socket of a process or, if it is a master, of its worker.
+pub fn admin_socket(run_dir: &Path, pid: u32) -> Option<PathBuf> {
+    let own = socket::default_path(run_dir, pid);
+    if own.exists() {
+        return Some(own);
+    }
+    let alive = socket::alive(run_dir).into_iter();
+    let is_child = |path: &PathBuf| pid_of(path).and_then(parent) == Some(pid);
+    // the youngest, when an older one still has sessions
+    alive
+        .filter(is_child)
+        .max_by_key(|path| std::fs::metadata(path).and_then(|m| m.modified()).ok())
 }
 
 fn configured(config: &Config) -> impl Iterator<Item = PathBuf> + '_ {

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
 
 /// How often the numbers come.
-const EVERY: Duration = Duration::from_millis(500);
+const EVERY: Duration = Duration::from_secs(1);
 
 /// How often the process looks whether it is over.
 const TURN: Duration = Duration::from_millis(50);
@@ -84,7 +84,7 @@ pub fn follow(control: &Arc<Control>) -> Answer {
                 };
                 if told.replace(Instant::now()).is_some() {
                     // known since the first line
-                    line.state.events.clear();
+                    line.state.forget_what_stays();
                 }
                 line.before = before.take().unwrap_or_default();
                 let mut text = serde_json::to_string(&line).unwrap_or_default();

@@ -253,8 +253,10 @@ mod tests {
     proptest! {
         #[test]
         fn any_bytes_are_watched_in_bounded_memory(pieces: Vec<Vec<u8>>) {
-            let mut frames = Frames::default();
-            frames.state = State::Head;
+            let mut frames = Frames {
+                state: State::Head,
+                ..Frames::default()
+            };
             for piece in &pieces {
                 frames.read(piece, &mut |_| {});
                 prop_assert!(frames.frame.len() <= HEAD + KEPT);
