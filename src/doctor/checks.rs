@@ -158,12 +158,14 @@ impl Doctor {
                     format!("{name} takes connections but does not speak AMQP"),
                     "rabbitmq-diagnostics check_running on that host (or `evenkeel ctl status`)",
                 ),
-                reason => self.say(
-                    Level::Error,
-                    format!("{name} cannot be reached: {reason}"),
-                    "on that host: systemctl status rabbitmq-server (or evenkeel-broker); \
-                     from here: nc -vz HOST PORT shows whether a filter stands between",
-                ),
+                reason => {
+                    let (host, port) = broker.address.rsplit_once(':').unwrap_or_default();
+                    let mend = format!(
+                        "there: systemctl status rabbitmq-server (or evenkeel-broker); from here: nc -vz {host} {port}"
+                    );
+                    let text = format!("{name} cannot be reached: {reason}");
+                    self.say(Level::Error, text, mend);
+                }
             }
         }
         let Some(status) = &facts.broker_status else {

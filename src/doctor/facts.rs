@@ -161,7 +161,7 @@ fn interfaces() -> (Vec<String>, Vec<IpAddr>) {
 fn balancer(run_dir: &Path) -> Result<Value, String> {
     match ask::balancers(run_dir).first() {
         Some(socket) => ask::balancer(socket),
-        None => Err(format!("no socket of it in {}", run_dir.display())),
+        None => Err(format!("no living socket of it in {}", run_dir.display())),
     }
 }
 

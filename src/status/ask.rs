@@ -29,8 +29,9 @@ pub fn socket(path: &Path, request: &str) -> Result<String, String> {
     }
 }
 
-/// The admin sockets of the balancers that run here: `lb.sock`, where the file
-/// names it so, else `lb-<pid>.sock`, which is always there.
+/// The admin sockets of the balancers that run here: `lb-<pid>.sock`, which each
+/// has, or else `lb.sock`, where the file names one so. Sockets that nobody
+/// listens on any more are left out.
 pub fn balancers(run_dir: &Path) -> Vec<PathBuf> {
     let Ok(entries) = std::fs::read_dir(run_dir) else {
         return Vec::new();
@@ -40,16 +41,14 @@ pub fn balancers(run_dir: &Path) -> Vec<PathBuf> {
         .filter(|entry| {
             let name = entry.file_name();
             let name = name.to_string_lossy();
-            let pid = name
-                .strip_prefix("lb-")
-                .and_then(|rest| rest.strip_suffix(".sock"));
-            pid.is_some_and(|pid| Path::new("/proc").join(pid).exists())
+            name.starts_with("lb-") && name.ends_with(".sock")
         })
         .map(|entry| entry.path())
+        .filter(|path| UnixStream::connect(path).is_ok())
         .collect();
     found.sort();
     let named = run_dir.join("lb.sock");
-    if found.is_empty() && named.exists() {
+    if found.is_empty() && UnixStream::connect(&named).is_ok() {
         found.push(named);
     }
     found
@@ -89,4 +88,23 @@ fn parse(text: &str) -> Result<Value, String> {
         let first = line.lines().next().unwrap_or("no answer");
         format!("not a status: {first}")
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::net::UnixListener;
+
+    #[test]
+    fn a_socket_that_a_dead_balancer_left_is_none() {
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        let at = |name: &str| dir.path().join(name);
+        drop(UnixListener::bind(at("lb-1.sock")).expect("bound"));
+        assert!(balancers(dir.path()).is_empty());
+        let named = UnixListener::bind(at("lb.sock")).expect("bound");
+        assert_eq!(balancers(dir.path()), [at("lb.sock")]);
+        let own = UnixListener::bind(at("lb-7.sock")).expect("bound");
+        assert_eq!(balancers(dir.path()), [at("lb-7.sock")]);
+        drop((named, own));
+    }
 }

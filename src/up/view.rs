@@ -85,15 +85,22 @@ impl View {
             return;
         };
         let behind = plan.brokers.len();
-        let head = vec![
-            format!(
-                "amqp://guest:guest@localhost:{amqp}   AMQP, through the virtual address {VIP}"
+        let head = [
+            (
+                format!("amqp://guest:guest@localhost:{amqp}"),
+                format!("AMQP, through the virtual address {VIP}"),
             ),
-            format!("http://localhost:{stats}/stats        the balancer's statistics"),
-            format!(
-                "http://localhost:{management}              the broker's management (guest / guest)"
+            (
+                format!("http://localhost:{stats}/stats"),
+                "the balancer's statistics".to_owned(),
+            ),
+            (
+                format!("http://localhost:{management}"),
+                "the broker's management (guest / guest)".to_owned(),
             ),
         ];
+        let head = head.map(|(place, what)| format!("{place:<37}{what}"));
+        let head = head.to_vec();
         match self {
             View::Live(live) => live.picture.head = head,
             View::Plain { .. } => {

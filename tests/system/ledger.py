@@ -132,6 +132,10 @@ def main():
     ]
     for thread in threads:
         thread.start()
+    # On a busy machine the first connection takes its time: the clock starts with it.
+    first = time.monotonic() + 20
+    while not LEDGER.confirmed and time.monotonic() < first:
+        time.sleep(0.01)
     time.sleep(SECONDS)
     with LOCK:
         LEDGER.stop_clocks()
