@@ -348,8 +348,11 @@ def main():
     arguments.broker = os.path.abspath(arguments.broker)
     bench = Bench(arguments)
     print('| what | unit | RabbitMQ | evenkeel | ratio | aim | |\n|---|---|---:|---:|---:|---:|---|', flush=True)
+    began, load = time.monotonic(), os.getloadavg()[1]
     for part in [bench.idle, bench.connections, bench.queues, bench.loads, bench.backlog]:
         part()
+    print(f'\n{os.cpu_count()} processors, load average of 5 minutes {load:.1f} before and {os.getloadavg()[1]:.1f} after '
+          f'{time.monotonic() - began:.0f} s')
     if arguments.json:
         with open(arguments.json, 'w') as f:
             json.dump(bench.rows, f, indent=1)

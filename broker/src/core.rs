@@ -321,6 +321,11 @@ impl Core {
         self.send_confirms();
     }
 
+    /// Whether any publisher waits for the journal.
+    pub fn awaits_journal(&self) -> bool {
+        !self.confirming.is_empty()
+    }
+
     /// Whether anybody is to be written to.
     pub fn has_output(&self) -> bool {
         !self.dirty.is_empty()

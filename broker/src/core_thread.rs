@@ -290,9 +290,8 @@ impl CoreThread {
         if others {
             self.core.journal.hand_over();
         }
-        self.core
-            .journal
-            .may_hold(self.own_commit.may(self.core.clock.now_ms));
+        let alone = self.core.awaits_journal() && self.own_commit.may(self.core.clock.now_ms);
+        self.core.journal.may_hold(alone);
         self.core.confirm_all();
         for effect in self.core.take_effects() {
             self.perform(effect);
