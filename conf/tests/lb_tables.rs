@@ -1,7 +1,9 @@
 //! Walks every row of the balancer's keyword tables.
 
 use conf::keyword::Keyword;
-use conf::lb::{self, acl, format, global, known, predicate, proxy, sample, userlist};
+use conf::lb::{
+    self, acl, format, global, healthcheck, known, predicate, proxy, ring, sample, userlist,
+};
 
 /// A file in which the example stands where its section is.
 fn proxy_file(section: &str, example: &str) -> String {
@@ -22,9 +24,13 @@ fn proxy_file(section: &str, example: &str) -> String {
     } else {
         ""
     };
+    let program = match example {
+        "option external-check" => " external-check command /bin/true\n",
+        _ => "",
+    };
     format!(
-        "backend other\n server s1 192.0.2.2:1\nbackend amqp\n server s1 192.0.2.3:1\n\
-         {section} x\n{mode}{bind} {example}\n{servers}"
+        "global\n external-check\nbackend other\n server s1 192.0.2.2:1\nbackend amqp\n \
+         server s1 192.0.2.3:1\n{section} x\n{mode}{bind}{program} {example}\n{servers}"
     )
 }
 
@@ -77,7 +83,8 @@ fn every_example_of_an_option_parses() {
         documented(row);
         assert!(row.example.contains(row.name), "{}", row.name);
         let text = format!(
-            "backend other\n server s1 192.0.2.2:1 check\nbackend b\n {}\n",
+            "healthcheck alarms\n type httpchk\nbackend other\n server s1 192.0.2.2:1 check\n\
+             backend b\n {}\n",
             row.example
         );
         parses(&text, row.name);
@@ -94,6 +101,24 @@ fn every_example_of_an_option_parses() {
     for row in userlist::KEYWORDS {
         documented(row);
         parses(&format!("userlist u\n {}\n", row.example), row.name);
+    }
+}
+
+#[test]
+fn every_example_of_a_ring_and_of_a_healthcheck_section_parses() {
+    for row in ring::KEYWORDS {
+        documented(row);
+        assert!(row.example.starts_with(row.name), "{}", row.name);
+        parses(&format!("ring r\n {}\n", row.example), row.name);
+    }
+    for row in healthcheck::CHOICE {
+        documented(row);
+        assert!(row.example.starts_with(row.name), "{}", row.name);
+        let text = format!(
+            "healthcheck h\n {}\nbackend b\n server s 192.0.2.1:1 check healthcheck h\n",
+            row.example
+        );
+        parses(&text, row.name);
     }
 }
 

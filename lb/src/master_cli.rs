@@ -89,10 +89,15 @@ fn converse(stream: &UnixStream, master: &Master) -> io::Result<()> {
     let mut reader = BufReader::new(io::Read::take(stream.try_clone()?, LINE_LIMIT as u64));
     let mut out = stream.try_clone()?;
     let mut prompt = false;
+    let mut target = Target::Master;
     let mut line = String::new();
     loop {
         if prompt {
-            out.write_all(b"master> ")?;
+            let name = match target {
+                Target::Master => "master".to_owned(),
+                Target::Worker => master.worker.to_string(),
+            };
+            out.write_all(format!("{name}> ").as_bytes())?;
         }
         line.clear();
         if reader.read_line(&mut line)? == 0 {
@@ -103,7 +108,7 @@ fn converse(stream: &UnixStream, master: &Master) -> io::Result<()> {
             match command {
                 "prompt" => prompt = !prompt,
                 "quit" | "exit" => return Ok(()),
-                _ => out.write_all(answer(command, master).as_bytes())?,
+                _ => out.write_all(answer(command, master, &mut target).as_bytes())?,
             }
         }
         if !prompt {
@@ -112,52 +117,90 @@ fn converse(stream: &UnixStream, master: &Master) -> io::Result<()> {
     }
 }
 
-/// The answer to one command, ended by an empty line as HAProxy does.
-fn answer(command: &str, master: &Master) -> String {
+/// Who answers commands without a prefix.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Target {
+    Master,
+    Worker,
+}
+
+impl Target {
+    /// What a first word such as `@1`, `@!<pid>`, `!<pid>` or `@master` names;
+    /// nothing for a process that is not there.
+    fn named(word: &str, worker: i32) -> Option<Target> {
+        let pid = word.strip_prefix("@!").or(word.strip_prefix('!'));
+        match (word, pid) {
+            ("@" | "@master" | "@0", _) => Some(Target::Master),
+            ("@1", _) => Some(Target::Worker),
+            (_, Some(pid)) if pid.parse() == Ok(worker) => Some(Target::Worker),
+            _ => None,
+        }
+    }
+}
+
+/// The answer to one command, ended by an empty line as HAProxy does. A prefix
+/// without a command sends those that follow there.
+fn answer(command: &str, master: &Master, sticky: &mut Target) -> String {
+    let (first, rest) = command.split_once(' ').unwrap_or((command, ""));
+    if !first.starts_with(['@', '!']) {
+        return format!("{}\n", run(*sticky, command, master));
+    }
+    let Some(target) = Target::named(first, master.worker.as_raw()) else {
+        return format!("Can't find the target PID matching the prefix '{first}'\n\n");
+    };
+    match rest.trim() {
+        "" => {
+            *sticky = target;
+            "\n".to_owned()
+        }
+        rest => format!("{}\n", run(target, rest, master)),
+    }
+}
+
+fn run(target: Target, command: &str, master: &Master) -> String {
+    match target {
+        Target::Master => own(command, master),
+        Target::Worker => match ask(&master.socket, &format!("{command}\n")) {
+            Ok(text) => text,
+            Err(error) => format!(
+                "the worker cannot be asked at {}: {error}\n",
+                master.socket.display()
+            ),
+        },
+    }
+}
+
+/// Commands of the master itself.
+fn own(command: &str, master: &Master) -> String {
     let words: Vec<&str> = command.split_whitespace().collect();
-    let text = match words.as_slice() {
+    match words.as_slice() {
         [] => String::new(),
         ["show", "proc"] => processes(master),
         ["show", "info"] => own_info(master),
         ["show", "version"] => format!("{}\n", env!("CARGO_PKG_VERSION")),
+        ["show", "startup-logs"] => crate::console::said_at_start(),
+        ["show", "cli", "level"] => "admin\n".to_owned(),
         ["reload"] => match master.reload() {
             Ok(text) => format!("Success=1\n--\n{}\n", text.trim_end()),
             Err(text) => format!("Success=0\n--\n{}\n", text.trim_end()),
         },
         ["help"] => HELP.to_owned(),
-        [target, rest @ ..] if target.starts_with('@') => passed_on(target, rest, command, master),
         _ => format!("Unknown command: '{command}'\n{HELP}"),
-    };
-    format!("{text}\n")
+    }
 }
 
 const HELP: &str = "The following commands are valid at this level:\n\
-    \x20 @<relative pid> <command>  send a command to the worker: @1, @!<pid>\n\
+    \x20 @<relative pid> <command>  send a command to the worker: @1, or all that follow\n\
+    \x20 @!<pid> <command>          the same by process id; also !<pid>\n\
+    \x20 @master <command>          send a command to the master\n\
     \x20 show proc                  show the processes\n\
     \x20 show info                  facts about the master\n\
     \x20 show version               the version\n\
+    \x20 show startup-logs          what was said at start\n\
     \x20 reload                     reload the configuration\n\
     \x20 prompt                     toggle interactive mode\n\
     \x20 quit                       leave\n\
     \x20 help                       this list\n";
-
-fn passed_on(target: &str, rest: &[&str], command: &str, master: &Master) -> String {
-    let own = format!("@!{}", master.worker);
-    if target == "@master" || target == "@0" {
-        return answer(&rest.join(" "), master);
-    }
-    if target != "@1" && target != own {
-        return format!("Can't find the target PID matching '{target}'.\n");
-    }
-    let command = command[target.len()..].trim();
-    match ask(&master.socket, &format!("{command}\n")) {
-        Ok(text) => text,
-        Err(error) => format!(
-            "the worker cannot be asked at {}: {error}\n",
-            master.socket.display()
-        ),
-    }
-}
 
 fn processes(master: &Master) -> String {
     let uptime = master.started.elapsed().as_secs();

@@ -6,13 +6,14 @@
 //! they began with; listeners that stay are never closed.
 
 use crate::access_log::AccessLog;
-use crate::admin::Control;
 use crate::admin::socket::Served;
+use crate::admin::{Amendment, Control};
 use crate::data_path::DataPath;
 use crate::diff::Difference;
 use crate::loading::{self, Loaded};
 use crate::options::Options;
 use crate::probe::Prober;
+use crate::state::Proxy;
 use crate::{command, console};
 use arc_swap::ArcSwap;
 use conf::lb::{Config, Level};
@@ -103,6 +104,35 @@ impl Reloader {
         self.control.set_listeners(self.data.listeners());
         self.prober.follow(generation);
         Ok(report(&findings, &difference))
+    }
+
+    /// Changes the configuration at work, without its files; the next reload undoes it.
+    ///
+    /// # Errors
+    /// What is wrong; nothing has changed then.
+    pub fn amend(&self, amendment: &mut Amendment<'_>) -> Result<(), String> {
+        let Ok(_only) = self.busy.try_lock() else {
+            return Err("a reload is under way".to_owned());
+        };
+        if self.data.runtime().process.stopping.load(Relaxed) {
+            return Err("the process is stopping".to_owned());
+        }
+        let old = self.data.runtime().generation();
+        let mut config = (*old.conf).clone();
+        amendment(&mut config)?;
+        let is_shut = |p: &&Arc<Proxy>| p.front.as_ref().is_some_and(|f| f.stopped.load(Relaxed));
+        let shut: Vec<_> = old.proxies.iter().filter(is_shut).cloned().collect();
+        let generation = self.data.apply(Arc::new(config)).map_err(|errors| {
+            let lines: Vec<String> = errors.iter().map(ToString::to_string).collect();
+            lines.join("\n")
+        })?;
+        // what an operator shut stays shut
+        for proxy in shut {
+            self.data.stop_frontend(proxy.name());
+        }
+        self.control.set_listeners(self.data.listeners());
+        self.prober.follow(generation);
+        Ok(())
     }
 
     /// The texts of the configuration at work, each behind a line with its

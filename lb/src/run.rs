@@ -2,7 +2,7 @@
 //! threads started, then the loop that waits for signals.
 
 use crate::access_log::{AccessLog, change};
-use crate::admin::{self, Control, socket};
+use crate::admin::{self, Amendment, Control, socket};
 use crate::core::server::Change;
 use crate::daemon::Ready;
 use crate::data_path::DataPath;
@@ -31,6 +31,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Mutex, OnceLock};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 /// How often the loop looks around when no signal comes.
@@ -76,6 +77,8 @@ struct Balancer {
     reloader: Arc<Reloader>,
     log: Arc<AccessLog>,
     prober: Arc<Prober>,
+    /// The thread of the checks, until it was waited for.
+    checks: Mutex<Option<JoinHandle<()>>>,
     control: Arc<Control>,
     runtime: tokio::runtime::Runtime,
     notify: Notify,
@@ -204,7 +207,7 @@ impl Balancer {
                 console::warning(text);
             })
         };
-        let (prober, _) = probe::start(data.runtime().clone(), teller)?;
+        let (prober, checks) = probe::start(data.runtime().clone(), teller)?;
         hook(&data, &log, &control, &prober);
         let source: Box<dyn Fn(&Options) -> crate::loading::Loaded + Send + Sync> = match keeper {
             Some(keeper) => Box::new(move |options| keeper.load(options)),
@@ -246,6 +249,7 @@ impl Balancer {
             reloader,
             log,
             prober,
+            checks: Mutex::new(Some(checks)),
             control,
             runtime,
             notify,
@@ -419,6 +423,11 @@ impl Balancer {
 
     fn end(&self) {
         self.prober.stop();
+        // it ends the programs of external checks, which must not outlive us
+        let checks = self.checks.lock().unwrap_or_else(|e| e.into_inner()).take();
+        if let Some(thread) = checks {
+            let _ = thread.join();
+        }
         self.data.stop();
         self.keep();
         self.log.drain();
@@ -658,13 +667,17 @@ fn on_change(log: &AccessLog, control: &Control, change: &StateChange) {
 fn offer(control: &Arc<Control>, data: &Arc<DataPath>, reloader: &Arc<Reloader>) {
     let reload = reloader.clone();
     set(&control.reload, Box::new(move || reload.reload()));
+    let amender = reloader.clone();
+    set(
+        &control.amend,
+        Box::new(move |amendment: &mut Amendment<'_>| amender.amend(amendment)),
+    );
     let data = data.clone();
     set(
         &control.stop_frontend,
         Box::new(move |proxy: &Arc<Proxy>| data.stop_frontend(proxy.name())),
     );
-    let log = reloader.log.clone();
-    set(&control.dropped_logs, Box::new(move || log.dropped()));
+    set(&control.log, reloader.log.clone());
     let texts = reloader.clone();
     set(
         &control.running_texts,

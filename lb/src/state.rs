@@ -22,7 +22,7 @@ mod slot;
 
 pub use crate::listener::Admission;
 pub use assign::{Assigned, Request};
-pub use change::StateChange;
+pub use change::{Administered, ENDED_BY_OPERATORS, StateChange};
 pub use generation::Generation;
 pub use mailbox::{Kill, Mailbox, Message, SessionId, SessionView, Victims, WAKE};
 pub use proxy::{BackLive, FrontLive, ListenerLive, Proxy};

@@ -1,5 +1,6 @@
-//! The few calls that no safe wrapper has: options of listening sockets, and
-//! adopting a descriptor that was inherited or came through a socket.
+//! The few calls that no safe wrapper has: options and figures of sockets,
+//! adopting a descriptor that was inherited or came through a socket, watching
+//! a child.
 #![allow(unsafe_code)]
 
 use conf::lb::model::TcpFact;
@@ -223,4 +224,73 @@ pub fn receive(
         )),
         false => Ok((got.bytes, descriptors)),
     }
+}
+
+/// A descriptor that becomes readable when a child of ours has ended.
+pub fn pidfd_open(pid: u32) -> io::Result<OwnedFd> {
+    // SAFETY: pidfd_open takes two integers and touches no memory of ours.
+    let fd = unsafe { libc::syscall(libc::SYS_pidfd_open, pid, 0) };
+    if fd < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: the call gave a fresh descriptor (close-on-exec) that nobody else owns.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd as RawFd) })
+}
+
+/// What the kernel knows of a TCP connection.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct KernelInfo {
+    /// Smoothed round trip in microseconds.
+    pub rtt_us: u32,
+    /// Its variation in microseconds.
+    pub rttvar_us: u32,
+    /// Segments not acknowledged.
+    pub unacked: u32,
+    /// Segments acknowledged selectively.
+    pub sacked: u32,
+    /// Segments sent again and not acknowledged.
+    pub retrans: u32,
+    /// Segments sent again since the connection began.
+    pub total_retrans: u32,
+    /// Segments acknowledged forward.
+    pub fackets: u32,
+    /// Segments taken for lost.
+    pub lost: u32,
+    /// Reordering seen.
+    pub reordering: u32,
+}
+
+/// `TCP_INFO` of a connection.
+///
+/// # Errors
+/// The socket is none of TCP.
+pub fn kernel_info(socket: &impl AsRawFd) -> io::Result<KernelInfo> {
+    // SAFETY: tcp_info is a struct of integers, for which zeros are valid.
+    let mut info: libc::tcp_info = unsafe { std::mem::zeroed() };
+    let mut size = size_of::<libc::tcp_info>() as libc::socklen_t;
+    // SAFETY: the pointer and the length in `size` describe a live struct that
+    // the kernel fills at most up to that length.
+    let result = unsafe {
+        libc::getsockopt(
+            socket.as_raw_fd(),
+            libc::IPPROTO_TCP,
+            libc::TCP_INFO,
+            (&raw mut info).cast(),
+            &raw mut size,
+        )
+    };
+    if result != 0 {
+        return Err(io::Error::last_os_error());
+    }
+    Ok(KernelInfo {
+        rtt_us: info.tcpi_rtt,
+        rttvar_us: info.tcpi_rttvar,
+        unacked: info.tcpi_unacked,
+        sacked: info.tcpi_sacked,
+        retrans: info.tcpi_retrans,
+        total_retrans: info.tcpi_total_retrans,
+        fackets: info.tcpi_fackets,
+        lost: info.tcpi_lost,
+        reordering: info.tcpi_reordering,
+    })
 }

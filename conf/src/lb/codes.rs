@@ -168,6 +168,11 @@ pub static CODES: &[Code] = codes! {
      never matches. `-m found` asks only whether there is a value, `-m bool` whether a number is \
      not 0; `--` says that an empty list is meant."
 
+    "E1036" "an external check cannot run"
+    "A check that runs a program must be allowed by `external-check` in `global`, and its section \
+     must name the program by `external-check command`. A process that does not run as root also \
+     needs `insecure-fork-wanted` in `global`, or the checks fail."
+
     "E1101" "a keyword stands twice in a section"
     "The later line counts and the earlier one does nothing. That is legal and happens in files \
      that were put together by copying; it becomes a trap when only the first of the two is \

@@ -61,6 +61,10 @@ pub enum Referred {
     Tracked,
     /// A userlist.
     Userlist,
+    /// A `healthcheck` section.
+    HealthCheck,
+    /// A `ring` section.
+    Ring,
 }
 
 /// A `defaults`, `listen`, `frontend` or `backend` section in the making. Both
@@ -73,8 +77,8 @@ pub struct Draft {
     pub kind: Option<ProxyKind>,
     /// What `default-server` says so far.
     pub default_server: Server,
-    /// And its `track`, if any.
-    pub default_track: Option<Reference>,
+    /// And the names in it: `track`, `healthcheck`.
+    pub default_references: Vec<Reference>,
     /// And its `proxy-v2-options`.
     pub default_proxy_v2_options: super::model::SendProxy,
     /// Prefix of the current line.
@@ -118,8 +122,6 @@ pub struct Marks {
     pub mode: Option<Span>,
     /// `tcp-check` rules.
     pub tcp_rules: Vec<super::model::CheckStep>,
-    /// The kind of check brings its own script.
-    pub fixed_script: bool,
     /// `http-check` rules.
     pub http_rules: Vec<super::model::CheckStep>,
     /// These came from `defaults`: rules of the section replace them.
@@ -128,6 +130,10 @@ pub struct Marks {
     pub httpchk: Option<super::model::HttpSend>,
     /// `http-check send-state`.
     pub send_state: bool,
+    /// `external-check command` and `path`.
+    pub external: super::model::ExternalCheck,
+    /// The `option external-check` line.
+    pub external_option: Option<Span>,
 }
 
 impl Draft {
@@ -156,7 +162,7 @@ impl Draft {
             },
             kind,
             default_server: server::blank(),
-            default_track: None,
+            default_references: Vec::new(),
             default_proxy_v2_options: Default::default(),
             negation: Negation::Plain,
             seen: BTreeMap::new(),

@@ -1,10 +1,11 @@
 //! From sections in the making to the configuration: numbers, names, limits.
 
 use super::draft::Draft;
+use super::healthcheck::Named;
 use super::load::Loader;
 use super::model::{
-    CheckAction, CheckKind, CheckStep, Config, Front, Global, Place, Proxy, Server, SessionFormat,
-    StateSource,
+    CheckAction, CheckKind, CheckStep, Config, Fetch, FormatPart, Front, Global, Logging, Place,
+    Proxy, Server, SessionFormat, StateSource,
 };
 use super::post;
 use super::proxy::check_rules::plain_request;
@@ -22,12 +23,18 @@ pub(super) fn finish(mut loader: Loader) -> (Option<Config>, Report) {
         settle(draft);
     }
     set_state_files(&loader.global.global, &mut loader.proxies);
-    post::check(
-        &loader.global,
-        &loader.proxies,
-        &loader.userlists,
-        &mut loader.report,
-    );
+    for named in &mut loader.healthchecks {
+        settle_checks(&mut named.draft);
+    }
+    share_checks(&mut loader.proxies, &mut loader.healthchecks);
+    let whole = post::Whole {
+        global: &loader.global,
+        proxies: &loader.proxies,
+        userlists: &loader.userlists,
+        rings: &loader.rings,
+        healthchecks: &loader.healthchecks,
+    };
+    post::check(&whole, &mut loader.report);
     loader.report.align();
     if loader.report.has_errors() {
         return (None, loader.report);
@@ -36,6 +43,7 @@ pub(super) fn finish(mut loader: Loader) -> (Option<Config>, Report) {
         global: loader.global.global,
         proxies: loader.proxies.into_iter().map(proxy).collect(),
         userlists: loader.userlists.into_iter().map(Arc::new).collect(),
+        rings: loader.rings.into_iter().map(Arc::new).collect(),
     };
     let maxconn = config.global.maxconn.unwrap_or(0);
     fill_fullconn(&mut config, maxconn);
@@ -111,6 +119,8 @@ fn settle(draft: &mut Draft) {
     if http && draft.proxy.mode == super::model::Mode::Tcp {
         draft.proxy.logging.format = SessionFormat::Tcp;
     }
+    let logging = &mut draft.proxy.logging;
+    logging.wants_tcp_info = wants_tcp_info(logging);
     settle_checks(draft);
     for server in &mut draft.back().servers {
         let server = Arc::make_mut(server);
@@ -122,11 +132,30 @@ fn settle(draft: &mut Draft) {
     }
 }
 
+/// Whether a session's line shows what the kernel knows of its connections.
+fn wants_tcp_info(logging: &Logging) -> bool {
+    let own = match &logging.format {
+        SessionFormat::Custom(format) => Some(format),
+        SessionFormat::Json(true) => return true,
+        _ => None,
+    };
+    let formats = [
+        own,
+        logging.error_format.as_ref(),
+        logging.structured_data.as_ref(),
+    ];
+    let parts = formats.into_iter().flatten().flat_map(|f| &f.parts);
+    parts.into_iter().any(|part| match part {
+        FormatPart::Expr(expr, _) => matches!(expr.fetch, Fetch::TcpInfo { .. }),
+        FormatPart::Text(_) | FormatPart::Space | FormatPart::Tag(..) => false,
+    })
+}
+
 /// Puts the rules of the chosen kind of check together.
 fn settle_checks(draft: &mut Draft) {
     let request = draft.marks.httpchk.clone();
     let send_state = draft.marks.send_state;
-    let fixed = draft.marks.fixed_script;
+    let external = draft.marks.external.clone();
     let tcp = draft.marks.tcp_rules.clone();
     let mut http = draft.marks.http_rules.clone();
     let is_send = |step: &CheckStep| matches!(step.action, CheckAction::HttpSend(_));
@@ -154,9 +183,23 @@ fn settle_checks(draft: &mut Draft) {
         }
     }
     match &mut draft.back().check.kind {
-        CheckKind::Tcp(steps) if !fixed => *steps = tcp,
+        CheckKind::Tcp(steps) => *steps = tcp,
         CheckKind::Http(steps) => *steps = http,
-        _ => {}
+        CheckKind::External(check) => *check = external,
+        CheckKind::Protocol(_) | CheckKind::Connect | CheckKind::Amqp(_) | CheckKind::Mysql(_) => {}
+    }
+}
+
+/// Gives servers the checks of the sections that they name; a name that does
+/// not exist is told by the rules about references.
+fn share_checks(proxies: &mut [Draft], sections: &mut [Named]) {
+    for server in proxies.iter_mut().flat_map(|d| &mut d.back().servers) {
+        let Some(name) = server.check.section.clone() else {
+            continue;
+        };
+        if let Some(found) = sections.iter_mut().find(|s| s.name == name) {
+            Arc::make_mut(server).check.own = Some(found.check());
+        }
     }
 }
 

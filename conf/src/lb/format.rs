@@ -133,6 +133,11 @@ pub fn parse(d: &mut Draft, word: &Word) -> Result<Format, Diagnostic> {
     run(d, word, When::Log, false)
 }
 
+/// Parses a format of a health check.
+pub fn parse_check(d: &mut Draft, word: &Word) -> Result<Format, Diagnostic> {
+    run(d, word, When::Check, false)
+}
+
 /// Parses a format that is evaluated while a session or a request is under
 /// way: tags become the expressions that they stand for, and what is not known
 /// by then is refused.

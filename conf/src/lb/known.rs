@@ -30,16 +30,10 @@ pub static SECTIONS: &[&str] = &[
     "peers",
     "program",
     "resolvers",
-    "ring",
 ];
 
 /// Options of `server`.
 pub static SERVER_OPTIONS: &[&str] = &[
-    "agent-addr",
-    "agent-check",
-    "agent-inter",
-    "agent-port",
-    "agent-send",
     "allow-0rtt",
     "alpn",
     "ca-file",
@@ -61,7 +55,6 @@ pub static SERVER_OPTIONS: &[&str] = &[
     "log-proto",
     "max-reuse",
     "namespace",
-    "no-agent-check",
     "no-check-ssl",
     "no-ssl",
     "no-ssl-reuse",
@@ -290,7 +283,6 @@ pub static PROXY: &[&str] = &[
     "errorloc",
     "errorloc302",
     "errorloc303",
-    "external-check",
     "filter",
     "force-persist",
     "http-after-response",
@@ -301,7 +293,6 @@ pub static PROXY: &[&str] = &[
     "option accept-invalid-http-response",
     "option checkcache",
     "option disable-h2-upgrade",
-    "option external-check",
     "option h1-case-adjust-bogus-client",
     "option h1-case-adjust-bogus-server",
     "option http-buffer-request",
@@ -309,7 +300,6 @@ pub static PROXY: &[&str] = &[
     "option http-restrict-req-hdr-names",
     "option http-use-proxy-header",
     "option httpslog",
-    "option mysql-check",
     "option originalto",
     "option prefer-last-server",
     "option spop-check",

@@ -138,6 +138,18 @@ pub(super) fn proxy_line(draft: &mut Draft, words: &[Word], place: &str, report:
         return;
     }
     misplaced(draft, row.name, head, report);
+    apply_row(draft, row, count, words, report);
+}
+
+/// Runs a row on the words behind its name.
+pub(super) fn apply_row(
+    draft: &mut Draft,
+    row: &Keyword<Draft>,
+    count: usize,
+    words: &[Word],
+    report: &mut Report,
+) {
+    let head = words[0].span.to(words[count - 1].span);
     let mut args = Args::new(row.name, row.args, head, &words[count..]);
     let result = (row.apply)(draft, &mut args);
     report.diagnostics.append(&mut draft.diagnostics);
@@ -178,7 +190,7 @@ fn misplaced(draft: &mut Draft, name: &'static str, head: Span, report: &mut Rep
 }
 
 /// `tcp-check set-var(name) ...`: a keyword with its argument in one word.
-fn check_variable(draft: &mut Draft, words: &[Word]) -> Option<Result<(), Diagnostic>> {
+pub(super) fn check_variable(draft: &mut Draft, words: &[Word]) -> Option<Result<(), Diagnostic>> {
     let script = match words.first()?.text.as_str() {
         "tcp-check" => Script::Tcp,
         "http-check" => Script::Http,

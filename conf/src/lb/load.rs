@@ -3,10 +3,12 @@
 use super::draft::{Draft, Negation, Surroundings};
 use super::env::Env;
 use super::global::{self, GlobalDraft};
+use super::healthcheck::{self, Named};
 use super::known;
 use super::lines::{find, no_negation, proxy_line, unknown_line, without_effect};
-use super::model::{Config, ProxyKind, Userlist};
+use super::model::{Config, Place, ProxyKind, Ring, Userlist};
 use super::proxy;
+use super::ring::{self, RingDraft};
 use super::words::{LinePlace, split};
 use super::{finish, userlist};
 use crate::diagnostic::{Diagnostic, Report};
@@ -21,7 +23,14 @@ const MAX_FILES: usize = 4096;
 
 /// What the section keywords are.
 const SECTIONS: &[&str] = &[
-    "global", "defaults", "listen", "frontend", "backend", "userlist",
+    "global",
+    "defaults",
+    "listen",
+    "frontend",
+    "backend",
+    "userlist",
+    "ring",
+    "healthcheck",
 ];
 
 /// Loads files and directories (their `*.cfg` in lexical order) as one
@@ -58,6 +67,8 @@ enum Section {
     Global,
     Proxy(Box<Draft>),
     Userlist(Box<Userlist>),
+    Ring(Box<RingDraft>),
+    HealthCheck(Box<Named>),
     /// A section that is refused as a whole; its lines say nothing more.
     Skipped,
 }
@@ -73,6 +84,8 @@ pub(super) struct Loader {
     named_defaults: Vec<Draft>,
     pub(super) proxies: Vec<Draft>,
     pub(super) userlists: Vec<Userlist>,
+    pub(super) rings: Vec<Ring>,
+    pub(super) healthchecks: Vec<Named>,
 }
 
 impl Loader {
@@ -92,6 +105,8 @@ impl Loader {
             named_defaults: Vec::new(),
             proxies: Vec::new(),
             userlists: Vec::new(),
+            rings: Vec::new(),
+            healthchecks: Vec::new(),
         }
     }
 
@@ -245,6 +260,8 @@ impl Loader {
         match &self.section {
             Section::None | Section::Skipped => Vec::new(),
             Section::Userlist(_) => vec!["user", "group"],
+            Section::Ring(_) => ring::KEYWORDS.iter().map(|row| first(row.name)).collect(),
+            Section::HealthCheck(_) => healthcheck::first_words(),
             Section::Global => global::TABLES
                 .iter()
                 .flat_map(|(_, rows)| rows.iter().map(|row| first(row.name)))
@@ -283,12 +300,14 @@ impl Loader {
                 self.section = match self.name_of(words, "userlist") {
                     Some(name) => Section::Userlist(Box::new(Userlist {
                         name,
-                        place: super::model::Place(header),
+                        place: Place(header),
                         ..Userlist::default()
                     })),
                     None => Section::Skipped,
                 };
             }
+            "ring" => self.open_ring(words, header),
+            "healthcheck" => self.open_healthcheck(words, header),
             "frontend" => self.open_proxy(ProxyKind::Frontend, words, header),
             "backend" => self.open_proxy(ProxyKind::Backend, words, header),
             _ => self.open_proxy(ProxyKind::Listen, words, header),
@@ -410,6 +429,34 @@ impl Loader {
         self.section = Section::Proxy(Box::new(draft));
     }
 
+    fn open_ring(&mut self, words: &[Word], header: Span) {
+        self.extra(words, 2, "ring");
+        self.section = match self.name_of(words, "ring") {
+            Some(name) => Section::Ring(Box::new(RingDraft {
+                ring: Ring {
+                    name,
+                    place: Place(header),
+                    ..Ring::default()
+                },
+                env: self.global.env.clone(),
+                ..RingDraft::default()
+            })),
+            None => Section::Skipped,
+        };
+    }
+
+    fn open_healthcheck(&mut self, words: &[Word], header: Span) {
+        self.extra(words, 2, "healthcheck");
+        self.section = match self.name_of(words, "healthcheck") {
+            Some(name) => {
+                let mut draft = Draft::new(Some(ProxyKind::Backend), &name, header);
+                draft.around = self.around();
+                Section::HealthCheck(Box::new(Named { name, draft }))
+            }
+            None => Section::Skipped,
+        };
+    }
+
     fn end_section(&mut self) {
         match std::mem::replace(&mut self.section, Section::None) {
             Section::Proxy(draft) if draft.kind.is_none() => {
@@ -420,6 +467,8 @@ impl Loader {
             }
             Section::Proxy(draft) => self.proxies.push(*draft),
             Section::Userlist(list) => self.userlists.push(*list),
+            Section::Ring(draft) => self.rings.push(draft.ring),
+            Section::HealthCheck(named) => self.healthchecks.push(*named),
             Section::None | Section::Global | Section::Skipped => {}
         }
     }
@@ -445,6 +494,11 @@ impl Loader {
                 if let Err(e) = userlist::line(list, words) {
                     self.report.push(e);
                 }
+            }
+            Section::Ring(draft) => ring::line(draft, words, &mut self.report),
+            Section::HealthCheck(named) => {
+                named.draft.negation = negation;
+                healthcheck::line(&mut named.draft, words, &place, &mut self.report);
             }
             Section::Global => {
                 self.global.negation = negation;

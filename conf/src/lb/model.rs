@@ -38,6 +38,8 @@ pub struct Config {
     pub proxies: Vec<Arc<Proxy>>,
     /// `userlist` sections.
     pub userlists: Vec<Arc<Userlist>>,
+    /// `ring` sections.
+    pub rings: Vec<Arc<Ring>>,
 }
 
 impl Config {

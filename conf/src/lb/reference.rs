@@ -3,9 +3,11 @@
 use super::acl::PREDEFINED;
 use super::format::TAGS;
 use super::global;
+use super::healthcheck;
 use super::known;
 use super::predicate::{FEATURES, PREDICATES};
 use super::proxy::{self, Side, actions, bind, server_options};
+use super::ring;
 use super::sample::{convert, fetch};
 use super::userlist;
 use crate::keyword::Keyword;
@@ -23,6 +25,15 @@ pub fn page() -> String {
     options(&mut out);
     out.push_str("\n## userlist\n\n");
     keywords(&mut out, userlist::KEYWORDS, |_| "");
+    out.push_str("\n## ring\n\n");
+    out.push_str("Lines of `log ring@<name>` kept in memory: `show events <name> [-w]`.\n\n");
+    keywords(&mut out, ring::KEYWORDS, |_| "");
+    out.push_str("\n## healthcheck\n\n");
+    out.push_str(
+        "A check with a name, which servers of any backend choose by `healthcheck <name>`. Beside \
+         these lines it takes all those of *Health checks* above.\n\n",
+    );
+    keywords(&mut out, healthcheck::CHOICE, |_| "");
     tcp_actions(&mut out);
     samples(&mut out);
     formats(&mut out);

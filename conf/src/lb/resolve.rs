@@ -45,6 +45,11 @@ pub fn resolve(
     for proxy in &mut config.proxies {
         walk.proxy(proxy);
     }
+    for ring in &mut config.rings {
+        for server in &mut Arc::make_mut(ring).servers {
+            walk.host(&mut server.host, server.place.0, "ring server");
+        }
+    }
     walk.errors
 }
 
@@ -102,6 +107,9 @@ impl Walk<'_, '_> {
         self.source(&mut server.source, place);
         let label = format!("server {backend}/{}", server.name);
         if let Some(host) = &mut server.check.addr {
+            self.host(host, place, &label);
+        }
+        if let Some(host) = &mut server.check.agent.addr {
             self.host(host, place, &label);
         }
         let methods = server.init_addr.clone();

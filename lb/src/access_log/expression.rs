@@ -60,6 +60,11 @@ impl Held<'_> {
             Fetch::FcPpUniqueId => text(record.proxied.as_ref()?.unique_id.as_ref()?),
             Fetch::PrioClass => Sample::Int(i64::from(record.priority.class)),
             Fetch::PrioOffset => Sample::Int(i64::from(record.priority.offset_ms)),
+            Fetch::TcpInfo {
+                server,
+                figure,
+                micros,
+            } => Sample::Int(i64::from(record.tcp_figure(*server, *figure, *micros)?)),
             Fetch::FcTcp(fact) => Sample::Int(record.tcp?.value(*fact)),
             Fetch::Status => Sample::Int(i64::from(http()?.status?)),
             Fetch::Method => text(http()?.request_words().next()?),

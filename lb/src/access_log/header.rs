@@ -16,9 +16,10 @@ pub struct Sender<'a> {
     pub send_host: bool,
 }
 
-/// A whole line for a target, cut to its `len`, without a line end.
+/// A whole line for a target, with this header, cut to its `len`, without a line end.
 pub fn line(
     target: &LogTarget,
+    format: LogHeader,
     level: Level,
     sender: &Sender<'_>,
     structured: &str,
@@ -29,7 +30,7 @@ pub fn line(
     // never sent as more important than `minlevel`
     let level = (level as u8).max(target.min_level as u8);
     let priority = u32::from(target.facility.0) * 8 + u32::from(level);
-    match target.format {
+    match format {
         LogHeader::Raw => {}
         LogHeader::Priority => out.push_str(&format!("<{priority}>")),
         LogHeader::Short => out.push_str(&format!("<{level}>")),
@@ -46,7 +47,7 @@ pub fn line(
             out.push_str(&format!("<{priority}>"));
             clock::push_syslog(&mut out, now);
             out.push(' ');
-            if sender.send_host || target.format == LogHeader::Rfc3164 {
+            if sender.send_host || format == LogHeader::Rfc3164 {
                 out.push_str(sender.host);
                 out.push(' ');
             }
@@ -96,7 +97,7 @@ mod tests {
         LogTarget {
             address: LogAddress::Fd(1),
             max_len: 1024,
-            format,
+            format: Some(format),
             sample: None,
             facility: Facility(16),
             max_level: Level::Debug,
@@ -116,7 +117,8 @@ mod tests {
             seconds: 0,
             micros: 5,
         };
-        line(target, Level::Info, &sender, "", "text", now)
+        let format = target.format.expect("these tests name one");
+        line(target, format, Level::Info, &sender, "", "text", now)
     }
 
     #[test]

@@ -182,6 +182,17 @@ pub fn connect(out: &mut String, record: &SessionRecord) {
     ));
 }
 
+/// The first line of `option log-start-end`: who, when, where, and the id.
+pub fn start(out: &mut String, record: &SessionRecord) {
+    push_peer(out, &record.client);
+    out.push_str(&format!(
+        " [{}] {} start id={:#x}",
+        clock::with_millis(Moment::from(record.accepted)),
+        record.frontend.conf.name,
+        record.id
+    ));
+}
+
 /// The line of a connection that never was a session: whence, where, why.
 pub fn failure(out: &mut String, record: &SessionRecord, failure: &str) {
     let front = record.frontend.conf.front.as_ref();
@@ -338,7 +349,7 @@ impl SessionRecord {
 
 /// Name of the chosen server; `<STATS>` for the statistics page is set by who
 /// answers it: as a local answer without a server in a proxy with statistics.
-fn server_name(record: &SessionRecord) -> &str {
+pub(super) fn server_name(record: &SessionRecord) -> &str {
     match &record.server {
         Some(server) => server.name(),
         None if record.end.cause == crate::state::Cause::Local
@@ -411,7 +422,7 @@ fn push_peer(out: &mut String, peer: &Peer) {
     push_port(out, peer, FormatFlags::default());
 }
 
-fn ip(peer: &Peer) -> String {
+pub(super) fn ip(peer: &Peer) -> String {
     let mut out = String::new();
     push_ip(&mut out, peer, FormatFlags::default());
     out
@@ -444,7 +455,7 @@ fn push_port(out: &mut String, peer: &Peer, flags: FormatFlags) {
     }
 }
 
-fn request_line(http: Option<&HttpRecord>) -> String {
+pub(super) fn request_line(http: Option<&HttpRecord>) -> String {
     match http {
         Some(http) if !http.request_line.is_empty() => readable(&http.request_line),
         Some(_) | None => "<BADREQ>".to_owned(),
@@ -472,7 +483,7 @@ fn readable(bytes: &[u8]) -> String {
     out
 }
 
-fn text_of(bytes: Option<&[u8]>) -> String {
+pub(super) fn text_of(bytes: Option<&[u8]>) -> String {
     bytes.map_or_else(|| "-".to_owned(), readable)
 }
 

@@ -9,14 +9,19 @@ pub mod change;
 pub mod clock;
 mod expression;
 mod header;
+mod json;
 mod line;
+mod ring;
 mod sink;
 
 use crate::state::{Cause, Proxy, Runtime, SessionRecord};
 use arc_swap::ArcSwap;
 use clock::Moment;
-use conf::lb::model::{Config, Level, LogHostname, LogTarget, Logging, SessionFormat};
+use conf::lb::model::{
+    Config, Level, LogAddress, LogHostname, LogTarget, Logging, Ring as RingSettings, SessionFormat,
+};
 use header::Sender;
+pub use ring::Ring;
 use sink::Sink;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, OnceLock};
@@ -25,7 +30,7 @@ use std::sync::{Arc, OnceLock};
 pub struct AccessLog {
     sinks: ArcSwap<Vec<Arc<Sink>>>,
     settings: ArcSwap<Settings>,
-    lines: AtomicU64,
+    rings: ArcSwap<Vec<Arc<Ring>>>,
     requests: AtomicU64,
     program: String,
     runtime: OnceLock<Arc<Runtime>>,
@@ -49,7 +54,7 @@ impl AccessLog {
         let log = AccessLog {
             sinks: ArcSwap::default(),
             settings: ArcSwap::default(),
-            lines: AtomicU64::new(0),
+            rings: ArcSwap::default(),
             requests: AtomicU64::new(0),
             program: program.to_owned(),
             runtime: OnceLock::new(),
@@ -70,10 +75,12 @@ impl AccessLog {
             .proxies
             .iter()
             .flat_map(|proxy| &proxy.logging.targets);
+        self.apply_rings(&config.rings);
+        let rings = self.rings.load();
         let mut sinks: Vec<Arc<Sink>> = self.sinks.load().to_vec();
         for target in config.global.logs.iter().chain(proxies) {
             if !sinks.iter().any(|sink| sink.address == target.address) {
-                sinks.push(Arc::new(Sink::open(&target.address)));
+                sinks.push(Arc::new(Sink::open(&target.address, &rings)));
             }
         }
         self.sinks.store(Arc::new(sinks));
@@ -103,6 +110,9 @@ impl AccessLog {
         if let Some(failure) = record.failure {
             return self.failure(record, logging, failure);
         }
+        if record.at_start && logging.start_and_end {
+            return self.start(record, logging);
+        }
         let Some(level) = level_of(record, logging) else {
             return;
         };
@@ -128,11 +138,16 @@ impl AccessLog {
             (Some(format), _) if failed && !record.at_start => {
                 line::format(&mut text, format, record, &context);
             }
-            (_, SessionFormat::Connect) => line::connect(&mut text, record),
+            (_, SessionFormat::Connect) if record.at_start => line::connect(&mut text, record),
+            (_, SessionFormat::Connect) => line::tcp(&mut text, record, &context),
+            (_, SessionFormat::Json(_)) => text.push_str(&json::session(record, &context)),
             (_, SessionFormat::Tcp) => line::tcp(&mut text, record, &context),
             (_, SessionFormat::Http) => line::http(&mut text, record, &context),
             (_, SessionFormat::HttpClf) => line::clf(&mut text, record, &context),
             (_, SessionFormat::Custom(format)) => line::format(&mut text, format, record, &context),
+        }
+        if logging.start_and_end && !matches!(logging.format, SessionFormat::Json(_)) {
+            text.push_str(&format!(" end id={:#x}", record.id));
         }
         let mut structured = String::new();
         if let Some(format) = &logging.structured_data {
@@ -165,6 +180,21 @@ impl AccessLog {
         self.runtime.get().map(AsRef::as_ref)
     }
 
+    /// The first of a session's two lines (`option log-start-end`).
+    fn start(&self, record: &SessionRecord, logging: &Logging) {
+        let mut text = String::with_capacity(128);
+        match logging.format {
+            SessionFormat::Json(_) => text.push_str(&json::start(record)),
+            _ => line::start(&mut text, record),
+        }
+        let level = match record.level {
+            Some(None) => return,
+            Some(Some(level)) => level,
+            None => Level::Info,
+        };
+        self.send(&logging.targets, logging.tag.as_deref(), level, "", &text);
+    }
+
     /// A connection that ended before it was a session.
     fn failure(&self, record: &SessionRecord, logging: &Logging, failure: &str) {
         let level = match logging.separate_errors {
@@ -193,22 +223,66 @@ impl AccessLog {
         self.sinks.load().iter().map(|sink| sink.dropped()).sum()
     }
 
-    /// Lines of the ring of this name (`ring@name`), oldest first.
-    pub fn ring(&self, name: &str) -> Option<Vec<String>> {
-        let is = |sink: &Sink| match &sink.address {
-            conf::lb::model::LogAddress::Ring(ring) => ring == name,
-            _ => false,
+    /// Rings keep their lines as long as a section has their name. Those that
+    /// go stay open for sessions of generations before, but forward no more.
+    fn apply_rings(&self, settings: &[Arc<RingSettings>]) {
+        let old = self.rings.load();
+        let mut rings = Vec::new();
+        for settings in settings {
+            match old.iter().find(|ring| ring.name == settings.name) {
+                Some(ring) => {
+                    ring.follow(settings);
+                    rings.push(ring.clone());
+                }
+                None => rings.push(Ring::new(settings)),
+            }
+        }
+        for ring in old.iter() {
+            if !rings.iter().any(|other| Arc::ptr_eq(other, ring)) {
+                ring.retire();
+            }
+        }
+        self.rings.store(Arc::new(rings));
+    }
+
+    /// The ring of this name.
+    pub fn ring(&self, name: &str) -> Option<Arc<Ring>> {
+        self.rings
+            .load()
+            .iter()
+            .find(|ring| ring.name == name)
+            .cloned()
+    }
+
+    /// Everything that lines can go to, as `show events` lists it.
+    pub fn list_sinks(&self) -> String {
+        let mut out = String::new();
+        let mut row = |name: &str, kind: &str, dropped: u64, what: &str| {
+            out.push_str(&format!(
+                "    {name:<10} : type={kind}, {dropped} dropped, {what}\n"
+            ));
         };
-        self.sinks.load().iter().find(|sink| is(sink))?.ring_lines()
+        let sinks = self.sinks.load();
+        let of_fd = |fd: i32| {
+            let found = sinks.iter().find(|s| s.address == LogAddress::Fd(fd));
+            found.map_or(0, |sink| sink.dropped())
+        };
+        row("stdout", "fd", of_fd(1), "standard output (fd#1)");
+        row("stderr", "fd", of_fd(2), "standard output (fd#2)");
+        for ring in self.rings.load().iter() {
+            row(&ring.name, "buffer", ring.dropped(), &ring.description());
+        }
+        out
     }
 
     /// Opens every target anew, for after its reader was moved or restarted.
     pub fn reopen(&self) {
+        let rings = self.rings.load();
         let fresh = self
             .sinks
             .load()
             .iter()
-            .map(|sink| Arc::new(Sink::open(&sink.address)))
+            .map(|sink| Arc::new(Sink::open(&sink.address, &rings)))
             .collect();
         self.drain();
         self.sinks.store(Arc::new(fresh));
@@ -242,13 +316,15 @@ impl AccessLog {
         };
         let now = Moment::now();
         let sinks = self.sinks.load();
-        let number = self.lines.fetch_add(1, Relaxed);
         for target in targets.iter().filter(|target| level <= target.max_level) {
-            if !sampled(target, number) {
+            if !sampled(target) {
                 continue;
             }
             if let Some(sink) = sinks.iter().find(|sink| sink.address == target.address) {
-                sink.send(header::line(target, level, &sender, structured, text, now));
+                let format = target.format.unwrap_or_else(|| sink.header());
+                sink.send(header::line(
+                    target, format, level, &sender, structured, text, now,
+                ));
             }
         }
     }
@@ -274,11 +350,12 @@ impl Settings {
     }
 }
 
-/// Whether the `number`th line belongs to a target's sample.
-fn sampled(target: &LogTarget, number: u64) -> bool {
+/// Whether the next line of a `log` line belongs to its sample.
+fn sampled(target: &LogTarget) -> bool {
     let Some(sample) = &target.sample else {
         return true;
     };
+    let number = sample.seen.0.fetch_add(1, Relaxed);
     let place = (number % u64::from(sample.size.max(1))) as u32 + 1;
     sample
         .ranges
@@ -299,10 +376,9 @@ fn is_error(record: &SessionRecord) -> bool {
 
 /// The level of a session's line; nothing when there is to be none.
 fn level_of(record: &SessionRecord, logging: &Logging) -> Option<Level> {
-    let connect_only = logging.format == SessionFormat::Connect;
-    if record.at_start != (connect_only || logging.as_soon_as_possible)
-        || logging.targets.is_empty()
-    {
+    let connect_only = logging.format == SessionFormat::Connect && !logging.start_and_end;
+    let at_start = connect_only || (logging.as_soon_as_possible && !logging.start_and_end);
+    if record.at_start != at_start || logging.targets.is_empty() {
         return None;
     }
     let failed = is_error(record);

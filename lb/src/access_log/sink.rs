@@ -1,7 +1,8 @@
 //! Where log lines go. Nothing here waits: a line that cannot be taken at
 //! once is counted and gone.
 
-use conf::lb::model::{Host, LogAddress};
+use super::ring::Ring;
+use conf::lb::model::{Host, LogAddress, LogHeader};
 use socket2::{Domain, SockAddr, Socket, Type};
 use std::collections::VecDeque;
 use std::fs::File;
@@ -14,9 +15,6 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 /// Lines that wait for a slow descriptor before others are dropped.
 const QUEUE_LIMIT: usize = 4096;
 
-/// Lines that a ring keeps.
-const RING_LIMIT: usize = 1024;
-
 /// A target's own end.
 pub struct Sink {
     /// What it was opened for.
@@ -28,7 +26,7 @@ pub struct Sink {
 enum Kind {
     Datagram(Datagram),
     Stream(Arc<Queue>),
-    Ring(Mutex<VecDeque<String>>),
+    Ring(Arc<Ring>),
     /// Could not be opened; every line counts as dropped.
     Broken,
 }
@@ -36,7 +34,7 @@ enum Kind {
 impl Sink {
     /// Opens a target; one that cannot be opened drops its lines, as a log
     /// that is away must not keep the balancer from its work.
-    pub fn open(address: &LogAddress) -> Sink {
+    pub fn open(address: &LogAddress, rings: &[Arc<Ring>]) -> Sink {
         let kind = match address {
             LogAddress::Udp {
                 host: Host::Ip(ip),
@@ -58,7 +56,10 @@ impl Sink {
                     .and_then(|to| Datagram::open(Domain::UNIX, to, true))
             }
             LogAddress::Fd(fd) => Queue::start(*fd).map(Kind::Stream),
-            LogAddress::Ring(_) => Some(Kind::Ring(Mutex::default())),
+            LogAddress::Ring(name) => {
+                let ring = rings.iter().find(|ring| ring.name == *name);
+                ring.map(|ring| Kind::Ring(ring.clone()))
+            }
         };
         Sink {
             address: address.clone(),
@@ -71,7 +72,8 @@ impl Sink {
     pub fn dropped(&self) -> u64 {
         let waiting = match &self.kind {
             Kind::Stream(queue) => queue.dropped.load(Relaxed),
-            Kind::Datagram(_) | Kind::Ring(_) | Kind::Broken => 0,
+            Kind::Ring(ring) => ring.dropped(),
+            Kind::Datagram(_) | Kind::Broken => 0,
         };
         self.dropped.load(Relaxed) + waiting
     }
@@ -85,11 +87,7 @@ impl Sink {
                 true
             }
             Kind::Ring(ring) => {
-                let mut ring = lock(ring);
-                if ring.len() >= RING_LIMIT {
-                    ring.pop_front();
-                }
-                ring.push_back(line);
+                ring.push(&line);
                 true
             }
             Kind::Broken => false,
@@ -99,11 +97,11 @@ impl Sink {
         }
     }
 
-    /// What a ring holds, oldest first; nothing for other targets.
-    pub fn ring_lines(&self) -> Option<Vec<String>> {
+    /// Header of its lines where the `log` line names none.
+    pub fn header(&self) -> LogHeader {
         match &self.kind {
-            Kind::Ring(ring) => Some(lock(ring).iter().cloned().collect()),
-            Kind::Datagram(_) | Kind::Stream(_) | Kind::Broken => None,
+            Kind::Ring(ring) => ring.header(),
+            Kind::Datagram(_) | Kind::Stream(_) | Kind::Broken => LogHeader::Local,
         }
     }
 

@@ -50,6 +50,7 @@ fn record(generation: &Generation) -> SessionRecord {
         tcp: None,
         variables: vec![("txn.name".into(), Sample::Text(b"va\nlue".to_vec()))],
         http: None,
+        tcp_info: None,
         failure: None,
     }
 }
@@ -242,7 +243,7 @@ fn a_sample_takes_its_share_of_the_lines() {
         .iter()
         .find(|t| t.sample.is_some());
     let target = target.expect("the line was taken");
-    let taken: Vec<u64> = (0..8).filter(|number| sampled(target, *number)).collect();
+    let taken: Vec<u64> = (0..8).filter(|_| sampled(target)).collect();
     assert_eq!(taken, [0, 2, 4, 6]);
 }
 
@@ -251,7 +252,7 @@ fn a_full_or_absent_target_drops_lines_and_counts_them() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("log");
     let address = conf::lb::LogAddress::Unix(path.clone());
-    let absent = sink::Sink::open(&address);
+    let absent = sink::Sink::open(&address, &[]);
     absent.send("lost".into());
     assert_eq!(absent.dropped(), 1);
     let reader = std::os::unix::net::UnixDatagram::bind(&path).unwrap();

@@ -6,8 +6,6 @@ use super::command::Command;
 const ACL: &str = "ACLs and maps are not loaded from files that could change at run time";
 const TLS: &str = "TLS is not terminated here, so there are no certificates or keys";
 const TABLES: &str = "stick tables are not there yet";
-const SERVERS: &str =
-    "servers are added and removed in the configuration file; 'reload' keeps all sessions";
 const COOKIES: &str = "cookie persistence is not there";
 const PEERS: &str = "peers are not there";
 const CACHE: &str = "there is no HTTP cache";
@@ -22,7 +20,6 @@ pub static COMMANDS: &[Command] = &[
     Command::absent(&["abort", "ssl"], TLS),
     Command::absent(&["add", "acl"], ACL),
     Command::absent(&["add", "map"], ACL),
-    Command::absent(&["add", "server"], SERVERS),
     Command::absent(&["add", "ssl"], TLS),
     Command::absent(&["clear", "acl"], ACL),
     Command::absent(&["clear", "map"], ACL),
@@ -33,12 +30,9 @@ pub static COMMANDS: &[Command] = &[
     Command::absent(&["debug", "dev"], DEVELOPERS),
     Command::absent(&["del", "acl"], ACL),
     Command::absent(&["del", "map"], ACL),
-    Command::absent(&["del", "server"], SERVERS),
     Command::absent(&["del", "ssl"], TLS),
     Command::absent(&["disable", "dynamic-cookie"], COOKIES),
     Command::absent(&["enable", "dynamic-cookie"], COOKIES),
-    Command::absent(&["experimental-mode"], DEVELOPERS),
-    Command::absent(&["expert-mode"], DEVELOPERS),
     Command::absent(&["get", "acl"], ACL),
     Command::absent(&["get", "map"], ACL),
     Command::absent(&["get", "var"], VARIABLES),
@@ -67,3 +61,39 @@ pub static COMMANDS: &[Command] = &[
     Command::absent(&["show", "trace"], TRACE),
     Command::absent(&["trace"], TRACE),
 ];
+
+#[cfg(test)]
+mod tests {
+    /// What `help` of HAProxy 2.6.12 lists at level admin in expert and experimental mode.
+    const HAPROXY: &str = "abort ssl ca-file,abort ssl cert,abort ssl crl-file,add acl,add map,\
+        add server,add ssl crt-list,clear acl,clear counters,clear map,clear table,commit acl,\
+        commit map,commit ssl ca-file,commit ssl cert,commit ssl crl-file,debug dev bug,\
+        debug dev check,debug dev close,debug dev delay,debug dev exit,debug dev fd,\
+        debug dev hex,debug dev log,debug dev loop,debug dev panic,debug dev sched,\
+        debug dev stream,debug dev sym,debug dev tkill,debug dev warn,debug dev write,del acl,\
+        del map,del server,del ssl ca-file,del ssl cert,del ssl crl-file,del ssl crt-list,\
+        disable agent,disable dynamic-cookie backend,disable frontend,disable health,\
+        disable server,enable agent,enable dynamic-cookie backend,enable frontend,enable health,\
+        enable server,get acl,get map,get var,get weight,httpclient,new ssl ca-file,new ssl cert,\
+        new ssl crlfile,operator,prepare acl,prepare map,set dynamic-cookie-key backend,set map,\
+        set maxconn frontend,set maxconn global,set maxconn server,set profiling,set rate-limit,\
+        set server,set severity-output,set ssl ca-file,set ssl cert,set ssl crl-file,\
+        set ssl ocsp-response,set ssl tls-key,set table,set timeout,set var,set weight,show acl,\
+        show activity,show backend,show cache,show cli level,show cli sockets,show env,\
+        show errors,show events,show fd,show info,show libs,show map,show peers,show pools,\
+        show profiling,show resolvers,show schema json,show servers conn,show servers state,\
+        show sess,show ssl ca-file,show ssl cert,show ssl crl-file,show ssl crt-list,\
+        show ssl ocsp-response,show ssl providers,show startup-logs,show stat,show table,\
+        show tasks,show threads,show tls-keys,show trace,show version,shutdown frontend,\
+        shutdown session,shutdown sessions server,trace,user,help,prompt,quit,expert-mode,\
+        experimental-mode";
+
+    #[test]
+    fn every_command_of_haproxy_works_or_is_named_as_not_there() {
+        for line in HAPROXY.split(',') {
+            let words: Vec<String> = line.split_whitespace().map(str::to_owned).collect();
+            let known = super::super::table().any(|command| command.is_named_by(&words));
+            assert!(known, "{line}");
+        }
+    }
+}

@@ -67,6 +67,9 @@ pub struct Session {
     pub severity: SeverityOutput,
     /// The connection itself, where listeners may be handed out over it.
     pub stream: Option<Arc<OwnedFd>>,
+    /// `expert-mode` and `experimental-mode`: scripts for HAProxy switch them on; no command here
+    /// needs them.
+    pub modes: [bool; 2],
 }
 
 /// A command being run.

@@ -181,6 +181,7 @@ mod tests {
             timeout: Duration::from_secs(10),
             severity: SeverityOutput::None,
             stream: None,
+            modes: [false; 2],
         };
         let server = tokio::spawn(serve(control, session, theirs));
         let input = input.to_vec();

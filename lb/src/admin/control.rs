@@ -5,13 +5,14 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Mutex, OnceLock};
 
 use arc_swap::ArcSwap;
-use conf::lb::model::AdminLevel;
+use conf::lb::model::{AdminLevel, Config};
 
 use super::capture::Captures;
 use super::command::Answer;
 use super::events::Events;
 use super::history::History;
 use super::sample::Samples;
+use crate::access_log::AccessLog;
 use crate::core::server::Change;
 use crate::listener::Listener;
 use crate::state::{CheckAt, Kill, Proxy, Runtime, Server, SessionView};
@@ -20,8 +21,10 @@ use crate::stats::row::Rate;
 use crate::takeover::old::Old;
 
 type ReloadCall = Box<dyn Fn() -> Result<String, String> + Send + Sync>;
+/// Changes a configuration, or says why not.
+pub type Amendment<'a> = dyn FnMut(&mut Config) -> Result<(), String> + 'a;
+type AmendCall = Box<dyn Fn(&mut Amendment<'_>) -> Result<(), String> + Send + Sync>;
 type StopFrontend = Box<dyn Fn(&Arc<Proxy>) + Send + Sync>;
-type DroppedLogs = Box<dyn Fn() -> u64 + Send + Sync>;
 type RunningTexts = Box<dyn Fn() -> String + Send + Sync>;
 type HttpSessions = Box<dyn Fn() -> Vec<SessionView> + Send + Sync>;
 
@@ -41,8 +44,10 @@ pub struct Control {
     pub history: History,
     /// Reads the configuration again and uses it; gives what to tell the operator.
     pub reload: OnceLock<ReloadCall>,
-    /// Log lines that no target could take.
-    pub dropped_logs: OnceLock<DroppedLogs>,
+    /// Changes the configuration at work without its files.
+    pub amend: OnceLock<AmendCall>,
+    /// The logs, for lines dropped and for rings.
+    pub log: OnceLock<Arc<AccessLog>>,
     /// The texts of the configuration at work (`show config`).
     pub running_texts: OnceLock<RunningTexts>,
     /// Closes a frontend's listeners for good.
@@ -68,8 +73,9 @@ impl Control {
             samples: Samples::default(),
             history: History::default(),
             reload: OnceLock::new(),
+            amend: OnceLock::new(),
             running_texts: OnceLock::new(),
-            dropped_logs: OnceLock::new(),
+            log: OnceLock::new(),
             stop_frontend: OnceLock::new(),
             http_sessions: OnceLock::new(),
             old: Old::default(),
@@ -156,6 +162,17 @@ impl Control {
         match self.reload.get() {
             Some(reload) => reload(),
             None => Err("this process cannot reload".to_owned()),
+        }
+    }
+
+    /// Changes the configuration at work without its files.
+    ///
+    /// # Errors
+    /// Why nothing changed.
+    pub fn amend(&self, amendment: &mut Amendment<'_>) -> Result<(), String> {
+        match self.amend.get() {
+            Some(amend) => amend(amendment),
+            None => Err("this process cannot change its configuration".to_owned()),
         }
     }
 
@@ -273,7 +290,7 @@ impl Control {
             stopping: process.stopping.load(Relaxed),
             jobs: connections + listeners,
             listeners,
-            dropped_logs: self.dropped_logs.get().map_or(0, |count| count() as u32),
+            dropped_logs: self.log.get().map_or(0, |log| log.dropped() as u32),
             bytes_out: super::sample::bytes_out(runtime),
             bytes_spliced: 0,
             bytes_out_rate: self.samples.bytes_out_rate(),

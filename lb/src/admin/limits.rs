@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use conf::lb::model::{AdminLevel, SeverityOutput};
 
-use super::command::{Answer, Call, Command};
+use super::command::{Answer, Call, Command, Severity};
 use super::servers::with_server;
 use super::show_sess::{collect, parse_id};
 use crate::state::{Cause, Kill, Proxy, Victims};
@@ -33,6 +33,20 @@ pub static COMMANDS: &[Command] = &[
         AdminLevel::Admin,
         "accept on a disabled frontend again",
         enable_frontend,
+    ),
+    Command::new(
+        &["experimental-mode"],
+        "[on|off]",
+        AdminLevel::Admin,
+        "accepted for scripts: no command needs it",
+        |call| mode(call, 1),
+    ),
+    Command::new(
+        &["expert-mode"],
+        "[on|off]",
+        AdminLevel::Admin,
+        "accepted for scripts: no command needs it",
+        |call| mode(call, 0),
     ),
     Command::new(
         &["operator"],
@@ -118,6 +132,22 @@ pub static COMMANDS: &[Command] = &[
         },
     ),
 ];
+
+fn mode(call: &mut Call<'_>, index: usize) -> Answer {
+    let name = ["expert-mode", "experimental-mode"][index];
+    match call.argument(0) {
+        "" => {
+            let state = if call.session.modes[index] {
+                "ON"
+            } else {
+                "OFF"
+            };
+            return Answer::Say(Severity::Info, format!("{name} is {state}"));
+        }
+        word => call.session.modes[index] = word == "on",
+    }
+    Answer::Done
+}
 
 fn clear(call: &mut Call<'_>) -> Answer {
     let all = call.argument(0) == "all";
@@ -339,7 +369,7 @@ fn set_timeout(call: &mut Call<'_>) -> Answer {
 }
 
 /// A time with a unit, seconds without; at most 24 days, as a 32-bit clock of milliseconds holds.
-fn delay(word: &str) -> Option<Duration> {
+pub(super) fn delay(word: &str) -> Option<Duration> {
     let digits = word
         .find(|c: char| !c.is_ascii_digit())
         .unwrap_or(word.len());

@@ -11,6 +11,7 @@ pub mod client;
 pub mod command;
 pub mod connection;
 mod control;
+mod dynamic;
 pub mod events;
 mod help;
 pub mod history;
@@ -27,7 +28,7 @@ pub mod time;
 mod watch;
 
 use command::{Answer, Call, Command, Run, Session};
-pub use control::Control;
+pub use control::{Amendment, Control};
 
 /// All commands, sorted by their words.
 pub fn table() -> impl Iterator<Item = &'static Command> {
@@ -37,6 +38,7 @@ pub fn table() -> impl Iterator<Item = &'static Command> {
             show_sess::COMMANDS,
             show_servers::COMMANDS,
             servers::COMMANDS,
+            dynamic::COMMANDS,
             limits::COMMANDS,
             help::COMMANDS,
             absent::COMMANDS,

@@ -8,8 +8,10 @@ use conf::lb::model::{AdminLevel, Balance};
 use super::Control;
 use super::command::{Answer, Call, Command, Severity};
 use crate::core::health::Health;
-use crate::core::server::{Admin, Change};
-use crate::state::{Cause, Endpoint, Kill, Proxy, Server, Victims};
+use crate::core::order;
+use crate::core::server::Change;
+pub use crate::state::Administered as State;
+use crate::state::{Cause, ENDED_BY_OPERATORS, Endpoint, Kill, Proxy, Server, Victims};
 
 /// The commands of this file.
 pub static COMMANDS: &[Command] = &[
@@ -69,7 +71,8 @@ pub static COMMANDS: &[Command] = &[
         "end a server's maintenance (as 'set server <bk>/<srv> state ready')",
         |call| {
             with_server(call, |call, _, server| {
-                call.control.change(server, Change::Clear(MAINT), "");
+                call.control
+                    .change(server, Change::Clear(ENDED_BY_OPERATORS), "");
                 Answer::Done
             })
         },
@@ -93,7 +96,7 @@ pub static COMMANDS: &[Command] = &[
         &["set", "server"],
         "<bk>/<srv> <what> <value>",
         AdminLevel::Admin,
-        "change a server's state, weight, address, health, agent or check port",
+        "change a server's state, weight, address, name, health, agent or check port",
         set_server,
     ),
     Command::new(
@@ -120,9 +123,6 @@ pub static COMMANDS: &[Command] = &[
         },
     ),
 ];
-
-/// The kinds of maintenance that an operator ends.
-const MAINT: Admin = Admin(Admin::FORCED_MAINT.0 | Admin::CONFIG_MAINT.0);
 
 fn lock(health: &std::sync::Mutex<Health>) -> std::sync::MutexGuard<'_, Health> {
     health.lock().unwrap_or_else(|e| e.into_inner())
@@ -155,29 +155,9 @@ pub fn find(control: &Control, name: &str) -> Result<(Arc<Proxy>, Arc<Server>), 
     Ok((proxy.clone(), server.clone()))
 }
 
-/// States that an operator sets.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum State {
-    Ready,
-    Drain,
-    Maint,
-}
-
 /// Sets a server's administrative state.
 pub fn set_state(control: &Control, server: &Arc<Server>, state: State) -> Answer {
-    match state {
-        State::Ready => {
-            control.change(server, Change::Clear(MAINT), "");
-            control.change(server, Change::Clear(Admin::FORCED_DRAIN), "");
-        }
-        State::Drain => {
-            control.change(server, Change::Clear(MAINT), "");
-            control.change(server, Change::Set(Admin::FORCED_DRAIN), "");
-        }
-        State::Maint => {
-            control.change(server, Change::Set(Admin::FORCED_MAINT), "");
-        }
-    }
+    control.runtime.administer(server, state);
     Answer::Done
 }
 
@@ -295,38 +275,17 @@ fn takes_weights(server: &Server) -> bool {
 }
 
 fn set_weight(control: &Control, server: &Arc<Server>, text: &str) -> Answer {
-    let (number, percent) = match text.strip_suffix('%') {
-        Some(number) => (number, true),
-        None => (text, false),
-    };
-    if text.is_empty() {
-        return Answer::error("Require <weight> or <weight%>.");
-    }
-    let weight = match number.parse::<i64>() {
-        Ok(weight) => weight,
-        Err(_) if number.starts_with(|c: char| c.is_ascii_digit() || c == '-') => {
-            return Answer::error("Trailing garbage in weight string");
-        }
-        Err(_) => return Answer::error("Empty weight string empty or preceded by garbage"),
-    };
-    let initial = i64::from(server.status().initial_weight);
-    let weight = if percent {
-        if weight < 0 {
-            return Answer::error("Relative weight must be positive.");
-        }
-        weight.saturating_mul(initial).div_euclid(100).min(256)
-    } else if (0..=256).contains(&weight) {
-        weight
-    } else {
-        return Answer::error("Absolute weight can only be between 0 and 256 inclusive.");
-    };
-    if weight != 0 && weight != initial && !takes_weights(server) {
-        return Answer::error(
+    let initial = server.status().initial_weight;
+    match order::weight(text, initial) {
+        Ok(weight) if weight != 0 && weight != initial && !takes_weights(server) => Answer::error(
             "Backend is using a static LB algorithm and only accepts weights '0%' and '100%'.",
-        );
+        ),
+        Ok(weight) => {
+            control.change(server, Change::Weight(weight), "");
+            Answer::Done
+        }
+        Err(text) => Answer::error(text),
     }
-    control.change(server, Change::Weight(weight as u32), "");
-    Answer::Done
 }
 
 const USAGE: &str = "usage: set server <backend>/<server> addr | agent | agent-addr | agent-port | \
@@ -358,11 +317,10 @@ fn set_server(call: &mut Call<'_>) -> Answer {
             "addr" => set_address(server, call.arguments),
             "check-port" => check_port(&control, server, value),
             "check-addr" => check_address(&control, server, call.arguments),
-            "agent-addr" | "agent-port" => agent_target(&control, server, call.argument(1), value),
-            "agent-send" => Answer::error("agent checks are not enabled on this server."),
-            "fqdn" => {
-                Answer::error("set server <b>/<s> fqdn failed because no resolution is configured.")
-            }
+            "agent-addr" => agent_address(&control, server, call.arguments),
+            "agent-port" => agent_port(&control, server, value),
+            "agent-send" => agent_send(server, value),
+            "fqdn" => set_name(call.argument(0), server.clone(), value),
             "ssl" => Answer::error(
                 "'set server <srv> ssl' cannot be set.  default-server should define ssl settings",
             ),
@@ -478,14 +436,70 @@ fn check_address(control: &Control, server: &Arc<Server>, arguments: &[String]) 
     }
 }
 
-fn agent_target(control: &Control, server: &Arc<Server>, what: &str, value: &str) -> Answer {
+fn agent_address(control: &Control, server: &Arc<Server>, arguments: &[String]) -> Answer {
     if !lock(&server.agent).configured {
         return Answer::error("agent checks are not enabled on this server");
     }
-    match (what, value.parse::<IpAddr>(), value.parse::<u16>()) {
-        ("agent-addr", Ok(ip), _) => control.agent_target(server, Some(ip), None),
-        ("agent-addr", Err(_), _) => Answer::error("incorrect addr address given for agent"),
-        (_, _, Ok(port)) => control.agent_target(server, None, Some(port)),
-        (_, _, Err(_)) => Answer::error("provided port is not an integer"),
+    let word = |index: usize| arguments.get(index).map_or("", String::as_str);
+    let Ok(ip) = word(2).parse::<IpAddr>() else {
+        return Answer::error(format!("invalid addr '{}'", word(2)));
+    };
+    match (word(3), word(4).parse::<u16>()) {
+        ("", _) => control.agent_target(server, Some(ip), None),
+        ("port", Ok(port)) if port > 0 => control.agent_target(server, Some(ip), Some(port)),
+        _ => Answer::error("provided port is not an integer"),
     }
+}
+
+fn agent_port(control: &Control, server: &Arc<Server>, value: &str) -> Answer {
+    if !lock(&server.agent).configured {
+        return Answer::error("agent checks are not enabled on this server");
+    }
+    match value.parse::<u16>() {
+        Ok(port) => control.agent_target(server, None, Some(port)),
+        Err(_) if value.parse::<i64>().is_ok() => Answer::error("provided port is not valid"),
+        Err(_) => Answer::error("provided port is not an integer"),
+    }
+}
+
+fn agent_send(server: &Server, value: &str) -> Answer {
+    if !lock(&server.agent).configured {
+        return Answer::error("agent checks are not enabled on this server");
+    }
+    server.agent_send.store(Some(Arc::new(value.to_owned())));
+    Answer::Done
+}
+
+/// Gives a server the address of another name. Names are looked up once, now:
+/// there are no resolvers that would do so again.
+fn set_name(who: &str, server: Arc<Server>, name: &str) -> Answer {
+    if name.is_empty() {
+        return Answer::error("set server <b>/<s> fqdn requires a FQDN.");
+    }
+    let port = match &*server.endpoint() {
+        Endpoint::Inet(old) => Some(old.port()),
+        Endpoint::Mapped(..) => None,
+        Endpoint::Unresolved => configured_port(&server),
+        Endpoint::Unix(_) | Endpoint::Abstract(_) => {
+            return Answer::error("the server's address is not one of IP and cannot be changed");
+        }
+    };
+    let (who, name) = (who.to_owned(), name.to_owned());
+    Answer::Later(Box::pin(async move {
+        let found = tokio::net::lookup_host((name.as_str(), port.unwrap_or(0))).await;
+        let Some(address) = found.ok().and_then(|mut all| all.next()) else {
+            return Answer::error(format!(
+                "set server <b>/<s> fqdn failed because '{name}' has no address."
+            ));
+        };
+        let before = server.fqdn();
+        server.set_name(&name, address, port.is_some());
+        Answer::Say(
+            Severity::Warning,
+            format!(
+                "{who} changed its FQDN from {} to {name} by 'stats socket command'",
+                before.as_deref().unwrap_or("(null)")
+            ),
+        )
+    }))
 }

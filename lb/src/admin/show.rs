@@ -333,27 +333,38 @@ fn errors(call: &mut Call<'_>) -> Answer {
     Answer::Text(call.control.captures.show(proxy.as_deref(), only))
 }
 
+/// What lines and events go to, as HAProxy lists it.
+fn list_sinks(call: &Call<'_>) -> String {
+    let head = "Supported events sinks are listed below. Add -w(wait), -n(new). Any key to stop\n";
+    let own = "    buf0       : type=buffer, 0 dropped, state changes and other events\n";
+    let rest = call.control.log.get().map(|log| log.list_sinks());
+    format!("{head}{own}{}", rest.unwrap_or_default())
+}
+
 fn events(call: &mut Call<'_>) -> Answer {
     let (options, names): (Vec<_>, Vec<_>) = call
         .arguments
         .iter()
         .map(String::as_str)
         .partition(|word| word.starts_with('-'));
-    match names.first() {
-        None if options.is_empty() => {
-            return Answer::Text(
-                "Supported events sinks are listed below. Add -w(wait), -n(new). Any key to stop\n    \
-                 buf0       : type=buffer, 0 dropped, state changes and other events\n"
-                    .to_owned(),
-            );
-        }
-        None | Some(&"buf0") => {}
-        Some(_) => return Answer::error("No such event sink"),
-    }
+    let has = |letter: char| options.iter().any(|word| word.contains(letter));
+    let name = match names.first() {
+        None if options.is_empty() => return Answer::Text(list_sinks(call)),
+        None | Some(&"buf0") => None,
+        Some(name) => Some(*name),
+    };
     if let Err(refused) = call.require(AdminLevel::Operator) {
         return refused;
     }
-    let has = |letter: char| options.iter().any(|word| word.contains(letter));
+    if let Some(name) = name {
+        let log = call.control.log.get();
+        return match log.and_then(|log| log.ring(name)) {
+            Some(ring) if has('w') => Answer::Follow(ring.watch(has('n'))),
+            Some(_) if has('n') => Answer::Done,
+            Some(ring) => Answer::Text(ring.text()),
+            None => Answer::error("No such event sink"),
+        };
+    }
     let seen = if has('n') {
         String::new()
     } else {

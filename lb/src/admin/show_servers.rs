@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
-use conf::lb::model::{AdminLevel, Host, ServerAddress};
+use conf::lb::model::{AdminLevel, Host};
 
 use super::address;
 use super::command::{Answer, Call, Command};
@@ -83,12 +83,7 @@ fn state_line(runtime: &Runtime, proxy: &Proxy, server: &Arc<Server>, out: &mut 
         false => (server.conf.check.rise, 0),
     };
     let (address, port) = address::parts(&server.endpoint());
-    let fqdn = match &server.conf.address {
-        ServerAddress::Tcp {
-            fqdn: Some(name), ..
-        } => name.as_str(),
-        _ => "-",
-    };
+    let fqdn = server.fqdn().unwrap_or_else(|| "-".to_owned());
     let check = &server.conf.check;
     let host = |host: &Option<Host>| match host {
         Some(Host::Ip(ip)) => ip.to_string(),
@@ -120,8 +115,8 @@ fn state_line(runtime: &Runtime, proxy: &Proxy, server: &Arc<Server>, out: &mut 
         u8::from(server.conf.id_forced),
         check.port.unwrap_or(0),
         host(&check.addr),
-        host(&check.agent.as_ref().and_then(|agent| agent.addr.clone())),
-        check.agent.as_ref().map_or(0, |agent| agent.port),
+        host(&check.agent.addr),
+        check.agent.port.unwrap_or(0),
     );
 }
 

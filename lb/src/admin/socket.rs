@@ -398,6 +398,7 @@ impl Served {
                 timeout: patience,
                 severity: socket.severity,
                 stream: None,
+                modes: [false; 2],
             };
             let task = self.accept_on(&socket, session, slots.clone())?;
             self.open().push(Open { socket, task });

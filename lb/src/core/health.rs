@@ -18,6 +18,8 @@ pub enum CheckStatus {
     Unknown = 0,
     /// No check has finished yet.
     Initializing = 1,
+    /// An agent said nothing about health.
+    Checked = 3,
     /// Live traffic showed enough errors in a row (`observe`).
     Analysis = 4,
     /// The local side could not make a socket.
@@ -58,6 +60,7 @@ impl CheckStatus {
         match self {
             CheckStatus::Unknown => "UNK",
             CheckStatus::Initializing => "INI",
+            CheckStatus::Checked => "CHECKED",
             CheckStatus::Analysis => "HANA",
             CheckStatus::SocketError => "SOCKERR",
             CheckStatus::L4Ok => "L4OK",
@@ -82,6 +85,7 @@ impl CheckStatus {
         match self {
             CheckStatus::Unknown => "Unknown",
             CheckStatus::Initializing => "Initializing",
+            CheckStatus::Checked => "No status change",
             CheckStatus::Analysis => "Health analyze",
             CheckStatus::SocketError => "Socket error",
             CheckStatus::L4Ok => "Layer4 check passed",
@@ -105,6 +109,7 @@ impl CheckStatus {
     pub fn result(self) -> CheckResult {
         match self {
             CheckStatus::Unknown | CheckStatus::Initializing => CheckResult::Unknown,
+            CheckStatus::Checked => CheckResult::Neutral,
             CheckStatus::L4Ok | CheckStatus::L6Ok | CheckStatus::L7Ok | CheckStatus::ProcessOk => {
                 CheckResult::Passed
             }
@@ -187,6 +192,8 @@ impl CheckStatus {
 pub enum CheckResult {
     /// Not known yet.
     Unknown = 0,
+    /// The check said nothing about health.
+    Neutral = 1,
     /// The server failed the check.
     Failed = 2,
     /// The server passed the check.
@@ -359,14 +366,14 @@ impl Health {
         self.duration = outcome.duration;
         let result = outcome.status.result();
         let moved = match result {
-            CheckResult::Unknown => false,
+            CheckResult::Unknown | CheckResult::Neutral => false,
             CheckResult::Failed => self.lose(),
             CheckResult::Passed | CheckResult::ConditionallyPassed => self.gain(),
         };
         Recorded {
             verdict: self.verdict(result),
             counts_as_failure: moved && result == CheckResult::Failed,
-            changed: moved || differs,
+            changed: result != CheckResult::Neutral && (moved || differs),
         }
     }
 
@@ -395,7 +402,7 @@ impl Health {
 
     fn verdict(&self, result: CheckResult) -> Verdict {
         match result {
-            CheckResult::Unknown => Verdict::Wait,
+            CheckResult::Unknown | CheckResult::Neutral => Verdict::Wait,
             CheckResult::Failed if self.agent && self.status != CheckStatus::L7Status => {
                 Verdict::Wait
             }

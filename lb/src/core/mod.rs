@@ -1,8 +1,10 @@
 //! Pure decisions of the balancer: time, randomness and bytes come as arguments.
 
+pub mod agent;
 pub mod balance;
 pub mod expr;
 pub mod health;
+pub mod order;
 pub mod proxy_protocol;
 pub mod queue;
 pub mod rules;

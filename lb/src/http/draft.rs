@@ -226,6 +226,7 @@ impl Draft {
             priority: Priority::default(),
             tcp: None,
             variables: Vec::new(),
+            tcp_info: None,
             http: Some(Box::new(HttpRecord {
                 request_line: self.request_line,
                 status: self.status,

@@ -336,6 +336,8 @@ impl Attempt {
                 Ok(count) => (&buffer[..count], false),
                 Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(None),
                 Err(error) if error.kind() == ErrorKind::Interrupted => continue,
+                // what came before the reset is judged as all there is
+                Err(_) if self.dialogue.has_input() => (&[][..], true),
                 Err(error) => return Err(error),
             };
             let step = self.dialogue.step(Event::Received(bytes, closed));

@@ -3,8 +3,11 @@
 //! Every kind of check is a [`Dialogue`]: events in, one [`Step`] out, no
 //! socket and no clock. `attempt` does what the steps ask for.
 
+use super::agent::Agent;
 use super::amqp::Amqp;
+use super::mysql::Mysql;
 use super::script::Script;
+use crate::core::agent::Report;
 use crate::core::health::CheckStatus;
 use crate::state::{Proxy, Runtime, Server};
 use conf::lb::model::{CheckConnect, CheckKind};
@@ -43,6 +46,8 @@ pub struct Finding {
     pub code: u32,
     /// More in words; empty for none.
     pub text: String,
+    /// What an agent said.
+    pub agent: Option<Box<Report>>,
 }
 
 impl Finding {
@@ -52,6 +57,7 @@ impl Finding {
             status,
             code,
             text: text.into(),
+            agent: None,
         }
     }
 
@@ -108,6 +114,10 @@ pub enum Dialogue {
     Script(Box<Script>),
     /// `option amqp-check`.
     Amqp(Box<Amqp>),
+    /// `option mysql-check`.
+    Mysql(Box<Mysql>),
+    /// `agent-check`.
+    Agent(Box<Agent>),
 }
 
 impl Dialogue {
@@ -117,9 +127,13 @@ impl Dialogue {
         Some(match kind {
             CheckKind::Connect => Dialogue::Connect,
             CheckKind::Tcp(steps) => Dialogue::Script(Box::new(Script::tcp(steps, facts))),
+            CheckKind::Protocol(steps) => {
+                Dialogue::Script(Box::new(Script::protocol(steps, facts)))
+            }
             CheckKind::Http(steps) => Dialogue::Script(Box::new(Script::http(steps, facts))),
             CheckKind::Amqp(settings) => Dialogue::Amqp(Box::new(Amqp::new(settings.clone()))),
-            _ => return None,
+            CheckKind::Mysql(settings) => Dialogue::Mysql(Box::new(Mysql::new(settings.clone()))),
+            CheckKind::External(_) => return None,
         })
     }
 
@@ -127,7 +141,9 @@ impl Dialogue {
     pub fn first_connect(&mut self) -> CheckConnect {
         match self {
             Dialogue::Script(script) => script.first_connect(),
-            Dialogue::Connect | Dialogue::Amqp(_) => CheckConnect::default(),
+            Dialogue::Connect | Dialogue::Amqp(_) | Dialogue::Mysql(_) | Dialogue::Agent(_) => {
+                CheckConnect::default()
+            }
         }
     }
 
@@ -137,6 +153,8 @@ impl Dialogue {
             Dialogue::Connect => Step::Done(Finding::bare(CheckStatus::L4Ok)),
             Dialogue::Script(script) => script.step(event),
             Dialogue::Amqp(amqp) => amqp.step(event),
+            Dialogue::Mysql(mysql) => mysql.step(event),
+            Dialogue::Agent(agent) => agent.step(event),
         }
     }
 
@@ -146,6 +164,7 @@ impl Dialogue {
             Dialogue::Connect => Finding::bare(CheckStatus::L4Timeout),
             Dialogue::Script(script) => script.timed_out(),
             Dialogue::Amqp(amqp) => amqp.timed_out(),
+            Dialogue::Mysql(_) | Dialogue::Agent(_) => Finding::bare(CheckStatus::L7Timeout),
         }
     }
 
@@ -154,16 +173,28 @@ impl Dialogue {
     pub fn position(&self) -> String {
         match self {
             Dialogue::Script(script) => script.position(),
-            Dialogue::Connect | Dialogue::Amqp(_) => String::new(),
+            Dialogue::Connect | Dialogue::Amqp(_) | Dialogue::Mysql(_) | Dialogue::Agent(_) => {
+                String::new()
+            }
+        }
+    }
+
+    /// Whether bytes are there that it has not judged yet.
+    pub fn has_input(&self) -> bool {
+        match self {
+            Dialogue::Script(script) => script.has_input(),
+            Dialogue::Connect | Dialogue::Amqp(_) | Dialogue::Mysql(_) | Dialogue::Agent(_) => {
+                false
+            }
         }
     }
 
     /// Whether the last byte is followed by a proper close rather than a reset.
     pub fn closes_properly(&self) -> bool {
         match self {
-            Dialogue::Connect => false,
+            Dialogue::Connect | Dialogue::Agent(_) => false,
             Dialogue::Script(script) => script.lingers(),
-            Dialogue::Amqp(_) => true,
+            Dialogue::Amqp(_) | Dialogue::Mysql(_) => true,
         }
     }
 }

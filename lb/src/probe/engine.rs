@@ -1,11 +1,14 @@
 //! The timetable of all checks, and the thread that keeps it.
 
-use super::attempt::{Attempt, Outcome};
+use super::agent::Agent;
+use super::attempt::{Attempt, Outcome, Route};
 use super::dialogue::{Dialogue, Finding};
-use super::plan::Plan;
+use super::external::{self, Program, Programs};
+use super::plan::{Plan, Role};
 use super::verdict::{Teller, conclude};
 use crate::core::health::{first_check_after, spread};
 use crate::state::{Generation, Runtime, Server};
+use conf::lb::model::{CheckKind, ExternalCheck};
 use mio::{Events, Poll, Token, Waker};
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -86,6 +89,7 @@ pub fn start(runtime: Arc<Runtime>, tell: Teller) -> io::Result<(Arc<Prober>, Jo
         random: Random::seeded(),
         node: String::new(),
         spread_percent: 0,
+        programs: Programs::default(),
     };
     let thread = std::thread::Builder::new()
         .name("checks".into())
@@ -96,9 +100,26 @@ pub fn start(runtime: Arc<Runtime>, tell: Teller) -> io::Result<(Arc<Prober>, Jo
 /// One server's check and its place in the timetable.
 struct Check {
     plan: Plan,
-    attempt: Option<Attempt>,
+    running: Option<Running>,
     /// When it is due or, while under way, too late.
     at: Instant,
+}
+
+/// A check under way.
+pub enum Running {
+    /// Over a socket.
+    Socket(Box<Attempt>),
+    /// By a program.
+    Program(Box<Program>),
+}
+
+impl Running {
+    fn started(&self) -> Instant {
+        match self {
+            Running::Socket(attempt) => attempt.started(),
+            Running::Program(program) => program.started(),
+        }
+    }
 }
 
 struct Engine {
@@ -112,6 +133,7 @@ struct Engine {
     random: Random,
     node: String,
     spread_percent: u32,
+    programs: Programs,
 }
 
 impl Engine {
@@ -122,7 +144,8 @@ impl Engine {
                 return;
             }
             self.run_due();
-            let sleep = self.next_due().map_or(LONGEST_SLEEP, |at| {
+            let next = self.next_due().into_iter().chain(self.programs.tidy());
+            let sleep = next.min().map_or(LONGEST_SLEEP, |at| {
                 // rounded up: waking a little early would only mean another turn
                 at.saturating_duration_since(Instant::now()) + Duration::from_micros(900)
             });
@@ -155,7 +178,10 @@ impl Engine {
             match command {
                 Command::Plans(generation) => self.follow(&generation),
                 Command::Sooner(server) => self.sooner(&server),
-                Command::Stop => return false,
+                Command::Stop => {
+                    self.end_programs();
+                    return false;
+                }
             }
         }
         true
@@ -166,9 +192,10 @@ impl Engine {
         let global = &generation.conf.global;
         self.spread_percent = global.spread_checks;
         self.node = global.node.clone().unwrap_or_else(host_name);
+        self.programs.allow(global);
         let plans: Vec<Plan> = generation
             .servers()
-            .filter_map(|(backend, server)| Plan::of(backend, server))
+            .flat_map(|(backend, server)| Plan::all(backend, server))
             .collect();
         let smallest = plans
             .iter()
@@ -180,7 +207,8 @@ impl Engine {
         let mut old = std::mem::take(&mut self.checks);
         for check in &mut old {
             // a check under way belongs to the configuration before
-            if check.attempt.take().is_some() {
+            if let Some(running) = check.running.take() {
+                self.programs.abandon(running);
                 check.plan.health().running = false;
                 check.at = now;
             }
@@ -188,7 +216,7 @@ impl Engine {
         let count = plans.len();
         self.due.clear();
         for (position, plan) in plans.into_iter().enumerate() {
-            let known = old.iter().find(|check| check.plan.server.is(&plan.server));
+            let known = old.iter().find(|check| check.plan.is(&plan));
             let wait = || {
                 let own = plan.interval();
                 first_check_after(position, count, smallest, own, global.max_spread_checks)
@@ -200,7 +228,7 @@ impl Engine {
             self.due.push(Reverse((at, position)));
             self.checks.push(Check {
                 plan,
-                attempt: None,
+                running: None,
                 at,
             });
         }
@@ -210,7 +238,7 @@ impl Engine {
         let Some(index) = self
             .checks
             .iter()
-            .position(|check| check.plan.server.is(server))
+            .position(|check| check.plan.role == Role::Health && check.plan.server.is(server))
         else {
             return;
         };
@@ -219,7 +247,7 @@ impl Engine {
             return;
         };
         let at = Instant::now() + fast;
-        if check.attempt.is_none() && at < check.at {
+        if check.running.is_none() && at < check.at {
             self.plan(index, at);
         }
     }
@@ -245,10 +273,15 @@ impl Engine {
             let Some(Reverse((_, index))) = self.due.pop() else {
                 return;
             };
-            match self.checks[index].attempt.take() {
-                Some(attempt) => {
+            match self.checks[index].running.take() {
+                Some(Running::Socket(attempt)) => {
                     let finding = attempt.timed_out();
-                    self.over(index, attempt, finding, now);
+                    self.over(index, attempt.started(), finding, now);
+                }
+                Some(running @ Running::Program(_)) => {
+                    let started = running.started();
+                    self.programs.abandon(running);
+                    self.over(index, started, external::timed_out(), now);
                 }
                 None => self.begin(index, now),
             }
@@ -258,18 +291,59 @@ impl Engine {
     fn begin(&mut self, index: usize, now: Instant) {
         let plan = self.checks[index].plan.clone();
         let route = (!plan.rests()).then(|| plan.route()).flatten();
-        let kind = plan.back().map(|back| &back.check.kind);
+        let kind = plan.check().map(|check| &check.kind);
         let (Some(route), Some(kind)) = (route, kind) else {
             return self.rest(index, now);
         };
-        let facts = plan.facts(&self.runtime, &self.node, &route.target);
-        let Some(dialogue) = Dialogue::new(kind, &facts) else {
-            return self.rest(index, now);
+        let dialogue = match (plan.role, kind) {
+            (Role::Agent, _) => Dialogue::Agent(Box::new(Agent::new(plan.agent_send()))),
+            (Role::Health, CheckKind::External(settings)) => {
+                return self.launch(index, settings, &route, now);
+            }
+            (Role::Health, kind) => {
+                let facts = plan.facts(&self.runtime, &self.node, &route.target);
+                match Dialogue::new(kind, &facts) {
+                    Some(dialogue) => dialogue,
+                    None => return self.rest(index, now),
+                }
+            }
         };
         plan.health().running = true;
         let registry = self.poll.registry();
         let (attempt, outcome) = Attempt::start(dialogue, route, registry, Token(index), now);
-        self.go_on(index, attempt, outcome, now);
+        self.go_on(index, Box::new(attempt), outcome, now);
+    }
+
+    /// Starts the program of an external check, or lets it wait for others to end.
+    fn launch(&mut self, index: usize, settings: &ExternalCheck, route: &Route, now: Instant) {
+        if self.programs.are_many() {
+            return self.plan(index, now + external::WAIT);
+        }
+        let plan = self.checks[index].plan.clone();
+        let deadline = now + route.connect_timeout;
+        match self.programs.start(&plan, settings, &route.target, now) {
+            Ok(program) => {
+                plan.health().running = true;
+                let registered = program.register(self.poll.registry(), Token(index));
+                self.checks[index].running = Some(Running::Program(Box::new(program)));
+                // without a word from the system the deadline still ends it
+                if let Err(error) = registered {
+                    self.runtime
+                        .warn(&format!("health checks: cannot watch a program: {error}"));
+                }
+                self.plan(index, deadline);
+            }
+            Err(finding) => self.over(index, now, finding, now),
+        }
+    }
+
+    fn end_programs(&mut self) {
+        for check in &mut self.checks {
+            if let Some(running) = check.running.take() {
+                self.programs.abandon(running);
+            }
+        }
+        self.programs.kill_all();
     }
 
     fn rest(&mut self, index: usize, now: Instant) {
@@ -281,19 +355,34 @@ impl Engine {
         let Some(check) = self.checks.get_mut(index) else {
             return;
         };
-        let Some(mut attempt) = check.attempt.take() else {
-            return;
-        };
-        let outcome = attempt.ready(self.poll.registry(), Token(index), now);
-        self.go_on(index, attempt, outcome, now);
+        match check.running.take() {
+            None => {}
+            Some(Running::Socket(mut attempt)) => {
+                let outcome = attempt.ready(self.poll.registry(), Token(index), now);
+                self.go_on(index, attempt, outcome, now);
+            }
+            Some(Running::Program(mut program)) => match program.finding() {
+                Some(finding) => {
+                    let started = program.started();
+                    drop(program);
+                    self.programs.ended();
+                    self.over(index, started, finding, now);
+                }
+                None => check.running = Some(Running::Program(program)),
+            },
+        }
     }
 
-    fn go_on(&mut self, index: usize, attempt: Attempt, outcome: Outcome, now: Instant) {
+    fn go_on(&mut self, index: usize, attempt: Box<Attempt>, outcome: Outcome, now: Instant) {
         match outcome {
-            Outcome::Over(finding) => self.over(index, attempt, finding, now),
+            Outcome::Over(finding) => {
+                let started = attempt.started();
+                drop(attempt);
+                self.over(index, started, finding, now);
+            }
             Outcome::Waits => {
                 let deadline = attempt.deadline();
-                self.checks[index].attempt = Some(attempt);
+                self.checks[index].running = Some(Running::Socket(attempt));
                 if self.checks[index].at != deadline {
                     self.plan(index, deadline);
                 }
@@ -301,11 +390,8 @@ impl Engine {
         }
     }
 
-    fn over(&mut self, index: usize, attempt: Attempt, finding: Finding, now: Instant) {
-        let took = now
-            .max(Instant::now())
-            .saturating_duration_since(attempt.started());
-        drop(attempt);
+    fn over(&mut self, index: usize, started: Instant, finding: Finding, now: Instant) {
+        let took = now.max(Instant::now()).saturating_duration_since(started);
         let plan = &self.checks[index].plan;
         conclude(&self.runtime, &self.tell, plan, finding, took);
         let interval = spread(plan.interval(), self.spread_percent, self.random.next());

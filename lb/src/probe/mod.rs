@@ -5,13 +5,16 @@
 //! answers mean, `verdict` passes results on to the state. The arithmetic of
 //! rise and fall is in [`crate::core::health`].
 
+mod agent;
 mod amqp;
 mod amqp_wire;
 mod attempt;
 mod dialogue;
 mod engine;
 mod expect;
+mod external;
 mod http_answer;
+mod mysql;
 mod observe;
 mod plan;
 mod script;

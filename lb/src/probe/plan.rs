@@ -5,14 +5,25 @@ use super::dialogue::{Facts, Surroundings};
 use crate::core::health::{Health, Intervals};
 use crate::core::server::{Admin, Operation};
 use crate::state::{Endpoint, Proxy, Runtime, Server};
-use conf::lb::model::{Back, BindAddress, CheckKind, Host};
+use conf::lb::model::{Back, BindAddress, CheckKind, HealthCheck, Host};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, MutexGuard};
 use std::time::Duration;
 
-/// A health check of one server.
+/// Which of a server's two checks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// Of the service itself.
+    Health,
+    /// Of the agent beside it.
+    Agent,
+}
+
+/// A check of one server.
 #[derive(Clone)]
 pub struct Plan {
+    /// Which check it is.
+    pub role: Role,
     /// The backend.
     pub backend: Arc<Proxy>,
     /// The server.
@@ -22,7 +33,33 @@ pub struct Plan {
 }
 
 impl Plan {
-    /// The check of this server, if it has one.
+    /// All checks of this server.
+    pub fn all(backend: &Arc<Proxy>, server: &Arc<Server>) -> impl Iterator<Item = Plan> {
+        let both = [Plan::of(backend, server), Plan::of_agent(backend, server)];
+        both.into_iter().flatten()
+    }
+
+    /// The question to this server's agent, if it has one.
+    fn of_agent(backend: &Arc<Proxy>, server: &Arc<Server>) -> Option<Plan> {
+        let agent = &server.conf.check.agent;
+        agent.is_used().then(|| Plan {
+            role: Role::Agent,
+            backend: backend.clone(),
+            server: server.clone(),
+            intervals: Intervals {
+                inter: agent.inter.max(Duration::from_millis(1)),
+                fast: None,
+                down: None,
+            },
+        })
+    }
+
+    /// Whether it is the same check of the same server in another generation.
+    pub fn is(&self, other: &Plan) -> bool {
+        self.role == other.role && self.server.is(&other.server)
+    }
+
+    /// The health check of this server, if it has one.
     pub fn of(backend: &Arc<Proxy>, server: &Arc<Server>) -> Option<Plan> {
         let settings = &server.conf.check;
         if !settings.enabled {
@@ -34,6 +71,7 @@ impl Plan {
             down: settings.downinter,
         };
         Some(Plan {
+            role: Role::Health,
             backend: backend.clone(),
             server: server.clone(),
             intervals,
@@ -47,13 +85,22 @@ impl Plan {
 
     /// The check's counter.
     pub fn health(&self) -> MutexGuard<'_, Health> {
-        self.server.health.lock().unwrap_or_else(|e| e.into_inner())
+        let counter = match self.role {
+            Role::Health => &self.server.health,
+            Role::Agent => &self.server.agent,
+        };
+        counter.lock().unwrap_or_else(|e| e.into_inner())
+    }
+
+    /// What is checked: as the server's section or the backend says.
+    pub fn check(&self) -> Option<&HealthCheck> {
+        Some(self.server.conf.check.effective(&self.back()?.check))
     }
 
     /// Whether checks rest: switched off at run time, or the server is in
-    /// maintenance.
+    /// maintenance. An agent goes on then: it may say `ready`.
     pub fn rests(&self) -> bool {
-        let maintenance = self.server.status().admin.in_maintenance();
+        let maintenance = self.role == Role::Health && self.server.status().admin.in_maintenance();
         let health = self.health();
         !health.enabled || maintenance
     }
@@ -67,7 +114,7 @@ impl Plan {
     /// Where and how to connect; nothing while the server has no address.
     pub fn route(&self) -> Option<Route> {
         let settings = &self.server.conf.check;
-        let check_timeout = self.back()?.check.timeout;
+        let check_timeout = self.check()?.timeout.or(self.back()?.check.timeout);
         let connect = self.back()?.timeouts.connect;
         let connect_timeout = match (check_timeout, connect) {
             (Some(_), Some(connect)) => connect.min(self.intervals.inter),
@@ -86,13 +133,43 @@ impl Plan {
         Some(Route {
             target: self.target()?,
             source,
-            send_proxy: settings.send_proxy,
+            send_proxy: settings.send_proxy.filter(|_| self.role == Role::Health),
             connect_timeout,
             answer_timeout: check_timeout,
         })
     }
 
     fn target(&self) -> Option<Target> {
+        match self.role {
+            Role::Health => self.health_target(),
+            Role::Agent => self.agent_target(),
+        }
+    }
+
+    fn agent_target(&self) -> Option<Target> {
+        let settings = &self.server.conf.check.agent;
+        let set = self.server.check_at.load_full().unwrap_or_default();
+        let own = set.agent_ip.or(match &settings.addr {
+            Some(Host::Ip(ip)) => Some(*ip),
+            Some(Host::Name(..)) | None => None,
+        });
+        let ip = own.or(match &*self.server.endpoint() {
+            Endpoint::Inet(address) => Some(address.ip()),
+            Endpoint::Mapped(ip, _) => Some(*ip),
+            Endpoint::Unix(_) | Endpoint::Abstract(_) | Endpoint::Unresolved => None,
+        })?;
+        Some(inet(ip, set.agent_port.or(settings.port)?))
+    }
+
+    /// What the agent is told first.
+    pub fn agent_send(&self) -> Vec<u8> {
+        let set = self.server.agent_send.load_full();
+        let configured = self.server.conf.check.agent.send.as_deref();
+        let text = set.as_ref().map(|text| text.as_str()).or(configured);
+        text.map(conf::lb::value::bytes).unwrap_or_default()
+    }
+
+    fn health_target(&self) -> Option<Target> {
         let settings = &self.server.conf.check;
         let set = self.server.check_at.load_full().unwrap_or_default();
         let own = set.ip.or(match &settings.addr {
@@ -126,7 +203,7 @@ impl Plan {
 
     /// What scripts may mention.
     pub fn facts(&self, runtime: &Arc<Runtime>, node: &str, target: &Target) -> Facts {
-        let kind = self.back().map(|back| &back.check.kind);
+        let kind = self.check().map(|check| &check.kind);
         if matches!(kind, Some(CheckKind::Connect)) {
             // nobody asks, and there are many of them
             return Facts::default();
@@ -156,7 +233,10 @@ impl Plan {
             address,
             port,
             node: node.to_owned(),
-            disable_on_404: self.back().is_some_and(|back| back.disable_on_404),
+            disable_on_404: match &self.server.conf.check.own {
+                Some(own) => own.disable_on_404,
+                None => self.back().is_some_and(|back| back.disable_on_404),
+            },
             state,
             surroundings: Some(Surroundings {
                 runtime: runtime.clone(),

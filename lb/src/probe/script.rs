@@ -9,7 +9,8 @@ use super::http_answer::{Answer, Progress};
 use super::text::Scope;
 use crate::core::health::CheckStatus;
 use conf::lb::model::{
-    CheckAction, CheckConnect, CheckExpect, CheckPayload, CheckStep, ExpectPattern, HttpSend,
+    CheckAction, CheckConnect, CheckExpect, CheckPayload, CheckStep, ExpectPattern, Format,
+    HttpSend,
 };
 use std::sync::Arc;
 
@@ -20,6 +21,8 @@ const INPUT_LIMIT: usize = 16 * 1024;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Kind {
     Tcp,
+    /// A protocol's own script: its reports name no steps.
+    Protocol,
     Http,
 }
 
@@ -42,6 +45,11 @@ impl Script {
     /// A `tcp-check` script.
     pub fn tcp(steps: &[CheckStep], facts: &Facts) -> Script {
         Script::new(Kind::Tcp, steps.to_vec(), facts)
+    }
+
+    /// The script of a protocol such as that of Redis.
+    pub fn protocol(steps: &[CheckStep], facts: &Facts) -> Script {
+        Script::new(Kind::Protocol, steps.to_vec(), facts)
     }
 
     /// An `http-check` script; without a rule that expects something, any
@@ -158,7 +166,7 @@ impl Script {
             return Step::Receive;
         };
         let failed = match self.kind {
-            Kind::Tcp => self.evaluate_tcp(rule),
+            Kind::Tcp | Kind::Protocol => self.evaluate_tcp(rule),
             Kind::Http => self.evaluate_http(rule),
         };
         match failed {
@@ -195,7 +203,12 @@ impl Script {
                     "did not match"
                 };
                 let what = expect::mismatch_words(&rule.pattern);
-                let text = format!("TCPCHK {how} {what} at step {}", self.number());
+                let text = match self.kind {
+                    Kind::Protocol => String::new(),
+                    Kind::Tcp | Kind::Http => {
+                        format!("TCPCHK {how} {what} at step {}", self.number())
+                    }
+                };
                 Err(self.failed(rule, CheckStatus::L7Response, text))
             }
         })
@@ -269,11 +282,27 @@ impl Script {
         let status = rule.error_status.map_or(status, expect::status);
         match &rule.on_error {
             Some(format) if !self.input.is_empty() => {
-                let text = String::from_utf8_lossy(&self.scope.render(format)).into_owned();
-                Finding::new(status, self.code(rule), text)
+                Finding::new(status, self.code(rule), self.words(format))
             }
             _ => Finding::new(status, self.code(rule), format!("{text}{tail}")),
         }
+    }
+
+    /// A format's text; of a protocol's answer the first line.
+    fn words(&self, format: &Format) -> String {
+        let text = String::from_utf8_lossy(&self.scope.render(format)).into_owned();
+        match self.kind {
+            Kind::Tcp | Kind::Http => text,
+            Kind::Protocol => {
+                let line = text.split(['\r', '\n', '\0']).next().unwrap_or_default();
+                line.trim_start().to_owned()
+            }
+        }
+    }
+
+    /// Whether bytes came that no rule has decided on.
+    pub fn has_input(&self) -> bool {
+        !self.input.is_empty()
     }
 
     fn code(&self, rule: &CheckExpect) -> u32 {
@@ -291,20 +320,18 @@ impl Script {
             (kind, Some(CheckAction::Expect(rule))) => {
                 let status = rule.ok_status.map_or(CheckStatus::L7Ok, expect::status);
                 let code = match kind {
-                    Kind::Tcp => self.code(rule),
+                    Kind::Tcp | Kind::Protocol => self.code(rule),
                     Kind::Http => self.scope.status.map_or(0, u32::from),
                 };
                 let text = match (&rule.on_success, kind) {
-                    (Some(format), _) => {
-                        String::from_utf8_lossy(&self.scope.render(format)).into_owned()
-                    }
+                    (Some(format), _) => self.words(format),
                     (None, Kind::Tcp) => "(tcp-check)".to_owned(),
-                    (None, Kind::Http) => String::new(),
+                    (None, Kind::Http | Kind::Protocol) => String::new(),
                 };
                 Finding::new(status, code, text)
             }
             (Kind::Tcp, Some(_)) => Finding::new(CheckStatus::L7Ok, 0, "(tcp-check)"),
-            (Kind::Http, Some(_)) => Finding::bare(CheckStatus::L7Ok),
+            (Kind::Http | Kind::Protocol, Some(_)) => Finding::bare(CheckStatus::L7Ok),
         }
     }
 
@@ -339,7 +366,7 @@ impl Script {
 
     /// ` at step 2 of tcp-check (send) comment: 'hello'`.
     pub fn position(&self) -> String {
-        if self.kind == Kind::Http {
+        if self.kind != Kind::Tcp {
             return String::new();
         }
         let Some(index) = self.current else {

@@ -1,10 +1,12 @@
 //! What a finished check does to its server, and what is said about it.
 
 use super::dialogue::Finding;
-use super::plan::Plan;
-use crate::core::health::{CheckResult, Outcome, Verdict};
+use super::plan::{Plan, Role};
+use crate::core::agent::{Administration, Report};
+use crate::core::health::{CheckResult, CheckStatus, Outcome, Verdict};
+use crate::core::order;
 use crate::core::server::{Change, Operation};
-use crate::state::{Proxy, Runtime};
+use crate::state::{Administered, Proxy, Runtime, Slot};
 use conf::lb::model::Level;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
@@ -15,12 +17,15 @@ pub type Teller = Arc<dyn Fn(&Proxy, Level, &str) + Send + Sync>;
 
 /// Records a finding and changes the server as the counter asks.
 pub fn conclude(runtime: &Runtime, tell: &Teller, plan: &Plan, finding: Finding, took: Duration) {
-    let outcome = Outcome {
+    let mut outcome = Outcome {
         status: finding.status,
         code: finding.code,
         description: finding.text,
         duration: Some(took),
     };
+    if let Some(report) = finding.agent {
+        obey(runtime, plan, &report, &mut outcome);
+    }
     let (recorded, reason, line) = {
         let mut health = plan.health();
         health.running = false;
@@ -37,7 +42,7 @@ pub fn conclude(runtime: &Runtime, tell: &Teller, plan: &Plan, finding: Finding,
     if recorded.counts_as_failure {
         plan.server.counters.shared().failed_checks.add_shared(1);
     }
-    if outcome.status.result() != CheckResult::Failed {
+    if plan.role == Role::Health && outcome.status.result() != CheckResult::Failed {
         plan.server.errors_in_row.store(0, Relaxed);
     }
     let logs_checks = plan.backend.conf.logging.health_checks;
@@ -50,12 +55,61 @@ pub fn conclude(runtime: &Runtime, tell: &Teller, plan: &Plan, finding: Finding,
     apply(runtime, plan, recorded.verdict, reason);
 }
 
+/// Does what an agent asks for, and turns its words into the outcome of its check.
+fn obey(runtime: &Runtime, plan: &Plan, report: &Report, outcome: &mut Outcome) {
+    let server = &plan.server;
+    match report.administration {
+        Some(Administration::Ready) => runtime.administer(server, Administered::Ready),
+        Some(Administration::Drain) => runtime.administer(server, Administered::Drain),
+        Some(Administration::Maint) => runtime.administer(server, Administered::Maint),
+        None => {}
+    }
+    let mut warning = None;
+    if let Some(word) = &report.weight {
+        let initial = server.status().initial_weight;
+        match order::weight(word, initial) {
+            Ok(weight) => {
+                runtime.change(server, Change::Weight(weight), "");
+            }
+            Err(text) => warning = Some(text),
+        }
+    }
+    if let Some(word) = &report.maxconn {
+        match order::maxconn(word) {
+            Ok(limit) => {
+                server.maxconn.store(limit, Relaxed);
+                // a slot taken and given back is what serves the queue
+                drop(Slot::take(server.clone()));
+            }
+            Err(text) => warning = warning.or(Some(text)),
+        }
+    }
+    outcome.description = report.text(warning);
+    match &report.health {
+        Some((true, _)) => {
+            plan.health().force_up();
+            outcome.status = CheckStatus::L7Ok;
+        }
+        Some((false, _)) => {
+            plan.health().force_down();
+            outcome.status = CheckStatus::L7Status;
+        }
+        None => {}
+    }
+}
+
 /// Changes the server as a verdict asks.
 pub fn apply(runtime: &Runtime, plan: &Plan, verdict: Verdict, reason: &str) {
     let server = &plan.server;
     let change = match verdict {
         Verdict::Wait => return,
         Verdict::Stop => Change::Down,
+        // an agent does not take back what a health check said (404)
+        Verdict::Run
+            if plan.role == Role::Agent && server.status().operation == Operation::Stopping =>
+        {
+            return;
+        }
         Verdict::Run if server.is_healthy() => Change::Up,
         Verdict::Run => return,
         Verdict::Drain => {
@@ -73,14 +127,20 @@ fn check_line(plan: &Plan, outcome: &Outcome, reason: &str, line: &str) -> Strin
     let result = outcome.status.result();
     let conditionally = match result {
         CheckResult::ConditionallyPassed => "conditionally ",
-        CheckResult::Unknown | CheckResult::Failed | CheckResult::Passed => "",
+        CheckResult::Unknown | CheckResult::Neutral | CheckResult::Failed | CheckResult::Passed => {
+            ""
+        }
     };
     let verb = match result {
-        CheckResult::Failed | CheckResult::Unknown => "failed",
+        CheckResult::Failed | CheckResult::Unknown | CheckResult::Neutral => "failed",
         CheckResult::Passed | CheckResult::ConditionallyPassed => "succeeded",
     };
     format!(
-        "Health check for {}server {}/{} {conditionally}{verb}{reason}, {line}.",
+        "{} check for {}server {}/{} {conditionally}{verb}{reason}, {line}.",
+        match plan.role {
+            Role::Health => "Health",
+            Role::Agent => "Agent",
+        },
         if plan.server.conf.backup {
             "backup "
         } else {

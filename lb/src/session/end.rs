@@ -2,7 +2,7 @@
 
 use super::{Context, Session, Stage, Turn};
 use crate::state::{Cause, End, Peer, Phase, Proxied, SessionRecord, Timers};
-use crate::sys;
+use crate::sys::{self, KernelInfo};
 use conf::lb::model::{Fetch, Format, FormatPart, Logging, SessionFormat};
 use std::io::Read;
 use std::sync::Arc;
@@ -162,6 +162,12 @@ impl Session {
     /// line once connected under `option logasap`.
     pub(super) fn log_start(&mut self, cx: &mut Context<'_>, at_accept: bool) {
         let logging = &self.frontend().conf.logging;
+        if logging.start_and_end && !logging.targets.is_empty() {
+            if at_accept && !logging.dont_log_normal {
+                self.log(cx, End::default(), true);
+            }
+            return;
+        }
         let wanted = match logging.format {
             SessionFormat::Connect => at_accept,
             _ => !at_accept && logging.as_soon_as_possible,
@@ -172,6 +178,16 @@ impl Session {
         } else if at_accept && logging.targets.is_empty() {
             self.logged = true;
         }
+    }
+
+    /// What the kernel knows of the client's and the server's connection.
+    fn kernel_info(&self) -> [Option<KernelInfo>; 2] {
+        let client = sys::kernel_info(&self.client.socket).ok();
+        let server = self.server.as_ref();
+        [
+            client,
+            server.and_then(|s| sys::kernel_info(&s.socket).ok()),
+        ]
     }
 
     fn log(&mut self, cx: &mut Context<'_>, end: End, at_start: bool) {
@@ -253,6 +269,8 @@ impl Session {
                 .then(|| sys::tcp_info(&self.client.socket).ok())
                 .flatten(),
             http: None,
+            tcp_info: (over && self.frontend().conf.logging.wants_tcp_info)
+                .then(|| Box::new(self.kernel_info())),
             failure: None,
         }
     }

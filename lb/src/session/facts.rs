@@ -36,6 +36,19 @@ impl World for Facts<'_> {
     fn fetch(&mut self, fetch: &Fetch) -> Found {
         let session = self.session;
         match fetch {
+            Fetch::TcpInfo {
+                server,
+                figure,
+                micros,
+            } => {
+                let info = match (server, &session.server) {
+                    (false, _) => crate::sys::kernel_info(&session.client.socket).ok(),
+                    (true, Some(server)) => crate::sys::kernel_info(&server.socket).ok(),
+                    (true, None) => None,
+                };
+                let value = info.map(|info| i64::from(info.figure(*figure, *micros)));
+                return Found::maybe(value.map(Sample::Int));
+            }
             Fetch::PrioClass => {
                 return Found::just(Sample::Int(i64::from(self.extra.priority.class)));
             }

@@ -31,7 +31,38 @@ pub struct StateChange {
     pub backend_down: bool,
 }
 
+/// States that an operator or an agent puts a server into.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Administered {
+    /// Neither maintenance nor drain.
+    Ready,
+    /// No new sessions.
+    Drain,
+    /// Maintenance.
+    Maint,
+}
+
+/// The kinds of maintenance that an operator ends.
+pub const ENDED_BY_OPERATORS: Admin = Admin(Admin::FORCED_MAINT.0 | Admin::CONFIG_MAINT.0);
+
 impl Runtime {
+    /// Puts a server into an administrative state.
+    pub fn administer(&self, server: &Arc<Server>, state: Administered) {
+        match state {
+            Administered::Ready => {
+                self.change(server, Change::Clear(ENDED_BY_OPERATORS), "");
+                self.change(server, Change::Clear(Admin::FORCED_DRAIN), "");
+            }
+            Administered::Drain => {
+                self.change(server, Change::Clear(ENDED_BY_OPERATORS), "");
+                self.change(server, Change::Set(Admin::FORCED_DRAIN), "");
+            }
+            Administered::Maint => {
+                self.change(server, Change::Set(Admin::FORCED_MAINT), "");
+            }
+        }
+    }
+
     /// Changes a server's state or weight, with everything that must follow.
     /// False: nothing changed.
     pub fn change(&self, server: &Arc<Server>, change: Change, reason: &str) -> bool {

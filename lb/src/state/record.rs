@@ -3,8 +3,8 @@
 use super::{Proxy, Server};
 use crate::core::expr::Sample;
 use crate::core::queue::Priority;
-use crate::sys::TcpInfo;
-use conf::lb::model::Level;
+use crate::sys::{KernelInfo, TcpInfo};
+use conf::lb::model::{Level, TcpFigure};
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::os::fd::OwnedFd;
@@ -107,6 +107,37 @@ impl End {
             Phase::Tarpit => 'T',
         };
         [first, second]
+    }
+}
+
+impl End {
+    /// Who ended the session, and in which phase, in words.
+    pub fn words(self) -> String {
+        let who = match self.cause {
+            Cause::Normal => return "normal end".to_owned(),
+            Cause::Client => "the client aborted",
+            Cause::Server => "the server aborted or refused",
+            Cause::Proxy => "a rule or limit refused",
+            Cause::Local => "answered by the balancer",
+            Cause::Resource => "the machine ran out of a resource",
+            Cause::Internal => "a fault of the balancer",
+            Cause::Down => "the server went down",
+            Cause::Up => "a server that is no backup came back",
+            Cause::Killed => "an operator ended it",
+            Cause::ClientTimeout => "the client was silent too long",
+            Cause::ServerTimeout => "the server was silent too long",
+        };
+        let phase = match self.phase {
+            Phase::Done => return who.to_owned(),
+            Phase::Request => "waiting for the request",
+            Phase::Queue => "in the queue",
+            Phase::Connect => "connecting to the server",
+            Phase::Headers => "waiting for the answer",
+            Phase::Data => "passing data",
+            Phase::Last => "passing the last data to the client",
+            Phase::Tarpit => "held in a tarpit",
+        };
+        format!("{who} while {phase}")
     }
 }
 
@@ -225,6 +256,35 @@ pub struct SessionRecord {
     pub tcp: Option<TcpInfo>,
     /// What only HTTP has.
     pub http: Option<Box<HttpRecord>>,
+    /// What the kernel knows of the client's and the server's connection at
+    /// the end, where the line shows it.
+    pub tcp_info: Option<Box<[Option<KernelInfo>; 2]>>,
+}
+
+impl SessionRecord {
+    /// A figure of one of its connections.
+    pub fn tcp_figure(&self, server: bool, figure: TcpFigure, micros: bool) -> Option<u32> {
+        let info = self.tcp_info.as_ref()?[usize::from(server)]?;
+        Some(info.figure(figure, micros))
+    }
+}
+
+impl KernelInfo {
+    /// One figure; times in milliseconds unless `micros`.
+    pub fn figure(&self, figure: TcpFigure, micros: bool) -> u32 {
+        let time = |us: u32| if micros { us } else { us / 1000 };
+        match figure {
+            TcpFigure::Rtt => time(self.rtt_us),
+            TcpFigure::RttVariation => time(self.rttvar_us),
+            TcpFigure::Unacked => self.unacked,
+            TcpFigure::Sacked => self.sacked,
+            TcpFigure::Retransmitted => self.retrans,
+            TcpFigure::AllRetransmitted => self.total_retrans,
+            TcpFigure::Facked => self.fackets,
+            TcpFigure::Lost => self.lost,
+            TcpFigure::Reordering => self.reordering,
+        }
+    }
 }
 
 /// What a PROXY header said besides addresses.

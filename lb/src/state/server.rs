@@ -51,6 +51,10 @@ pub struct ServerLive {
     pub last_session_ms: AtomicU64,
     /// Where its checks go instead, as set at run time.
     pub check_at: ArcSwapOption<CheckAt>,
+    /// The name that its address was looked up by, as set at run time.
+    pub name_now: ArcSwapOption<String>,
+    /// What its agent is told first, as set at run time.
+    pub agent_send: ArcSwapOption<String>,
     /// The backend that it belongs to.
     pub backend: Arc<BackLive>,
     status: Mutex<Status>,
@@ -152,6 +156,7 @@ impl Server {
         let live = &self.live;
         if new.address != self.conf.address {
             live.set_endpoint(Endpoint::configured(&new.address));
+            live.name_now.store(None);
         }
         if new.maxconn != self.conf.maxconn {
             live.maxconn.store(new.maxconn.unwrap_or(0), Relaxed);
@@ -162,6 +167,10 @@ impl Server {
             let mut health = lock(&live.health);
             fresh.carry_over(&health);
             *health = fresh;
+            let mut fresh = fresh_agent(new);
+            let mut agent = lock(&live.agent);
+            fresh.carry_over(&agent);
+            *agent = fresh;
         }
         let mut status = live.status();
         let mut fresh = fresh_status(new, now_ms);
@@ -173,6 +182,28 @@ impl Server {
     /// Its name.
     pub fn name(&self) -> &str {
         &self.conf.name
+    }
+
+    /// The host name behind its address: set at run time, else the configured one.
+    pub fn fqdn(&self) -> Option<String> {
+        if let Some(name) = self.live.name_now.load_full() {
+            return Some((*name).clone());
+        }
+        match &self.conf.address {
+            ServerAddress::Tcp { fqdn, .. } => fqdn.clone(),
+            ServerAddress::Unix(_) | ServerAddress::Abstract(_) => None,
+        }
+    }
+
+    /// Gives it the address that a name was looked up to; a port that follows
+    /// the client's stays so unless `fixed`.
+    pub fn set_name(&self, name: &str, address: SocketAddr, fixed: bool) {
+        let endpoint = match (&*self.endpoint(), fixed) {
+            (Endpoint::Mapped(_, offset), false) => Endpoint::Mapped(address.ip(), *offset),
+            _ => Endpoint::Inet(address),
+        };
+        self.live.name_now.store(Some(Arc::new(name.to_owned())));
+        self.live.set_endpoint(endpoint);
     }
 
     /// The proxy that it belongs to; gone when its generation is.
@@ -202,10 +233,7 @@ impl ServerLive {
     fn new(runtime: &Runtime, conf: &model::Server, backend: Arc<BackLive>) -> Arc<ServerLive> {
         let now_ms = runtime.now_ms();
         let status = fresh_status(conf, now_ms);
-        let agent = match conf.check.agent.is_some() {
-            true => Health::agent(1, 1),
-            false => Health::unchecked(),
-        };
+        let agent = fresh_agent(conf);
         let live = ServerLive {
             counters: Counters::new(runtime.threads().len()),
             sessions: Gauge::default(),
@@ -220,6 +248,8 @@ impl ServerLive {
             errors_in_row: AtomicU32::new(0),
             last_session_ms: AtomicU64::new(0),
             check_at: ArcSwapOption::empty(),
+            name_now: ArcSwapOption::empty(),
+            agent_send: ArcSwapOption::empty(),
             backend,
             weight: AtomicU32::new(0),
             grown: AtomicU32::new(100),
@@ -319,6 +349,13 @@ fn fresh_health(conf: &model::Server) -> Health {
     let mut health = Health::new(conf.check.rise, conf.check.fall, start);
     health.paused = conf.disabled;
     health
+}
+
+fn fresh_agent(conf: &model::Server) -> Health {
+    match conf.check.agent.is_used() {
+        true => Health::agent(1, 1),
+        false => Health::unchecked(),
+    }
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

@@ -428,6 +428,9 @@ fn state(server: &Server, status: &Status, health: &Health, agent: &Health) -> (
                 ("DOWN".into(), Colour::Down)
             }
         }
+        _ if admin.in_drain() && agent.configured && agent.enabled => {
+            ("DRAIN (agent)".into(), Colour::Draining)
+        }
         _ if admin.in_drain() => ("DRAIN".into(), Colour::Draining),
         Operation::Stopping => {
             if checked && !health.is_settled() {
@@ -439,7 +442,7 @@ fn state(server: &Server, status: &Status, health: &Health, agent: &Health) -> (
         Operation::Starting | Operation::Running => {
             if checked && !health.is_settled() && health.is_up() {
                 (format!("UP {part}/{whole}"), Colour::GoingDown)
-            } else if checked || agent.configured {
+            } else if checked {
                 ("UP".into(), Colour::Up)
             } else {
                 ("no check".into(), Colour::NoCheck)

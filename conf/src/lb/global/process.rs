@@ -367,11 +367,13 @@ pub static KEYWORDS: &[Keyword<GlobalDraft>] = &[
     },
     Keyword {
         name: "external-check",
-        args: "",
-        doc: "Allows external checks.",
+        args: "[preserve-env]",
+        doc: "Allows external checks. Their programs see only the variables of the check, or with \
+              `preserve-env` those of the process, too.",
         example: "external-check",
         apply: |d, a| {
             d.global.external_check = true;
+            d.global.external_check_env = a.take_if("preserve-env").is_some();
             a.finish()
         },
     },

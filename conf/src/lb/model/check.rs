@@ -28,7 +28,18 @@ pub struct CheckSettings {
     /// `init-state`.
     pub init_state: InitState,
     /// `agent-check` and its options.
-    pub agent: Option<AgentCheck>,
+    pub agent: AgentCheck,
+    /// `healthcheck <name>`: the section whose check this server gets instead of its backend's.
+    pub section: Option<String>,
+    /// What that section says.
+    pub own: Option<HealthCheck>,
+}
+
+impl CheckSettings {
+    /// The check that holds for the server: its section's, else its backend's.
+    pub fn effective<'a>(&'a self, backend: &'a HealthCheck) -> &'a HealthCheck {
+        self.own.as_ref().unwrap_or(backend)
+    }
 }
 
 impl Default for CheckSettings {
@@ -44,7 +55,9 @@ impl Default for CheckSettings {
             port: None,
             send_proxy: None,
             init_state: InitState::Up,
-            agent: None,
+            agent: AgentCheck::default(),
+            section: None,
+            own: None,
         }
     }
 }
@@ -63,17 +76,38 @@ pub enum InitState {
     FullyDown,
 }
 
-/// `agent-check`.
+/// `agent-check` and the options that go with it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct AgentCheck {
-    /// `agent-port`.
-    pub port: u16,
+    /// `agent-check` stands.
+    pub enabled: bool,
+    /// `agent-port`; an agent without a port is not asked.
+    pub port: Option<u16>,
     /// `agent-addr`; the server's when absent.
     pub addr: Option<Host>,
     /// `agent-inter`, 2 s by default.
     pub inter: Duration,
-    /// `agent-send`.
+    /// `agent-send`: what the agent is told first.
     pub send: Option<String>,
+}
+
+impl AgentCheck {
+    /// An agent is asked.
+    pub fn is_used(&self) -> bool {
+        self.enabled && self.port.is_some()
+    }
+}
+
+impl Default for AgentCheck {
+    fn default() -> AgentCheck {
+        AgentCheck {
+            enabled: false,
+            port: None,
+            addr: None,
+            inter: Duration::from_secs(2),
+            send: None,
+        }
+    }
 }
 
 /// What a backend checks with.
@@ -83,6 +117,8 @@ pub struct HealthCheck {
     pub kind: CheckKind,
     /// `timeout check`: bound of what follows the connect; see the manual.
     pub timeout: Option<Duration>,
+    /// `http-check disable-on-404` of a `healthcheck` section; a backend has its own.
+    pub disable_on_404: bool,
 }
 
 /// Kind of a health check.
@@ -93,17 +129,34 @@ pub enum CheckKind {
     Connect,
     /// `option tcp-check` with its rules (none: connect).
     Tcp(Vec<CheckStep>),
+    /// A protocol that HAProxy knows (`option redis-check` and others), as a script.
+    Protocol(Vec<CheckStep>),
     /// `option httpchk` with its rules; a `Send` step always stands there.
     Http(Vec<CheckStep>),
     /// `option amqp-check`.
     Amqp(AmqpCheck),
+    /// `option mysql-check`.
+    Mysql(MysqlCheck),
     /// `option external-check`.
-    External {
-        /// `external-check command`.
-        command: PathBuf,
-        /// `external-check path`.
-        path: Option<String>,
-    },
+    External(ExternalCheck),
+}
+
+/// `option mysql-check [user <name> [post-41 | pre-41]]`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct MysqlCheck {
+    /// Logs in as this user; only the greeting is read without.
+    pub user: Option<String>,
+    /// `pre-41`: the log-in of MySQL before 4.1.
+    pub old: bool,
+}
+
+/// `external-check command` and `external-check path`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ExternalCheck {
+    /// The program.
+    pub command: PathBuf,
+    /// Its `PATH`; the process's own when absent.
+    pub path: Option<String>,
 }
 
 /// A step of a `tcp-check` or `http-check` script.

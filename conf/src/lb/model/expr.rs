@@ -31,6 +31,29 @@ pub enum TcpFact {
     Reordering,
 }
 
+/// A figure of the kernel's `TCP_INFO`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TcpFigure {
+    /// Smoothed round trip.
+    Rtt,
+    /// Its variation.
+    RttVariation,
+    /// Segments not acknowledged.
+    Unacked,
+    /// Segments acknowledged selectively.
+    Sacked,
+    /// Segments sent again and not acknowledged.
+    Retransmitted,
+    /// Segments sent again since the connection began.
+    AllRetransmitted,
+    /// Segments acknowledged forward.
+    Facked,
+    /// Segments taken for lost.
+    Lost,
+    /// Reordering seen.
+    Reordering,
+}
+
 /// Where a value comes from. Backends and servers that a fetch names were
 /// checked to exist; an empty backend name means the current one.
 #[derive(Clone, Debug, PartialEq)]
@@ -73,6 +96,15 @@ pub enum Fetch {
     Uuid,
     /// `act_conn`: sessions of the process.
     ActConn,
+    /// `fc_rtt`, `bc_rtt` and others: what the kernel knows of a connection.
+    TcpInfo {
+        /// Towards the server rather than the client.
+        server: bool,
+        /// Which figure.
+        figure: TcpFigure,
+        /// Times in microseconds rather than milliseconds.
+        micros: bool,
+    },
     // backends and servers
     /// `avg_queue(be)`.
     AvgQueue(String),

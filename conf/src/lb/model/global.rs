@@ -4,6 +4,8 @@ use super::{ByteSize, Format, Place};
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 /// The merged `global` sections.
@@ -49,6 +51,8 @@ pub struct Global {
     pub localpeer: Option<String>,
     /// `external-check` was allowed.
     pub external_check: bool,
+    /// `external-check preserve-env`: their programs see the process's environment.
+    pub external_check_env: bool,
     /// `insecure-fork-wanted`.
     pub insecure_fork_wanted: bool,
     /// `zero-warning`: warnings are fatal at start.
@@ -173,8 +177,8 @@ pub struct LogTarget {
     pub address: LogAddress,
     /// `len`: longest line in bytes (default 1024).
     pub max_len: u32,
-    /// `format`.
-    pub format: LogHeader,
+    /// `format`; nothing said: that of the ring, else `local`.
+    pub format: Option<LogHeader>,
     /// `sample <ranges>:<size>`.
     pub sample: Option<LogSample>,
     /// Syslog facility.
@@ -183,6 +187,60 @@ pub struct LogTarget {
     pub max_level: Level,
     /// Lines are never sent as more important than this (default emerg).
     pub min_level: Level,
+    /// Where it stands.
+    pub place: Place,
+}
+
+/// A `ring` section: lines kept in memory and passed on over TCP.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Ring {
+    /// Its name.
+    pub name: String,
+    /// Where it starts.
+    pub place: Place,
+    /// `description`.
+    pub description: Option<String>,
+    /// `format`: header of the lines kept, where the `log` line says none.
+    pub format: LogHeader,
+    /// `maxlen`: longest line kept in bytes.
+    pub max_len: u32,
+    /// `size`: bytes of lines kept.
+    pub size: u64,
+    /// `timeout connect`.
+    pub connect_timeout: Option<Duration>,
+    /// `timeout server`.
+    pub server_timeout: Option<Duration>,
+    /// Where lines are passed on to.
+    pub servers: Vec<RingServer>,
+}
+
+impl Default for Ring {
+    fn default() -> Ring {
+        Ring {
+            name: String::new(),
+            place: Place::default(),
+            description: None,
+            format: LogHeader::Raw,
+            max_len: 1024,
+            size: 16384,
+            connect_timeout: None,
+            server_timeout: None,
+            servers: Vec::new(),
+        }
+    }
+}
+
+/// A `server` of a ring.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RingServer {
+    /// Its name.
+    pub name: String,
+    /// Its host.
+    pub host: super::Host,
+    /// Its port.
+    pub port: u16,
+    /// `log-proto octet-count`: a length in front of each line rather than a line feed behind it.
+    pub octet_count: bool,
     /// Where it stands.
     pub place: Place,
 }
@@ -229,11 +287,23 @@ pub enum LogHeader {
     Raw,
 }
 
+/// Counts lines of one `log` line, whoever repeats it by `log global`; equal to every other.
+#[derive(Clone, Debug, Default)]
+pub struct LineCounter(pub Arc<AtomicU64>);
+
+impl PartialEq for LineCounter {
+    fn eq(&self, _: &LineCounter) -> bool {
+        true
+    }
+}
+
 /// `sample 1,3:4`: which lines of each `size` are sent.
 #[derive(Clone, Debug, PartialEq)]
 pub struct LogSample {
     /// Ranges from 1, both ends included.
     pub ranges: Vec<(u32, u32)>,
+    /// Lines so far.
+    pub seen: LineCounter,
     /// Lines a turn.
     pub size: u32,
 }
@@ -277,6 +347,11 @@ pub struct Logging {
     pub separate_errors: bool,
     /// `option logasap`.
     pub as_soon_as_possible: bool,
+    /// `option log-start-end`: a line at the session's start, too, both with its id.
+    pub start_and_end: bool,
+    /// The formats or `option json-log tcp-info` ask for what the kernel knows of a session's
+    /// connections.
+    pub wants_tcp_info: bool,
     /// `option log-health-checks`.
     pub health_checks: bool,
     /// `unique-id-format`.
@@ -295,6 +370,8 @@ pub enum SessionFormat {
     Http,
     /// `option httplog clf`.
     HttpClf,
+    /// `option json-log`; true: with `tcp-info`.
+    Json(bool),
     /// `log-format`.
     Custom(Format),
 }

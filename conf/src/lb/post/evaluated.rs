@@ -194,6 +194,7 @@ fn in_http(fetch: &Fetch, name: &str) -> bool {
         | Fetch::FcTcp(_)
         | Fetch::CaptureReqHdr(_)
         | Fetch::CaptureResHdr(_)
+        | Fetch::TcpInfo { .. }
         | Fetch::CheckPayload(..) => false,
         Fetch::ReqProtoHttp => true,
         _ => !matches!(needs(name), Some(Needs::Request | Needs::Response)),

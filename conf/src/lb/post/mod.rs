@@ -10,17 +10,20 @@ mod warnings;
 
 use super::draft::Draft;
 use super::global::GlobalDraft;
-use super::model::Userlist;
+use super::healthcheck::Named;
+use super::model::{Ring, Userlist};
 use crate::diagnostic::{Report, Severity};
 use crate::source::Span;
 use std::collections::BTreeSet;
 
 /// What the rules look at.
-struct Whole<'a> {
-    global: &'a GlobalDraft,
+pub(super) struct Whole<'a> {
+    pub(super) global: &'a GlobalDraft,
     /// Every proxy; those that are `disabled` are not checked themselves.
-    proxies: &'a [Draft],
-    userlists: &'a [Userlist],
+    pub(super) proxies: &'a [Draft],
+    pub(super) userlists: &'a [Userlist],
+    pub(super) rings: &'a [Ring],
+    pub(super) healthchecks: &'a [Named],
 }
 
 impl<'a> Whole<'a> {
@@ -45,29 +48,19 @@ impl<'a> Whole<'a> {
 }
 
 /// Checks everything and adds the findings.
-pub(super) fn check(
-    global: &GlobalDraft,
-    proxies: &[Draft],
-    userlists: &[Userlist],
-    report: &mut Report,
-) {
-    let whole = Whole {
-        global,
-        proxies,
-        userlists,
-    };
+pub(super) fn check(whole: &Whole<'_>, report: &mut Report) {
     let mut found = Vec::new();
-    names::check(&whole, &mut found);
-    references::check(&whole, &mut found);
-    servers::check(&whole, &mut found);
-    modes::check(&whole, &mut found);
-    evaluated::check(&whole, &mut found);
+    names::check(whole, &mut found);
+    references::check(whole, &mut found);
+    servers::check(whole, &mut found);
+    modes::check(whole, &mut found);
+    evaluated::check(whole, &mut found);
     // a timeout that was refused is not also missing
     if !report.has_errors() {
-        warnings::timeouts(&whole, &mut found);
+        warnings::timeouts(whole, &mut found);
     }
-    warnings::check(&whole, &mut found);
-    traps::check(&whole, &mut found);
+    warnings::check(whole, &mut found);
+    traps::check(whole, &mut found);
     // what stands in defaults is found once for each section that uses them
     let mut seen = BTreeSet::new();
     found.retain(|d| {

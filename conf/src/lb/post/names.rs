@@ -13,6 +13,7 @@ pub(super) fn check(whole: &Whole<'_>, found: &mut Vec<Diagnostic>) {
         binds(draft, found);
         servers(draft, found);
     }
+    sections(whole, found);
     for (index, list) in whole.userlists.iter().enumerate() {
         let same = whole.userlists[..index]
             .iter()
@@ -20,6 +21,25 @@ pub(super) fn check(whole: &Whole<'_>, found: &mut Vec<Diagnostic>) {
         if let Some(first) = same {
             found.push(
                 twice(list.place.0, "userlist", &list.name).also(first.place.0, "the first one"),
+            );
+        }
+    }
+}
+
+fn sections(whole: &Whole<'_>, found: &mut Vec<Diagnostic>) {
+    for (index, ring) in whole.rings.iter().enumerate() {
+        let mut earlier = whole.rings[..index].iter();
+        if let Some(first) = earlier.find(|r| r.name == ring.name) {
+            found
+                .push(twice(ring.place.0, "ring", &ring.name).also(first.place.0, "the first one"));
+        }
+    }
+    for (index, named) in whole.healthchecks.iter().enumerate() {
+        let mut earlier = whole.healthchecks[..index].iter();
+        if let Some(first) = earlier.find(|n| n.name == named.name) {
+            found.push(
+                twice(named.draft.proxy.place.0, "healthcheck", &named.name)
+                    .also(first.draft.proxy.place.0, "the first one"),
             );
         }
     }

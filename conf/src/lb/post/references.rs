@@ -3,7 +3,7 @@
 use super::Whole;
 use crate::diagnostic::Diagnostic;
 use crate::lb::draft::{Draft, Reference, Referred};
-use crate::lb::model::Server;
+use crate::lb::model::{LogAddress, Server};
 use crate::lb::proxy::server_options::server_ref;
 use crate::suggest;
 use std::sync::Arc;
@@ -13,6 +13,28 @@ pub(super) fn check(whole: &Whole<'_>, found: &mut Vec<Diagnostic>) {
         for reference in &draft.references {
             found.extend(one(whole, draft, reference));
         }
+    }
+    rings(whole, found);
+}
+
+/// Rings that `log ring@name` names.
+fn rings(whole: &Whole<'_>, found: &mut Vec<Diagnostic>) {
+    let proxies = whole.running().flat_map(|d| &d.proxy.logging.targets);
+    for target in whole.global.global.logs.iter().chain(proxies) {
+        let LogAddress::Ring(name) = &target.address else {
+            continue;
+        };
+        let names = || whole.rings.iter().map(|ring| ring.name.as_str());
+        if names().any(|ring| ring == name) {
+            continue;
+        }
+        let reference = Reference {
+            to: Referred::Ring,
+            name: name.clone(),
+            span: target.place.0,
+            by: "log",
+        };
+        found.push(missing(&reference, "ring", names()));
     }
 }
 
@@ -35,6 +57,13 @@ fn one(whole: &Whole<'_>, draft: &Draft, reference: &Reference) -> Option<Diagno
             let there = names.clone().any(|list| list == name);
             (!there).then(|| missing(reference, "userlist", &mut names))
         }
+        Referred::HealthCheck => {
+            let names = || whole.healthchecks.iter().map(|named| named.name.as_str());
+            let there = names().any(|section| section == name);
+            (!there).then(|| missing(reference, "healthcheck section", names()))
+        }
+        // looked up with all log lines, those of `global` included
+        Referred::Ring => None,
         Referred::OwnServer => {
             let servers = draft.proxy.back.iter().flat_map(|back| &back.servers);
             let names = servers.map(|server| server.name.as_str());

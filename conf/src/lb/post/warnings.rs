@@ -119,7 +119,7 @@ fn unused_rules(draft: &Draft, found: &mut Vec<Diagnostic>) {
             "tcp-check",
             "option tcp-check",
             tcp,
-            matches!(kind, CheckKind::Tcp(_)) && !draft.marks.fixed_script,
+            matches!(kind, CheckKind::Tcp(_)),
         ),
         (
             "http-check",

@@ -3,9 +3,10 @@
 use crate::diagnostic::Diagnostic;
 use crate::keyword::{Args, Keyword};
 use crate::lb::draft::{Draft, Negation};
+use crate::lb::format;
 use crate::lb::model::{
-    CheckAction, CheckExpect, CheckKind, CheckPayload, CheckStatus, CheckStep, ExpectPattern,
-    Place, Regex,
+    CheckAction, CheckExpect, CheckKind, CheckPayload, CheckStatus, CheckStep, ExpectPattern, Expr,
+    Fetch, Format, FormatFlags, FormatPart, Place, Regex,
 };
 
 type Applied = Result<(), Diagnostic>;
@@ -79,12 +80,36 @@ impl Script {
     }
 
     fn choose(self, d: &mut Draft) {
-        d.marks.fixed_script = d.negation == Negation::Plain;
         d.back().check.kind = match d.negation {
-            Negation::Plain => CheckKind::Tcp(self.steps),
+            Negation::Plain => CheckKind::Protocol(self.steps),
             Negation::No | Negation::Default => CheckKind::Connect,
         };
     }
+}
+
+/// What a rule shows of the answer: from this byte on; the script cuts it at
+/// the line's end.
+fn shown(from: usize) -> Format {
+    let expr = payload(from, 0);
+    Format {
+        text: format!("%[{}]", expr.text),
+        parts: vec![FormatPart::Expr(Box::new(expr), FormatFlags::default())],
+    }
+}
+
+fn payload(from: usize, length: usize) -> Expr {
+    Expr {
+        fetch: Fetch::CheckPayload(from, length),
+        converters: Vec::new(),
+        text: format!("check.payload({from},{length})"),
+    }
+}
+
+/// The code that SMTP's answers begin with, and the words behind it.
+fn smtp_words(rule: &mut CheckExpect) {
+    rule.on_error = Some(shown(4));
+    rule.on_success = Some(shown(4));
+    rule.status_code = Some(Box::new(payload(0, 3)));
 }
 
 fn text(pattern: &str) -> ExpectPattern {
@@ -99,11 +124,13 @@ fn redis(d: &mut Draft, a: &mut Args<'_>) -> Applied {
     a.finish()?;
     let mut script = Script::new(a);
     script.send("*1\r\n$4\r\nPING\r\n");
-    script.expect(
+    let answer = script.expect(
         ExpectPattern::String(b"+PONG\r\n".to_vec()),
         CheckStatus::L7Sts,
         0,
     );
+    answer.on_error = Some(shown(0));
+    answer.on_success = Some(format::fixed("Redis server is ok"));
     script.choose(d);
     Ok(())
 }
@@ -118,12 +145,14 @@ fn smtp(d: &mut Draft, a: &mut Args<'_>) -> Applied {
         _ => ("HELO", "localhost"),
     };
     let mut script = Script::new(a);
-    script.expect(text("^[0-9]{3}[- \r]"), CheckStatus::L7Rsp, 4);
-    script.expect(text("^2[0-9]{2}[- \r]"), CheckStatus::L7Sts, 4);
+    let greeting = script.expect(text("^[0-9]{3}[- \r]"), CheckStatus::L7Rsp, 4);
+    greeting.on_error = Some(shown(0));
+    let good = || text("^2[0-9]{2}[- \r]");
+    smtp_words(script.expect(good(), CheckStatus::L7Sts, 4));
     script.send(format!("{hello} {domain}\r\n"));
-    script.expect(text("^2[0-9]{2}[- \r]"), CheckStatus::L7Sts, 4);
+    smtp_words(script.expect(good(), CheckStatus::L7Sts, 4));
     script.send("QUIT\r\n");
-    script.expect(text("^2[0-9]{2}[- \r]"), CheckStatus::L7Sts, 4);
+    smtp_words(script.expect(good(), CheckStatus::L7Sts, 4));
     script.choose(d);
     Ok(())
 }
@@ -142,12 +171,16 @@ fn pgsql(d: &mut Draft, a: &mut Args<'_>) -> Applied {
     packet.extend_from_slice(&message);
     let mut script = Script::new(a);
     script.send(packet);
-    script.expect(text("^E"), CheckStatus::L7Sts, 5).negated = true;
-    script.expect(
+    let refusal = script.expect(text("^E"), CheckStatus::L7Rsp, 5);
+    refusal.negated = true;
+    refusal.on_error = Some(shown(6));
+    let answer = script.expect(
         digits("^52000000[0-9A-F]{2}000000(00|02|03|04|05|06|07|09|0A)"),
         CheckStatus::L7Sts,
         9,
     );
+    answer.on_error = Some(format::fixed("PostgreSQL unknown error"));
+    answer.on_success = Some(format::fixed("PostgreSQL server is ok"));
     script.choose(d);
     Ok(())
 }
@@ -156,10 +189,12 @@ fn ldap(d: &mut Draft, a: &mut Args<'_>) -> Applied {
     a.finish()?;
     let mut script = Script::new(a);
     script.send(LDAP_BIND);
-    script.expect(digits("^30"), CheckStatus::L7Rsp, 14);
+    let answer = script.expect(digits("^30"), CheckStatus::L7Rsp, 14);
+    answer.on_error = Some(format::fixed("Not LDAPv3 protocol"));
     let length = "([0-7][0-9A-F]|81..|82....|84........)";
     let success = format!("^30{length}02010161{length}0A0100");
-    script.expect(digits(&success), CheckStatus::L7Sts, 14);
+    let answer = script.expect(digits(&success), CheckStatus::L7Sts, 14);
+    answer.on_error = Some(format::fixed("See RFC: 4511 - 4.1.9"));
     script.choose(d);
     Ok(())
 }

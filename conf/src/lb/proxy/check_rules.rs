@@ -132,8 +132,8 @@ pub fn send(d: &mut Draft, a: &mut Args<'_>, form: Payload) -> Applied {
     let payload = match form {
         Payload::Text => CheckPayload::Bytes(value::bytes(&word.text)),
         Payload::Hex => CheckPayload::Bytes(hex(word)?),
-        Payload::Format => CheckPayload::Format(format::parse(d, word)?),
-        Payload::HexFormat => CheckPayload::HexFormat(format::parse(d, word)?),
+        Payload::Format => CheckPayload::Format(format::parse_check(d, word)?),
+        Payload::HexFormat => CheckPayload::HexFormat(format::parse_check(d, word)?),
     };
     let comment = take_comment(a)?;
     a.finish()?;
@@ -194,7 +194,7 @@ pub fn plain_request() -> HttpSend {
 
 fn take_format(d: &mut Draft, a: &mut Args<'_>) -> Result<Format, Diagnostic> {
     let word = a.expect("a format")?;
-    format::parse(d, word)
+    format::parse_check(d, word)
 }
 
 const OK: &[(&str, CheckStatus)] = &[
@@ -388,7 +388,7 @@ fn header_match(
         _ => HeaderMatch::Regex(regex(word, false)?),
     };
     let format = if evaluated {
-        format::parse(d, word)?
+        format::parse_check(d, word)?
     } else {
         format::fixed(&word.text)
     };

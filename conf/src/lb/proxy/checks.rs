@@ -5,13 +5,13 @@ use crate::diagnostic::Diagnostic;
 use crate::keyword::{Args, Keyword};
 use crate::lb::draft::{Draft, Negation};
 use crate::lb::format;
-use crate::lb::model::{AmqpCheck, CheckKind, HttpSend};
+use crate::lb::model::{AmqpCheck, CheckKind, ExternalCheck, HttpSend, MysqlCheck};
+use std::path::PathBuf;
 
 type Applied = Result<(), Diagnostic>;
 
 /// Chooses a kind; `no option ...` of the same kind goes back to connecting.
 fn choose(d: &mut Draft, kind: CheckKind) {
-    d.marks.fixed_script = false;
     let same = std::mem::discriminant(&d.back().check.kind) == std::mem::discriminant(&kind);
     if d.negation == Negation::Plain {
         d.back().check.kind = kind;
@@ -87,6 +87,28 @@ fn amqp(d: &mut Draft, a: &mut Args<'_>) -> Applied {
     Ok(())
 }
 
+fn mysql(d: &mut Draft, a: &mut Args<'_>) -> Applied {
+    let mut check = MysqlCheck::default();
+    if a.take_if("user").is_some() {
+        check.user = Some(a.expect("a user's name")?.text.clone());
+        if a.peek().is_some() {
+            check.old = a.choose("a form", &[("post-41", false), ("pre-41", true)])?;
+        }
+    }
+    a.finish()?;
+    choose(d, CheckKind::Mysql(check));
+    Ok(())
+}
+
+fn external(d: &mut Draft, a: &mut Args<'_>) -> Applied {
+    a.finish()?;
+    if d.negation == Negation::Plain {
+        d.marks.external_option = Some(a.head());
+    }
+    choose(d, CheckKind::External(ExternalCheck::default()));
+    Ok(())
+}
+
 /// Of the side of the servers.
 pub static BACK: &[Keyword<Draft>] = &[
     Keyword {
@@ -117,6 +139,44 @@ pub static BACK: &[Keyword<Draft>] = &[
               feature(AMQP_CHECK)` in files that HAProxy reads too.",
         example: "option amqp-check user monitor password secret vhost /",
         apply: amqp,
+    },
+    Keyword {
+        name: "option mysql-check",
+        args: "[user <name> [post-41 | pre-41]]",
+        doc: "Checks read a MySQL or MariaDB server's greeting and show its version; with a user \
+              they also log in (without a password) and quit. `post-41` is the default.",
+        example: "option mysql-check user haproxy",
+        apply: mysql,
+    },
+    Keyword {
+        name: "option external-check",
+        args: "",
+        doc: "Checks run the program of `external-check command`: status 0 is good. Needs \
+              `external-check` in `global`.",
+        example: "option external-check",
+        apply: external,
+    },
+    Keyword {
+        name: "external-check command",
+        args: "<program>",
+        doc: "The program of external checks. It gets four arguments (address and port of the \
+              proxy, address and port of the server) and the variables HAPROXY_*; it runs as the \
+              process's user and is killed with all that it started after the check's time.",
+        example: "external-check command /usr/local/bin/probe",
+        apply: |d, a| {
+            d.marks.external.command = PathBuf::from(&a.expect("a program")?.text);
+            a.finish()
+        },
+    },
+    Keyword {
+        name: "external-check path",
+        args: "<path>",
+        doc: "The `PATH` of external checks; the process's own when absent.",
+        example: "external-check path /usr/bin:/bin",
+        apply: |d, a| {
+            d.marks.external.path = Some(a.expect("a list of directories")?.text.clone());
+            a.finish()
+        },
     },
     Keyword {
         name: "http-check disable-on-404",
@@ -219,5 +279,23 @@ pub static BACK: &[Keyword<Draft>] = &[
         doc: "Waits for an answer that matches.",
         example: "http-check expect status 200-299",
         apply: |d, a| check_rules::expect(d, a, Script::Http),
+    },
+    Keyword {
+        name: "tcp-check set-var",
+        args: "(<name>) <expression>",
+        doc: "Keeps a value in a variable of scope `check.`, which lives as long as the check; later \
+              `send-lf`, `expect string-lf`, `on-success` and `on-error` may use it as \
+              `%[var(check.name)]`. `set-var-fmt(<name>) <format>` takes a format, \
+              `unset-var(<name>)` forgets the value.",
+        example: "tcp-check set-var(check.port) int(5672)",
+        apply: |d, a| check_rules::variable(d, a, Script::Tcp),
+    },
+    Keyword {
+        name: "http-check set-var",
+        args: "(<name>) <expression>",
+        doc: "As `tcp-check set-var`; so are `http-check set-var-fmt(<name>)` and `http-check \
+              unset-var(<name>)`.",
+        example: "http-check set-var(check.node) str(rmq1)",
+        apply: |d, a| check_rules::variable(d, a, Script::Http),
     },
 ];

@@ -51,7 +51,8 @@ const FACILITIES: &[(&str, u8)] = &[
     ("local7", 23),
 ];
 
-const HEADERS: &[(&str, LogHeader)] = &[
+/// Headers of lines by name.
+pub const HEADERS: &[(&str, LogHeader)] = &[
     ("local", LogHeader::Local),
     ("rfc3164", LogHeader::Rfc3164),
     ("rfc5424", LogHeader::Rfc5424),
@@ -68,7 +69,7 @@ pub fn target(a: &mut Args<'_>, env: &Env) -> Result<LogTarget, Diagnostic> {
     let mut target = LogTarget {
         address: log_address(word, env)?,
         max_len: 1024,
-        format: LogHeader::Local,
+        format: None,
         sample: None,
         facility: Facility(16),
         max_level: Level::Debug,
@@ -79,7 +80,7 @@ pub fn target(a: &mut Args<'_>, env: &Env) -> Result<LogTarget, Diagnostic> {
         if a.take_if("len").is_some() {
             target.max_len = value::take_number(a, "a length", 80, 65535)? as u32;
         } else if a.take_if("format").is_some() {
-            target.format = a.choose("a form", HEADERS)?;
+            target.format = Some(a.choose("a form", HEADERS)?);
         } else if a.take_if("sample").is_some() {
             target.sample = Some(sample(a)?);
         } else {
@@ -103,8 +104,8 @@ fn log_address(word: &Word, env: &Env) -> Result<LogAddress, Diagnostic> {
         "stderr" => return Ok(LogAddress::Fd(2)),
         _ => {}
     }
-    if word.text.starts_with("ring@") {
-        return Err(crate::lb::known::not_yet(word.span, "log target `ring@`"));
+    if let Some(name) = word.text.strip_prefix("ring@") {
+        return Ok(LogAddress::Ring(name.to_owned()));
     }
     match address::parse(word, &|name| env.get(name).map(str::to_owned))? {
         Address::Unix(path) => Ok(LogAddress::Unix(path)),
@@ -144,6 +145,7 @@ fn sample(a: &mut Args<'_>) -> Result<LogSample, Diagnostic> {
         parsed.push((low, high));
     }
     Ok(LogSample {
+        seen: Default::default(),
         ranges: parsed,
         size,
     })

@@ -131,6 +131,28 @@ pub static BOTH: &[Keyword<Draft>] = &[
         apply: httplog,
     },
     Keyword {
+        name: "option json-log",
+        args: "[tcp-info]",
+        doc: "Session lines as one JSON object each, whose fields have the names that HAProxy's \
+              manual gives those of the TCP and HTTP formats; also the session's id, bytes both \
+              ways and the reason of its end in words, with `tcp-info` round trips and \
+              retransmits of both connections. Own keyword.",
+        example: "option json-log tcp-info",
+        apply: |d, a| {
+            let tcp_info = a.take_if("tcp-info").is_some();
+            a.finish()?;
+            set_format(d, a, SessionFormat::Json(tcp_info))
+        },
+    },
+    Keyword {
+        name: "option log-start-end",
+        args: "",
+        doc: "A line when a session begins and one when it ends, both with the session's id (that \
+              of `show sess`). In `mode tcp`; replaces `option logasap`. Own keyword.",
+        example: "option log-start-end",
+        apply: |d, a| switch(d, a, |p| &mut p.logging.start_and_end),
+    },
+    Keyword {
         name: "option tcpka",
         args: "",
         doc: "TCP keep-alives on both sides, at the system's pace unless `clitcpka-*` and \

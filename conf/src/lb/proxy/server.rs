@@ -125,7 +125,7 @@ fn server(d: &mut Draft, a: &mut Args<'_>) -> Result<(), Diagnostic> {
 fn default_server(d: &mut Draft, a: &mut Args<'_>) -> Result<(), Diagnostic> {
     let mut draft = start(d, true);
     options(d, a, &mut draft);
-    d.default_track = draft.references.pop().or(d.default_track.take());
+    d.default_references = draft.references;
     d.default_server = draft.server;
     d.default_proxy_v2_options = draft.proxy_v2_options;
     Ok(())
@@ -134,7 +134,7 @@ fn default_server(d: &mut Draft, a: &mut Args<'_>) -> Result<(), Diagnostic> {
 fn start(d: &Draft, is_default: bool) -> ServerDraft {
     ServerDraft {
         server: d.default_server.clone(),
-        references: d.default_track.iter().cloned().collect(),
+        references: d.default_references.clone(),
         proxy_v2_options: d.default_proxy_v2_options,
         check_send_proxy: false,
         env: d.around.env.clone(),

@@ -139,7 +139,7 @@ fn init_addr(d: &mut ServerDraft, a: &mut Args<'_>) -> Applied {
 fn track(d: &mut ServerDraft, a: &mut Args<'_>) -> Applied {
     let word = a.expect("[<backend>/]<server>")?;
     d.server.track = Some(server_ref(&word.text));
-    d.references.clear();
+    d.references.retain(|r| r.to != Referred::Tracked);
     d.references.push(Reference {
         to: Referred::Tracked,
         name: word.text.clone(),
@@ -382,6 +382,87 @@ pub static OPTIONS: &[Keyword<ServerDraft>] = &[
         example: "server s 192.0.2.1:5672 check port 15672",
         apply: |d, a| {
             d.server.check.port = Some(port(a)?);
+            Ok(())
+        },
+    },
+    Keyword {
+        name: "healthcheck",
+        args: "<name>",
+        doc: "Checks as the `healthcheck` section of this name says instead of as the backend \
+              says. Newer than HAProxy 2.6.",
+        example: "server s 192.0.2.1:5672 check healthcheck alarms",
+        apply: |d, a| {
+            let word = a.expect("the name of a healthcheck section")?;
+            d.server.check.section = Some(word.text.clone());
+            d.references.retain(|r| r.to != Referred::HealthCheck);
+            d.references.push(Reference {
+                to: Referred::HealthCheck,
+                name: word.text.clone(),
+                span: word.span,
+                by: "healthcheck",
+            });
+            Ok(())
+        },
+    },
+    Keyword {
+        name: "agent-check",
+        args: "",
+        doc: "Asks an agent beside the server about it, on `agent-port`: a line of words such as \
+              `up`, `down`, `drain`, `maint`, `ready`, `75%`, `maxconn:30`. An agent that cannot \
+              be reached changes nothing.",
+        example: "server s 192.0.2.1:5672 check agent-check agent-port 9999",
+        apply: |d, _| {
+            d.server.check.agent.enabled = true;
+            Ok(())
+        },
+    },
+    Keyword {
+        name: "no-agent-check",
+        args: "",
+        doc: "Undoes `agent-check` of `default-server`.",
+        example: "server s 192.0.2.1:5672 no-agent-check",
+        apply: |d, _| {
+            d.server.check.agent.enabled = false;
+            Ok(())
+        },
+    },
+    Keyword {
+        name: "agent-inter",
+        args: "<time>",
+        doc: "Time between two questions to the agent. Default 2s.",
+        example: "server s 192.0.2.1:5672 agent-check agent-port 9999 agent-inter 5s",
+        apply: |d, a| {
+            d.server.check.agent.inter = millis(a)?;
+            Ok(())
+        },
+    },
+    Keyword {
+        name: "agent-port",
+        args: "<port>",
+        doc: "The agent's TCP port.",
+        example: "server s 192.0.2.1:5672 agent-check agent-port 9999",
+        apply: |d, a| {
+            d.server.check.agent.port = Some(port(a)?);
+            Ok(())
+        },
+    },
+    Keyword {
+        name: "agent-addr",
+        args: "<address>",
+        doc: "The agent's address; the server's when absent.",
+        example: "server s 192.0.2.1:5672 agent-check agent-port 9999 agent-addr 192.0.2.9",
+        apply: |d, a| {
+            d.server.check.agent.addr = Some(ip_host(d, a)?);
+            Ok(())
+        },
+    },
+    Keyword {
+        name: "agent-send",
+        args: "<text>",
+        doc: "What the agent is told once connected; `\\n` is not added.",
+        example: "server s 192.0.2.1:5672 agent-check agent-port 9999 agent-send \"rmq1\\n\"",
+        apply: |d, a| {
+            d.server.check.agent.send = Some(a.expect("a text")?.text.clone());
             Ok(())
         },
     },

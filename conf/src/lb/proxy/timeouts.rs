@@ -164,12 +164,15 @@ pub static BACK: &[Keyword<Draft>] = &[
         doc: "Longest time for a health check's answer after its connection stands. When \
               absent, `inter` bounds the whole check.",
         example: "timeout check 3s",
-        apply: |d, a| {
-            d.back().check.timeout = take(d, a)?;
-            Ok(())
-        },
+        apply: check,
     },
 ];
+
+/// `timeout check`, also of `healthcheck` sections.
+pub fn check(d: &mut Draft, a: &mut Args<'_>) -> Result<(), Diagnostic> {
+    d.back().check.timeout = take(d, a)?;
+    Ok(())
+}
 
 /// Those that both sides take.
 pub static BOTH: &[Keyword<Draft>] = &[Keyword {

@@ -5,7 +5,7 @@ use crate::diagnostic::Diagnostic;
 use crate::keyword::wrong;
 use crate::lb::call::Call;
 use crate::lb::draft::{Draft, Referred};
-use crate::lb::model::{DateUnit, Fetch, LvStart, PayloadLv, ServerRef, TcpFact};
+use crate::lb::model::{DateUnit, Fetch, LvStart, PayloadLv, ServerRef, TcpFact, TcpFigure};
 use crate::lb::proxy::server_options::server_ref;
 use crate::lb::value;
 
@@ -325,6 +325,27 @@ macro_rules! rows {
     };
 }
 
+fn tcp_info(c: &Call<'_>, server: bool, figure: TcpFigure) -> Result<Fetch, Diagnostic> {
+    let timed = matches!(figure, TcpFigure::Rtt | TcpFigure::RttVariation);
+    too_many(c, usize::from(timed))?;
+    let micros = match c.optional(0) {
+        None | Some("ms") => false,
+        Some("us") => true,
+        Some(_) => {
+            return Err(Diagnostic::error(
+                "E0005",
+                c.span,
+                "the unit is `us` or `ms`",
+            ));
+        }
+    };
+    Ok(Fetch::TcpInfo {
+        server,
+        figure,
+        micros,
+    })
+}
+
 /// Every fetch that works.
 pub static TABLE: &[Row] = rows! {
     "always_false" "" Bool Nothing "false" => |_, c| plain(c, Fetch::Bool(false));
@@ -361,6 +382,16 @@ pub static TABLE: &[Row] = rows! {
     };
     "stopping" "" Bool Nothing "the process is stopping" => |_, c| plain(c, Fetch::Stopping);
     "uuid" "[<version>]" Str Nothing "a random UUID" => |_, c| plain(c, Fetch::Uuid);
+    "fc_total_retrans" "" Int Client "segments sent to the client again since the connection began" => |_, c| tcp_info(c, false, TcpFigure::AllRetransmitted);
+    "bc_rtt" "[us|ms]" Int Server "round trip of the server's connection, in ms" => |_, c| tcp_info(c, true, TcpFigure::Rtt);
+    "bc_rttvar" "[us|ms]" Int Server "its variation on the server's connection, in ms" => |_, c| tcp_info(c, true, TcpFigure::RttVariation);
+    "bc_unacked" "" Int Server "segments to the server that are not acknowledged" => |_, c| tcp_info(c, true, TcpFigure::Unacked);
+    "bc_sacked" "" Int Server "segments to the server acknowledged selectively" => |_, c| tcp_info(c, true, TcpFigure::Sacked);
+    "bc_retrans" "" Int Server "segments sent to the server again and not yet acknowledged" => |_, c| tcp_info(c, true, TcpFigure::Retransmitted);
+    "bc_total_retrans" "" Int Server "segments sent to the server again since the connection began" => |_, c| tcp_info(c, true, TcpFigure::AllRetransmitted);
+    "bc_fackets" "" Int Server "segments to the server acknowledged forward" => |_, c| tcp_info(c, true, TcpFigure::Facked);
+    "bc_lost" "" Int Server "segments to the server taken for lost" => |_, c| tcp_info(c, true, TcpFigure::Lost);
+    "bc_reordering" "" Int Server "reordering seen on the server's connection" => |_, c| tcp_info(c, true, TcpFigure::Reordering);
     "act_conn" "" Int Nothing "sessions of the process" => |_, c| plain(c, Fetch::ActConn);
     "avg_queue" "[<backend>]" Int Nothing "queued sessions for each usable server" => |d, c| backend(d, c, Fetch::AvgQueue);
     "be_conn" "[<backend>]" Int Nothing "sessions of a backend" => |d, c| backend(d, c, Fetch::BeConn);
