@@ -136,6 +136,10 @@ cells! {
     went_down,
     /// Errors seen in live traffic (`observe`).
     observed_errors,
+    /// Sessions ended to even servers out (`rebalance`).
+    rebalanced,
+    /// Sessions ended to empty a server (`drain-sessions`).
+    drained,
 }
 
 /// The rows of one subject.

@@ -26,6 +26,7 @@ pub mod master_cli;
 pub mod options;
 pub mod probe;
 pub mod process;
+pub mod rebalance;
 pub mod relay;
 pub mod reload;
 pub mod run;

@@ -5,6 +5,7 @@
 //! quiet connections cost nothing and a slow reader slows its writer down.
 //! Sockets report edges: `readable` stays true until a read came short.
 
+use crate::core::amqp_frames::{Progress, Talk};
 use crate::splice::{Pipe, Pool};
 use crate::trace::Tap;
 use socket2::Socket;
@@ -16,6 +17,9 @@ const BUDGET: u32 = 16;
 /// Full reads in a row of at least this size make a flow bulk.
 const BULK: usize = 16 * 1024;
 const STREAK: u8 = 2;
+/// What is read of a followed conversation at the beginning of a frame, while a pipe waits for
+/// the rest: enough for the heads in front of a message's body.
+const PIECE: usize = 1024;
 
 /// A socket of a session with what is known about its readiness.
 pub struct Side {
@@ -78,6 +82,47 @@ pub struct Workshop {
     pub tap: Option<Box<Tap>>,
 }
 
+/// A conversation that is followed while it passes, so that it can be ended between two frames.
+/// Sessions of other backends have none, and nothing is looked at.
+pub struct Watch<'a> {
+    /// The conversation; gone once it turns out to be something else.
+    pub talk: &'a mut Option<Box<Talk>>,
+    /// Whose bytes these are.
+    pub of_client: bool,
+}
+
+impl Watch<'_> {
+    fn see(&mut self, bytes: &[u8]) {
+        let Some(talk) = self.talk else {
+            return;
+        };
+        match self.of_client {
+            true => talk.from_client(bytes),
+            false => talk.from_server(bytes),
+        }
+        if talk.progress == Progress::Foreign {
+            *self.talk = None;
+        }
+    }
+
+    /// Bytes that may pass unseen.
+    fn spliceable(&self) -> usize {
+        match (&self.talk, self.of_client) {
+            (None, _) => usize::MAX,
+            (Some(talk), true) => talk.up.spliceable(),
+            (Some(talk), false) => talk.down.spliceable(),
+        }
+    }
+
+    fn skip(&mut self, bytes: usize) {
+        match (self.talk.as_mut(), self.of_client) {
+            (None, _) => {}
+            (Some(talk), true) => talk.up.skip(bytes),
+            (Some(talk), false) => talk.down.skip(bytes),
+        }
+    }
+}
+
 /// What a turn of a flow did.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Pumped {
@@ -122,6 +167,7 @@ impl Flow {
         shop: &mut Workshop,
         may_splice: bool,
         last: bool,
+        mut watch: Watch<'_>,
     ) -> Result<Pumped, Fault> {
         let mut done = Pumped::default();
         for _ in 0..BUDGET {
@@ -136,10 +182,10 @@ impl Flow {
                 self.rest(shop);
                 return Ok(done);
             }
-            if self.pipe.is_some() {
-                self.splice_in(source, shop, &mut done)?;
+            if self.pipe.is_some() && watch.spliceable() >= BULK {
+                self.splice_in(source, shop, &mut watch, &mut done)?;
             } else {
-                self.copy(source, target, shop, may_splice, &mut done)?;
+                self.copy(source, target, shop, may_splice, &mut watch, &mut done)?;
             }
         }
         done.again = source.readable || self.ended || (self.waiting() > 0 && target.writable);
@@ -152,9 +198,14 @@ impl Flow {
         target: &mut Side,
         shop: &mut Workshop,
         may_splice: bool,
+        watch: &mut Watch<'_>,
         done: &mut Pumped,
     ) -> Result<(), Fault> {
-        let size = match (&source.socket).read(&mut shop.buffer) {
+        let room = match self.pipe {
+            None => shop.buffer.len(),
+            Some(_) => watch.spliceable() + PIECE,
+        };
+        let size = match (&source.socket).read(&mut shop.buffer[..room]) {
             Ok(0) => {
                 self.ended = true;
                 return Ok(());
@@ -171,20 +222,29 @@ impl Flow {
         if let Some(tap) = &mut shop.tap {
             tap.read(&shop.buffer[..size]);
         }
-        if size < shop.buffer.len() {
+        watch.see(&shop.buffer[..size]);
+        if size < room {
             // Drained: what comes later is a new edge. With the FIN already
             // here nothing comes later.
             source.readable = false;
             self.ended = source.ending;
         }
-        let streak = self.streak.saturating_add(1);
-        self.streak = if size >= BULK { streak } else { 0 };
+        if self.pipe.is_none() {
+            let streak = self.streak.saturating_add(1);
+            self.streak = if size >= BULK { streak } else { 0 };
+        }
         let sent = send(target, &shop.buffer[..size], self.ended)?;
         done.written += sent as u64;
         if sent < size {
             self.prepend(shop.buffer[sent..size].to_vec());
         }
-        if may_splice && self.streak >= STREAK && !self.ended {
+        let pays = watch.spliceable() >= BULK;
+        if self.pipe.is_some() && !pays {
+            // small frames: looking at each of them costs more than copying
+            self.give_back_empty(shop);
+            self.streak = 0;
+        } else if may_splice && pays && self.streak >= STREAK && !self.ended && self.pipe.is_none()
+        {
             self.pipe = shop.pipes.lend();
         }
         Ok(())
@@ -194,14 +254,16 @@ impl Flow {
         &mut self,
         source: &mut Side,
         shop: &mut Workshop,
+        watch: &mut Watch<'_>,
         done: &mut Pumped,
     ) -> Result<(), Fault> {
         let Some(pipe) = &mut self.pipe else {
             return Ok(());
         };
-        match pipe.fill(&source.socket) {
+        match pipe.fill(&source.socket, watch.spliceable()) {
             Ok(0) => self.ended = true,
             Ok(size) => {
+                watch.skip(size);
                 done.read += size as u64;
                 if size >= BULK {
                     self.streak = STREAK;
@@ -238,6 +300,30 @@ impl Flow {
         if self.streak == 0 {
             self.give_back_empty(shop);
         }
+    }
+
+    /// Adds bytes behind those that wait in memory; what waits in a pipe must be gone.
+    pub fn append(&mut self, bytes: &[u8]) {
+        debug_assert!(self.pipe.as_ref().is_none_or(|p| p.filled == 0));
+        match &mut self.pending {
+            Some(pending) => pending.bytes.extend_from_slice(bytes),
+            None if bytes.is_empty() => {}
+            None => self.prepend(bytes.to_vec()),
+        }
+    }
+
+    /// Sends what waits and reads nothing; true when all of it is gone.
+    pub fn send_rest(&mut self, target: &mut Side) -> Result<bool, Fault> {
+        match self.waiting() {
+            0 => Ok(true),
+            _ => self.flush(target, &mut Pumped::default()),
+        }
+    }
+
+    /// Forgets what waits: its target is gone.
+    pub fn abandon(&mut self, pipes: &mut Pool) {
+        self.pending = None;
+        self.release(pipes);
     }
 
     /// Sends what waits; true when all of it is gone.

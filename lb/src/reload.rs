@@ -135,6 +135,11 @@ impl Reloader {
         Ok(())
     }
 
+    /// The files of the configuration at work with their texts.
+    pub fn files(&self) -> Arc<Vec<(PathBuf, String)>> {
+        self.texts.load_full()
+    }
+
     /// The texts of the configuration at work, each behind a line with its
     /// path and length.
     pub fn running_texts(&self) -> String {

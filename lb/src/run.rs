@@ -12,6 +12,7 @@ use crate::loading::Startup;
 use crate::options::Options;
 use crate::probe::{self, Prober, Teller};
 use crate::process::{self, Identity, Refusal};
+use crate::rebalance::Rebalancer;
 use crate::reload::{self, Reloader};
 use crate::saved;
 use crate::saved::file::Store;
@@ -226,6 +227,8 @@ impl Balancer {
             texts: ArcSwap::from_pointee(texts),
             busy: Mutex::new(()),
         });
+        let rebalancer = rebalancer(&data, &log, &control);
+        runtime.spawn(rebalancer.run());
         offer(&control, &data, &reloader);
         http::Gate::open(&control, runtime.handle());
         if let Some(exporter) = exporter {
@@ -629,6 +632,24 @@ fn hook(data: &Arc<DataPath>, log: &Arc<AccessLog>, control: &Arc<Control>, prob
     );
 }
 
+/// Moves sessions between servers where the file asks for it.
+fn rebalancer(
+    data: &Arc<DataPath>,
+    log: &Arc<AccessLog>,
+    control: &Arc<Control>,
+) -> Arc<Rebalancer> {
+    let (log, events) = (log.clone(), control.clone());
+    let tell = Box::new(move |proxy: &Proxy, text: &str| {
+        let text = format!("Backend {}: {text}.", proxy.name());
+        log.proxy(proxy, Level::Notice, &text);
+        console::notice(&text);
+        events.events.add(proxy.name(), &text);
+    });
+    let rebalancer = Rebalancer::new(data.runtime().clone(), tell);
+    set(&control.rebalancer, rebalancer.clone());
+    rebalancer
+}
+
 fn set<T>(hook: &OnceLock<T>, call: T) {
     let fresh = hook.set(call).is_ok();
     debug_assert!(fresh, "each hook is set once, here");
@@ -683,4 +704,6 @@ fn offer(control: &Arc<Control>, data: &Arc<DataPath>, reloader: &Arc<Reloader>)
         &control.running_texts,
         Box::new(move || texts.running_texts()),
     );
+    let files = reloader.clone();
+    set(&control.files, Box::new(move || files.files()));
 }

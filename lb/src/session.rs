@@ -7,6 +7,7 @@
 //! queue    a server's slot, at most `timeout queue`       -> connect
 //! connect  retries, rests between them, redispatch        -> relay
 //! relay    both ways until both sides have ended          -> log
+//! leave    told to go (`rebalance`): goodbyes both ways     -> log
 //! ```
 //!
 //! [`Session::step`] is the only entry: an event of a socket, a deadline, the
@@ -17,18 +18,20 @@ mod connect;
 mod dial;
 mod end;
 mod facts;
+mod leave;
 mod pass;
 mod route;
 mod view;
 
+use crate::core::amqp_frames::Talk;
 use crate::core::expr::Sample;
 use crate::core::queue::Priority;
 use crate::counters::Thread;
 use crate::listener::{Accepted, Admission};
 use crate::relay::{Flow, Side, Workshop};
 use crate::state::{
-    Answer, BackLive, Cause, End, Generation, Mailbox, Peer, Phase, Proxy, Runtime, Server,
-    SessionId, Slot, Ticket,
+    Answer, BackLive, Cause, Dismissal, End, Generation, Mailbox, Peer, Phase, Proxy, Runtime,
+    Server, SessionId, Slot, Ticket,
 };
 use conf::lb::model::Level;
 use mio::Registry;
@@ -60,7 +63,7 @@ impl Context<'_> {
 }
 
 /// What happened.
-pub enum Event {
+pub enum Event<'a> {
     /// The client's socket changed.
     Client(Ready),
     /// The server's socket changed.
@@ -71,6 +74,8 @@ pub enum Event {
     Queue(Answer),
     /// It is to end.
     Kill(Cause),
+    /// It is to end politely.
+    Dismiss(&'a Dismissal),
     /// It asked for another turn.
     Turn,
 }
@@ -121,6 +126,7 @@ enum Stage {
         until: u64,
     },
     Relay,
+    Leave(Box<leave::Leaving>),
     Over,
 }
 
@@ -151,6 +157,8 @@ pub struct Session {
     logged: bool,
     hold_response: bool,
     client_peer: Peer,
+    /// Frames are followed (`rebalance`, `drain-sessions`).
+    talk: Option<Box<Talk>>,
     extra: Option<Box<Extra>>,
 }
 
@@ -253,6 +261,7 @@ impl Session {
             logged: false,
             hold_response: false,
             client_peer: accepted.client,
+            talk: None,
             extra: None,
         }
     }
@@ -278,7 +287,7 @@ impl Session {
     }
 
     /// The whole behaviour: what happens at an event.
-    pub fn step(&mut self, cx: &mut Context<'_>, event: Event) -> Turn {
+    pub fn step(&mut self, cx: &mut Context<'_>, event: Event<'_>) -> Turn {
         match event {
             Event::Client(ready) => self.client_ready(cx, ready),
             Event::Server(ready) => self.server_ready(cx, ready),
@@ -291,8 +300,10 @@ impl Session {
                 };
                 self.finish(cx, End { cause, phase })
             }
+            Event::Dismiss(dismissal) => self.dismiss(cx, dismissal),
             Event::Turn => match self.stage {
                 Stage::Relay => self.relay(cx),
+                Stage::Leave(_) => self.leave(cx),
                 _ => Turn::Wait,
             },
         }
@@ -302,6 +313,7 @@ impl Session {
         note(&mut self.client, ready);
         match self.stage {
             Stage::Relay => self.relay(cx),
+            Stage::Leave(_) => self.leave(cx),
             Stage::Over => Turn::Wait,
             _ if ready.error => self.client_reset(cx),
             Stage::Inspect { .. } => self.route(cx),
@@ -337,6 +349,10 @@ impl Session {
                 note(server, ready);
                 self.relay(cx)
             }
+            Stage::Leave(_) => {
+                note(server, ready);
+                self.leave(cx)
+            }
             Stage::Connect { .. }
             | Stage::Greet { .. }
             | Stage::Inspect { .. }
@@ -348,6 +364,10 @@ impl Session {
 
     fn deadline_passed(&mut self, cx: &mut Context<'_>) -> Turn {
         let over = |until: Option<u64>| until.is_some_and(|u| u <= cx.now_ms);
+        match &self.stage {
+            Stage::Leave(leaving) if over(Some(leaving.until_ms)) => return self.leave_late(cx),
+            _ => {}
+        }
         match self.stage {
             Stage::Greet { until } if over(until) => self.greeting_late(cx),
             Stage::Inspect { until, .. } if over(until) => self.route(cx),
@@ -362,6 +382,7 @@ impl Session {
             | Stage::Queue { .. }
             | Stage::Connect { .. }
             | Stage::Rest { .. }
+            | Stage::Leave(_)
             | Stage::Over => Turn::Rearm,
         }
     }
@@ -379,6 +400,7 @@ impl Session {
                 let response = self.extra.as_ref().and_then(|e| e.response_until);
                 [client, server, response].into_iter().flatten().min()
             }
+            Stage::Leave(leaving) => Some(leaving.until_ms),
             Stage::Over => None,
         }
     }
@@ -394,7 +416,7 @@ impl Session {
             Stage::Queue { .. } => Phase::Queue,
             Stage::Connect { .. } | Stage::Rest { .. } => Phase::Connect,
             Stage::Relay if self.upstream.passed_on && self.downstream.ended => Phase::Last,
-            Stage::Relay => Phase::Data,
+            Stage::Relay | Stage::Leave(_) => Phase::Data,
             Stage::Over => Phase::Done,
         }
     }

@@ -89,9 +89,9 @@ impl Pipe {
         })
     }
 
-    /// Moves what the socket has into the pipe; 0: the peer ended its side.
-    pub fn fill(&mut self, from: &impl AsFd) -> io::Result<usize> {
-        let room = self.size.saturating_sub(self.filled).max(1);
+    /// Moves what the socket has, at most `limit` bytes, into the pipe; 0: the peer ended its side.
+    pub fn fill(&mut self, from: &impl AsFd, limit: usize) -> io::Result<usize> {
+        let room = self.size.saturating_sub(self.filled).clamp(1, limit.max(1));
         let moved = retry(|| splice(from, None, &self.write, None, room, flags(false)))?;
         self.filled += moved;
         Ok(moved)

@@ -24,7 +24,7 @@ pub use crate::listener::Admission;
 pub use assign::{Assigned, Request};
 pub use change::{Administered, ENDED_BY_OPERATORS, StateChange};
 pub use generation::Generation;
-pub use mailbox::{Kill, Mailbox, Message, SessionId, SessionView, Victims, WAKE};
+pub use mailbox::{Dismissal, Kill, Mailbox, Message, SessionId, SessionView, Victims, WAKE};
 pub use proxy::{BackLive, FrontLive, ListenerLive, Proxy};
 pub use record::{Cause, End, HandedOver, HttpRecord, Peer, Phase, Proxied, SessionRecord, Timers};
 pub use server::{CheckAt, Endpoint, Server, ServerLive};

@@ -22,7 +22,7 @@ pub fn text(long: bool) -> String {
     if long {
         out.push_str(
             "\nFeature list : +EPOLL +THREAD +LINUX_SPLICE +LINUX_TPROXY +ACCEPT4 +TFO +SYSTEMD \
-             +AMQP_CHECK +RELOAD_IN_PROCESS -OPENSSL -LUA -QUIC\n\
+             +AMQP_CHECK +REBALANCE +RELOAD_IN_PROCESS -OPENSSL -LUA -QUIC\n\
              \nAvailable polling systems :\n      epoll : pref=300,  test result OK\n\
              Total: 1 (1 usable), will use epoll.\n\
              \nAvailable multiplexer protocols :\n  <default> : mode=TCP\n         h1 : mode=HTTP\n",

@@ -12,7 +12,8 @@ use crate::relay::Workshop;
 use crate::session::{Context, Event, Ready, Session, Turn};
 use crate::splice::Pool;
 use crate::state::{
-    Cause, Generation, Kill, Mailbox, Message, Runtime, SessionId, SessionView, Victims, WAKE,
+    Cause, Dismissal, Generation, Kill, Mailbox, Message, Runtime, SessionId, SessionView, Victims,
+    WAKE,
 };
 use crate::trace::Tracer;
 use crate::wheel::{HEARTBEAT_MS, Wheel};
@@ -192,14 +193,14 @@ impl Worker {
     }
 
     /// Steps a session and does what it asks for.
-    fn step(&mut self, index: usize, event: Event) {
+    fn step(&mut self, index: usize, event: Event<'_>) {
         if self.tracer.is_some() {
             return self.watched_step(index, event);
         }
         self.plain_step(index, event);
     }
 
-    fn plain_step(&mut self, index: usize, event: Event) {
+    fn plain_step(&mut self, index: usize, event: Event<'_>) {
         let Some(session) = self.sessions.get_mut(index) else {
             return;
         };
@@ -218,7 +219,7 @@ impl Worker {
 
     /// A step while somebody watches sessions, perhaps this one.
     #[cold]
-    fn watched_step(&mut self, index: usize, event: Event) {
+    fn watched_step(&mut self, index: usize, event: Event<'_>) {
         let id = |s: &Session| SessionId::new(self.mailbox.thread, index, s.serial);
         let Some(session) = self.sessions.get(index) else {
             return;
@@ -289,6 +290,7 @@ impl Worker {
                     }
                 }
                 Message::Kill(kill) => self.kill(&kill),
+                Message::Dismiss(dismissal) => self.dismiss(dismissal),
                 Message::Sessions(answer) => answer(self.views()),
                 Message::ResumeAccept => self.retry_accept_ms = Some(self.now_ms),
                 Message::Watch(order) => self.tracer.get_or_insert_default().add(order),
@@ -324,6 +326,42 @@ impl Worker {
         };
         for index in victims {
             self.step(index, Event::Kill(kill.cause));
+        }
+    }
+
+    /// Sessions to end politely: found from a random place on, so that none is preferred.
+    fn dismiss(&mut self, mut dismissal: Dismissal) {
+        let now_ms = self.now_ms;
+        let start = dismissal.start as usize % self.sessions.capacity().max(1);
+        let all = (start..self.sessions.capacity()).chain(0..start);
+        let fits = |index: &usize| {
+            let session = self.sessions.get(*index);
+            session.is_some_and(|s| s.may_be_dismissed(now_ms, &dismissal.server))
+        };
+        let chosen: Vec<usize> = all.filter(fits).take(dismissal.count as usize).collect();
+        dismissal.count -= chosen.len() as u32;
+        for index in chosen {
+            self.step(index, Event::Dismiss(&dismissal));
+        }
+        self.pass_on(dismissal);
+    }
+
+    /// The next thread has the rest, unless all were asked.
+    fn pass_on(&self, mut dismissal: Dismissal) {
+        if dismissal.count == 0 {
+            return;
+        }
+        let threads = self.runtime.threads();
+        let next = (usize::from(self.mailbox.thread.0) + 1) % threads.len().max(1);
+        match threads.get(next).filter(|_| dismissal.hops > 0) {
+            Some(next) => {
+                dismissal.hops -= 1;
+                next.post(Message::Dismiss(dismissal));
+            }
+            None => {
+                let leaving = &dismissal.server.leaving;
+                leaving.fetch_sub(dismissal.count, Relaxed);
+            }
         }
     }
 

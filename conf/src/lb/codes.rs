@@ -173,6 +173,10 @@ pub static CODES: &[Code] = codes! {
      must name the program by `external-check command`. A process that does not run as root also \
      needs `insecure-fork-wanted` in `global`, or the checks fail."
 
+    "E1037" "needs `mode tcp`"
+    "`rebalance` and `drain-sessions` end long-lived sessions, which HTTP does not have: each \
+     request finds a server of its own. The line does nothing in `mode http`."
+
     "E1101" "a keyword stands twice in a section"
     "The later line counts and the earlier one does nothing. That is legal and happens in files \
      that were put together by copying; it becomes a trap when only the first of the two is \
@@ -222,4 +226,10 @@ pub static CODES: &[Code] = codes! {
     "E1111" "an address is listened on twice"
     "Two lines listen on the same address and port. The kernel shares connections between them at \
      random, so half of the clients end up in the other section."
+
+    "E1112" "rebalancing clients that come back to their server"
+    "`rebalance` ends sessions so that their clients come back elsewhere. Under `balance source` \
+     or `hash` a client comes back to the server that its key names, so only those move whose \
+     server changed; rebalancing gives up when nothing gets better. `balance leastconn` moves \
+     each of them to where there is room."
 };

@@ -104,6 +104,10 @@ pub struct Marks {
     pub http_only: Vec<(&'static str, Span)>,
     /// The `balance` line.
     pub balance: Option<Span>,
+    /// The `rebalance` line.
+    pub rebalance: Option<Span>,
+    /// The `drain-sessions` line.
+    pub drain_sessions: Option<Span>,
     /// The `retries` line.
     pub retries: Option<Span>,
     /// The `timeout client` line.

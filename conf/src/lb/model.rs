@@ -12,6 +12,7 @@ mod format;
 mod global;
 mod http;
 mod proxy;
+mod rebalance;
 mod rule;
 mod server;
 
@@ -22,6 +23,7 @@ pub use format::*;
 pub use global::*;
 pub use http::*;
 pub use proxy::*;
+pub use rebalance::*;
 pub use rule::*;
 pub use server::*;
 

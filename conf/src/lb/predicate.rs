@@ -16,6 +16,7 @@ pub static FEATURES: &[&str] = &[
     "LINUX_SPLICE",
     "LINUX_TPROXY",
     "PROMEX",
+    "REBALANCE",
     "SYSTEMD",
     "THREAD",
 ];

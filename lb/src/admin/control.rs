@@ -1,6 +1,7 @@
 //! What the CLI and the statistics page read and act on.
 
 use std::net::IpAddr;
+use std::path::PathBuf;
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Mutex, OnceLock};
 
@@ -15,6 +16,7 @@ use super::sample::Samples;
 use crate::access_log::AccessLog;
 use crate::core::server::Change;
 use crate::listener::Listener;
+use crate::rebalance::Rebalancer;
 use crate::state::{CheckAt, Kill, Proxy, Runtime, Server, SessionView};
 use crate::stats::info::Info;
 use crate::stats::row::Rate;
@@ -26,6 +28,7 @@ pub type Amendment<'a> = dyn FnMut(&mut Config) -> Result<(), String> + 'a;
 type AmendCall = Box<dyn Fn(&mut Amendment<'_>) -> Result<(), String> + Send + Sync>;
 type StopFrontend = Box<dyn Fn(&Arc<Proxy>) + Send + Sync>;
 type RunningTexts = Box<dyn Fn() -> String + Send + Sync>;
+type Files = Arc<Vec<(PathBuf, String)>>;
 type HttpSessions = Box<dyn Fn() -> Vec<SessionView> + Send + Sync>;
 
 /// The process as the CLI and the page see it: state, and what only others can do, as calls that
@@ -50,6 +53,8 @@ pub struct Control {
     pub log: OnceLock<Arc<AccessLog>>,
     /// The texts of the configuration at work (`show config`).
     pub running_texts: OnceLock<RunningTexts>,
+    /// The same, file by file.
+    pub files: OnceLock<Box<dyn Fn() -> Files + Send + Sync>>,
     /// Closes a frontend's listeners for good.
     pub stop_frontend: OnceLock<StopFrontend>,
     /// Sessions of frontends that speak HTTP, which no data thread holds.
@@ -58,6 +63,8 @@ pub struct Control {
     pub old: Old,
     /// Becomes true when the process stops softly: TCP sockets of the control side close.
     pub closing: tokio::sync::watch::Sender<bool>,
+    /// Moves sessions between servers.
+    pub rebalancer: OnceLock<Arc<Rebalancer>>,
     listeners: ArcSwap<Vec<Arc<Listener>>>,
     cli_sockets: Mutex<Vec<(String, AdminLevel)>>,
     hard_maxconn: OnceLock<u32>,
@@ -76,10 +83,12 @@ impl Control {
             amend: OnceLock::new(),
             running_texts: OnceLock::new(),
             log: OnceLock::new(),
+            files: OnceLock::new(),
             stop_frontend: OnceLock::new(),
             http_sessions: OnceLock::new(),
             old: Old::default(),
             closing: tokio::sync::watch::Sender::new(false),
+            rebalancer: OnceLock::new(),
             listeners: ArcSwap::default(),
             cli_sockets: Mutex::default(),
             hard_maxconn: OnceLock::new(),
@@ -94,6 +103,13 @@ impl Control {
     /// Tells which listeners there are, at start and after each reload.
     pub fn set_listeners(&self, listeners: Arc<Vec<Arc<Listener>>>) {
         self.listeners.store(listeners);
+    }
+
+    /// The files of the configuration at work with their texts.
+    pub fn texts(&self) -> Files {
+        self.files
+            .get()
+            .map_or_else(Files::default, |files| files())
     }
 
     /// What was said while the process started.

@@ -7,6 +7,7 @@
 mod absent;
 pub mod address;
 pub mod capture;
+mod changes;
 pub mod client;
 pub mod command;
 pub mod connection;
@@ -17,6 +18,7 @@ mod help;
 pub mod history;
 pub mod limits;
 pub mod line;
+mod rebalance;
 pub mod sample;
 pub mod servers;
 pub mod show;
@@ -39,6 +41,8 @@ pub fn table() -> impl Iterator<Item = &'static Command> {
             show_servers::COMMANDS,
             servers::COMMANDS,
             dynamic::COMMANDS,
+            rebalance::COMMANDS,
+            changes::COMMANDS,
             limits::COMMANDS,
             help::COMMANDS,
             absent::COMMANDS,

@@ -256,7 +256,9 @@ impl Session {
             }
         }
         let rules = self.backend().conf.back.as_ref();
+        let leaves = rules.is_some_and(|b| b.rebalance.is_some() || b.drain_sessions.is_some());
         self.hold_response = rules.is_some_and(|b| !b.response_rules.is_empty());
+        self.talk = leaves.then(Box::default);
         self.log_start(cx, false);
         match self.relay(cx) {
             Turn::Wait => Turn::Rearm,

@@ -1,6 +1,7 @@
 //! The end of a session: closing, counting, the log record.
 
 use super::{Context, Session, Stage, Turn};
+use crate::counters::{Cell, Cells};
 use crate::state::{Cause, End, Peer, Phase, Proxied, SessionRecord, Timers};
 use crate::sys::{self, KernelInfo};
 use conf::lb::model::{Fetch, Format, FormatPart, Logging, SessionFormat};
@@ -144,6 +145,8 @@ impl Session {
                     front.counters.of(thread).server_aborts.add(1);
                 }
             }
+            Cause::Rebalanced => self.count_moved(cx, |cells| &cells.rebalanced),
+            Cause::Drained => self.count_moved(cx, |cells| &cells.drained),
             _ => {}
         }
         let Some(connected_ms) = self.connected_ms else {
@@ -155,6 +158,15 @@ impl Session {
             times.total.add(total);
             times.queue.add(self.queued_ms.unwrap_or(0));
             times.connect.add(connected_ms);
+        }
+    }
+
+    fn count_moved(&self, cx: &Context<'_>, cell: fn(&Cells) -> &Cell) {
+        if let Some(back) = self.routed.as_ref().and_then(super::Routed::back) {
+            cell(back.counters.of(cx.thread())).add(1);
+        }
+        if let Some(attached) = &self.attached {
+            cell(attached.server.counters.of(cx.thread())).add(1);
         }
     }
 

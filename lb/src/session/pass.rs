@@ -3,7 +3,7 @@
 
 use super::{Context, Routed, Session, Stage, Turn};
 use crate::counters::Thread;
-use crate::relay::{Fault, Flow};
+use crate::relay::{Fault, Flow, Watch};
 use crate::state::{Cause, End, Proxy};
 use std::io;
 
@@ -27,6 +27,10 @@ impl Session {
             cx.shop,
             splice,
             self.downstream.is_over(),
+            Watch {
+                talk: &mut self.talk,
+                of_client: true,
+            },
         );
         let up = match up {
             Ok(pumped) => pumped,
@@ -60,6 +64,10 @@ impl Session {
             cx.shop,
             splice,
             self.upstream.is_over(),
+            Watch {
+                talk: &mut self.talk,
+                of_client: false,
+            },
         );
         let down = match down {
             Ok(pumped) => pumped,

@@ -67,6 +67,25 @@ pub enum Victims {
     OfFrontend(String),
 }
 
+/// Ends some sessions of a server politely (`rebalance`, `drain-sessions`).
+#[derive(Clone)]
+pub struct Dismissal {
+    /// Their server; its `leaving` counts them already.
+    pub server: Arc<ServerLive>,
+    /// How many. What one thread does not have, the next one is asked for.
+    pub count: u32,
+    /// Threads that have not been asked yet.
+    pub hops: u16,
+    /// What their log lines say.
+    pub cause: Cause,
+    /// Time for goodbyes, in milliseconds.
+    pub wait_ms: u64,
+    /// What clients are told.
+    pub reason: Arc<str>,
+    /// Where the search among a thread's sessions begins.
+    pub start: u32,
+}
+
 /// One session as `show sess` lists it.
 #[derive(Clone)]
 pub struct SessionView {
@@ -116,6 +135,8 @@ pub enum Message {
     Queue(SessionId, Answer),
     /// End sessions.
     Kill(Kill),
+    /// End some sessions politely.
+    Dismiss(Dismissal),
     /// List the sessions.
     Sessions(Box<dyn FnOnce(Vec<SessionView>) + Send>),
     /// Listeners that paused at a limit may try again.

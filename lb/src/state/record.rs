@@ -35,6 +35,10 @@ pub enum Cause {
     Up,
     /// `K`: an operator ended it.
     Killed,
+    /// `B`: moved away to even servers out (`rebalance`).
+    Rebalanced,
+    /// `G`: moved away because its server is emptied (`drain-sessions`).
+    Drained,
     /// `c`: the client was silent for too long.
     ClientTimeout,
     /// `s`: the server was silent for too long.
@@ -93,6 +97,8 @@ impl End {
             Cause::Down => 'D',
             Cause::Up => 'U',
             Cause::Killed => 'K',
+            Cause::Rebalanced => 'B',
+            Cause::Drained => 'G',
             Cause::ClientTimeout => 'c',
             Cause::ServerTimeout => 's',
         };

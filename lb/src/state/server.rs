@@ -49,6 +49,8 @@ pub struct ServerLive {
     pub errors_in_row: AtomicU32,
     /// Process clock of the last session, 0: never.
     pub last_session_ms: AtomicU64,
+    /// Sessions that were told to leave and are not gone yet (`rebalance`, `drain-sessions`).
+    pub leaving: AtomicU32,
     /// Where its checks go instead, as set at run time.
     pub check_at: ArcSwapOption<CheckAt>,
     /// The name that its address was looked up by, as set at run time.
@@ -247,6 +249,7 @@ impl ServerLive {
             agent: Mutex::new(agent),
             errors_in_row: AtomicU32::new(0),
             last_session_ms: AtomicU64::new(0),
+            leaving: AtomicU32::new(0),
             check_at: ArcSwapOption::empty(),
             name_now: ArcSwapOption::empty(),
             agent_send: ArcSwapOption::empty(),

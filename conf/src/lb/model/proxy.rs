@@ -1,8 +1,8 @@
 //! `listen`, `frontend` and `backend` sections with their defaults applied.
 
 use super::{
-    Acl, Bind, Expr, HashFunction, HealthCheck, Http, Logging, Place, Server, SourceAddress, Stats,
-    TcpRule, UseBackend, UseServer,
+    Acl, Bind, DrainSessions, Expr, HashFunction, HealthCheck, Http, Logging, Place, Rebalance,
+    Server, SourceAddress, Stats, TcpRule, UseBackend, UseServer,
 };
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -210,6 +210,10 @@ pub struct Back {
     pub state_file_name: Option<PathBuf>,
     /// The file that server states are taken from at the start (already computed).
     pub state_file: Option<PathBuf>,
+    /// `rebalance`.
+    pub rebalance: Option<Rebalance>,
+    /// `drain-sessions`.
+    pub drain_sessions: Option<DrainSessions>,
 }
 
 /// Timeouts towards servers.

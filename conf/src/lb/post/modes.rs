@@ -12,6 +12,8 @@ pub(super) fn check(whole: &Whole<'_>, found: &mut Vec<Diagnostic>) {
             http_only(draft, found);
             http_tags(draft, found);
             cookies(draft, found);
+        } else {
+            tcp_only(draft, found);
         }
         unlogged(draft, &draft.proxy.logging.targets, found);
     }
@@ -44,6 +46,23 @@ fn http_only(draft: &Draft, found: &mut Vec<Diagnostic>) {
             Some(mode) => warning.also(mode, "the mode is set here"),
             None => warning.help("`mode tcp` is the default"),
         });
+    }
+}
+
+/// Moving sessions is for those that last: requests of HTTP are spread anyway.
+fn tcp_only(draft: &Draft, found: &mut Vec<Diagnostic>) {
+    let marks = [
+        ("rebalance", draft.marks.rebalance),
+        ("drain-sessions", draft.marks.drain_sessions),
+    ];
+    let own = |span: &crate::source::Span| draft.has_back() && within(draft, *span);
+    for (keyword, span) in marks {
+        let Some(span) = span.filter(own) else {
+            continue;
+        };
+        let name = &draft.proxy.name;
+        let text = format!("`{keyword}` ignored for proxy `{name}` (needs `mode tcp`)");
+        found.push(Diagnostic::warning("E1037", span, text).label("needs `mode tcp`"));
     }
 }
 

@@ -15,6 +15,7 @@ pub(super) fn check(whole: &Whole<'_>, found: &mut Vec<Diagnostic>) {
         if let Some(back) = draft.proxy.back.as_ref().filter(|_| draft.has_back()) {
             redispatch(draft, back, found);
             slowstart(draft, back, found);
+            by_key(draft, back, found);
         }
         heartbeats(draft, found);
         inspection(draft, found);
@@ -62,6 +63,30 @@ fn slowstart(draft: &Draft, back: &Back, found: &mut Vec<Diagnostic>) {
         .label("`leastconn` without `slowstart`")
         .help("`default-server slowstart 60s` brings it in gently"),
     );
+}
+
+fn by_key(draft: &Draft, back: &Back, found: &mut Vec<Diagnostic>) {
+    let by_key = matches!(
+        back.balance,
+        Balance::Source | Balance::Hash(_) | Balance::RdpCookie(_)
+    );
+    let Some(place) = draft.marks.rebalance.filter(|_| by_key) else {
+        return;
+    };
+    if back.rebalance.is_none() || draft.proxy.mode != Mode::Tcp {
+        return;
+    }
+    let note = Diagnostic::note(
+        "E1112",
+        place,
+        "clients come back to the server that their key names",
+    )
+    .label("ends sessions that mostly come back to where they were")
+    .help("`balance leastconn` sends them where there is room");
+    found.push(match draft.marks.balance {
+        Some(balance) => note.also(balance, "the choice by key"),
+        None => note,
+    });
 }
 
 fn is_amqp(draft: &Draft) -> bool {

@@ -10,6 +10,7 @@ pub mod general;
 pub mod http;
 pub mod logging;
 pub mod options;
+pub mod rebalance;
 pub mod rules;
 pub mod server;
 pub mod server_options;
@@ -44,6 +45,7 @@ pub static TABLES: &[(Side, &str, &[Keyword<Draft>])] = &[
     (Side::Front, "ACLs and rules", rules::FRONT),
     (Side::Back, "ACLs and rules", rules::BACK),
     (Side::Back, "Servers", server::KEYWORDS),
+    (Side::Back, "Moving sessions", rebalance::BACK),
     (Side::Back, "Health checks", checks::BACK),
     (Side::Back, "Health checks", check_kinds::BACK),
     (Side::Both, "Logging", logging::BOTH),
