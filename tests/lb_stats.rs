@@ -441,10 +441,10 @@ fn a_browser_shows_the_page_with_500_servers_and_swaps_values_without_reloading(
             ]),
         );
         // the script asks for the page under another path and never reloads the whole
-        daemon.wait_line("\"GET /stats HTTP/1.1\"", Duration::from_secs(60));
+        daemon.wait_line("\"GET /stats HTTP/1.1\"", Duration::from_secs(240));
         wait_until(
             "values were swapped three times",
-            Duration::from_secs(60),
+            Duration::from_secs(240),
             || {
                 daemon
                     .output()
@@ -636,5 +636,57 @@ fn connections_of_http_frontends_are_judged_by_tcp_rules() {
         let mut answer = Vec::new();
         let _ = stream.read_to_end(&mut answer);
         assert!(answer.is_empty(), "{}", String::from_utf8_lossy(&answer));
+    });
+}
+
+#[test]
+#[ignore = "needs chromium; tests/run installs it and runs this"]
+fn an_operator_uses_the_page_with_500_servers_and_5000_sessions_in_a_browser() {
+    sandboxed(|| {
+        let folder = tempfile::tempdir().expect("a temporary directory can be made");
+        let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/page/stats.py");
+        let pictures = folder.path().join("pictures");
+        std::fs::create_dir(&pictures).expect("the folder is ours");
+        let pictures = std::env::var("EVENKEEL_PICTURES").unwrap_or(pictures.display().to_string());
+        let binary = kit::binary().display().to_string();
+        let run = folder.path().display().to_string();
+        let said = kit::run("python3", &[script, &binary, &run, &pictures]);
+        assert!(said.contains("page: ok"), "{said}");
+    });
+}
+
+/// Asks for the events again and again, takes the answer slowly and leaves whenever it likes.
+#[test]
+fn ten_thousand_readers_of_events_are_bounded_and_harm_nobody() {
+    sandboxed(|| {
+        let daemon = start_with(&CONFIG.replace("    maxconn 2000\n", "    maxconn 500\n"));
+        let memory = || {
+            let status = std::fs::read_to_string(format!("/proc/{}/status", daemon.pid()));
+            let status = status.expect("it runs");
+            let line = status.lines().find(|line| line.starts_with("VmRSS:"));
+            let kilobytes = line.and_then(|line| line.split_whitespace().nth(1));
+            kilobytes
+                .and_then(|n| n.parse::<u64>().ok())
+                .expect("a number")
+        };
+        let before = memory();
+        let mut readers = std::collections::VecDeque::new();
+        for _ in 0..10_000 {
+            let Ok(mut reader) = TcpStream::connect("127.0.0.1:8100") else {
+                continue;
+            };
+            let _ = reader.write_all(b"GET /stats;events HTTP/1.1\r\nHost: x\r\n\r\n");
+            readers.push_back(reader);
+            if readers.len() > 700 {
+                readers.pop_front();
+            }
+        }
+        assert!(get(8101, "/admin;csv", LOGIN).contains("rabbit,FRONTEND"));
+        let grown = memory().saturating_sub(before);
+        assert!(grown < 100_000, "{grown} kB for 10 000 readers");
+        readers.clear();
+        wait_until("the page answers again", PATIENCE, || {
+            get(8100, "/stats;csv", "").contains("rabbit,FRONTEND")
+        });
     });
 }

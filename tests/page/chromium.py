@@ -103,8 +103,16 @@ class Browser:
         self.call("Page.navigate", url=url)
         self.until("document.readyState === 'complete'", "the page to load")
 
-    def until(self, script, what, seconds=30):
-        return wait(lambda: self.run(script), what, seconds)
+    def until(self, script, what, seconds=120):
+        def value():
+            try:
+                return self.run(script)
+            except AssertionError as error:
+                # the page changes at this moment
+                if "navigated or closed" in str(error) or "Cannot find context" in str(error):
+                    return False
+                raise
+        return wait(value, what, seconds)
 
     def picture(self, path):
         data = self.call("Page.captureScreenshot", format="png")["data"]
@@ -124,4 +132,4 @@ def wait(condition, what, seconds=30):
             return value
         if time.monotonic() > until:
             raise AssertionError(f"waited {seconds} s for {what}")
-        time.sleep(0.05)
+        time.sleep(0.1)

@@ -7,6 +7,7 @@ use conf::lb::model::{Mode, Stats};
 use crate::admin::Control;
 use crate::admin::history::Subject;
 use crate::state::{Generation, Proxy, SessionView};
+use crate::stats::difference;
 use crate::stats::page::table::{self, ProxyHead, TableOptions};
 use crate::stats::page::{self, PageOptions, Settings, chart, views};
 use crate::stats::read::{self, Place, Source as RowSource, Wanted};
@@ -61,6 +62,7 @@ pub fn main(
         {
             let mut head = proxy_head(&proxy);
             head.charts = proxy_charts(&control, &proxy);
+            head.moves = proxy_moves(&control, &proxy);
             table::open(&head, &table_options, &mut open);
             table::close(&head, &table_options, &mut close);
         }
@@ -103,20 +105,39 @@ fn proxy_head(proxy: &Proxy) -> ProxyHead<'_> {
         description: proxy.conf.description.as_deref(),
         has_servers: !proxy.servers.is_empty(),
         charts: String::new(),
+        moves: String::new(),
     }
+}
+
+/// What is said about sessions that are moved between the proxy's servers.
+fn proxy_moves(control: &Control, proxy: &Proxy) -> String {
+    let mut out = String::new();
+    let views = control.rebalancer.get().filter(|_| proxy.back.is_some());
+    for view in views.iter().flat_map(|r| r.views(Some(proxy.name()))) {
+        table::moves(&view, &mut out);
+    }
+    out
 }
 
 /// The charts of a proxy: of its clients' side where it has one.
 fn proxy_charts(control: &Control, proxy: &Proxy) -> String {
-    let name = proxy.name().to_owned();
-    let subject = match proxy.front.is_some() {
-        true => Subject::Frontend(name),
-        false => Subject::Backend(name),
+    let name = || proxy.name().to_owned();
+    let back = control.history.of(&Subject::Backend(name()));
+    let mut points = match proxy.front.is_some() {
+        true => control.history.of(&Subject::Frontend(name())),
+        false => back.clone(),
     };
-    let points = control.history.of(&subject);
+    if proxy.front.is_some() {
+        // of both sides: retries and checks are the servers'
+        for (point, back) in points.iter_mut().rev().zip(back.iter().rev()) {
+            point.errors = point.errors.saturating_add(back.errors);
+            point.check_ms = back.check_ms;
+        }
+    }
+    let checked = proxy.servers.iter().any(|s| s.conf.check.enabled);
     let mut out = String::new();
     if !points.is_empty() {
-        chart::charts(&format!("h-{}", proxy.name()), &points, false, &mut out);
+        chart::charts(&format!("h-{}", proxy.name()), &points, checked, &mut out);
     }
     out
 }
@@ -160,6 +181,15 @@ pub fn events(control: &Control, settings: &Settings, options: &PageOptions) -> 
     out
 }
 
+/// What differs from the file.
+pub fn changes(control: &Control, settings: &Settings, options: &PageOptions) -> String {
+    let mut out = page::head(&control.info(), settings, options);
+    out.push_str("<h3>&gt; Set at run time</h3>");
+    views::changes(&difference::all(control, None), &mut out);
+    out.push_str(&page::foot());
+    out
+}
+
 /// One server; nothing when there is none of this name among the proxies shown.
 pub fn server(
     control: &Control,
@@ -191,6 +221,7 @@ pub fn server(
     views::server(
         &row,
         &control.history.of(&subject),
+        &difference::all(control, Some((backend, name))),
         &control
             .events
             .latest(Some(&options.server), views::EVENTS_MAX),

@@ -14,6 +14,7 @@ use super::pages::{self, Shown};
 use super::rules::{self, Facts};
 use crate::admin::show::stat_pieces;
 use crate::state::{Cause, Generation, Phase, Proxy};
+use crate::stats::difference;
 use crate::stats::encode::{self, Format};
 use crate::stats::page::{Outcome, PageOptions, Settings, View};
 use crate::stats::prometheus;
@@ -257,6 +258,7 @@ impl Client {
             node,
             description: stats.show_desc.clone(),
             admin,
+            changes: difference::all(&self.gate.control, None).len(),
         }
     }
 
@@ -269,7 +271,9 @@ impl Client {
         request: &Request,
     ) -> Next {
         let kind = match options.view {
-            View::Page | View::Sessions | View::Events | View::Server => "text/html",
+            View::Page | View::Sessions | View::Events | View::Changes | View::Server => {
+                "text/html"
+            }
             View::Csv | View::Typed => "text/plain",
             View::Json | View::JsonSchema | View::Status => "application/json",
         };
@@ -289,6 +293,9 @@ impl Client {
                 Box::new(pages::sessions(control, shown, views, settings, options))
             }
             View::Events => Box::new(std::iter::once(pages::events(
+                &control, &settings, &options,
+            ))),
+            View::Changes => Box::new(std::iter::once(pages::changes(
                 &control, &settings, &options,
             ))),
             View::Server => match pages::server(&control, &shown, &settings, &options) {

@@ -3,19 +3,20 @@
 //! Beside HAProxy's labels, every series of a proxy has its mode and every series of a server or
 //! listener its address; histograms of connect and total time come beside the averages.
 
+mod moves;
 mod series;
 
 use std::fmt::Write as _;
 use std::sync::Arc;
 
-use super::column::{COLUMNS, Column};
+use super::column::{COLUMNS, Column, STATIC_COLUMNS};
 use super::info::{FIELDS, Info, VERSION};
 use super::read::Wanted;
 use super::row::{Colour, Kind, Row};
 use super::value::Value;
 use crate::admin::Control;
 use crate::admin::show::rows;
-use series::{PROCESS, ROWS, Series, Shape};
+use series::{Absent, PROCESS, ROWS, Series, Shape};
 
 /// What a scrape asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,6 +24,7 @@ pub struct Options {
     process: bool,
     kinds: u32,
     hide_maintenance: bool,
+    extra: bool,
 }
 
 /// A parameter that is none.
@@ -30,12 +32,14 @@ pub struct Options {
 pub struct BadQuery;
 
 impl Options {
-    /// From the query: `scope=<kind>` as often as wanted, all kinds without; `no-maint`.
+    /// From the query: `scope=<kind>` as often as wanted, all kinds without; `no-maint`;
+    /// `extra-counters` for those of modules.
     pub fn parse(query: &str) -> Result<Self, BadQuery> {
         let mut options = Self {
             process: true,
             kinds: u32::MAX,
             hide_maintenance: false,
+            extra: false,
         };
         let mut narrowed = false;
         for parameter in query.split('&').filter(|parameter| !parameter.is_empty()) {
@@ -48,6 +52,7 @@ impl Options {
                     options.add(value)?;
                 }
                 "no-maint" => options.hide_maintenance = true,
+                "extra-counters" => options.extra = true,
                 _ => {}
             }
         }
@@ -78,17 +83,68 @@ pub fn pieces(control: Arc<Control>, options: Options) -> impl Iterator<Item = S
         hide_maintenance: options.hide_maintenance,
         ..Wanted::default()
     };
+    let moves = moves(&control, &options);
     let proxies = control.runtime.generation().proxies.clone();
     // a name's series stand together, so the rows are read once before all of them
     let all: Arc<Vec<Row>> = Arc::new(rows(control, proxies, wanted).collect());
+    let all_rows = all.clone();
     let process = info.into_iter().map(|info| process(&info));
     let kinds = [Kind::Frontend, Kind::Listener, Kind::Backend, Kind::Server];
     let of_rows = kinds.into_iter().flat_map(move |kind| {
         let all = all.clone();
         ROWS.iter().map(move |series| one(series, kind, &all))
     });
+    let extra = match options.extra {
+        true => extra(&all_rows),
+        false => String::new(),
+    };
     let common = options.process.then(|| identity.prometheus());
-    common.into_iter().chain(process).chain(of_rows)
+    let common = common.into_iter().chain(process);
+    common.chain(of_rows).chain([extra, moves])
+}
+
+fn moves(control: &Control, options: &Options) -> String {
+    let views = control.rebalancer.get().map(|r| r.views(None));
+    let asked = |kind: Kind| options.kinds & kind.bit() != 0;
+    moves::series(
+        &views.unwrap_or_default(),
+        asked(Kind::Backend),
+        asked(Kind::Server),
+    )
+}
+
+/// `extra-counters`: what HAProxy's modules count.
+fn extra(all: &[Row]) -> String {
+    let mut out = String::new();
+    for kind in [Kind::Frontend, Kind::Listener, Kind::Backend, Kind::Server] {
+        for column in &COLUMNS[STATIC_COLUMNS..] {
+            let name = format!("haproxy_{}_{}", word(kind), column.name);
+            let mut lines = String::new();
+            for row in all.iter().filter(|row| row.kind == kind) {
+                if let Some(number) = column.value(row).number() {
+                    let _ = writeln!(lines, "{name}{{{}}} {number}", labels(row));
+                }
+            }
+            if !lines.is_empty() {
+                let shape = match column.name.contains("_open_") {
+                    true => Shape::Gauge,
+                    false => Shape::Counter,
+                };
+                head(&mut out, &name, column.doc, shape);
+                out.push_str(&lines);
+            }
+        }
+    }
+    out
+}
+
+fn word(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Frontend => "frontend",
+        Kind::Listener => "listener",
+        Kind::Backend => "backend",
+        Kind::Server => "server",
+    }
 }
 
 fn head(out: &mut String, name: &str, doc: &str, shape: Shape) {
@@ -124,6 +180,11 @@ fn process(info: &Info) -> String {
     for old in &info.old {
         let _ = writeln!(out, "{series}{{pid=\"{}\"}} {}", old.pid, old.connections);
     }
+    for (name, doc) in NEVER {
+        let name = format!("haproxy_process_{name}");
+        head(&mut out, &name, doc, Shape::Gauge);
+        let _ = writeln!(out, "{name} NaN");
+    }
     head(
         &mut out,
         "haproxy_process_build_info",
@@ -133,6 +194,12 @@ fn process(info: &Info) -> String {
     let _ = writeln!(out, "haproxy_process_build_info{{version=\"{VERSION}\"}} 1");
     out
 }
+
+/// What HAProxy shows and a process without HTTP compression never has.
+const NEVER: [(&str, &str); 2] = [
+    ("current_zlib_memory", "memory of HTTP compression"),
+    ("max_zlib_memory", "limit of the memory of HTTP compression"),
+];
 
 /// A label's value: three characters are escaped.
 fn label(text: &str) -> String {
@@ -167,13 +234,7 @@ fn one(series: &Series, kind: Kind, all: &[Row]) -> String {
     if series.kinds & kind.bit() == 0 {
         return out;
     }
-    let word = match kind {
-        Kind::Frontend => "frontend",
-        Kind::Listener => "listener",
-        Kind::Backend => "backend",
-        Kind::Server => "server",
-    };
-    let name = format!("haproxy_{word}_{}", series.name);
+    let name = format!("haproxy_{}_{}", word(kind), series.name);
     let column = COLUMNS.iter().find(|column| column.name == series.column);
     let mut lines = String::new();
     for row in all.iter().filter(|row| row.kind == kind) {
@@ -184,6 +245,7 @@ fn one(series: &Series, kind: Kind, all: &[Row]) -> String {
                 }
             }
             Shape::States => states(&name, row, all, series.name, &mut lines),
+            Shape::Checks if kind == Kind::Backend => all_checks(&name, row, all, &mut lines),
             Shape::Checks => checks(&name, row, &mut lines),
             Shape::Classes => classes(&name, row, &mut lines),
             Shape::Histogram => histogram(series, &name, row, &mut lines),
@@ -199,9 +261,12 @@ fn one(series: &Series, kind: Kind, all: &[Row]) -> String {
 fn plain(series: &Series, column: &Column, name: &str, row: &Row, out: &mut String) {
     let value = column.value(row);
     let shown = match value {
-        // a limit that is not there, as HAProxy shows it
-        Value::None if series.may_be_absent => "NaN".to_owned(),
-        Value::None | Value::Str(_) => return,
+        Value::None => match series.absent {
+            Absent::NaN => "NaN".to_owned(),
+            Absent::ZeroWhereChecked if check_state(row).is_some() => "0".to_owned(),
+            Absent::ZeroWhereChecked | Absent::Nothing => return,
+        },
+        Value::Str(_) => return,
         value => match (value.number(), series.milliseconds) {
             (Some(ms), true) => format!("{:.6}", ms / 1000.0),
             (Some(number), false) => number.to_string(),
@@ -265,11 +330,29 @@ const CHECK_STATES: [&str; 19] = [
     "L6RSP", "L7TOUT", "L7RSP", "L7OK", "L7OKC", "L7STS", "PROCERR", "PROCTOUT", "PROCOK",
 ];
 
+/// A backend's servers by the results of their last checks.
+fn all_checks(name: &str, row: &Row, all: &[Row], out: &mut String) {
+    let labels = labels(row);
+    let of_this = |other: &&Row| other.kind == Kind::Server && other.proxy == row.proxy;
+    for state in CHECK_STATES.iter().filter(|s| !NO_RESULTS.contains(s)) {
+        let is = |row: &&Row| check_state(row) == Some(state);
+        let count = all.iter().filter(of_this).filter(is).count();
+        let _ = writeln!(out, "{name}{{{labels},state=\"{state}\"}} {count}");
+    }
+}
+
+/// States of a check without a result, which a backend does not count.
+const NO_RESULTS: [&str; 3] = ["UNK", "INI", "CHECKED"];
+
+fn check_state(row: &Row) -> Option<&str> {
+    let check = row.server.as_ref()?.check.as_ref()?;
+    Some(check.status.trim_start_matches("* "))
+}
+
 fn checks(name: &str, row: &Row, out: &mut String) {
-    let Some(check) = row.server.as_ref().and_then(|server| server.check.as_ref()) else {
+    let Some(now) = check_state(row) else {
         return;
     };
-    let now = check.status.trim_start_matches("* ");
     let labels = labels(row);
     for state in CHECK_STATES {
         let _ = writeln!(

@@ -27,10 +27,14 @@ pub fn charts(key: &str, points: &[Point], checked: bool, out: &mut String) {
 fn chart(title: &str, points: &[Point], value: fn(&Point) -> u32, unit: &str, out: &mut String) {
     let last = points.last().map_or(0, value);
     let max = points.iter().map(value).max().unwrap_or(0);
-    let minutes = points.len() as u64 * STEP.as_secs() / 60;
+    let seconds = points.len() as u64 * STEP.as_secs();
+    let span = match seconds {
+        0..60 => format!("{seconds} s"),
+        _ => format!("{} min", seconds / 60),
+    };
     let _ = write!(
         out,
-        "<div class=chart><b>{title}: {}{unit} <small>max {}{unit}, last {minutes} min</small></b>\
+        "<div class=chart><b>{title}: {}{unit} <small>max {}{unit}, last {span}</small></b>\
          <svg width={WIDTH} height={HEIGHT} viewBox=\"0 0 {WIDTH} {HEIGHT}\" role=img aria-label=\"{title}\">",
         short(last),
         short(max)

@@ -35,6 +35,8 @@ pub struct Settings {
     pub description: Option<String>,
     /// The request may post actions.
     pub admin: bool,
+    /// Settings that differ from the file.
+    pub changes: usize,
 }
 
 /// The page up to the first table.
@@ -66,10 +68,13 @@ pub fn head(info: &Info, settings: &Settings, options: &PageOptions) -> String {
         info.pid
     );
     outcome(settings, options, &mut out);
+    changes(settings, options, &mut out);
     out.push_str("<h3>&gt; General process information</h3>\n<div class=head>\n");
     process(info, &mut out);
     old_processes(info, &mut out);
-    legend(&mut out);
+    if options.view == View::Page {
+        legend(&mut out);
+    }
     links(settings, options, &mut out);
     out.push_str("</div>\n");
     out
@@ -123,6 +128,24 @@ fn old_processes(info: &Info, out: &mut String) {
         );
     }
     out.push_str("</p>\n");
+}
+
+/// A word about what was set at run time, where anything was.
+fn changes(settings: &Settings, options: &PageOptions, out: &mut String) {
+    out.push_str("<div data-swap=changes>");
+    if settings.changes > 0 && options.view != View::Changes {
+        let link = options.link(&settings.uri, |options| options.view = View::Changes);
+        let (count, s) = (
+            settings.changes,
+            if settings.changes == 1 { "" } else { "s" },
+        );
+        let _ = write!(
+            out,
+            "<p class=\"outcome note\"><a href=\"{link}\">{count} setting{s} made at run time</a> \
+             would be lost at a restart.</p>"
+        );
+    }
+    out.push_str("</div>\n");
 }
 
 fn process(info: &Info, out: &mut String) {
@@ -261,12 +284,13 @@ fn links(settings: &Settings, options: &PageOptions, out: &mut String) {
     let _ = writeln!(
         out,
         "<li><a href=\"{}\">Refresh now</a>\
-         <li><a href=\"{}\">Live sessions</a>, <a href=\"{}\">events</a>\
+         <li><a href=\"{}\">Live sessions</a>, <a href=\"{}\">events</a>, <a href=\"{}\">changes</a>\
          <li><a href=\"{}\">CSV export</a>\
          <li><a href=\"{}\">JSON export</a> (<a href=\"{}\">schema</a>)</ul></div>",
         link(|_| ()),
         link(|options| options.view = View::Sessions),
         link(|options| options.view = View::Events),
+        link(|options| options.view = View::Changes),
         link(|options| options.export(View::Csv)),
         link(|options| options.export(View::Json)),
         link(|options| options.export(View::JsonSchema)),

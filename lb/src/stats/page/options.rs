@@ -17,6 +17,8 @@ pub enum View {
     Sessions,
     /// `;events`: what happened.
     Events,
+    /// `;changes`: what differs from the file.
+    Changes,
     /// `;server=<be>/<srv>`: one server.
     Server,
 }
@@ -125,6 +127,7 @@ impl PageOptions {
             "status" => self.view = View::Status,
             "sessions" => self.view = View::Sessions,
             "events" => self.view = View::Events,
+            "changes" => self.view = View::Changes,
             word => {
                 if let Some(server) = word.strip_prefix("server=") {
                     self.view = View::Server;
@@ -157,6 +160,7 @@ impl PageOptions {
             View::Status => path.push_str(";status"),
             View::Sessions => path.push_str(";sessions"),
             View::Events => path.push_str(";events"),
+            View::Changes => path.push_str(";changes"),
             View::Server => {
                 path.push_str(";server=");
                 path.push_str(&percent(&self.server));

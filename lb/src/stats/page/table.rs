@@ -30,6 +30,8 @@ pub struct ProxyHead<'a> {
     pub has_servers: bool,
     /// Charts of its history, already drawn.
     pub charts: String,
+    /// What is said about sessions that are moved.
+    pub moves: String,
 }
 
 const GROUPS: &str = "<th colspan=3>Queue</th><th colspan=3>Session rate</th>\
@@ -123,6 +125,7 @@ pub fn close(head: &ProxyHead<'_>, options: &TableOptions, out: &mut String) {
             head.id
         );
     }
+    out.push_str(&head.moves);
     if !head.charts.is_empty() {
         let _ = write!(
             out,
@@ -131,6 +134,44 @@ pub fn close(head: &ProxyHead<'_>, options: &TableOptions, out: &mut String) {
         );
     }
     out.push_str("</section>\n");
+}
+
+/// How sessions are moved between a backend's servers.
+pub fn moves(view: &crate::rebalance::View, out: &mut String) {
+    let name = escaped(&view.backend);
+    let _ = write!(out, "<p class=moves data-swap=\"m-{name}\">");
+    if let Some((percent, bound)) = view.bound {
+        let cause = match view.cause.as_str() {
+            "" => String::new(),
+            cause => format!(" ({})", escaped(cause)),
+        };
+        let _ = write!(
+            out,
+            "<b>Rebalancing:</b> {}{cause}; {} of at most {} sessions ({percent}%) ended in the last minute. ",
+            view.state,
+            figure(u64::from(view.last_minute)),
+            figure(u64::from(bound)),
+        );
+    }
+    for server in &view.servers {
+        let [evened, drained] = server.ended;
+        if !server.draining && server.leaving == 0 && evened + drained == 0 {
+            continue;
+        }
+        let _ = write!(out, "<span><b>{}</b>:", escaped(&server.name));
+        if server.draining {
+            let _ = write!(out, " draining, {} left", server.sessions);
+            if let Some(other) = &server.waits_for {
+                let _ = write!(out, ", waits because {} is not usable", escaped(other));
+            }
+            out.push(';');
+        }
+        if server.leaving > 0 {
+            let _ = write!(out, " {} leaving;", server.leaving);
+        }
+        let _ = write!(out, " {} moved</span> ", figure(evened + drained));
+    }
+    out.push_str("</p>");
 }
 
 /// One row.

@@ -10,6 +10,7 @@ use crate::admin::history::Point;
 use crate::admin::{address, show_sess, time};
 use crate::state::SessionView;
 use crate::stats::column::COLUMNS;
+use crate::stats::difference::Difference;
 use crate::stats::row::Row;
 use crate::stats::value::Value;
 
@@ -19,7 +20,13 @@ pub const SESSIONS_MAX: usize = 5000;
 pub const EVENTS_MAX: usize = 500;
 
 /// One server: history, what differs from the file, events, every figure.
-pub fn server(row: &Row, points: &[Point], events: &[Event], out: &mut String) {
+pub fn server(
+    row: &Row,
+    points: &[Point],
+    differences: &[Difference],
+    events: &[Event],
+    out: &mut String,
+) {
     let checked = row
         .server
         .as_ref()
@@ -35,7 +42,10 @@ pub fn server(row: &Row, points: &[Point], events: &[Event], out: &mut String) {
         duration(i64::from(since))
     );
     chart::charts("charts", points, checked, out);
-    differences(row, &name, out);
+    if !differences.is_empty() {
+        out.push_str("<h3>&gt; Set at run time</h3>");
+        changes(differences, out);
+    }
     out.push_str("<h3>&gt; Events</h3>");
     timeline(events, out);
     out.push_str("<h3>&gt; All figures</h3><div class=scroll data-swap=figures><table class=\"tbl figures\">");
@@ -54,37 +64,34 @@ pub fn server(row: &Row, points: &[Point], events: &[Event], out: &mut String) {
     out.push_str("</table></div>\n");
 }
 
-/// What was set at run time, how to keep it and how to take it back.
-fn differences(row: &Row, name: &str, out: &mut String) {
-    let differs = row
-        .server
-        .as_ref()
-        .map_or(&[][..], |server| &server.differs);
-    if differs.is_empty() {
-        return;
-    }
-    out.push_str("<h3>&gt; Set at run time</h3><ul>");
-    for said in differs {
-        let (what, value) = said.split_once(' ').unwrap_or((said, ""));
-        let back = match what {
-            "weight" => format!("set server {name} weight {value}"),
-            "maxconn" => format!("set maxconn server {name} {value}"),
-            "address" => format!(
-                "set server {name} addr {}",
-                value.replacen(':', " port ", 1)
-            ),
-            "disabled" => format!("set server {name} state maint"),
-            _ => format!("set server {name} state ready"),
-        };
-        let _ = write!(
-            out,
-            "<li>The file says <b>{}</b>. To keep what runs, change that in the server&#39;s line; \
-             to go back: <code>evenkeel lb ctl {}</code>",
-            escaped(said),
-            escaped(&back)
+/// What was set at run time: how to keep it, and how to take it back.
+pub fn changes(found: &[Difference], out: &mut String) {
+    out.push_str("<div data-swap=differences>");
+    if found.is_empty() {
+        out.push_str("<p>Everything runs as the file says.</p>");
+    } else {
+        out.push_str(
+            "<div class=scroll><table class=\"tbl figures changes\"><thead><tr class=titre><th>What</th>\
+             <th>Runs with</th><th>The file says</th><th>To keep it, write</th><th>To go back</th></tr></thead><tbody>",
         );
     }
-    out.push_str("</ul>\n");
+    for one in found {
+        let _ = write!(
+            out,
+            "<tr><th>{}</th><td>{}</td><td>{}</td><td><code>{}</code><br><small>in {}</small></td>\
+             <td><code>evenkeel lb ctl {}</code></td></tr>",
+            escaped(&one.subject),
+            escaped(&one.runs),
+            escaped(&one.file),
+            escaped(&one.line),
+            escaped(&one.place),
+            escaped(&one.back)
+        );
+    }
+    if !found.is_empty() {
+        out.push_str("</tbody></table></div>");
+    }
+    out.push_str("</div>\n");
 }
 
 /// Events, newest first.

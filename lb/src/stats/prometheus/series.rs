@@ -27,8 +27,19 @@ pub struct Series {
     pub kinds: u32,
     /// The column is in milliseconds, the series in seconds.
     pub milliseconds: bool,
-    /// A limit: NaN where there is none.
-    pub may_be_absent: bool,
+    /// What is shown where the column has no value.
+    pub absent: Absent,
+}
+
+/// What stands for a value that is not there, as in HAProxy's exporter.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Absent {
+    /// No series.
+    Nothing,
+    /// `NaN`: a limit that is not set, a counter that cannot count.
+    NaN,
+    /// 0 for servers that are checked: their check has no code.
+    ZeroWhereChecked,
 }
 
 impl Series {
@@ -59,7 +70,7 @@ const fn plain(name: &'static str, column: &'static str, shape: Shape, kinds: u3
         shape,
         kinds,
         milliseconds: false,
-        may_be_absent: false,
+        absent: Absent::Nothing,
     }
 }
 
@@ -70,7 +81,7 @@ const fn time(name: &'static str, column: &'static str, kinds: u32) -> Series {
         shape: Shape::Gauge,
         kinds,
         milliseconds: true,
-        may_be_absent: false,
+        absent: Absent::Nothing,
     }
 }
 
@@ -81,7 +92,23 @@ const fn limit(name: &'static str, column: &'static str, kinds: u32) -> Series {
         shape: Shape::Gauge,
         kinds,
         milliseconds: false,
-        may_be_absent: true,
+        absent: Absent::NaN,
+    }
+}
+
+/// A counter of checks, which servers without any cannot count.
+const fn checked(name: &'static str, column: &'static str, kinds: u32) -> Series {
+    Series {
+        shape: Shape::Counter,
+        ..limit(name, column, kinds)
+    }
+}
+
+/// The code of a check.
+const fn code(name: &'static str, column: &'static str, kinds: u32) -> Series {
+    Series {
+        absent: Absent::ZeroWhereChecked,
+        ..limit(name, column, kinds)
     }
 }
 
@@ -164,9 +191,9 @@ pub static ROWS: &[Series] = &[
     plain("weight", "weight", Shape::Gauge, B | S),
     plain("active_servers", "act", Shape::Gauge, B),
     plain("backup_servers", "bck", Shape::Gauge, B),
-    plain("check_up_down_total", "chkdown", Shape::Counter, B | S),
+    checked("check_up_down_total", "chkdown", B | S),
     plain("check_last_change_seconds", "lastchg", Shape::Gauge, B | S),
-    plain("downtime_seconds_total", "downtime", Shape::Counter, B | S),
+    checked("downtime_seconds_total", "downtime", B | S),
     plain("loadbalanced_total", "lbtot", Shape::Counter, B | S),
     plain("client_aborts_total", "cli_abrt", Shape::Counter, B | S),
     plain("server_aborts_total", "srv_abrt", Shape::Counter, B | S),
@@ -189,11 +216,12 @@ pub static ROWS: &[Series] = &[
     plain("uweight", "uweight", Shape::Gauge, B | S),
     plain("agg_server_status", "", Shape::States, B),
     plain("agg_server_check_status", "", Shape::States, B),
-    plain("check_failures_total", "chkfail", Shape::Counter, S),
+    plain("agg_check_status", "", Shape::Checks, B),
+    checked("check_failures_total", "chkfail", S),
     limit("queue_limit", "qlimit", S),
     limit("current_throttle", "throttle", S),
     plain("check_status", "", Shape::Checks, S),
-    plain("check_code", "check_code", Shape::Gauge, S),
+    code("check_code", "check_code", S),
     time("check_duration_seconds", "check_duration", S),
     plain("idle_connections_current", "srv_icur", Shape::Gauge, S),
     limit("idle_connections_limit", "src_ilim", S),
