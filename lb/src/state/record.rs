@@ -130,6 +130,8 @@ impl End {
             Cause::Down => "the server went down",
             Cause::Up => "a server that is no backup came back",
             Cause::Killed => "an operator ended it",
+            Cause::Rebalanced => "moved away to even servers out",
+            Cause::Drained => "moved away because its server is emptied",
             Cause::ClientTimeout => "the client was silent too long",
             Cause::ServerTimeout => "the server was silent too long",
         };
