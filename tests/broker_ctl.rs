@@ -277,6 +277,37 @@ fn what_is_not_there_says_what_is() {
 }
 
 #[test]
+fn the_log_says_more_or_less_while_the_node_runs() {
+    let mut n = Node::start();
+    let line = n.daemon.wait_line("listening on 127.0.0.1:", LIMIT);
+    let port = line
+        .rsplit(':')
+        .next()
+        .expect("a port ends the line")
+        .trim();
+    let knock = || {
+        use std::io::{Read, Write};
+        let mut stream =
+            std::net::TcpStream::connect(format!("127.0.0.1:{port}")).expect("it listens");
+        stream
+            .write_all(b"GET / HTTP/1.0\r\n\r\n")
+            .expect("it reads");
+        let _ = stream.read_to_end(&mut Vec::new());
+    };
+    let warned = |n: &Node| n.daemon.output().matches("bad protocol header").count();
+    knock();
+    kit::wait_until("the warning", LIMIT, || warned(&n) == 1);
+    n.good(&["set_log_level", "none"]);
+    knock();
+    n.good(&["set_log_level", "warning"]);
+    knock();
+    kit::wait_until("the warning", LIMIT, || warned(&n) == 2);
+    let (code, err) = n.bad(&["set_log_level", "loud"]);
+    assert_eq!(code, 69);
+    assert!(err.contains("level loud is not supported"), "{err}");
+}
+
+#[test]
 fn diagnostics_and_plugins_answer_under_their_names() {
     let n = Node::start();
     let ping = n.tool("rabbitmq-diagnostics", &["-q", "ping"]);

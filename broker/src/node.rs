@@ -25,7 +25,7 @@ const WATCH: Duration = Duration::from_secs(1);
 
 /// Runs a node until it is told to stop.
 pub fn run(config: NodeConfig) -> ExitCode {
-    start_log(&config);
+    crate::log::start(&config.config.log);
     match serve(config) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
@@ -33,40 +33,6 @@ pub fn run(config: NodeConfig) -> ExitCode {
             ExitCode::from(69)
         }
     }
-}
-
-fn start_log(config: &NodeConfig) {
-    use tracing_subscriber::EnvFilter;
-    let log = &config.config.log;
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(&log.level));
-    let builder = tracing_subscriber::fmt().with_env_filter(filter);
-    let file = log.file.as_ref().map(|path| {
-        let file = std::fs::OpenOptions::new()
-            .create(true)
-            .append(true)
-            .open(path);
-        file.map_err(|error| eprintln!("evenkeel broker: log file {}: {error}", path.display()))
-    });
-    let json = service::JsonLines { daemon: "broker" };
-    // a second start in one process (tests) keeps the first log
-    let _ = match file {
-        Some(Ok(file)) if log.json => builder
-            .event_format(json)
-            .with_writer(Arc::new(file))
-            .try_init(),
-        Some(Ok(file)) => builder
-            .with_ansi(false)
-            .with_writer(Arc::new(file))
-            .try_init(),
-        _ if log.json => builder
-            .event_format(json)
-            .with_writer(io::stderr)
-            .try_init(),
-        _ => {
-            let ansi = io::IsTerminal::is_terminal(&io::stderr());
-            builder.with_ansi(ansi).with_writer(io::stderr).try_init()
-        }
-    };
 }
 
 fn serve(config: NodeConfig) -> io::Result<()> {

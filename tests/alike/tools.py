@@ -162,6 +162,8 @@ rabbitmq-plugins is_enabled rabbitmq_mqtt
 rabbitmq-plugins enable rabbitmq_management
 rabbitmq-queues check_if_node_is_quorum_critical
 rabbitmq-queues check_if_node_is_mirror_sync_critical
+rabbitmqctl set_log_level debug
+rabbitmqctl set_log_level zzz
 """.strip().splitlines()
 
 # Each by its place, because some stand there twice.

@@ -122,6 +122,9 @@ async fn perform(m: &Management, name: &str, with: &With) -> Done {
 async fn on_the_node(m: &Management, name: &str, with: &With) -> Option<Done> {
     Some(match name {
         "stop" => Ok(Value::Null),
+        "set_log_level" => crate::log::set_level(&text(with, "level"))
+            .map(|()| Value::Null)
+            .map_err(Fault::failed),
         "running" => Ok(json!({"running": !m.is_stopped()})),
         "stop_app" => suspend(m, true).await,
         "start_app" => suspend(m, false).await,

@@ -211,11 +211,21 @@ pub static COMMANDS: &[Command] = &[
         "",
         "there is no Mnesia here; export_definitions shows what is declared"
     ),
-    refused!(
-        "set_log_level",
-        "<level>",
-        "set `level` in the section [log] of the configuration and restart"
-    ),
+    Command {
+        name: "set_log_level",
+        usage: "<log_level>",
+        about: "Sets log level in the running node",
+        group: "Configuration and Environment",
+        args: (1, 1),
+        options: &[],
+        app: Any,
+        run: |r| {
+            let level = r.line.arg(0);
+            r.change("set_log_level", &[("level", json!(level))])?;
+            r.banner(format!("Setting log level to \"{level}\" ..."));
+            Ok(())
+        },
+    },
 ];
 
 fn delete_queue(r: &Run) -> Done {
