@@ -170,11 +170,14 @@ impl Order {
 fn looks_like_nginx(text: &str) -> bool {
     let words = |line: &str| line.split('#').next().unwrap_or_default().trim().to_owned();
     text.lines().map(words).any(|line| {
-        let first = line.split_whitespace().next().unwrap_or_default();
+        let Some((before, _)) = line.split_once('{') else {
+            return false;
+        };
+        let before: Vec<&str> = before.split_whitespace().collect();
         matches!(
-            first,
-            "stream" | "stream{" | "upstream" | "server" | "server{" | "events"
-        ) && line.contains('{')
+            before.as_slice(),
+            ["stream" | "server" | "events"] | ["upstream", _]
+        )
     })
 }
 
