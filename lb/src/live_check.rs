@@ -160,6 +160,10 @@ fn row(backend: &Proxy, server: &Server) -> Row {
             with_text(health.status().description(), health.description()),
         ),
         CheckResult::Unknown => (Verdict::Failed, "no result in time".to_owned()),
+        CheckResult::Neutral => (
+            Verdict::Skipped,
+            with_text("neither good nor bad", health.description()),
+        ),
     };
     Row {
         name,
