@@ -5,8 +5,8 @@ use crate::keyword::{Args, Keyword};
 use crate::lb::draft::{Draft, Negation};
 use crate::lb::format;
 use crate::lb::model::{
-    CheckAction, CheckExpect, CheckKind, CheckPayload, CheckStatus, CheckStep, ExpectPattern, Expr,
-    Fetch, Format, FormatFlags, FormatPart, Place, Regex,
+    CheckAction, CheckExpect, CheckKind, CheckPayload, CheckStatus, CheckStep, Converter,
+    ExpectPattern, Expr, Fetch, Format, FormatFlags, FormatPart, Place, Regex,
 };
 
 type Applied = Result<(), Diagnostic>;
@@ -194,7 +194,13 @@ fn ldap(d: &mut Draft, a: &mut Args<'_>) -> Applied {
     let length = "([0-7][0-9A-F]|81..|82....|84........)";
     let success = format!("^30{length}02010161{length}0A0100");
     let answer = script.expect(digits(&success), CheckStatus::L7Sts, 14);
-    answer.on_error = Some(format::fixed("See RFC: 4511 - 4.1.9"));
+    answer.on_error = Some(format::fixed(
+        "See RFC: http://tools.ietf.org/html/rfc4511#section-4.1.9",
+    ));
+    // the result's byte, behind an answer whose length is in the short form
+    let mut code = payload(9, 1);
+    code.converters = vec![Converter::Hex, Converter::Hex2i];
+    answer.status_code = Some(Box::new(code));
     script.choose(d);
     Ok(())
 }
