@@ -72,9 +72,17 @@ fn mysql(mut stream: TcpStream, greeting: &[u8], answer: &[u8]) {
 const GREETING: &[u8] =
     b"\x0a5.5.5-10.11.6-MariaDB\0\x01\0\0\x0012345678\0\xff\xf7\x21\x02\0\x81\x15";
 
+/// A check, the server's name, its first words, and its answer to each thing said.
+type Dialogue = (
+    &'static str,
+    &'static str,
+    &'static [u8],
+    &'static [&'static [u8]],
+);
+
 /// What servers of other protocols answer, each on a port of its own from
 /// 6300 on: first without being asked, then to each thing said.
-const PROTOCOLS: &[(&str, &str, &[u8], &[&[u8]])] = &[
+const PROTOCOLS: &[Dialogue] = &[
     ("redis-check", "good", b"", &[b"+PONG\r\n"]),
     (
         "redis-check",
