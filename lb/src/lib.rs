@@ -38,6 +38,7 @@ pub mod state;
 pub mod stats;
 pub mod sys;
 pub mod takeover;
+pub mod tcp_info;
 pub mod trace;
 pub mod version;
 pub mod wheel;

@@ -3,7 +3,6 @@
 //! a child.
 #![allow(unsafe_code)]
 
-use conf::lb::model::TcpFact;
 use nix::sys::socket::{ControlMessageOwned, MsgFlags, UnixAddr, recvmsg};
 use std::ffi::OsString;
 use std::io::{self, IoSliceMut};
@@ -47,68 +46,6 @@ pub fn set_fast_open(socket: &impl AsRawFd, waiting: i32) -> io::Result<()> {
 /// `TCP_REPAIR`: closing tells the peer nothing.
 pub fn set_repair(socket: &impl AsRawFd) -> io::Result<()> {
     set_tcp_option(socket, libc::TCP_REPAIR, 1)
-}
-
-/// What the system knows about a TCP connection.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct TcpInfo {
-    rtt_us: u32,
-    rtt_variance_us: u32,
-    unacked: u32,
-    sacked: u32,
-    lost: u32,
-    retransmitted: u32,
-    fackets: u32,
-    reordering: u32,
-}
-
-impl TcpInfo {
-    /// One of the facts.
-    pub fn value(&self, fact: TcpFact) -> i64 {
-        i64::from(match fact {
-            TcpFact::RttMillis => self.rtt_us / 1000,
-            TcpFact::RttMicros => self.rtt_us,
-            TcpFact::RttVarMillis => self.rtt_variance_us / 1000,
-            TcpFact::RttVarMicros => self.rtt_variance_us,
-            TcpFact::Unacked => self.unacked,
-            TcpFact::Sacked => self.sacked,
-            TcpFact::Lost => self.lost,
-            TcpFact::Retransmitted => self.retransmitted,
-            TcpFact::Fackets => self.fackets,
-            TcpFact::Reordering => self.reordering,
-        })
-    }
-}
-
-/// `TCP_INFO` of a connection.
-pub fn tcp_info(socket: &impl AsRawFd) -> io::Result<TcpInfo> {
-    // SAFETY: `tcp_info` is numbers only, for which all zero is a value.
-    let mut info: libc::tcp_info = unsafe { std::mem::zeroed() };
-    let mut size = size_of::<libc::tcp_info>() as libc::socklen_t;
-    // SAFETY: pointer and length describe `info`, which outlives the call; the
-    // descriptor stays open while `socket` is borrowed.
-    let result = unsafe {
-        libc::getsockopt(
-            socket.as_raw_fd(),
-            libc::IPPROTO_TCP,
-            libc::TCP_INFO,
-            (&raw mut info).cast(),
-            &raw mut size,
-        )
-    };
-    if result != 0 {
-        return Err(io::Error::last_os_error());
-    }
-    Ok(TcpInfo {
-        rtt_us: info.tcpi_rtt,
-        rtt_variance_us: info.tcpi_rttvar,
-        unacked: info.tcpi_unacked,
-        sacked: info.tcpi_sacked,
-        lost: info.tcpi_lost,
-        retransmitted: info.tcpi_retrans,
-        fackets: info.tcpi_fackets,
-        reordering: info.tcpi_reordering,
-    })
 }
 
 /// A name in the abstract name space as HAProxy binds it: filled with zeros to
@@ -235,62 +172,4 @@ pub fn pidfd_open(pid: u32) -> io::Result<OwnedFd> {
     }
     // SAFETY: the call gave a fresh descriptor (close-on-exec) that nobody else owns.
     Ok(unsafe { OwnedFd::from_raw_fd(fd as RawFd) })
-}
-
-/// What the kernel knows of a TCP connection.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct KernelInfo {
-    /// Smoothed round trip in microseconds.
-    pub rtt_us: u32,
-    /// Its variation in microseconds.
-    pub rttvar_us: u32,
-    /// Segments not acknowledged.
-    pub unacked: u32,
-    /// Segments acknowledged selectively.
-    pub sacked: u32,
-    /// Segments sent again and not acknowledged.
-    pub retrans: u32,
-    /// Segments sent again since the connection began.
-    pub total_retrans: u32,
-    /// Segments acknowledged forward.
-    pub fackets: u32,
-    /// Segments taken for lost.
-    pub lost: u32,
-    /// Reordering seen.
-    pub reordering: u32,
-}
-
-/// `TCP_INFO` of a connection.
-///
-/// # Errors
-/// The socket is none of TCP.
-pub fn kernel_info(socket: &impl AsRawFd) -> io::Result<KernelInfo> {
-    // SAFETY: tcp_info is a struct of integers, for which zeros are valid.
-    let mut info: libc::tcp_info = unsafe { std::mem::zeroed() };
-    let mut size = size_of::<libc::tcp_info>() as libc::socklen_t;
-    // SAFETY: the pointer and the length in `size` describe a live struct that
-    // the kernel fills at most up to that length.
-    let result = unsafe {
-        libc::getsockopt(
-            socket.as_raw_fd(),
-            libc::IPPROTO_TCP,
-            libc::TCP_INFO,
-            (&raw mut info).cast(),
-            &raw mut size,
-        )
-    };
-    if result != 0 {
-        return Err(io::Error::last_os_error());
-    }
-    Ok(KernelInfo {
-        rtt_us: info.tcpi_rtt,
-        rttvar_us: info.tcpi_rttvar,
-        unacked: info.tcpi_unacked,
-        sacked: info.tcpi_sacked,
-        retrans: info.tcpi_retrans,
-        total_retrans: info.tcpi_total_retrans,
-        fackets: info.tcpi_fackets,
-        lost: info.tcpi_lost,
-        reordering: info.tcpi_reordering,
-    })
 }

@@ -3,7 +3,7 @@
 use super::{Context, Session, Stage, Turn};
 use crate::counters::{Cell, Cells};
 use crate::state::{Cause, End, Peer, Phase, Proxied, SessionRecord, Timers};
-use crate::sys::{self, KernelInfo};
+use crate::tcp_info::{self, TcpInfo};
 use conf::lb::model::{Fetch, Format, FormatPart, Logging, SessionFormat};
 use std::io::Read;
 use std::sync::Arc;
@@ -193,13 +193,10 @@ impl Session {
     }
 
     /// What the kernel knows of the client's and the server's connection.
-    fn kernel_info(&self) -> [Option<KernelInfo>; 2] {
-        let client = sys::kernel_info(&self.client.socket).ok();
+    fn kernel_info(&self) -> [Option<TcpInfo>; 2] {
+        let client = tcp_info::of(&self.client.socket).ok();
         let server = self.server.as_ref();
-        [
-            client,
-            server.and_then(|s| sys::kernel_info(&s.socket).ok()),
-        ]
+        [client, server.and_then(|s| tcp_info::of(&s.socket).ok())]
     }
 
     fn log(&mut self, cx: &mut Context<'_>, end: End, at_start: bool) {
@@ -278,7 +275,7 @@ impl Session {
                 unique_id: e.unique_id.clone(),
             }),
             tcp: wants_tcp(&self.frontend().conf.logging)
-                .then(|| sys::tcp_info(&self.client.socket).ok())
+                .then(|| tcp_info::of(&self.client.socket).ok())
                 .flatten(),
             http: None,
             tcp_info: (over && self.frontend().conf.logging.wants_tcp_info)

@@ -6,7 +6,7 @@ use crate::core::queue::Priority;
 use crate::core::rules::Target;
 use crate::facts::Scene;
 use crate::state::{Generation, Peer, Runtime};
-use crate::sys;
+use crate::tcp_info;
 use conf::lb::model::{Expr, Fetch, Format, FormatPart, TcpAction};
 use std::net::SocketAddr;
 
@@ -42,8 +42,8 @@ impl World for Facts<'_> {
                 micros,
             } => {
                 let info = match (server, &session.server) {
-                    (false, _) => crate::sys::kernel_info(&session.client.socket).ok(),
-                    (true, Some(server)) => crate::sys::kernel_info(&server.socket).ok(),
+                    (false, _) => tcp_info::of(&session.client.socket).ok(),
+                    (true, Some(server)) => tcp_info::of(&server.socket).ok(),
                     (true, None) => None,
                 };
                 let value = info.map(|info| i64::from(info.figure(*figure, *micros)));
@@ -59,7 +59,7 @@ impl World for Facts<'_> {
                 return Found::maybe(self.extra.authority.clone().map(Sample::Text));
             }
             Fetch::FcTcp(fact) => {
-                let info = sys::tcp_info(&session.client.socket).ok();
+                let info = tcp_info::of(&session.client.socket).ok();
                 return Found::maybe(info.map(|info| Sample::Int(info.value(*fact))));
             }
             Fetch::CaptureReqHdr(slot) => {

@@ -3,7 +3,7 @@
 use super::{Proxy, Server};
 use crate::core::expr::Sample;
 use crate::core::queue::Priority;
-use crate::sys::{KernelInfo, TcpInfo};
+use crate::tcp_info::TcpInfo;
 use conf::lb::model::{Level, TcpFigure};
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
@@ -266,7 +266,7 @@ pub struct SessionRecord {
     pub http: Option<Box<HttpRecord>>,
     /// What the kernel knows of the client's and the server's connection at
     /// the end, where the line shows it.
-    pub tcp_info: Option<Box<[Option<KernelInfo>; 2]>>,
+    pub tcp_info: Option<Box<[Option<TcpInfo>; 2]>>,
 }
 
 impl SessionRecord {
@@ -277,7 +277,7 @@ impl SessionRecord {
     }
 }
 
-impl KernelInfo {
+impl TcpInfo {
     /// One figure; times in milliseconds unless `micros`.
     pub fn figure(&self, figure: TcpFigure, micros: bool) -> u32 {
         let time = |us: u32| if micros { us } else { us / 1000 };

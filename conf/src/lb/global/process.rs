@@ -80,11 +80,8 @@ fn cpu_map(d: &mut GlobalDraft, a: &mut Args<'_>) -> Applied {
             numbers.extend(set(cpu, part, 1023)?);
         }
     }
-    let slots = match text.contains('/') {
-        true => threads.len(),
-        false => groups.len(),
-    };
-    if auto && slots != numbers.len() && !text.ends_with("all") {
+    let fits = [threads.len(), groups.len()].contains(&numbers.len());
+    if auto && !fits && !text.ends_with("all") {
         return Err(wrong(word, "a set of the same size as that of the CPUs"));
     }
     for (index, thread) in threads.iter().enumerate() {
