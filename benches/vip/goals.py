@@ -238,6 +238,9 @@ def main():
     if args.soak:
         return long_run("soak", args.soak, ours, binary, "SOAK_SECONDS")
     jobs = [j for j in args.only.split(",") if j] or list(JOBS)
+    unknown = [j for j in jobs if j not in JOBS]
+    if unknown:
+        raise SystemExit("no job %s; there are: %s" % (", ".join(unknown), ", ".join(JOBS)))
     rounds = {j: args.rounds or JOBS[j][4 if args.all else 3] for j in jobs}
     minutes = args.minutes or (150 if args.all else 11)
     # the ordinary events once, then everything else once, then the ordinary events again: whatever
