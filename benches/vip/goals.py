@@ -10,6 +10,8 @@ as master with a keepalived backup, keepalived as master with ours as backup.
   goals.py --soak MINUTES  G19: ports of the bridge toggle at random, adverts 0.1 s
 
   [--rounds N] [--minutes M] [--binary PATH] [--out FILE]
+  [--apart]                one pair at a time, with nothing beside it (four times as long; what is left of the noise
+                           is in the first row)
 """
 import argparse
 import json
@@ -31,7 +33,7 @@ ALL = ["k/k", "o/o", "o/k", "k/o"]
 
 # name: (profile, scenarios, kinds, rounds in 12 minutes, rounds with --all)
 JOBS = {
-    "slow": ("ver=3,adv=1,track=script", "stop,proxydie,hostcrash,demote", ALL, 5, 5),
+    "slow": ("ver=3,adv=1,track=script", "idle,stop,proxydie,hostcrash,demote", ALL, 5, 5),
     "fast": ("ver=3,adv=0.1,track=script", "stop,proxydie,hostcrash,idle", ALL + ["tuned"], 5, 5),
     "formula": ("ver=3,adv=0.1,track=none,pair=0", "hostcrash", ALL, 1, 5),
     "formula1": ("ver=3,adv=1,track=none,pair=0", "hostcrash", ALL, 1, 5),
@@ -57,6 +59,11 @@ def key(name):
     return lambda e: e.get(name)
 
 
+def outage(e):
+    """The longest gap that touches the move; where something else ended the run, that of the whole window."""
+    return e.get("move_ms", e["outage_ms"])
+
+
 def gone(e):
     return math.inf if e["gone_ms"] is None else e["gone_ms"]
 
@@ -75,22 +82,23 @@ def megabytes(e):
     return e["memory_kb_A"] / 1024.0
 
 
-OUT, LOST = key("outage_ms"), key("failed")
+GAP, LOST = key("outage_ms"), key("failed")
 ROWS = [
+    Row("(noise: longest gap of 5 s without an event)", "slow", "idle", GAP, None),
     Row("G1 silence minus formula, adv 1 s", "formula1", "hostcrash", off(3609.4), 2, 2, 2),
     Row("G1 silence minus formula, adv 0.1 s", "formula", "hostcrash", off(360.9), 2, 2, 2),
     Row("G1 silence minus formula, adv 0.01 s", "tiny", "hostcrash", off(36.1), 3, 3, 3),
-    Row("G2 stop, adv 1 s", "slow", "stop", OUT, 15, 15),
+    Row("G2 stop, adv 1 s", "slow", "stop", outage, 15, 15),
     Row("G2 stop, adv 1 s, lost", "slow", "stop", LOST, 0, 1, unit=""),
-    Row("G3 stop, adv 0.1 s", "fast", "stop", OUT, 15, 15),
-    Row("G4 demote, adv 1 s", "slow", "demote", OUT, 15, 15),
+    Row("G3 stop, adv 0.1 s", "fast", "stop", outage, 15, 15),
+    Row("G4 demote, adv 1 s", "slow", "demote", outage, 15, 15),
     Row("G4 demote, adv 1 s, lost", "slow", "demote", LOST, 0, unit=""),
-    Row("G5 proxy killed, adv 1 s", "slow", "proxydie", OUT, 50, 650),
-    Row("G6 proxy killed, adv 0.1 s", "fast", "proxydie", OUT, 50, 90),
-    Row("G7 host dead, adv 1 s", "slow", "hostcrash", OUT, 300),
-    Row("G7 host dead, adv 0.1 s", "fast", "hostcrash", OUT, 370),
-    Row("G8 heal after isolation, worst", "heal", "heal.isolate", OUT, 1050, 2000, 2000, worst=True),
-    Row("G8 heal after split brain, worst", "heal", "heal.splitbrain", OUT, 1050, 2000, 2000, worst=True),
+    Row("G5 proxy killed, adv 1 s", "slow", "proxydie", outage, 50, 650),
+    Row("G6 proxy killed, adv 0.1 s", "fast", "proxydie", outage, 50, 90),
+    Row("G7 host dead, adv 1 s", "slow", "hostcrash", outage, 300),
+    Row("G7 host dead, adv 0.1 s", "fast", "hostcrash", outage, 370),
+    Row("G8 heal after isolation, worst", "heal", "heal.isolate", outage, 1050, 2000, 2000, worst=True),
+    Row("G8 heal after split brain, worst", "heal", "heal.splitbrain", outage, 1050, 2000, 2000, worst=True),
     Row("G9 kill -9 of all: address gone", "crash", "lease", gone, 4300, 4300, worst=True),
     Row("G9 kill -9 of the worker: gone", "crash", "killworker", gone, 100, 100, worst=True),
     Row("G9 kill -9 of the guardian: gone", "crash", "killguardian", gone, 100, 100, worst=True),
@@ -100,14 +108,16 @@ ROWS = [
     Row("G11 wrong packets: longest gap / adv", "wrong", "invalid", key("gap_ratio"), 1.2, 1.2, most=True, unit=""),
     Row("G12 300 lower adverts: extra adverts", "wrong", "lower", lambda e: e["extra"] / e["intervals"], 1, 1, unit="/adv"),
     Row("G12 300 lower adverts: ARPs", "wrong", "lower", lambda e: e["arps"] / e["intervals"], 6, 6, unit="/adv"),
-    Row("G13 fail-back, adv 1 s", "slow", "failback", OUT, 10, 20, 20),
+    Row("G13 fail-back, adv 1 s", "slow", "failback", outage, 10, 20, 20),
     Row("G13 fail-back, adv 1 s, lost", "slow", "failback", LOST, 0, unit=""),
-    Row("G13 fail-back, adv 0.1 s", "fast", "failback", OUT, 10, 20, 20),
+    Row("G13 fail-back, adv 0.1 s", "fast", "failback", outage, 10, 20, 20),
     Row("G14 address added, host by host, lost", "reload", "reloads.add", LOST, 0, worst=True, unit=""),
     Row("G14 address removed, lost", "reload", "reloads.remove", LOST, 0, worst=True, unit=""),
     Row("G14 priority changed, lost", "reload", "reloads.priority", LOST, 0, worst=True, unit=""),
     Row("G14 script changed, lost", "reload", "reloads.script", LOST, 0, worst=True, unit=""),
-    Row("G15 first ARP after the advert", "slow", "stop", ahead, 1, 1),
+    # ours takes over: from ours, from keepalived that stops, from keepalived that lives
+    Row("G15 first ARP after the advert, stop", "slow", "stop", ahead, 1, None, 1),
+    Row("G15 first ARP after the advert, fail-back", "slow", "failback", ahead, 1, 1),
     Row("G16 CPU of a core, adv 0.1 s", "fast", "idle", key("cpu_pct_A"), 0.2, unit="%"),
     Row("G16 CPU of a core, adv 0.01 s", "tiny", "idle", key("cpu_pct_A"), 0.5, unit="%"),
     Row("G16 memory of all processes, each page once", "fast", "idle", megabytes, 8, unit="MB"),
@@ -130,9 +140,15 @@ def start(job, kind, ours, binary, seconds, environment=None):
     line = [sys.executable, LAB, "run", "--a", command(a, ours), "--b", command(b, ours), "--profile", profile,
             "--scenarios", scenarios, "--out", out.name, "--max-seconds", str(seconds), "--ctl-demote",
             binary + " vip demote --run-dir {run}"]
-    process = subprocess.Popen(line, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
-                               env=dict(os.environ, **(environment or {})))
+    process = subprocess.Popen(line, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                               env=dict(os.environ, HOLD="1", **(environment or {})))
     return process, out
+
+
+def wait_for(handles):
+    """Until every lab has measured what it had to; only then the first is taken down."""
+    for process, _ in handles:
+        process.stdout.readline()
 
 
 def finish(process, out):
@@ -146,8 +162,8 @@ def finish(process, out):
         return []
 
 
-def measure(jobs, rounds, end, ours, binary, seconds):
-    """All kinds of a job run side by side, so that they see the same machine."""
+def measure(jobs, rounds, end, ours, binary, seconds, apart):
+    """All kinds of a job run side by side, so that they see the same machine, or one after the other."""
     found = {}
     most = max(rounds[j] for j in jobs)
     for turn in range(most):
@@ -155,9 +171,12 @@ def measure(jobs, rounds, end, ours, binary, seconds):
             if turn >= rounds[job] or time.monotonic() > end:
                 continue
             began = time.monotonic()
-            running = [(kind, start(job, kind, ours, binary, seconds)) for kind in JOBS[job][2]]
-            for kind, handle in running:
-                found.setdefault((job, kind), []).extend(finish(*handle))
+            kinds = JOBS[job][2]
+            for group in ([[k] for k in kinds] if apart else [kinds]):
+                running = [(kind, start(job, kind, ours, binary, seconds)) for kind in group]
+                wait_for([handle for _, handle in running])
+                for kind, handle in running:
+                    found.setdefault((job, kind), []).extend(finish(*handle))
             sys.stderr.write("round %d, %s: %.0f s\n" % (turn + 1, job, time.monotonic() - began))
     return found
 
@@ -204,6 +223,7 @@ def long_run(scenario, minutes, ours, binary, variable):
     JOBS["long"] = (profile, scenario, [], 1, 1)
     running = [(kind, start("long", kind, ours, binary, int(minutes * 60 + 600), {variable: str(minutes * 60)}))
                for kind in ("o/o", "k/k")]
+    wait_for([handle for _, handle in running])
     for kind, handle in running:
         for event in finish(*handle):
             if event["event"] == scenario:
@@ -218,6 +238,7 @@ def main():
     ap.add_argument("--list", action="store_true")
     ap.add_argument("--load", type=float)
     ap.add_argument("--soak", type=float)
+    ap.add_argument("--apart", action="store_true")
     ap.add_argument("--rounds", type=int)
     ap.add_argument("--minutes", type=float)
     ap.add_argument("--binary", default=os.path.join(ROOT, "target", "release", "evenkeel"))
@@ -246,7 +267,8 @@ def main():
     # the ordinary events once, then everything else once, then the ordinary events again: whatever
     # the time limit cuts off, every goal has a value
     began = time.monotonic()
-    found = measure(jobs, rounds, began + minutes * 60 - 45, ours, binary, 170 if args.all else 75)
+    found = measure(jobs, rounds, began + minutes * 60 - 45, ours, binary, 170 if args.all else 75,
+                    args.apart)
     print("goals of the VRRP daemon: median (worst) nCOUNT; %s; %d minutes; load %.1f at the end" % (
         binary, (time.monotonic() - began) / 60, os.getloadavg()[0]))
     table = [["goal", "keepalived", "tuned keepalived", "ours/ours", "ours/keepalived", "keepalived/ours", "verdict"]]
