@@ -1,6 +1,7 @@
 //! Telling systemd how things are (`sd_notify`), without its library: readiness,
 //! reloads, the end, a line of text, and the watchdog's signs of life.
 
+use std::os::fd::OwnedFd;
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::net::{SocketAddr, UnixDatagram};
 use std::path::PathBuf;
@@ -18,6 +19,24 @@ impl Notify {
         let address = std::env::var_os("NOTIFY_SOCKET").map(PathBuf::from);
         Notify {
             socket: address.and_then(connect),
+        }
+    }
+
+    /// Says everything into the line to the service's main process, which must
+    /// [pass it on](Notify::pass_on): unless the unit says otherwise systemd listens to that
+    /// process only. Says nothing if nobody asked to be told.
+    pub fn through(line: OwnedFd) -> Notify {
+        let asked = std::env::var_os("NOTIFY_SOCKET").is_some();
+        Notify {
+            socket: asked.then(|| UnixDatagram::from(line)),
+        }
+    }
+
+    /// Passes on what another process of the service said.
+    pub fn pass_on(&self, said: &[u8]) {
+        if let Some(socket) = &self.socket {
+            // systemd went away: nobody to tell
+            let _ = socket.send(said);
         }
     }
 
@@ -65,10 +84,7 @@ impl Notify {
     }
 
     fn send(&self, text: &str) {
-        if let Some(socket) = &self.socket {
-            // systemd went away: nobody to tell
-            let _ = socket.send(text.as_bytes());
-        }
+        self.pass_on(text.as_bytes());
     }
 }
 

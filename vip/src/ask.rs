@@ -80,10 +80,20 @@ fn order(daemon: &mut Daemon, name: Option<&str>, event: &Event, word: &str) -> 
         vrrp_instance = name.unwrap_or("all"),
         "the operator says {word}"
     );
-    for i in chosen {
-        daemon.dispatch(i, event.clone());
+    for i in &chosen {
+        daemon.dispatch(*i, event.clone());
     }
-    json!({"ok": true}).to_string()
+    let told = |i: usize| {
+        let instance = &daemon.instances[i];
+        json!({
+            "name": instance.conf.name,
+            "state": instance.router.phase().word(),
+            "leaving": instance.router.is_leaving(),
+            "within_ms": ms(instance.router.succession()),
+        })
+    };
+    let told: Vec<Value> = chosen.into_iter().map(told).collect();
+    json!({"ok": true, "instances": told}).to_string()
 }
 
 /// Everything that there is to know.

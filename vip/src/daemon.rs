@@ -1,29 +1,26 @@
 //! All instances together: who hears which event, and what follows for the
 //! others. The loop in `run` feeds it.
 
+mod follow;
+mod kernel;
+
 use crate::clock::Clock;
-use crate::core::advert::{Envelope, peek_vrid};
+use crate::core::Time;
 use crate::core::cause::Cause;
 use crate::core::group::Group;
 use crate::core::heartbeat::{Role, RouterView};
 use crate::core::router::{Event, Health, Phase};
 use crate::core::track::Level;
-use crate::core::{Refusal, Time};
-use crate::frame::Claim;
 use crate::guardian::Ward;
-use crate::instance::{Effect, Instance};
-use crate::link::Links;
+use crate::instance::Instance;
 use crate::mailbox::Post;
 use crate::net::Net;
-use crate::netlink::Notice;
-use crate::notify;
 use crate::pair::{Order, Pair};
 use crate::plan;
 use crate::raw::Listener;
 use crate::vmac;
 use crate::watch::{Key, ToWatch};
 use conf::vip::model::{Config, Family};
-use std::collections::VecDeque;
 use std::net::IpAddr;
 use tracing::{info, warn};
 
@@ -61,6 +58,8 @@ pub struct Daemon {
     pub stopping: bool,
     /// What the guardian must know.
     pub ward: Ward,
+    /// What systemd is told, by way of the guardian.
+    pub notify: service::Notify,
     groups: Vec<Group>,
     watch: Post<ToWatch>,
 }
@@ -77,6 +76,7 @@ impl Daemon {
             pair: None,
             unknown_vrid: 0,
             stopping: false,
+            notify: ward.notify(),
             ward,
             groups: Vec::new(),
             watch,
@@ -94,7 +94,15 @@ impl Daemon {
             instance.remove_addresses(&mut daemon.net);
         }
         daemon.reassess("start");
+        daemon.start_from(now);
         daemon
+    }
+
+    /// Instances take part from then on, or `vrrp_startup_delay` later.
+    pub fn start_from(&mut self, from: Time) {
+        for instance in &mut self.instances {
+            instance.start_from(from + self.config.global.startup_delay);
+        }
     }
 
     /// After a configuration or a change of links: sockets, groups, trackers, guardian.
@@ -107,6 +115,7 @@ impl Daemon {
         self.tell_guardian();
         let pauses = plan::pauses(&self.config, &self.places());
         self.net.pace.configure(pauses);
+        self.filter();
         if let Some(pair) = &mut self.pair {
             let own = |i: &Instance| Some((i.index?, i.source?));
             pair.sources = self.instances.iter().filter_map(own).collect();
@@ -140,25 +149,6 @@ impl Daemon {
         }
     }
 
-    /// One listener per interface and family. A frame that carries our virtual link-layer
-    /// address as its source arrives at the macvlan interface: that one listens, too.
-    fn listen(&mut self) {
-        let links = &self.net.links;
-        self.listeners.retain(|h| links.get(h.index).is_some());
-        for instance in &mut self.instances {
-            let mut indices: Vec<u32> = instance.index.into_iter().collect();
-            indices.extend(instance.out_index.filter(|o| Some(*o) != instance.index));
-            for index in indices {
-                let name = self.net.links.get(index).map(|l| l.name.clone());
-                let name = name.unwrap_or_default();
-                if let Err(error) = listen_on(&mut self.listeners, instance, &name, index) {
-                    let what = format!("cannot listen on {name}");
-                    instance.journal.trouble(&what, &error);
-                }
-            }
-        }
-    }
-
     /// Tells the guardian which addresses and last words belong to which instance.
     pub fn tell_guardian(&mut self) {
         let mut addresses = Vec::new();
@@ -187,6 +177,7 @@ impl Daemon {
     pub fn tick(&mut self) {
         self.fire();
         self.tick_pair(self.clock.now());
+        self.bid_farewell();
         self.drop_departed();
     }
 
@@ -196,7 +187,7 @@ impl Daemon {
         let now = self.clock.now();
         for i in 0..self.instances.len() {
             let instance = &mut self.instances[i];
-            if !instance.started && (instance.all_known() || now >= instance.start_by) {
+            if instance.starts(now) {
                 instance.started = true;
                 self.dispatch(i, Event::Startup);
             }
@@ -210,6 +201,19 @@ impl Daemon {
             self.instances[i].renew(now, &mut self.net);
         }
         self.net.tick(now);
+    }
+
+    /// Instances that a reload took out of the file leave, but not before an heir of their
+    /// addresses (such as the same instance with another `virtual_router_id`) has found its role.
+    pub fn bid_farewell(&mut self) {
+        for i in 0..self.instances.len() {
+            let instance = &self.instances[i];
+            let leaves = instance.departing && !instance.dismissed;
+            if leaves && !self.instances.iter().any(|heir| waits_for(instance, heir)) {
+                self.instances[i].dismissed = true;
+                self.dispatch(i, Event::Shutdown(Cause::Removed));
+            }
+        }
     }
 
     fn drop_departed(&mut self) {
@@ -276,75 +280,6 @@ impl Daemon {
             if let Some(frame) = crate::frame::probe(address, mac, own) {
                 let _ = self.net.send_frame(index, &frame);
             }
-        }
-    }
-
-    /// One event for one instance, and what follows for its group.
-    pub fn dispatch(&mut self, instance: usize, event: Event) {
-        let mut queue = VecDeque::from([(instance, event)]);
-        // a group of n members settles within n rounds each
-        let mut budget = 64 * (self.instances.len() + 1);
-        while let Some((i, event)) = queue.pop_front().filter(|_| budget > 0) {
-            budget -= 1;
-            let now = self.clock.now();
-            let effects = self.instances[i].step(now, event, &mut self.net);
-            for effect in effects {
-                match effect {
-                    Effect::Changed { from, to, cause } => {
-                        self.changed(i, from, to, &cause, &mut queue);
-                    }
-                    Effect::HeardLower => self.heard_lower(i),
-                    Effect::Gone => {}
-                }
-            }
-        }
-    }
-
-    fn changed(
-        &mut self,
-        i: usize,
-        from: Phase,
-        to: Phase,
-        cause: &Cause,
-        queue: &mut VecDeque<(usize, Event)>,
-    ) {
-        self.tell_guardian();
-        if from == to {
-            return;
-        }
-        if let Some(pair) = &mut self.pair {
-            pair.hurry();
-        }
-        let name = self.instances[i].conf.name.clone();
-        let priority = self.instances[i].router.priority();
-        let conf = &self.instances[i].conf;
-        let mut orders = notify::instance(&self.config, conf, to, priority);
-        for (at, group) in self.groups.iter().enumerate() {
-            if !group.members.contains(&i) {
-                continue;
-            }
-            queue.extend(group.follow(i, &name, from, to));
-            let together = |m: &usize| self.instances[*m].router.phase() == to;
-            if group.members.iter().all(together) {
-                orders.extend(notify::group(&self.config, &self.config.groups[at], to));
-            }
-        }
-        if !matches!(cause, Cause::Removed) || self.instances[i].conf.notify.deleted {
-            self.order(orders);
-        }
-        service::Notify::from_environment().status(&self.summary());
-    }
-
-    fn order(&self, orders: Vec<notify::Order>) {
-        if !orders.is_empty() && !self.watch.send(ToWatch::Notify(orders)) {
-            warn!("the queue of notify scripts is full: some are not run");
-        }
-    }
-
-    fn heard_lower(&self, i: usize) {
-        let conf = &self.instances[i].conf;
-        if let Some(command) = &conf.notify.master_rx_lower {
-            self.order(vec![notify::Order::Run(command.clone(), Vec::new())]);
         }
     }
 
@@ -416,143 +351,6 @@ impl Daemon {
         self.reassess(&because);
     }
 
-    /// A VRRP packet from an interface.
-    pub fn packet(&mut self, index: u32, family: Family, envelope: &Envelope, bytes: &[u8]) {
-        let vrid = peek_vrid(bytes);
-        let wanted = |i: &Instance| {
-            (i.index == Some(index) || i.out_index == Some(index))
-                && i.conf.family == family
-                && i.started
-                && vrid.is_none_or(|v| v == i.conf.vrid.0)
-        };
-        let found: Vec<usize> = (0..self.instances.len())
-            .filter(|i| wanted(&self.instances[*i]))
-            .collect();
-        if found.is_empty() {
-            self.unknown_vrid += 1;
-        }
-        for i in found {
-            if vrid.is_none() {
-                self.instances[i].refuse(envelope, Refusal::Length);
-            } else if let Some(heard) = self.instances[i].admit(envelope, bytes) {
-                if let Some(pair) = &mut self.pair {
-                    pair.met(heard.sender, self.instances[i].index.unwrap_or(index));
-                }
-                self.dispatch(i, Event::Received(heard));
-            }
-        }
-    }
-
-    /// Somebody claims an address on an interface.
-    pub fn claim(&mut self, index: u32, claim: Claim) {
-        let own = self.net.links.get(index).and_then(|l| l.mac);
-        let concerned = |i: &Instance| i.virtuals().contains(&claim.address);
-        if !self.instances.iter().any(concerned) {
-            return;
-        }
-        if let Some(pair) = self.pair.as_mut().filter(|_| Some(claim.mac) != own) {
-            pair.claimed();
-        }
-        for i in 0..self.instances.len() {
-            let instance = &self.instances[i];
-            let here = instance.index == Some(index) || instance.out_index == Some(index);
-            let virtual_mac =
-                crate::core::advert::virtual_mac(instance.conf.family, instance.conf.vrid.0);
-            let ours = Some(claim.mac) == own
-                || (instance.conf.vmac.is_some() && claim.mac == virtual_mac)
-                || instance
-                    .out_index
-                    .and_then(|o| self.net.links.get(o))
-                    .and_then(|l| l.mac)
-                    == Some(claim.mac);
-            if here
-                && !ours
-                && instance.router.is_active()
-                && instance.virtuals().contains(&claim.address)
-            {
-                let event = Event::ForeignClaim {
-                    address: claim.address,
-                    mac: claim.mac,
-                };
-                self.dispatch(i, event);
-            }
-        }
-    }
-
-    /// The kernel says that links or addresses changed.
-    pub fn notices(&mut self, notices: &[Notice]) {
-        let mut matters = false;
-        let mut deleted = Vec::new();
-        let mut back = Vec::new();
-        for notice in notices {
-            match notice {
-                Notice::Overrun => {
-                    if let Ok(links) = Links::read(&mut self.net.netlink) {
-                        self.net.links = links;
-                    }
-                    matters = true;
-                }
-                Notice::AddressGone(a) => deleted.push((a.index, a.address)),
-                Notice::Link(link) => {
-                    let before = self.net.links.get(link.index).is_some_and(|l| l.running);
-                    if link.running && !before {
-                        back.push(link.index);
-                    }
-                }
-                Notice::Address(_) | Notice::LinkGone(_) => {}
-            }
-            matters |= !self.is_own_address(notice);
-            self.net.links.apply(notice);
-            if let Notice::LinkGone(index) = notice {
-                self.link_gone(*index);
-            }
-        }
-        self.addresses_deleted(&deleted);
-        if matters {
-            self.settle();
-            for heard in self.listeners.iter().filter(|h| back.contains(&h.index)) {
-                heard.listener.rejoin();
-            }
-            self.reassess("a link changed");
-        }
-    }
-
-    fn link_gone(&mut self, index: u32) {
-        self.net.forget(index);
-        for instance in &mut self.instances {
-            if instance.index == Some(index) || instance.out_index == Some(index) {
-                instance.detach();
-            }
-        }
-    }
-
-    fn is_own_address(&self, notice: &Notice) -> bool {
-        let address = match notice {
-            Notice::Address(a) | Notice::AddressGone(a) => a.address,
-            Notice::Link(_) | Notice::LinkGone(_) | Notice::Overrun => return false,
-        };
-        self.instances
-            .iter()
-            .any(|i| i.virtuals().contains(&address))
-    }
-
-    fn addresses_deleted(&mut self, deleted: &[(u32, IpAddr)]) {
-        for (index, address) in deleted {
-            for i in 0..self.instances.len() {
-                let instance = &self.instances[i];
-                let placed = || instance.placed(&self.net);
-                let concerned = instance.router.is_active()
-                    && !self.net.links.has(*index, *address)
-                    && placed()
-                        .iter()
-                        .any(|(at, a)| at == index && a.address == *address);
-                if concerned {
-                    self.dispatch(i, Event::AddressDeleted);
-                }
-            }
-        }
-    }
-
     /// The end was asked for: everybody leaves, make-before-break.
     pub fn stop(&mut self, why: &Cause) {
         self.stopping = true;
@@ -588,6 +386,18 @@ impl Daemon {
     }
 }
 
+/// Whether an active instance that departs serves until this heir has found its role.
+fn waits_for(departing: &Instance, heir: &Instance) -> bool {
+    let undecided = match heir.router.phase() {
+        Phase::Init => true,
+        Phase::Backup => heir.router.master().is_none() && !heir.router.in_maintenance(),
+        Phase::Master | Phase::Fault | Phase::Stop => false,
+    };
+    let old = departing.virtuals();
+    let inherits = || heir.virtuals().iter().any(|a| old.contains(a));
+    departing.router.is_active() && !heir.departing && undecided && inherits()
+}
+
 /// What the pair channel says about an instance.
 fn router_view(instance: &Instance) -> RouterView {
     let router = &instance.router;
@@ -601,35 +411,4 @@ fn router_view(instance: &Instance) -> RouterView {
         },
         priority: router.priority(),
     }
-}
-
-fn listen_on(
-    listeners: &mut Vec<Heard>,
-    instance: &Instance,
-    name: &str,
-    index: u32,
-) -> std::io::Result<()> {
-    let family = instance.conf.family;
-    let same = |h: &&mut Heard| h.index == index && h.family == family;
-    if let Some(heard) = listeners.iter_mut().find(same) {
-        return join(instance, &mut heard.listener);
-    }
-    let mut listener = Listener::new(family, name, index)?;
-    join(instance, &mut listener)?;
-    listeners.push(Heard {
-        index,
-        family,
-        listener,
-    });
-    Ok(())
-}
-
-fn join(instance: &Instance, listener: &mut Listener) -> std::io::Result<()> {
-    if let Some(bytes) = instance.conf.rx_buffer {
-        listener.set_buffer(bytes)?;
-    }
-    if instance.conf.peers.is_empty() {
-        listener.join(instance.conf.group)?;
-    }
-    Ok(())
 }

@@ -59,6 +59,14 @@ impl Ward {
         self.fd.as_ref()?.try_clone().ok()
     }
 
+    /// A way to systemd, which listens to the guardian.
+    pub fn notify(&self) -> service::Notify {
+        match self.line() {
+            Some(line) => service::Notify::through(line),
+            None => service::Notify::silent(),
+        }
+    }
+
     /// Leaves a new will, if it is new.
     pub fn tell(
         &mut self,
@@ -154,6 +162,7 @@ fn guard(options: &Options) -> io::Result<u8> {
         helper: Charge::start("helper", options)?,
         worker: Charge::start("worker", options)?,
         will: Will::default(),
+        notify: service::Notify::from_environment(),
         stopping: false,
         options,
     };
@@ -170,6 +179,7 @@ struct Guardian<'a> {
     helper: Charge,
     worker: Charge,
     will: Will,
+    notify: service::Notify,
     stopping: bool,
     options: &'a Options,
 }
@@ -189,7 +199,7 @@ impl Guardian<'_> {
             }
             let ready = fds.map(|f| f.revents().is_some_and(|r| !r.is_empty()));
             if ready[1] {
-                self.read_will();
+                self.read_line();
             }
             if ready[0]
                 && let Some(code) = self.worker_died()?
@@ -211,16 +221,22 @@ impl Guardian<'_> {
         };
         if matches!(signal, Signal::SIGTERM | Signal::SIGINT) {
             self.stopping = true;
-            service::Notify::from_environment().stopping();
+            self.notify.stopping();
         }
         self.worker.signal(signal);
     }
 
-    fn read_will(&mut self) {
+    /// A will is JSON; everything else is for systemd.
+    fn read_line(&mut self) {
         let mut buffer = vec![0; LARGEST];
         let fd = self.worker.line.as_raw_fd();
         while let Ok(length @ 1..) = recv(fd, &mut buffer, MsgFlags::MSG_DONTWAIT) {
-            match serde_json::from_slice(&buffer[..length]) {
+            let said = &buffer[..length];
+            if !said.starts_with(b"{") {
+                self.notify.pass_on(said);
+                continue;
+            }
+            match serde_json::from_slice(said) {
                 Ok(will) => self.will = will,
                 Err(error) => warn!(%error, "cannot read the worker's will"),
             }
@@ -258,7 +274,7 @@ impl Guardian<'_> {
 
     /// Gives the exit status when this was the end.
     fn worker_died(&mut self) -> io::Result<Option<u8>> {
-        self.read_will();
+        self.read_line();
         let status = self.worker.child.wait()?;
         let code = status.code();
         if code == Some(0) || self.stopping {

@@ -1,21 +1,22 @@
 //! One `vrrp_instance` at work: its router, its sockets, what it counts and
 //! remembers. Performs the router's actions; decides nothing itself.
 
-use crate::core::advert::{self, Admission, Envelope, Heard, Outgoing, Refusal};
-use crate::core::router::{Action, Event, Health, PeerView, Phase, Router};
+mod addresses;
+mod speech;
+
+use crate::core::advert::{Admission, Envelope, Heard, Refusal};
+use crate::core::router::{Action, Event, Health, PeerView, Phase, Router, SHORTEST};
 use crate::core::track::{self, Level, Tracked};
-use crate::core::{Advert, Cause, Evidence, Time};
+use crate::core::{Advert, Evidence, Time};
 use crate::journal::Journal;
 use crate::net::Net;
-use crate::netlink::Change;
-use crate::packet::Sender;
 use crate::plan::{admission, settings, tracked, unspecified};
-use crate::raw;
 use crate::speaker::Speaker;
 use crate::vmac;
 use crate::watch::Key;
 use conf::vip::model::{self, Config, VirtualAddress};
 use std::net::IpAddr;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 /// What the daemon must do after a step, beyond the instance.
@@ -27,8 +28,6 @@ pub enum Effect {
         from: Phase,
         /// Now.
         to: Phase,
-        /// Why.
-        cause: Cause,
     },
     /// A worse router was heard while active.
     HeardLower,
@@ -39,6 +38,8 @@ pub enum Effect {
 /// A running instance.
 #[derive(Debug)]
 pub struct Instance {
+    /// Unlike that of any other instance since the start.
+    number: u64,
     /// As configured.
     pub conf: model::Instance,
     /// The state machine.
@@ -55,12 +56,16 @@ pub struct Instance {
     pub source: Option<IpAddr>,
     /// Started: the first results are in or were waited for long enough.
     pub started: bool,
+    /// It does not start before.
+    start_from: Time,
     /// When it starts even without first results.
-    pub start_by: Time,
+    start_by: Time,
     /// What the router was last told about its peer.
     pub peer_told: Option<PeerView>,
     /// Removed from the configuration: goes when it is gone.
     pub departing: bool,
+    /// Removed and told so.
+    pub dismissed: bool,
     health_told: Option<Health>,
     /// What packets must look like.
     pub admission: Admission,
@@ -70,6 +75,8 @@ pub struct Instance {
     renew_at: Option<Time>,
     packet: Vec<u8>,
 }
+
+static NEXT: AtomicU64 = AtomicU64::new(0);
 
 /// How long the first results of tracked things are waited for.
 const PATIENCE: Duration = Duration::from_secs(3);
@@ -86,6 +93,7 @@ impl Instance {
             PATIENCE
         };
         Instance {
+            number: NEXT.fetch_add(1, Ordering::Relaxed),
             admission: admission(&conf, &advertised),
             router: Router::new(settings),
             journal: Journal::default(),
@@ -96,7 +104,9 @@ impl Instance {
             started: false,
             peer_told: None,
             departing: false,
+            dismissed: false,
             health_told: None,
+            start_from: now,
             start_by: now + patience,
             advertised,
             speaker: None,
@@ -145,27 +155,6 @@ impl Instance {
         self.attach(net);
     }
 
-    fn remove_missing(&self, old: &model::Instance, net: &mut Net) {
-        let kept = |a: &VirtualAddress| {
-            let same = |b: &VirtualAddress| {
-                b.address == a.address && b.prefix == a.prefix && b.dev == a.dev
-            };
-            self.conf
-                .addresses
-                .iter()
-                .chain(&self.conf.excluded)
-                .any(same)
-        };
-        for address in old.addresses.iter().chain(&old.excluded) {
-            if let Some(index) = self.device(net, address).filter(|_| !kept(address)) {
-                let _ = net.address(Change::Remove, address, index, None);
-            }
-        }
-        for route in old.routes.iter().filter(|r| !self.conf.routes.contains(r)) {
-            let _ = net.route(Change::Remove, route, self.out_index.unwrap_or(0));
-        }
-    }
-
     /// Finds the interface and its address and opens the speaker, as far as they exist.
     pub fn attach(&mut self, net: &mut Net) {
         let link = net.links.by_name(&self.conf.interface);
@@ -206,17 +195,6 @@ impl Instance {
                 .map_err(|error| self.journal.trouble("cannot open a socket", &error))
                 .ok();
         }
-    }
-
-    fn open_speaker(&self, index: u32, out: u32) -> std::io::Result<Speaker> {
-        let frames =
-            self.conf.peers.is_empty() && self.conf.vmac.as_ref().is_some_and(|v| !v.xmit_base);
-        if frames {
-            let sender = Sender::new(out)?;
-            let mac = advert::virtual_mac(self.conf.family, self.conf.vrid.0);
-            return Ok(Speaker::Frames { sender, mac });
-        }
-        raw::Speaker::new(self.conf.family, &self.conf.interface, index).map(Speaker::Ip)
     }
 
     /// Drops what belongs to a link that went away.
@@ -277,8 +255,19 @@ impl Instance {
         !same
     }
 
-    /// Whether all tracked things have answered once.
-    pub fn all_known(&self) -> bool {
+    /// Does not start before (`startup_script`, `vrrp_startup_delay`).
+    pub fn start_from(&mut self, from: Time) {
+        self.start_from = from;
+        self.start_by = self.start_by.max(from);
+    }
+
+    /// Whether it starts now: all tracked things have answered once, or were waited for.
+    pub fn starts(&self, now: Time) -> bool {
+        let patient = self.all_known() || now >= self.start_by;
+        !self.started && now >= self.start_from && patient
+    }
+
+    fn all_known(&self) -> bool {
         self.tracked.iter().all(|(_, t)| t.level != Level::Unknown)
     }
 
@@ -308,7 +297,13 @@ impl Instance {
 
     /// When the loop must come back.
     pub fn deadline(&self) -> Option<Time> {
-        let start = (!self.started).then_some(self.start_by);
+        let known = self.all_known();
+        let start = if known {
+            self.start_from
+        } else {
+            self.start_by
+        };
+        let start = (!self.started).then_some(start);
         [self.router.deadline(), self.renew_at, start]
             .into_iter()
             .flatten()
@@ -328,8 +323,13 @@ impl Instance {
 
     fn perform(&mut self, now: Time, action: Action, net: &mut Net, effects: &mut Vec<Effect>) {
         match action {
-            Action::Advertise { priority } => self.advertise(priority),
+            Action::Advertise { priority } => self.advertise(priority, self.conf.advert_int),
+            Action::Hasten { priority } => self.advertise(priority, SHORTEST),
             Action::AddAddresses => {
+                if let Some(index) = self.out_index.filter(|_| self.conf.vmac.is_some()) {
+                    // refused before, when the interface was made
+                    let _ = net.filter.silence(index, false);
+                }
                 self.put_addresses(net);
                 self.renew_at = self.lease.then(|| now + self.renewal());
             }
@@ -343,7 +343,7 @@ impl Instance {
                     net.pace.cancel(&self.virtuals());
                 }
                 self.journal.changed(&self.conf.name, from, to, &cause);
-                effects.push(Effect::Changed { from, to, cause });
+                effects.push(Effect::Changed { from, to });
             }
             Action::Report(evidence) => {
                 if matches!(evidence, Evidence::Rival { .. }) {
@@ -352,157 +352,6 @@ impl Instance {
                 self.journal.report(&self.conf.name, now, &evidence);
             }
             Action::Gone => effects.push(Effect::Gone),
-        }
-    }
-
-    /// Builds and sends one advert to the group or to every peer.
-    fn advertise(&mut self, priority: u8) {
-        let (Some(source), Some(speaker)) = (self.source, self.speaker.as_mut()) else {
-            return;
-        };
-        let outgoing = Outgoing {
-            version: self.conf.version,
-            vrid: self.conf.vrid.0,
-            priority,
-            interval: self.conf.advert_int,
-            password: self.admission.password,
-            addresses: &self.advertised,
-            plain_checksum: self.conf.v3_checksum_as_v2,
-        };
-        let mut failure = None;
-        if self.conf.peers.is_empty() {
-            outgoing.build(source, self.conf.group, &mut self.packet);
-            failure = speaker
-                .send(source, self.conf.group, 255, &self.packet)
-                .err();
-        } else {
-            let ttl = self.conf.unicast_ttl.unwrap_or(255);
-            for peer in &self.conf.peers {
-                outgoing.build(source, peer.address, &mut self.packet);
-                let result = speaker.send(source, peer.address, ttl, &self.packet);
-                failure = result.err().or(failure);
-            }
-        }
-        self.journal
-            .sent(&self.conf.name, priority, failure.as_ref());
-    }
-
-    /// The last words of this router, for the guardian: where they go and what they say.
-    pub fn goodbye(&self) -> Vec<(IpAddr, IpAddr, Vec<u8>)> {
-        let Some(source) = self.source else {
-            return Vec::new();
-        };
-        let outgoing = Outgoing {
-            version: self.conf.version,
-            vrid: self.conf.vrid.0,
-            priority: 0,
-            interval: self.conf.advert_int,
-            password: self.admission.password,
-            addresses: &self.advertised,
-            plain_checksum: self.conf.v3_checksum_as_v2,
-        };
-        let group = [self.conf.group];
-        let peers: Vec<IpAddr> = self.conf.peers.iter().map(|p| p.address).collect();
-        let targets = if peers.is_empty() { &group[..] } else { &peers };
-        let mut words = Vec::new();
-        for target in targets {
-            let mut bytes = Vec::new();
-            outgoing.build(source, *target, &mut bytes);
-            words.push((source, *target, bytes));
-        }
-        words
-    }
-
-    /// Seconds after which the kernel removes an address that nobody renews.
-    fn lease_s(&self) -> Option<u32> {
-        let nanos = self.router.master_down_interval().as_nanos();
-        let seconds = nanos.div_ceil(1_000_000_000).max(1);
-        self.lease
-            .then(|| u32::try_from(seconds).unwrap_or(u32::MAX))
-    }
-
-    /// A quarter of the lease between renewals.
-    fn renewal(&self) -> Duration {
-        Duration::from_millis(250) * self.lease_s().unwrap_or(1)
-    }
-
-    /// Renews the leases when it is time.
-    pub fn renew(&mut self, now: Time, net: &mut Net) {
-        // a little early beside an advert costs no wake-up of its own
-        if self
-            .renew_at
-            .is_some_and(|at| now + self.renewal() / 4 >= at)
-        {
-            self.renew_at = Some(now + self.renewal());
-            if self.router.holds_addresses() {
-                self.put_addresses(net);
-            }
-        }
-    }
-
-    /// The interface of an address.
-    pub fn device(&self, net: &Net, address: &VirtualAddress) -> Option<u32> {
-        match &address.dev {
-            Some(name) if *name != self.conf.interface || self.conf.vmac.is_none() => {
-                net.index(name).ok()
-            }
-            Some(_) | None => self.out_index,
-        }
-    }
-
-    /// Every held address with its interface.
-    pub fn placed(&self, net: &Net) -> Vec<(u32, VirtualAddress)> {
-        let all = self.conf.addresses.iter().chain(&self.conf.excluded);
-        all.filter_map(|a| self.device(net, a).map(|i| (i, a.clone())))
-            .collect()
-    }
-
-    fn put_addresses(&mut self, net: &mut Net) {
-        let lease = self.lease_s();
-        for (index, address) in self.placed(net) {
-            if let Err(error) = net.address(Change::Put, &address, index, lease) {
-                let what = format!("cannot set {}", address.address);
-                self.journal.trouble(&what, &error);
-            }
-        }
-        for route in &self.conf.routes {
-            if let Err(error) = net.route(Change::Put, route, self.out_index.unwrap_or(0)) {
-                let what = format!("cannot set the route to {}/{}", route.to, route.prefix);
-                self.journal.trouble(&what, &error);
-            }
-        }
-    }
-
-    /// Takes all addresses and routes away, whether set by this process or left behind.
-    pub fn remove_addresses(&mut self, net: &mut Net) {
-        for route in &self.conf.routes {
-            let _ = net.route(Change::Remove, route, self.out_index.unwrap_or(0));
-        }
-        for (index, address) in self.placed(net) {
-            if let Err(error) = net.address(Change::Remove, &address, index, None) {
-                let what = format!("cannot remove {}", address.address);
-                self.journal.trouble(&what, &error);
-            }
-        }
-    }
-
-    /// Every address once, then every address again: the first round tells all clients.
-    fn announce(&mut self, now: Time, net: &mut Net, repeat: u32) {
-        let placed = self.placed(net);
-        for _ in 0..repeat {
-            for (index, address) in &placed {
-                self.announce_one(now, net, *index, address.address);
-            }
-        }
-    }
-
-    fn announce_one(&mut self, now: Time, net: &mut Net, index: u32, address: IpAddr) {
-        match net.announce(now, index, address) {
-            Ok(()) => self.journal.announced(1),
-            Err(error) => {
-                let what = format!("cannot announce {address}");
-                self.journal.trouble(&what, &error);
-            }
         }
     }
 }

@@ -9,6 +9,7 @@ pub mod core;
 mod ask;
 mod clock;
 mod daemon;
+mod filter;
 mod frame;
 mod guardian;
 mod helper;
@@ -57,6 +58,7 @@ pub fn command(args: Vec<String>) -> ExitCode {
             return ExitCode::from(EXIT_USAGE);
         }
     };
+    sys::share_one_heap();
     match &options.mode {
         Mode::Help => {
             print!("{}", options::HELP);

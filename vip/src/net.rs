@@ -3,6 +3,7 @@
 
 use crate::core::Time;
 use crate::core::pace::Pace;
+use crate::filter::Filter;
 use crate::frame::{self, Mac};
 use crate::link::Links;
 use crate::netlink::{Change, Netlink, NewAddress, NewRoute};
@@ -21,8 +22,14 @@ pub struct Net {
     pub links: Links,
     /// Announcements that wait for their turn.
     pub pace: Pace,
+    /// The kernel's packet filter.
+    pub filter: Filter,
     senders: BTreeMap<u32, Sender>,
+    holders: Vec<Holder>,
 }
+
+/// An instance by its number, and an address that it holds on an interface.
+type Holder = (u64, u32, IpAddr);
 
 impl Net {
     /// Opens the sockets and reads links and addresses.
@@ -33,7 +40,9 @@ impl Net {
             netlink,
             links,
             pace: Pace::default(),
+            filter: Filter::default(),
             senders: BTreeMap::new(),
+            holders: Vec::new(),
         })
     }
 
@@ -58,6 +67,21 @@ impl Net {
             home: address.home,
         };
         self.netlink.address(change, &new)
+    }
+
+    /// An instance holds an address on an interface from now on.
+    pub fn hold(&mut self, holder: Holder) {
+        if !self.holders.contains(&holder) {
+            self.holders.push(holder);
+        }
+    }
+
+    /// It holds it no more; whether nobody else does, so that it may be taken away. After a
+    /// reload the successor of an instance may hold what that one has not let go yet.
+    pub fn release(&mut self, holder: Holder) -> bool {
+        self.holders.retain(|h| *h != holder);
+        let (_, index, address) = holder;
+        !self.holders.iter().any(|h| (h.1, h.2) == (index, address))
     }
 
     /// Sets or removes a virtual route.

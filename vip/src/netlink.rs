@@ -2,6 +2,13 @@
 //! links, dumps and change messages. Blocking, with the kernel's answer awaited;
 //! no runtime, because the router thread calls it between two deadlines.
 
+mod message;
+mod rule;
+
+pub use message::{ACK, CREATE, Message, NLMSG_ERROR, REQUEST, error_of, messages};
+
+use conf::vip::model::VirtualRule;
+use message::{NLMSG_DONE, attributes};
 use nix::sys::socket::{
     AddressFamily, MsgFlags, NetlinkAddr, SockFlag, SockProtocol, SockType, bind, recv, send,
     setsockopt, socket, sockopt,
@@ -10,16 +17,9 @@ use std::io;
 use std::net::IpAddr;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
-const REQUEST: u16 = 0x1;
-const ACK: u16 = 0x4;
 const DUMP: u16 = 0x300;
 const REPLACE: u16 = 0x100;
 const EXCLUSIVE: u16 = 0x200;
-const CREATE: u16 = 0x400;
-
-const NLMSG_ERROR: u16 = 2;
-const NLMSG_DONE: u16 = 3;
-const HEADER: usize = 16;
 
 /// Protocol number that marks routes and addresses as a VRRP daemon's.
 const PROTO_VRRP: u8 = 18;
@@ -180,6 +180,22 @@ impl Netlink {
         }
     }
 
+    /// Sets or removes a routing rule. Setting what is there and removing what is not there are
+    /// no errors.
+    pub fn rule(&mut self, change: Change, rule: &VirtualRule) -> io::Result<()> {
+        let (kind, flags) = match change {
+            Change::Put => (32, REQUEST | ACK | CREATE | EXCLUSIVE),
+            Change::Remove => (33, REQUEST | ACK),
+        };
+        let mut message = Message::new(kind, flags);
+        rule::write(rule, &mut message);
+        match (self.request(message), change) {
+            (Err(e), Change::Put) if e.raw_os_error() == Some(libc::EEXIST) => Ok(()),
+            (Err(e), Change::Remove) if e.raw_os_error() == Some(libc::ENOENT) => Ok(()),
+            (result, _) => result,
+        }
+    }
+
     /// Makes a macvlan link (private mode) on `base` with this link-layer address, up.
     pub fn add_macvlan(&mut self, name: &str, base: u32, mac: [u8; 6]) -> io::Result<()> {
         let mut message = Message::new(16, REQUEST | ACK | CREATE | EXCLUSIVE);
@@ -287,14 +303,6 @@ fn gone(error: &io::Error) -> bool {
     )
 }
 
-fn error_of(body: &[u8]) -> io::Result<()> {
-    match body.first_chunk::<4>().map(|b| i32::from_ne_bytes(*b)) {
-        Some(0) => Ok(()),
-        Some(code) => Err(io::Error::from_raw_os_error(code.saturating_neg())),
-        None => Err(io::ErrorKind::InvalidData.into()),
-    }
-}
-
 /// A netlink socket that hears of changes of links and addresses.
 #[derive(Debug)]
 pub struct Monitor {
@@ -335,32 +343,6 @@ impl AsFd for Monitor {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.fd.as_fd()
     }
-}
-
-/// Kind, sequence number and body of each message; stops at anything malformed.
-fn messages(mut bytes: &[u8]) -> impl Iterator<Item = (u16, u32, &[u8])> {
-    std::iter::from_fn(move || {
-        let header: &[u8; HEADER] = bytes.first_chunk()?;
-        let word =
-            |i: usize| u32::from_ne_bytes([header[i], header[i + 1], header[i + 2], header[i + 3]]);
-        let length = word(0) as usize;
-        let kind = u16::from_ne_bytes([header[4], header[5]]);
-        let sequence = word(8);
-        let body = bytes.get(HEADER..length)?;
-        bytes = bytes.get(length.next_multiple_of(4)..).unwrap_or_default();
-        Some((kind, sequence, body))
-    })
-}
-
-/// Attributes of a message body; stops at anything malformed.
-fn attributes(mut bytes: &[u8]) -> impl Iterator<Item = (u16, &[u8])> {
-    std::iter::from_fn(move || {
-        let [a, b, c, d] = *bytes.first_chunk::<4>()?;
-        let length = usize::from(u16::from_ne_bytes([a, b]));
-        let value = bytes.get(4..length)?;
-        bytes = bytes.get(length.next_multiple_of(4)..).unwrap_or_default();
-        Some((u16::from_ne_bytes([c, d]) & 0x3fff, value))
-    })
 }
 
 fn notice(kind: u16, body: &[u8]) -> Option<Notice> {
@@ -425,54 +407,7 @@ fn ip(bytes: &[u8]) -> Option<IpAddr> {
     }
 }
 
-/// A request under construction.
-struct Message {
-    bytes: Vec<u8>,
-}
-
 impl Message {
-    fn new(kind: u16, flags: u16) -> Message {
-        let mut bytes = vec![0; HEADER];
-        bytes[4..6].copy_from_slice(&kind.to_ne_bytes());
-        bytes[6..8].copy_from_slice(&flags.to_ne_bytes());
-        Message { bytes }
-    }
-
-    fn finish(&mut self, sequence: u32) {
-        let length = self.bytes.len() as u32;
-        self.bytes[0..4].copy_from_slice(&length.to_ne_bytes());
-        self.bytes[8..12].copy_from_slice(&sequence.to_ne_bytes());
-    }
-
-    fn attribute(&mut self, kind: u16, value: &[u8]) {
-        let length = (value.len() + 4) as u16;
-        self.bytes.extend(length.to_ne_bytes());
-        self.bytes.extend(kind.to_ne_bytes());
-        self.bytes.extend(value);
-        self.bytes.resize(self.bytes.len().next_multiple_of(4), 0);
-    }
-
-    fn text(&mut self, kind: u16, text: &str) {
-        let mut value = text.as_bytes().to_vec();
-        value.push(0);
-        self.attribute(kind, &value);
-    }
-
-    fn nested(&mut self, kind: u16, fill: impl FnOnce(&mut Message)) {
-        let start = self.bytes.len();
-        self.attribute(kind, &[]);
-        fill(self);
-        let length = (self.bytes.len() - start) as u16;
-        self.bytes[start..start + 2].copy_from_slice(&length.to_ne_bytes());
-    }
-
-    fn ip(&mut self, kind: u16, address: IpAddr) {
-        match address {
-            IpAddr::V4(a) => self.attribute(kind, &a.octets()),
-            IpAddr::V6(a) => self.attribute(kind, &a.octets()),
-        }
-    }
-
     fn link_header(&mut self, index: u32, up: u32) {
         self.bytes.extend([0; 4]);
         self.bytes.extend(index.to_ne_bytes());

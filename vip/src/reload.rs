@@ -1,19 +1,16 @@
 //! SIGHUP: the new file is read; what stays keeps its state, timers and
 //! sockets. A broken file is refused and nothing changes.
 
-use crate::core::cause::Cause;
-use crate::core::router::Event;
 use crate::daemon::Daemon;
 use crate::instance::Instance;
 use crate::options::Options;
 use crate::pair::Pair;
 use conf::vip::model;
-use service::Notify;
 use tracing::{error, info};
 
 /// Reads the file again and takes it over; gives one line about the outcome.
 pub fn reload(daemon: &mut Daemon, options: &Options) -> String {
-    Notify::from_environment().reloading();
+    daemon.notify.reloading();
     let (config, report) = conf::vip::load(&options.file, &options.reading());
     let outcome = match config {
         Some(config) => {
@@ -29,7 +26,8 @@ pub fn reload(daemon: &mut Daemon, options: &Options) -> String {
             format!("refused\n{}", report.human(false))
         }
     };
-    Notify::from_environment().ready(std::os::unix::process::parent_id(), &daemon.summary());
+    let main = std::os::unix::process::parent_id();
+    daemon.notify.ready(main, &daemon.summary());
     outcome
 }
 
@@ -49,7 +47,6 @@ fn apply(daemon: &mut Daemon, config: model::Config) {
     daemon.config = config;
     let config = daemon.config.clone();
     let mut old = std::mem::take(&mut daemon.instances);
-    let mut removed = Vec::new();
     for conf in config.instances.clone() {
         let running = old
             .iter()
@@ -65,13 +62,9 @@ fn apply(daemon: &mut Daemon, config: model::Config) {
     }
     for mut instance in old {
         instance.departing = true;
-        removed.push(daemon.instances.len());
         daemon.instances.push(instance);
     }
     daemon.settle();
-    for at in removed {
-        daemon.dispatch(at, Event::Shutdown(Cause::Removed));
-    }
     match (&mut daemon.pair, config.global.pair_channel.enabled) {
         (Some(pair), true) => pair.configure(&config),
         (pair @ Some(_), false) => *pair = None,
@@ -80,4 +73,5 @@ fn apply(daemon: &mut Daemon, config: model::Config) {
     daemon.settle();
     daemon.tell_watchers();
     daemon.reassess("reload");
+    daemon.bid_farewell();
 }

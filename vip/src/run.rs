@@ -24,7 +24,7 @@ use nix::sys::signal::Signal;
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 use nix::sys::socket::{ControlMessageOwned, MsgFlags, recvmsg};
 use nix::sys::time::TimeSpec;
-use service::{Notify, Watchdog};
+use service::Watchdog;
 use std::io::{self, IoSliceMut};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 use std::process::ExitCode;
@@ -38,6 +38,9 @@ const PER_TURN: u32 = 64;
 /// signals every process of the service).
 const SAME_SIGNAL: Duration = Duration::from_secs(1);
 
+/// From the start to the moment at which everything has run once.
+const TIDY_AFTER: Duration = Duration::from_secs(10);
+
 /// What other threads tell the router thread.
 #[derive(Debug)]
 pub enum ToRouter {
@@ -45,7 +48,7 @@ pub enum ToRouter {
     Tracked(Key, Level),
     /// An operator asks; the answer goes back as text.
     Ask(ask::Ask, SyncSender<String>),
-    /// The notify scripts of the stop are done.
+    /// The notify scripts that were given so far are done.
     Finished,
 }
 
@@ -56,6 +59,8 @@ struct Loop {
     signals: SignalFd,
     mailbox: Mailbox<ToRouter>,
     line: Option<OwnedFd>,
+    /// When pages of the start are let go once more: the health thread has had its start, too.
+    tidy_at: Option<Instant>,
     watchdog: Option<Watchdog>,
     ears: Vec<(u32, u16, Ear)>,
     stop_at: Option<Time>,
@@ -109,6 +114,7 @@ fn prepare(options: &Options, signals: SignalFd) -> io::Result<Loop> {
     {
         warn!(%error, "cannot run with real-time priority {priority}");
     }
+    let fifos = watch::Fifos::prepare(&config.global.notify_fifos);
     rights::worker()?;
     let ward = Ward::inherited()?;
     let line = ward.line();
@@ -119,7 +125,7 @@ fn prepare(options: &Options, signals: SignalFd) -> io::Result<Loop> {
     let post = to_router.clone();
     std::thread::Builder::new()
         .name("health".to_owned())
-        .spawn(move || watch::run(mailbox_watch, post))?;
+        .spawn(move || watch::run(mailbox_watch, post, fifos))?;
     serve::start(options, config.global.status_page, to_router)?;
     let mut daemon = Daemon::new(config, net, to_watch, ward);
     daemon.pair = Pair::new(&daemon.config);
@@ -128,11 +134,13 @@ fn prepare(options: &Options, signals: SignalFd) -> io::Result<Loop> {
     if let Some(command) = daemon.config.global.startup_script.clone() {
         let order = vec![Order::Run(command, Vec::new())];
         daemon.watch().send(ToWatch::Notify(order));
+        daemon.watch().send(ToWatch::Finish);
+        daemon.start_from(daemon.clock.now() + watch::FAREWELL);
     }
     info!(instances = daemon.instances.len(), "the VRRP daemon runs");
     let main = std::os::unix::process::parent_id();
-    let notify = Notify::from_environment();
-    notify.ready(main, &daemon.summary());
+    daemon.notify.ready(main, &daemon.summary());
+    let watchdog = daemon.notify.watchdog(main);
     let _ = sys::let_go_of_startup_pages();
     Ok(Loop {
         daemon,
@@ -141,7 +149,8 @@ fn prepare(options: &Options, signals: SignalFd) -> io::Result<Loop> {
         signals,
         mailbox: mailbox_router,
         line,
-        watchdog: notify.watchdog(main),
+        tidy_at: Some(Instant::now() + TIDY_AFTER),
+        watchdog,
         ears: Vec::new(),
         stop_at: None,
         finishing: false,
@@ -165,6 +174,9 @@ impl Loop {
                 return ExitCode::SUCCESS;
             }
             self.listen_for_claims();
+            if self.tidy_at.take_if(|at| Instant::now() >= *at).is_some() {
+                let _ = sys::let_go_of_startup_pages();
+            }
             let patience = self.sign_of_life();
             let ready = match self.wait(patience) {
                 Ok(ready) => ready,
@@ -367,7 +379,9 @@ impl Loop {
     fn message(&mut self, message: ToRouter) {
         match message {
             ToRouter::Tracked(key, level) => self.daemon.tracked(&key, &level),
-            ToRouter::Finished => self.finished = true,
+            ToRouter::Finished if self.finishing => self.finished = true,
+            // the startup script is done
+            ToRouter::Finished => self.daemon.start_from(self.daemon.clock.now()),
             ToRouter::Ask(question, reply) => {
                 if question == ask::Ask::Reload {
                     let text = reload::reload(&mut self.daemon, &self.options);

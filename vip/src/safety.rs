@@ -2,6 +2,7 @@
 //! scripts, and who can change them. `enable_script_security`: a script that runs as root must not be one that
 //! others than root can change. Names the part of the path that is at fault.
 
+use crate::helper;
 use conf::vip::model::{Command, Config};
 use std::fs;
 use std::os::unix::fs::MetadataExt;
@@ -33,7 +34,7 @@ pub fn findings(config: &Config) -> Vec<String> {
     found
 }
 
-/// One sentence per interface and program that this host does not have (now).
+/// One sentence per interface, user and program that this host does not have (now).
 pub fn absences(config: &Config) -> Vec<String> {
     let mut found = Vec::new();
     for instance in &config.instances {
@@ -43,6 +44,15 @@ pub fn absences(config: &Config) -> Vec<String> {
                 "{}: interface {name} does not exist on this host; the instance stays in FAULT until it does",
                 instance.name
             ));
+        }
+    }
+    let named = commands(config).into_iter().filter_map(|c| c.user.as_ref());
+    for user in named.chain(&config.global.script_user) {
+        if let Err(error) = helper::identity(&user.user, user.group.as_deref()) {
+            let line = format!("{error} on this host; its scripts count as failed until there is");
+            if !found.contains(&line) {
+                found.push(line);
+            }
         }
     }
     for command in commands(config) {

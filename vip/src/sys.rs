@@ -58,14 +58,13 @@ pub fn real_time(priority: u8) -> io::Result<()> {
     }
 }
 
-/// Unmaps the pages of this program's code and constants that starting up touched. They stay in
-/// the page cache; those that are needed again come back by themselves. Gives how many bytes of
-/// address space were let go.
+/// Unmaps the pages of code and constants, of this program and its libraries, that starting up
+/// touched. They stay in the page cache; those that are needed again come back by themselves.
+/// Gives how many bytes of address space were let go.
 pub fn let_go_of_startup_pages() -> io::Result<usize> {
-    let exe = std::fs::read_link("/proc/self/exe")?;
     let maps = std::fs::read_to_string("/proc/self/maps")?;
     let mut freed = 0;
-    for (start, length) in constant_mappings(&maps, &exe.to_string_lossy()) {
+    for (start, length) in constant_mappings(&maps) {
         // SAFETY: a private mapping of a file that is never written (no relocation reaches it):
         // the next access reads the same bytes from the file again.
         match unsafe { libc::madvise(start as *mut libc::c_void, length, libc::MADV_DONTNEED) } {
@@ -76,10 +75,12 @@ pub fn let_go_of_startup_pages() -> io::Result<usize> {
     Ok(freed)
 }
 
-/// Start and length of the mappings of `exe` up to its code: what follows (constants that the
-/// loader relocated, then read-only again) exists in memory alone.
-fn constant_mappings(maps: &str, exe: &str) -> Vec<(usize, usize)> {
+/// Start and length of the mappings of every file up to its code: what follows (constants that
+/// the loader relocated, then read-only again) exists in memory alone.
+fn constant_mappings(maps: &str) -> Vec<(usize, usize)> {
     let mut found = Vec::new();
+    // of the file at hand: certain once its code is seen
+    let (mut file, mut pending, mut past_code) = ("", Vec::new(), false);
     for line in maps.lines() {
         let words: Vec<&str> = line.split_whitespace().collect();
         let (Some(range), Some(rights), Some(path)) = (words.first(), words.get(1), words.get(5))
@@ -93,16 +94,31 @@ fn constant_mappings(maps: &str, exe: &str) -> Vec<(usize, usize)> {
         let (Some(start), Some(end)) = (number(start), number(end)) else {
             continue;
         };
-        if *path != exe || !(*rights == "r--p" || *rights == "r-xp") {
-            continue;
+        if *path != file {
+            (file, past_code) = (*path, !path.starts_with('/'));
+            pending.clear();
         }
-        found.push((start, end - start));
-        if *rights == "r-xp" {
-            return found;
+        match *rights {
+            "r--p" if !past_code => pending.push((start, end - start)),
+            "r-xp" if !past_code => {
+                found.append(&mut pending);
+                found.push((start, end - start));
+                past_code = true;
+            }
+            _ => past_code = true,
         }
     }
-    // no code found: nothing is certain
-    Vec::new()
+    found
+}
+
+/// One heap for all threads of this process: they allocate little, and each of its own would
+/// have pages of its own.
+pub fn share_one_heap() {
+    #[cfg(target_env = "gnu")]
+    // SAFETY: takes two integers; called before the process has a second thread.
+    unsafe {
+        libc::mallopt(libc::M_ARENA_MAX, 1)
+    };
 }
 
 extern "C" fn do_nothing(_: libc::c_int) {}
@@ -131,9 +147,13 @@ mod tests {
 a000-b000 rw-p 00009000 fe:00 7 /bin/x
 c000-d000 r-xp 00000000 fe:00 8 /lib/c
 ";
-        let found = constant_mappings(maps, "/bin/x");
-        assert_eq!(found, [(0x1000, 0x2000), (0x3000, 0x6000)]);
-        assert!(constant_mappings(maps, "/bin/y").is_empty());
+        let found = constant_mappings(maps);
+        let wanted = [(0x1000, 0x2000), (0x3000, 0x6000), (0xc000, 0x1000)];
+        assert_eq!(found, wanted);
+        let without_code = "1000-3000 r--p 00000000 fe:00 7 /usr/lib/locale\n\
+                            3000-4000 rw-p 00002000 fe:00 7 /usr/lib/locale\n\
+                            4000-5000 r-xp 00000000 00:00 0 [vdso]\n";
+        assert!(constant_mappings(without_code).is_empty());
     }
 
     #[test]

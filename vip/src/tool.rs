@@ -1,5 +1,7 @@
 //! The operator's tools: they talk to the admin socket and print.
 
+mod order;
+
 use crate::options::Options;
 use serde_json::{Value, json};
 use std::io::{BufRead, BufReader, Write};
@@ -15,7 +17,7 @@ pub fn run(name: &str, arguments: &[String], options: &Options) -> ExitCode {
         "status" => status(options),
         "watch" => watch(options),
         "explain" => explain(arguments.first(), options),
-        _ => order(name, arguments.first(), options),
+        _ => order::order(name, arguments.first(), options),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
@@ -26,6 +28,7 @@ pub fn run(name: &str, arguments: &[String], options: &Options) -> ExitCode {
     }
 }
 
+/// Sends a question to the daemon; gives its answer.
 fn ask(options: &Options, question: &Value) -> Result<Value, String> {
     let path = options.socket();
     let stream = UnixStream::connect(&path).map_err(|e| {
@@ -217,14 +220,6 @@ fn explain(name: Option<&String>, options: &Options) -> Result<(), String> {
         }
     }
     Ok(())
-}
-
-fn order(word: &str, name: Option<&String>, options: &Options) -> Result<(), String> {
-    let answer = ask(options, &json!({"command": word, "instance": name}))?;
-    if answer["ok"] == true {
-        return Ok(());
-    }
-    Err(answer["error"].as_str().unwrap_or("refused").to_owned())
 }
 
 /// Compares the files of both hosts.

@@ -31,6 +31,9 @@ pub fn ensure(conf: &Instance, base: u32, net: &mut Net) -> io::Result<u32> {
     net.links = crate::link::Links::read(&mut net.netlink)?;
     let index = net.index(&name)?;
     quieten(conf, &name);
+    if let Err(error) = net.filter.silence(index, true) {
+        tracing::info!(%error, "no packet filter: the kernel's reports from {name} may turn a switch to this host");
+    }
     net.netlink.link_up(index)?;
     net.links = crate::link::Links::read(&mut net.netlink)?;
     Ok(index)

@@ -7,7 +7,7 @@ use sim::rng::Rng;
 use std::net::IpAddr;
 use std::time::Duration;
 use vip::core::advert::Heard;
-use vip::core::router::{Action, Event, GRACE, Phase, Router, Settings};
+use vip::core::router::{Action, Event, GRACE, Phase, Router, SHORTEST, Settings};
 use vip::core::{Cause, Time};
 
 use conf::vip::model::Version;
@@ -155,6 +155,11 @@ impl World {
                 if priority > 0 {
                     self.adverts[host].push(self.now);
                 }
+                let frame = Frame::Advert { priority, interval };
+                self.lan.broadcast(self.now, host, &frame);
+            }
+            Action::Hasten { priority } => {
+                let interval = SHORTEST;
                 let frame = Frame::Advert { priority, interval };
                 self.lan.broadcast(self.now, host, &frame);
             }

@@ -29,22 +29,25 @@ pub fn address(node: &Node) -> Result<VirtualAddress, Diagnostic> {
         noprefixroute: false,
         deprecated: false,
     };
+    let mut lifetime = None;
     let mut args = Args::new(&head.text, ADDRESS_FORM, head.span, &node.words[1..]);
     while let Some(word) = args.take() {
         match word.text.as_str() {
             "dev" => out.dev = Some(args.expect("an interface")?.text.clone()),
-            "label" => out.label = Some(args.expect("a label")?.text.clone()),
+            "label" => out.label = Some(label(args.expect("a label")?)?),
             "brd" | "broadcast" => out.broadcast = Some(broadcast(args.expect("an address")?)?),
             "scope" => out.scope = scope(&mut args)?,
             "home" => out.home = true,
             "-nodad" | "nodad" => out.nodad = true,
             "noprefixroute" => out.noprefixroute = true,
-            "deprecated" => out.deprecated = true,
+            "deprecated" => lifetime = Some(true),
             "preferred_lft" => {
                 let word = args.expect("a lifetime")?;
-                out.deprecated = word.text == "0";
+                lifetime = Some(word.text == "0");
             }
-            "mngtmpaddr" | "peer" | "track_group" | "use_vmac" | "no_track" => {
+            // an address that somebody deletes comes back: no harm is done
+            "no_track" => {}
+            "mngtmpaddr" | "peer" | "track_group" | "use_vmac" => {
                 return Err(Diagnostic::error(
                     "E0007",
                     word.span,
@@ -54,6 +57,9 @@ pub fn address(node: &Node) -> Result<VirtualAddress, Diagnostic> {
             _ => return Err(unknown(word, ADDRESS_FORM)),
         }
     }
+    // an IPv6 address without a network is no source of connections, as in keepalived
+    let alone = address.is_ipv6() && prefix == 128;
+    out.deprecated = lifetime.unwrap_or(alone);
     Ok(out)
 }
 
@@ -113,6 +119,8 @@ pub fn route(node: &Node) -> Result<VirtualRoute, Diagnostic> {
             "proto" | "protocol" => {
                 args.expect("a protocol")?;
             }
+            // a route that somebody deletes comes back with the next lease: no harm is done
+            "no_track" => {}
             _ => return Err(unknown(word, ROUTE_FORM)),
         }
     }
@@ -122,7 +130,7 @@ pub fn route(node: &Node) -> Result<VirtualRoute, Diagnostic> {
     Ok(out)
 }
 
-fn unknown(word: &Word, form: &str) -> Diagnostic {
+pub(super) fn unknown(word: &Word, form: &str) -> Diagnostic {
     let text = format!("`{}` is not an option here", word.text);
     let names = form
         .split(['[', ']', ' ', '|'])
@@ -134,7 +142,7 @@ fn unknown(word: &Word, form: &str) -> Diagnostic {
 }
 
 /// `ADDRESS[/PREFIX]`; a whole address without a prefix.
-fn network(word: &Word) -> Result<(IpAddr, u8), Diagnostic> {
+pub(super) fn network(word: &Word) -> Result<(IpAddr, u8), Diagnostic> {
     let (text, prefix) = match word.text.split_once('/') {
         Some((text, prefix)) => (text, Some(prefix)),
         None => (word.text.as_str(), None),
@@ -152,6 +160,14 @@ fn network(word: &Word) -> Result<(IpAddr, u8), Diagnostic> {
             .ok_or_else(|| wrong(word, &format!("an address with a prefix of 0 to {most}")))?,
     };
     Ok((address, prefix))
+}
+
+/// The kernel's names of interfaces have 15 bytes, and so have labels.
+fn label(word: &Word) -> Result<String, Diagnostic> {
+    if word.text.len() > 15 {
+        return Err(wrong(word, "a label of at most 15 bytes, such as eth0:1"));
+    }
+    Ok(word.text.clone())
 }
 
 fn broadcast(word: &Word) -> Result<Broadcast, Diagnostic> {
@@ -180,7 +196,7 @@ fn scope(args: &mut Args<'_>) -> Result<u8, Diagnostic> {
     args.choose("a scope", &names)
 }
 
-fn table(word: &Word) -> Result<u32, Diagnostic> {
+pub(super) fn table(word: &Word) -> Result<u32, Diagnostic> {
     match word.text.as_str() {
         "default" => Ok(253),
         "main" => Ok(254),

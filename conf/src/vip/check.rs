@@ -8,6 +8,7 @@ use super::model::{
     VirtualAddress, Vrid,
 };
 use super::section::{missing_name, replaced};
+use super::sync;
 use crate::diagnostic::Diagnostic;
 use crate::source::Span;
 use std::net::IpAddr;
@@ -31,7 +32,8 @@ pub fn instance(
     if draft.interface.is_none() {
         need("interface");
     }
-    if !draft.vrid_is_written {
+    // a bad number has its own error, unless it only counts as not written
+    if draft.vrid.is_none() && (options.lenient || !draft.vrid_is_written) {
         need("virtual_router_id");
     }
     if draft.addresses.is_empty() {
@@ -56,7 +58,9 @@ pub fn instance(
         vrid: Vrid(draft.vrid.map_or(0, |(vrid, _)| vrid)),
         priority: Priority(draft.priority.map_or(100, |(p, _)| p as u8)),
         advert_int,
-        down_timer_adverts: draft.down_timer_adverts,
+        down_timer_adverts: draft
+            .down_timer_adverts
+            .unwrap_or(global.down_timer_adverts),
         preempt,
         preempt_delay: draft.preempt_delay.map_or(Duration::ZERO, |(d, _)| d),
         auth,
@@ -68,6 +72,7 @@ pub fn instance(
         addresses,
         excluded: draft.excluded,
         routes: draft.routes,
+        rules: draft.rules,
         promote_secondaries: false,
         vmac: draft.vmac,
         dont_track_primary: draft.dont_track_primary,
@@ -87,7 +92,7 @@ pub fn instance(
             .higher_prio_send_advert
             .unwrap_or(global.higher_prio_send_advert),
         v3_checksum_as_v2: draft.v3_checksum_as_v2,
-        accept: true,
+        accept: draft.accept,
         notify: draft.notify,
         rx_buffer: draft.rx_buffer,
         debug: draft.debug,
@@ -226,11 +231,29 @@ fn contradictions(
             findings.push(Diagnostic::error("E2005", span, text));
         }
     }
-    if config.global.strict && !draft.peers.is_empty() {
-        let text = "vrrp_strict allows no unicast peers";
-        findings.push(Diagnostic::error("E2005", draft.peers[0].place.0, text));
+    if draft
+        .strict
+        .map_or(config.global.strict, |(strict, _)| strict)
+    {
+        strict(draft, findings);
     }
     high_skew(draft, findings);
+}
+
+/// `vrrp_strict`: what the RFC does not have.
+fn strict(draft: &Draft, findings: &mut Vec<Diagnostic>) {
+    let peer = draft.peers.first().map(|p| p.place.0);
+    for (span, what) in [
+        (peer, "unicast peers"),
+        (draft.auth.as_ref().map(|(_, span)| *span), "password"),
+        (draft.preempt_delay.map(|(_, span)| span), "preempt_delay"),
+        (draft.vmac_xmit_base, "vmac_xmit_base"),
+    ] {
+        if let Some(span) = span {
+            let text = format!("strict mode allows no {what}");
+            findings.push(Diagnostic::error("E2005", span, text));
+        }
+    }
 }
 
 /// Priorities near 100 cost a keepalived peer more than half a second at every
@@ -338,8 +361,25 @@ pub fn whole(config: &mut Config, options: &Options, findings: &mut Vec<Diagnost
             findings,
         );
     }
-    groups(config, findings);
+    sync::members(config, findings);
+    sync::weights(config, findings);
     duplicates(config, findings);
+    fifos(config, findings);
+}
+
+fn fifos(config: &Config, findings: &mut Vec<Diagnostic>) {
+    let fifos = &config.global.notify_fifos;
+    for fifo in fifos.iter().filter(|f| f.path.as_os_str().is_empty()) {
+        let text = format!("{0}_script without `{0}`", fifo.keyword);
+        findings.push(Diagnostic::error("E2001", fifo.place.0, text));
+    }
+    if let [first, second] = &fifos[..]
+        && first.path == second.path
+    {
+        let text = format!("two fifos are {}", second.path.display());
+        let finding = Diagnostic::error("E2003", second.place.0, text);
+        findings.push(finding.also(first.place.0, "the first one"));
+    }
 }
 
 struct Known {
@@ -376,32 +416,6 @@ impl Known {
 
 fn names<'a>(names: impl Iterator<Item = &'a String>) -> Vec<String> {
     names.cloned().collect()
-}
-
-fn groups(config: &Config, findings: &mut Vec<Diagnostic>) {
-    let mut owner: Vec<(&str, &str)> = Vec::new();
-    for group in &config.groups {
-        if group.members.is_empty() {
-            let text = format!("vrrp_sync_group `{}` has no members", group.name);
-            findings.push(Diagnostic::error("E2001", group.place.0, text));
-        }
-        for member in &group.members {
-            let known = || config.instances.iter().map(|i| i.name.as_str());
-            if !known().any(|name| name == member) {
-                findings.push(missing_name(
-                    group.place.0,
-                    "vrrp_instance",
-                    member,
-                    known(),
-                ));
-            }
-            if let Some((_, other)) = owner.iter().find(|(m, _)| m == member) {
-                let text = format!("`{member}` is in the groups `{other}` and `{}`", group.name);
-                findings.push(Diagnostic::error("E2003", group.place.0, text));
-            }
-            owner.push((member, &group.name));
-        }
-    }
 }
 
 fn duplicates(config: &Config, findings: &mut Vec<Diagnostic>) {

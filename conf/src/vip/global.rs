@@ -1,8 +1,10 @@
 //! `global_defs`.
 
-use super::model::{Global, NotifyFifo, ScriptUser, Version};
+use super::model::{Global, NotifyFifo, Place, ScriptUser, Version};
 use super::section::{self, Others, Section, Table};
-use crate::keyword::{Keyword, wrong};
+use crate::diagnostic::Diagnostic;
+use crate::keyword::{Args, Keyword, wrong};
+use crate::source::Span;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -98,11 +100,7 @@ pub static OTHERS: Others = Others {
         "vmac_prefix",
         "vmac_addr_prefix",
     ],
-    missing: &[
-        "vrrp_startup_delay",
-        "vrrp_down_timer_adverts",
-        "use_symlink_paths",
-    ],
+    missing: &["use_symlink_paths"],
 };
 
 type Here = Section<Global>;
@@ -243,6 +241,36 @@ pub static TABLE: Table<Global> = &[
         },
     },
     Keyword {
+        name: "vrrp_down_timer_adverts",
+        args: "<1-100>",
+        doc: "Missed adverts before a backup takes over, for instances that write no down_timer_adverts; default 3.",
+        example: "vrrp_down_timer_adverts 3",
+        apply: |s, a| {
+            s.draft.down_timer_adverts = section::number(a, 1, 100)?;
+            Ok(())
+        },
+    },
+    Keyword {
+        name: "vrrp_startup_delay",
+        args: "<seconds>",
+        doc: "Instances wait so long after the daemon's start before they take part; default 0.",
+        example: "vrrp_startup_delay 5.5",
+        apply: |s, a| {
+            s.draft.startup_delay = section::seconds(a, 0.0, 1000.0)?;
+            Ok(())
+        },
+    },
+    Keyword {
+        name: "vrrp_notify_priority_changes",
+        args: "[on|off]",
+        doc: "Default of notify_priority_changes; off.",
+        example: "vrrp_notify_priority_changes on",
+        apply: |s, a| {
+            s.draft.notify_priority_changes = section::switch(a)?;
+            Ok(())
+        },
+    },
+    Keyword {
         name: "vrrp_min_garp",
         args: "[on|off]",
         doc: "One announcement per address and no second burst.",
@@ -336,7 +364,7 @@ pub static TABLE: Table<Global> = &[
     Keyword {
         name: "vrrp_notify_fifo",
         args: "<path> [user [group]]",
-        doc: "As notify_fifo.",
+        doc: "A second fifo that gets the same lines.",
         example: "vrrp_notify_fifo /run/vrrp.fifo",
         apply: fifo,
     },
@@ -350,7 +378,7 @@ pub static TABLE: Table<Global> = &[
     Keyword {
         name: "vrrp_notify_fifo_script",
         args: "<command> [user [group]]",
-        doc: "As notify_fifo_script.",
+        doc: "As notify_fifo_script, for vrrp_notify_fifo.",
         example: "vrrp_notify_fifo_script /usr/local/bin/read_fifo.sh",
         apply: fifo_script,
     },
@@ -455,36 +483,48 @@ pub static TABLE: Table<Global> = &[
     },
 ];
 
-fn fifo(
-    s: &mut Here,
-    a: &mut crate::keyword::Args<'_>,
-) -> Result<(), crate::diagnostic::Diagnostic> {
-    let path = PathBuf::from(&a.expect("a path")?.text);
-    let _ = a.rest();
-    let script = s.draft.notify_fifo.take().and_then(|f| f.script);
-    s.draft.notify_fifo = Some(NotifyFifo { path, script });
-    Ok(())
+/// The fifo of a keyword, made if it is the first mention.
+fn fifo_of<'d>(s: &'d mut Here, keyword: &'static str, span: Span) -> &'d mut NotifyFifo {
+    let fifos = &mut s.draft.notify_fifos;
+    let known = fifos.iter().position(|f| f.keyword == keyword);
+    let at = known.unwrap_or_else(|| {
+        fifos.push(NotifyFifo {
+            keyword,
+            place: Place(span),
+            path: PathBuf::new(),
+            owner: None,
+            script: None,
+        });
+        fifos.len() - 1
+    });
+    &mut fifos[at]
 }
 
-fn fifo_script(
-    s: &mut Here,
-    a: &mut crate::keyword::Args<'_>,
-) -> Result<(), crate::diagnostic::Diagnostic> {
-    let script = Some(section::command(a)?);
-    match &mut s.draft.notify_fifo {
-        Some(fifo) => fifo.script = script,
-        None => {
-            let path = PathBuf::new();
-            s.draft.notify_fifo = Some(NotifyFifo { path, script });
-        }
+fn fifo_keyword(args: &Args<'_>) -> &'static str {
+    match args.keyword().starts_with("vrrp_") {
+        true => "vrrp_notify_fifo",
+        false => "notify_fifo",
     }
+}
+
+fn fifo(s: &mut Here, a: &mut Args<'_>) -> Result<(), Diagnostic> {
+    let path = PathBuf::from(&a.expect("a path")?.text);
+    let owner = a.take().map(|user| ScriptUser {
+        user: user.text.clone(),
+        group: a.take().map(|g| g.text.clone()),
+    });
+    let fifo = fifo_of(s, fifo_keyword(a), a.head());
+    (fifo.path, fifo.owner) = (path, owner);
     Ok(())
 }
 
-fn pair_channel(
-    s: &mut Here,
-    a: &mut crate::keyword::Args<'_>,
-) -> Result<(), crate::diagnostic::Diagnostic> {
+fn fifo_script(s: &mut Here, a: &mut Args<'_>) -> Result<(), Diagnostic> {
+    let script = Some(section::command(a)?);
+    fifo_of(s, fifo_keyword(a), a.head()).script = script;
+    Ok(())
+}
+
+fn pair_channel(s: &mut Here, a: &mut Args<'_>) -> Result<(), Diagnostic> {
     let channel = &mut s.draft.pair_channel;
     channel.enabled = true;
     while let Some(word) = a.peek() {

@@ -37,7 +37,7 @@ pub fn notify(notify: &mut Notify, args: &mut Args<'_>) -> Result<(), Diagnostic
         }
     }
     if args.keyword() == "notify_priority_changes" {
-        notify.priority_changes = section::switch(args)?;
+        notify.priority_changes = Some(section::switch(args)?);
         return Ok(());
     }
     let command = Some(section::command(args)?);
@@ -47,7 +47,7 @@ pub fn notify(notify: &mut Notify, args: &mut Args<'_>) -> Result<(), Diagnostic
         "notify_fault" => notify.fault = command,
         "notify_stop" => notify.stop = command,
         "notify_master_rx_lower_pri" => notify.master_rx_lower = command,
-        "notify_deleted" => {}
+        "notify_deleted" => notify.deleted_command = command,
         _ => notify.any = command,
     }
     Ok(())
@@ -184,7 +184,7 @@ pub static TABLE: Table<SyncGroup> = &[
     Keyword {
         name: "sync_group_tracking_weight",
         args: "",
-        doc: "Members may have differing weighted priorities.",
+        doc: "Weights at the members count; without it they are 0, and what a member tracks is a fault of the whole group.",
         example: "sync_group_tracking_weight",
         apply: |s, _| {
             s.draft.tracking_weight = true;

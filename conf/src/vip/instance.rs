@@ -4,8 +4,10 @@ use super::address;
 use super::group;
 use super::lexer::Node;
 use super::model::{
-    Auth, InitialState, Notify, Peer, Place, Track, Version, VirtualAddress, VirtualRoute, Vmac,
+    Auth, InitialState, Notify, Peer, Place, Track, Version, VirtualAddress, VirtualRoute,
+    VirtualRule, Vmac,
 };
+use super::rule;
 use super::section::{self, Others, Section, Table};
 use super::track;
 use crate::diagnostic::Diagnostic;
@@ -30,11 +32,9 @@ pub static OTHERS: Others = Others {
         "use_ipvlan",
         "use_vmac_addr",
         "vrf",
-        "virtual_rules",
         "track_bfd",
         "unicast_fault_no_peer",
         "no_virtual_ipaddress",
-        "no_accept",
         "auth_hmac",
         "thread_timer_expired",
     ],
@@ -61,7 +61,7 @@ pub struct Draft {
     pub vrid_is_written: bool,
     pub priority: Option<(i64, Span)>,
     pub advert: Option<(Duration, Span)>,
-    pub down_timer_adverts: u8,
+    pub down_timer_adverts: Option<u8>,
     pub nopreempt: Option<Span>,
     pub preempt_delay: Option<(Duration, Span)>,
     pub version: Option<(Version, Span)>,
@@ -76,8 +76,11 @@ pub struct Draft {
     pub addresses: Vec<VirtualAddress>,
     pub excluded: Vec<VirtualAddress>,
     pub routes: Vec<VirtualRoute>,
+    pub rules: Vec<VirtualRule>,
+    pub accept: bool,
     pub vmac: Option<Vmac>,
     pub vmac_xmit_base: Option<Span>,
+    pub strict: Option<(bool, Span)>,
     pub dont_track_primary: bool,
     pub track_interfaces: Vec<Track>,
     pub track_scripts: Vec<Track>,
@@ -105,7 +108,7 @@ impl Draft {
             vrid_is_written: false,
             priority: None,
             advert: None,
-            down_timer_adverts: 3,
+            down_timer_adverts: None,
             nopreempt: None,
             preempt_delay: None,
             version: None,
@@ -120,8 +123,11 @@ impl Draft {
             addresses: Vec::new(),
             excluded: Vec::new(),
             routes: Vec::new(),
+            rules: Vec::new(),
+            accept: true,
             vmac: None,
             vmac_xmit_base: None,
+            strict: None,
             dont_track_primary: false,
             track_interfaces: Vec::new(),
             track_scripts: Vec::new(),
@@ -163,10 +169,8 @@ fn state(s: &mut Here, a: &mut Args<'_>) -> Done {
                 );
             } else {
                 let near = crate::suggest::nearest(other, ["MASTER", "BACKUP"]);
-                s.replaced(word.span, text, "BACKUP");
-                if let (Some(near), Some(last)) = (near, s.findings.pop()) {
-                    s.findings.push(last.suggest(word.span, near));
-                }
+                let finding = section::replaced(&s.options, word.span, text, "BACKUP");
+                s.findings.push(finding.maybe_suggest(word.span, near));
             }
             InitialState::Backup
         }
@@ -372,10 +376,10 @@ pub static TABLE: Table<Draft> = &[
     Keyword {
         name: "down_timer_adverts",
         args: "<1-100>",
-        doc: "Missed adverts before a backup takes over; default 3.",
+        doc: "Missed adverts before a backup takes over; default vrrp_down_timer_adverts.",
         example: "down_timer_adverts 3",
         apply: |s, a| {
-            s.draft.down_timer_adverts = section::number(a, 1, 100)?;
+            s.draft.down_timer_adverts = Some(section::number(a, 1, 100)?);
             Ok(())
         },
     },
@@ -525,6 +529,21 @@ pub static TABLE: Table<Draft> = &[
         apply: routes,
     },
     Keyword {
+        name: "virtual_rules",
+        args: "{ [from <network>] [to <network>] [iif <if>] [oif <if>] [fwmark <n>[/<mask>]] [priority <n>] table <n> ... }",
+        doc: "Routing rules that are set while master. Without a priority the kernel chooses one.",
+        example: "virtual_rules { from 192.0.2.100 table 100 priority 1000 }",
+        apply: |s, a| {
+            for node in s.block(a)? {
+                match rule::rule(&node) {
+                    Ok(rule) => s.draft.rules.push(rule),
+                    Err(finding) => s.findings.push(finding),
+                }
+            }
+            Ok(())
+        },
+    },
+    Keyword {
         name: "use_vmac",
         args: "[<interface>]",
         doc: "Puts the addresses on a macvlan with the virtual router's MAC; named vrrp.<id> if not given.",
@@ -546,6 +565,17 @@ pub static TABLE: Table<Draft> = &[
             if let Some(vmac) = &mut s.draft.vmac {
                 vmac.xmit_base = true;
             }
+            Ok(())
+        },
+    },
+    Keyword {
+        name: "strict_mode",
+        args: "[on|off]",
+        doc: "As vrrp_strict, for this instance.",
+        example: "strict_mode off",
+        apply: |s, a| {
+            let span = a.head();
+            s.draft.strict = Some((section::switch(a)?, span));
             Ok(())
         },
     },
@@ -699,7 +729,20 @@ pub static TABLE: Table<Draft> = &[
         args: "",
         doc: "Packets to the addresses are taken; the default, and what a proxy needs.",
         example: "accept",
-        apply: |_, _| Ok(()),
+        apply: |s, _| {
+            s.draft.accept = true;
+            Ok(())
+        },
+    },
+    Keyword {
+        name: "no_accept",
+        args: "",
+        doc: "Packets to the addresses are dropped unless priority is 255: they only route. Neighbour discovery works.",
+        example: "no_accept",
+        apply: |s, _| {
+            s.draft.accept = false;
+            Ok(())
+        },
     },
     Keyword {
         name: "kernel_rx_buf_size",

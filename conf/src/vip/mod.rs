@@ -16,13 +16,15 @@ mod check;
 mod global;
 mod group;
 mod instance;
+mod rule;
 mod section;
+mod sync;
 mod track;
 
 pub use codes::CODES;
 pub use model::Config;
 
-use crate::diagnostic::{Diagnostic, Report};
+use crate::diagnostic::{Diagnostic, Report, Severity};
 use crate::keyword::{self, Word};
 use crate::source::Span;
 use lexer::Node;
@@ -113,8 +115,18 @@ fn build(nodes: Vec<Node>, options: &Options, mut report: Report) -> (Option<Con
     check::whole(&mut config, options, &mut findings);
     sort(&mut findings);
     report.diagnostics.extend(findings);
+    if options.lenient {
+        report.diagnostics.iter_mut().for_each(missing_include);
+    }
     let good = !report.has_errors();
     (good.then_some(config), report)
+}
+
+/// keepalived goes on without files that an `include` does not find.
+fn missing_include(finding: &mut Diagnostic) {
+    if finding.code == "E0001" && finding.primary.is_some() {
+        finding.severity = Severity::Warning;
+    }
 }
 
 /// In the order of the text.

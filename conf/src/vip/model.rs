@@ -100,8 +100,14 @@ pub struct Global {
     pub mcast_group4: std::net::Ipv4Addr,
     /// `vrrp_mcast_group6`.
     pub mcast_group6: std::net::Ipv6Addr,
-    /// `notify_fifo` and `vrrp_notify_fifo`: path and script.
-    pub notify_fifo: Option<NotifyFifo>,
+    /// `notify_fifo` and `vrrp_notify_fifo`: both get every line.
+    pub notify_fifos: Vec<NotifyFifo>,
+    /// `vrrp_down_timer_adverts`: for instances that write none.
+    pub down_timer_adverts: u8,
+    /// `vrrp_startup_delay`: from the daemon's start to the instances'.
+    pub startup_delay: Duration,
+    /// `vrrp_notify_priority_changes`: for instances that do not say.
+    pub notify_priority_changes: bool,
     /// `startup_script`.
     pub startup_script: Option<Command>,
     /// `shutdown_script`.
@@ -161,7 +167,10 @@ impl Default for Global {
             strict: false,
             mcast_group4: std::net::Ipv4Addr::new(224, 0, 0, 18),
             mcast_group6: std::net::Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 0, 0x12),
-            notify_fifo: None,
+            notify_fifos: Vec::new(),
+            down_timer_adverts: 3,
+            startup_delay: Duration::ZERO,
+            notify_priority_changes: false,
             startup_script: None,
             shutdown_script: None,
             dynamic_interfaces: false,
@@ -227,9 +236,15 @@ pub struct GarpGroup {
 /// A fifo for notifications with the script that reads it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct NotifyFifo {
+    /// The keyword that wrote it: `notify_fifo` or `vrrp_notify_fifo`.
+    pub keyword: &'static str,
+    /// Where it stands.
+    pub place: Place,
     /// Path of the fifo; made if missing.
     pub path: PathBuf,
-    /// Script that is started with the path as its argument.
+    /// Whose it is when it is made; root's if not given.
+    pub owner: Option<ScriptUser>,
+    /// Script that is started with the path as its last argument.
     pub script: Option<Command>,
 }
 
@@ -457,6 +472,56 @@ pub struct VirtualRoute {
     pub kind: RouteKind,
 }
 
+/// One virtual rule; what is not written stays out of the request.
+#[derive(Clone, Debug, PartialEq)]
+pub struct VirtualRule {
+    /// Where it stands.
+    pub place: Place,
+    /// From the addresses, or `inet6`.
+    pub family: Family,
+    /// `from`, with the prefix length.
+    pub from: Option<(IpAddr, u8)>,
+    /// `to`, with the prefix length.
+    pub to: Option<(IpAddr, u8)>,
+    /// `iif`.
+    pub iif: Option<String>,
+    /// `oif`.
+    pub oif: Option<String>,
+    /// `fwmark` and its mask.
+    pub mark: Option<(u32, u32)>,
+    /// `tos`.
+    pub tos: u8,
+    /// `ipproto`.
+    pub protocol: Option<u8>,
+    /// `sport`, first and last.
+    pub sport: Option<(u16, u16)>,
+    /// `dport`, first and last.
+    pub dport: Option<(u16, u16)>,
+    /// `uidrange`, first and last.
+    pub uids: Option<(u32, u32)>,
+    /// `priority`, `preference`; the kernel's choice if not written.
+    pub priority: Option<u32>,
+    /// `suppress_prefixlength`.
+    pub suppress: Option<u32>,
+    /// What it does: looks into a table, or refuses.
+    pub action: RuleAction,
+}
+
+/// What a rule does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RuleAction {
+    /// `table N`.
+    Table(u32),
+    /// `goto N`: on with the rule of this priority.
+    Goto(u32),
+    /// Silently dropped.
+    Blackhole,
+    /// Answered with "unreachable".
+    Unreachable,
+    /// Answered with "prohibited".
+    Prohibit,
+}
+
 /// Kind of a route.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum RouteKind {
@@ -484,12 +549,14 @@ pub struct Notify {
     pub fault: Option<Command>,
     /// `notify_stop`.
     pub stop: Option<Command>,
-    /// `notify_deleted`: also FAULT/DELETED on reload.
+    /// `notify_deleted`: a reload that drops the instance says DELETED and not FAULT.
     pub deleted: bool,
+    /// The command of `notify_deleted`.
+    pub deleted_command: Option<Command>,
     /// `notify_master_rx_lower_pri`.
     pub master_rx_lower: Option<Command>,
-    /// `notify_priority_changes`.
-    pub priority_changes: bool,
+    /// `notify_priority_changes`, if written.
+    pub priority_changes: Option<bool>,
 }
 
 /// `use_vmac`.
@@ -546,6 +613,8 @@ pub struct Instance {
     pub excluded: Vec<VirtualAddress>,
     /// `virtual_routes`.
     pub routes: Vec<VirtualRoute>,
+    /// `virtual_rules`.
+    pub rules: Vec<VirtualRule>,
     /// `promote_secondaries`.
     pub promote_secondaries: bool,
     /// `use_vmac`.

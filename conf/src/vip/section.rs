@@ -4,7 +4,7 @@
 use super::Options;
 use super::lexer::Node;
 use super::model::{Command, Place, ScriptUser, Weight};
-use crate::diagnostic::Diagnostic;
+use crate::diagnostic::{Diagnostic, Severity};
 use crate::keyword::{self, Args, Keyword, Word};
 use crate::source::Span;
 use crate::suggest;
@@ -60,6 +60,23 @@ impl<T> Section<T> {
         self.findings.push(finding);
     }
 
+    /// A bad value counts in lenient mode as if its keyword were not there, as in keepalived.
+    pub fn judged(&self, keyword: &str, finding: Diagnostic) -> Diagnostic {
+        if !self.options.lenient || !matches!(finding.code, "E0004" | "E0005" | "E0006") {
+            return finding;
+        }
+        let help = match finding.code {
+            "E0004" => "keepalived ignores the rest of the line; so does this".to_owned(),
+            _ => format!("keepalived would run as if `{keyword}` were not there; so does this"),
+        };
+        let severity = Severity::Warning;
+        Diagnostic {
+            severity,
+            ..finding
+        }
+        .help(help)
+    }
+
     /// Applies the keywords of `nodes`.
     pub fn walk(&mut self, table: Table<T>, others: &Others, place: &str, nodes: Vec<Node>) {
         for node in nodes {
@@ -75,6 +92,7 @@ impl<T> Section<T> {
             let mut args = Args::new(row.name, row.args, head, &words[count..]);
             let result = (row.apply)(self, &mut args).and_then(|()| args.finish());
             if let Err(finding) = result {
+                let finding = self.judged(row.name, finding);
                 self.findings.push(finding);
             } else if let (Some(span), Some(_)) = (had_block, self.block.take()) {
                 let text = format!("`{}` takes no block", row.name);
@@ -92,7 +110,7 @@ pub fn replaced(options: &Options, span: Span, message: String, instead: &str) -
         return Diagnostic::warning("E2002", span, message).help(format!("{help}; so does this"));
     }
     Diagnostic::error("E2002", span, message)
-        .help(format!("{help}, without a word in its exit status"))
+        .help(help)
         .help("`--lenient` does the same and warns")
 }
 

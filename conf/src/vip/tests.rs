@@ -258,3 +258,61 @@ fn pauses_between_announcements_are_read_and_groups_have_their_own() {
     assert_eq!(group.interfaces, ["eth1", "eth2", "eth3", "eth4"]);
     assert_eq!(group.garp_interval.map(|d| d.as_millis()), Some(500));
 }
+
+#[test]
+fn in_a_sync_group_the_weight_of_a_member_counts_as_zero_unless_the_group_keeps_it() {
+    let text = |keep: &str| {
+        format!(
+            "vrrp_script chk {{\n script \"/bin/true\"\n weight -20\n}}\n\
+             vrrp_sync_group G {{\n group {{ V }}\n {keep}\n}}\n{}",
+            instance_with("track_script { chk }\n track_interface { eth1 weight 5 reverse }")
+        )
+    };
+    let (config, report) = strict(&text(""));
+    let instance = &config.expect("no error").instances[0];
+    assert_eq!(instance.track_scripts[0].weight.map(|w| w.value), Some(0));
+    let interface = instance.track_interfaces[0].weight.expect("set");
+    assert_eq!((interface.value, interface.reverse), (0, true));
+    let notes = codes(&report, Severity::Note);
+    assert_eq!(notes.iter().filter(|c| **c == "E2005").count(), 2);
+    let (config, _) = strict(&text("sync_group_tracking_weight"));
+    let instance = &config.expect("no error").instances[0];
+    assert_eq!(instance.track_scripts[0].weight, None);
+}
+
+#[test]
+fn a_bad_value_is_an_error_and_keepalived_s_default_under_lenient() {
+    let lenient = Options {
+        lenient: true,
+        ..Options::default()
+    };
+    for (lines, code) in [
+        ("priority $P", "E0005"),
+        ("priority 100abc", "E0005"),
+        ("priority 100 200", "E0004"),
+        ("garp_master_repeat 0", "E0006"),
+        ("preempt_delay 5000", "E0006"),
+        ("track_interface { eth1 weight 300 }", "E0006"),
+        ("state PRIMARY", "E2002"),
+    ] {
+        let text = instance_with(lines);
+        let (config, report) = strict(&text);
+        assert!(config.is_none(), "{lines}");
+        assert_eq!(codes(&report, Severity::Error), [code], "{lines}");
+        let (config, report) = load_str("k.conf", &text, &lenient);
+        let config = config.unwrap_or_else(|| panic!("{lines}: {}", report.human(false)));
+        assert_eq!(config.instances[0].priority.0, 100, "{lines}");
+        assert_eq!(codes(&report, Severity::Warning), [code], "{lines}");
+    }
+    let text = instance_with("").replace("virtual_router_id 51", "virtual_router_id 300");
+    assert!(
+        load_str("k.conf", &text, &lenient).0.is_none(),
+        "no number, no router"
+    );
+}
+
+#[test]
+fn a_label_has_at_most_15_bytes() {
+    let text = instance_with("virtual_ipaddress_excluded { 192.0.2.9 label eth0:much-too-long }");
+    assert_eq!(codes(&strict(&text).1, Severity::Error), ["E0005"]);
+}

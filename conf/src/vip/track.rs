@@ -7,7 +7,7 @@ use super::model::{
     Weight,
 };
 use super::section::{self, Others, Section, Table};
-use crate::diagnostic::Diagnostic;
+use crate::diagnostic::{Diagnostic, Severity};
 use crate::keyword::{Args, Keyword, Word};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -401,10 +401,26 @@ pub fn list<T>(s: &mut Section<T>, nodes: Vec<Node>) -> Vec<Track> {
     for node in nodes {
         match track(&node) {
             Ok(track) => tracks.push(track),
-            Err(finding) => s.findings.push(finding),
+            Err(finding) => {
+                let finding = s.judged("weight", finding);
+                if finding.severity != Severity::Error {
+                    tracks.push(plain(&node));
+                }
+                s.findings.push(finding);
+            }
         }
     }
     tracks
+}
+
+/// An entry without any option.
+fn plain(node: &Node) -> Track {
+    let name = node.keyword();
+    Track {
+        name: name.text.clone(),
+        place: Place(name.span),
+        weight: None,
+    }
 }
 
 fn track(node: &Node) -> Result<Track, Diagnostic> {
@@ -417,8 +433,7 @@ fn track(node: &Node) -> Result<Track, Diagnostic> {
     }
     args.finish()?;
     Ok(Track {
-        name: name.text.clone(),
-        place: Place(name.span),
         weight,
+        ..plain(node)
     })
 }

@@ -18,6 +18,8 @@ use std::time::Duration;
 
 /// After the successor was heard, how long the addresses stay for what is in flight.
 pub const GRACE: Duration = Duration::from_millis(50);
+/// The shortest interval that VRRPv3 carries: a hundredth of a second.
+pub const SHORTEST: Duration = Duration::from_millis(10);
 /// How long a hand-over may last when the guardian is gone.
 const ORPHAN_GRACE: Duration = Duration::from_millis(40);
 
@@ -92,6 +94,8 @@ pub struct Router {
     demoted: bool,
     maintenance: bool,
     last_sent: Time,
+    /// The last priority above 0 that was advertised.
+    said: u8,
 }
 
 impl Router {
@@ -114,6 +118,7 @@ impl Router {
             demoted: false,
             maintenance: false,
             last_sent: Time::default(),
+            said: 0,
         }
     }
 
@@ -122,7 +127,7 @@ impl Router {
         match event {
             Event::Startup => self.start(now, out),
             Event::Shutdown(why) => self.shut_down(now, why, out),
-            Event::Kill => self.stop(out),
+            Event::Kill => self.stop(now, out),
             Event::Timeout => self.timeout(now, out),
             Event::Received(heard) => self.received(now, heard, out),
             Event::Health(health) => self.health(now, health, out),
@@ -201,6 +206,19 @@ impl Router {
         }
     }
 
+    /// Whether the addresses stay only for what is in flight: a successor was heard.
+    pub fn is_in_grace(&self) -> bool {
+        match self.state {
+            State::Ending { .. } => true,
+            State::Backup { grace, .. } => grace.is_some(),
+            State::Active { .. }
+            | State::Leaving { .. }
+            | State::Initialize
+            | State::Fault
+            | State::Stopped => false,
+        }
+    }
+
     /// Whether [`Action::Gone`] was given.
     pub fn is_gone(&self) -> bool {
         self.state == State::Stopped
@@ -250,8 +268,9 @@ impl Router {
         self.master_interval * self.settings.down_adverts + self.skew()
     }
 
-    /// Longest time that any backup may wait after priority 0, and one advert more.
-    fn succession(&self) -> Duration {
+    /// How long an offered role waits for a successor: the longest time that any backup may wait
+    /// after priority 0, and one advert more.
+    pub fn succession(&self) -> Duration {
         let unit = match self.settings.version {
             Version::V2 => Duration::from_secs(1),
             Version::V3 => self.settings.interval,
@@ -279,7 +298,7 @@ impl Router {
             return;
         }
         match self.fault.clone() {
-            Some(fault) => self.become_fault(Cause::Fault(fault), out),
+            Some(fault) => self.become_fault(now, Cause::Fault(fault), out),
             None if self.owns_addresses() => self.become_active(now, Cause::Owner, out),
             None => self.become_backup(now, None, Cause::Startup, out),
         }
@@ -326,7 +345,8 @@ impl Router {
         self.state = State::Active {
             since: now,
             next_advert: now + s.interval,
-            refresh_at: refresh.map(|after| now + after),
+            // soon once more: a client may have asked the one before in its last moments
+            refresh_at: refresh.map(|after| now + after.min(GRACE * 2)),
             second_burst: s.second_burst.map(|after| (now + after, s.burst)),
             answer_from: now,
             owed: false,
@@ -351,14 +371,14 @@ impl Router {
         self.changed(from, cause, out);
     }
 
-    fn become_fault(&mut self, cause: Cause, out: &mut Vec<Action>) {
+    fn become_fault(&mut self, now: Time, cause: Cause, out: &mut Vec<Action>) {
         let from = self.phase();
         let (held, active) = (self.holds_addresses(), self.is_active());
         self.state = State::Fault;
         self.master = None;
         self.preempt_from = None;
         if active {
-            out.push(Action::Advertise { priority: 0 });
+            self.resign(now, out);
         }
         if held {
             out.push(Action::RemoveAddresses);
@@ -372,10 +392,27 @@ impl Router {
             _ => now + self.succession(),
         };
         self.state = State::Leaving { until, aim, why };
+        self.resign(now, out);
+    }
+
+    /// Priority 0. A backup waits its skew time then, up to a whole interval; one that learns the
+    /// shortest interval first waits some milliseconds.
+    fn resign(&mut self, now: Time, out: &mut Vec<Action>) {
+        if self.hastens() {
+            let priority = self.said;
+            out.push(Action::Hasten { priority });
+        }
         self.advertise(now, 0, out);
     }
 
-    fn stop(&mut self, out: &mut Vec<Action>) {
+    /// Whether backups may have to be hastened: an only peer of ours waits no skew time.
+    pub fn hastens(&self) -> bool {
+        self.settings.version == Version::V3
+            && self.settings.interval > SHORTEST
+            && !self.peer.is_some_and(|p| p.sole)
+    }
+
+    fn stop(&mut self, now: Time, out: &mut Vec<Action>) {
         let from = self.phase();
         let (held, active) = (self.holds_addresses(), self.is_active());
         if self.is_gone() {
@@ -383,7 +420,7 @@ impl Router {
         }
         self.state = State::Stopped;
         if active {
-            out.push(Action::Advertise { priority: 0 });
+            self.resign(now, out);
         }
         if held {
             out.push(Action::RemoveAddresses);
@@ -411,7 +448,7 @@ impl Router {
             | State::Initialize
             | State::Fault
             | State::Ending { .. }
-            | State::Stopped => self.stop(out),
+            | State::Stopped => self.stop(now, out),
         }
     }
 
@@ -424,6 +461,9 @@ impl Router {
 
     fn advertise(&mut self, now: Time, priority: u8, out: &mut Vec<Action>) {
         self.last_sent = now;
+        if priority > 0 {
+            self.said = priority;
+        }
         out.push(Action::Advertise { priority });
     }
 
@@ -454,11 +494,11 @@ impl Router {
                 }
             }
             State::Leaving { until, aim, why } if now >= until => match aim {
-                Aim::Stop => self.stop(out),
+                Aim::Stop => self.stop(now, out),
                 Aim::Maintain => self.become_backup(now, None, why, out),
                 Aim::Demote | Aim::Weight => self.stay(now, why, out),
             },
-            State::Ending { until } if now >= until => self.stop(out),
+            State::Ending { until } if now >= until => self.stop(now, out),
             State::Leaving { .. }
             | State::Ending { .. }
             | State::Initialize
@@ -497,12 +537,12 @@ impl Router {
         let settings = self.settings.clone();
         let refresh = self.refresh();
         let State::Active {
+            since,
             next_advert,
             refresh_at,
             second_burst,
             answer_from,
             owed,
-            ..
         } = &mut self.state
         else {
             return;
@@ -523,11 +563,9 @@ impl Router {
         if let (Some(at), Some(every)) = (*refresh_at, refresh)
             && now >= at
         {
-            *refresh_at = Some(if at + every > now {
-                at + every
-            } else {
-                now + every
-            });
+            // the first, early one apart they keep the phase of the adverts
+            let next = if at < *since + every { *since } else { at } + every;
+            *refresh_at = Some(if next > now { next } else { now + every });
             announcements = announcements.max(settings.refresh_burst);
         }
         if due {

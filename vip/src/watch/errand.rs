@@ -1,17 +1,13 @@
 //! Errands for the script helper: checks at any time, notify scripts strictly
 //! one after the other, and lines for the notify fifo.
 
+use super::fifo::Fifos;
 use crate::helper::{Answer, Job, LARGEST};
 use crate::notify::Order;
 use conf::vip::model::{Command, Global, ScriptUser};
 use nix::sys::socket::{MsgFlags, recv, send};
-use nix::sys::stat::Mode;
 use std::collections::VecDeque;
-use std::fs::{File, OpenOptions};
-use std::io::Write;
 use std::os::fd::{AsRawFd, OwnedFd};
-use std::os::unix::fs::OpenOptionsExt;
-use std::path::Path;
 use std::time::Duration;
 use tracing::warn;
 
@@ -29,11 +25,21 @@ pub struct Errands {
     next_id: u64,
     waiting: VecDeque<(Command, Vec<String>)>,
     running: Option<u64>,
-    fifo: Option<File>,
+    /// Scripts that read a fifo and wait for the helper.
+    readers: Vec<(Command, String)>,
+    fifos: Fifos,
     default_user: Option<ScriptUser>,
 }
 
 impl Errands {
+    /// Nobody to run anything yet.
+    pub fn new(fifos: Fifos) -> Errands {
+        Errands {
+            fifos,
+            ..Errands::default()
+        }
+    }
+
     /// The helper's line, to be polled.
     pub fn line(&self) -> Option<&OwnedFd> {
         self.line.as_ref()
@@ -54,12 +60,8 @@ impl Errands {
                 group: None,
             })
         });
-        if let Some(fifo) = global.notify_fifo.as_ref().filter(|_| self.fifo.is_none()) {
-            self.fifo = open_fifo(&fifo.path);
-            if let Some(script) = &fifo.script {
-                let path = fifo.path.display().to_string();
-                self.start(script, &[path], None);
-            }
+        for (script, path) in self.fifos.configure(&global.notify_fifos) {
+            self.readers.push((script, path));
         }
     }
 
@@ -67,7 +69,7 @@ impl Errands {
     pub fn queue(&mut self, orders: Vec<Order>) {
         for order in orders {
             match order {
-                Order::Line(line) => self.write_line(&line),
+                Order::Line(line) => self.fifos.write(&line),
                 Order::Run(..) if self.waiting.len() >= MOST_WAITING => {
                     warn!("{MOST_WAITING} notify scripts wait already: one is not run");
                 }
@@ -76,16 +78,13 @@ impl Errands {
         }
     }
 
-    fn write_line(&mut self, line: &str) {
-        if let Some(fifo) = &mut self.fifo
-            && let Err(error) = fifo.write_all(line.as_bytes())
-        {
-            warn!(%error, "cannot write into the notify fifo: a line is lost");
-        }
-    }
-
-    /// Starts the next notify script if none runs.
+    /// Starts the next notify script if none runs, and readers of fifos.
     pub fn go_on(&mut self) {
+        while self.line.is_some()
+            && let Some((script, path)) = self.readers.pop()
+        {
+            self.start(&script, &[path], None);
+        }
         while self.running.is_none() && self.line.is_some() {
             let Some((command, arguments)) = self.waiting.pop_front() else {
                 return;
@@ -96,7 +95,8 @@ impl Errands {
 
     /// Whether no notify script runs or waits.
     pub fn is_idle(&self) -> bool {
-        self.line.is_none() || (self.running.is_none() && self.waiting.is_empty())
+        let lost = self.line.is_none() && self.next_id > 0;
+        lost || (self.running.is_none() && self.waiting.is_empty())
     }
 
     /// Sends an order; gives its number.
@@ -172,27 +172,4 @@ fn words(command: &Command, arguments: &[String]) -> Vec<String> {
     let mut words = command.words.clone();
     words.extend(arguments.iter().cloned());
     words
-}
-
-/// Opens the fifo for both ends, so that a missing reader neither blocks nor breaks it.
-fn open_fifo(path: &Path) -> Option<File> {
-    if !path.exists() {
-        let mode = Mode::S_IRUSR | Mode::S_IWUSR;
-        if let Err(error) = nix::unistd::mkfifo(path, mode) {
-            warn!(path = %path.display(), %error, "cannot make the notify fifo");
-            return None;
-        }
-    }
-    let opened = OpenOptions::new()
-        .read(true)
-        .write(true)
-        .custom_flags(libc::O_NONBLOCK)
-        .open(path);
-    match opened {
-        Ok(file) => Some(file),
-        Err(error) => {
-            warn!(path = %path.display(), %error, "cannot open the notify fifo");
-            None
-        }
-    }
 }

@@ -4,6 +4,7 @@
 
 mod balancer;
 mod errand;
+mod fifo;
 mod file;
 mod process;
 mod recognise;
@@ -13,6 +14,8 @@ use crate::core::track::Level;
 use crate::mailbox::{Mailbox, Post};
 use crate::notify::Order;
 use crate::run::ToRouter;
+pub use fifo::Fifos;
+
 use balancer::Balancer;
 use conf::vip::model::{Config, TrackedFile, TrackedProcess};
 use errand::Errands;
@@ -66,8 +69,8 @@ pub enum ToWatch {
     Finish,
 }
 
-/// How long the notify scripts of a stop may take.
-const FAREWELL: Duration = Duration::from_secs(10);
+/// How long the scripts of a start and of a stop may take.
+pub const FAREWELL: Duration = Duration::from_secs(10);
 
 /// `vrrp_track_process` at work.
 struct Process {
@@ -92,7 +95,7 @@ struct Watcher {
 }
 
 /// Runs the health thread until its router thread is gone.
-pub fn run(mailbox: Mailbox<ToWatch>, post: Post<ToRouter>) {
+pub fn run(mailbox: Mailbox<ToWatch>, post: Post<ToRouter>, fifos: Fifos) {
     let mut watcher = Watcher {
         mailbox,
         post,
@@ -101,7 +104,7 @@ pub fn run(mailbox: Mailbox<ToWatch>, post: Post<ToRouter>) {
         files: Vec::new(),
         inotify: None,
         balancers: Vec::new(),
-        errands: Errands::default(),
+        errands: Errands::new(fifos),
         finish_by: None,
     };
     loop {

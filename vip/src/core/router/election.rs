@@ -198,7 +198,7 @@ impl Router {
                 self.state = State::Ending { until };
                 self.changed(from, handed, out);
                 if self.settings.grace.is_zero() {
-                    self.stop(out);
+                    self.stop(now, out);
                 }
             }
             Aim::Weight if heard.priority < self.priority && self.settings.preempt => {

@@ -14,9 +14,9 @@ impl Router {
                     State::Backup { .. } | State::Active { .. } | State::Leaving { .. } => {
                         let stopping = matches!(self.state, State::Leaving { aim: Aim::Stop, .. });
                         if stopping {
-                            self.stop(out);
+                            self.stop(now, out);
                         } else {
-                            self.become_fault(Cause::Fault(what), out);
+                            self.become_fault(now, Cause::Fault(what), out);
                         }
                     }
                     State::Initialize | State::Ending { .. } | State::Fault | State::Stopped => {}
@@ -137,7 +137,7 @@ impl Router {
 
     pub(super) fn group_backup(&mut self, now: Time, member: String, out: &mut Vec<Action>) {
         if self.is_active() {
-            self.advertise(now, 0, out);
+            self.resign(now, out);
             let cause = Cause::Group { member };
             self.become_backup(now, self.grace_end(now), cause, out);
         }

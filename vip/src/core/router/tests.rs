@@ -322,7 +322,8 @@ fn adverts_keep_their_phase_when_the_process_wakes_late() {
 fn leaving_says_zero_once_and_keeps_the_addresses_until_the_successor_speaks() {
     let (mut router, now) = active(settings(110));
     let out = step(&mut router, now, Event::Shutdown(Cause::Stop));
-    assert_eq!(out, [Action::Advertise { priority: 0 }]);
+    let hasten = Action::Hasten { priority: 110 };
+    assert_eq!(out, [hasten, Action::Advertise { priority: 0 }]);
     assert!(router.holds_addresses());
     let later = now + Duration::from_millis(600);
     let out = step(&mut router, later, heard(12, 100));
@@ -405,10 +406,48 @@ fn maintenance_leaves_the_election_until_resumed() {
 fn a_lowered_priority_is_offered_to_the_unknown_peer_by_one_advert() {
     let (mut router, now) = active(settings(110));
     let out = step(&mut router, now, fit(90));
-    assert_eq!(out, [Action::Advertise { priority: 0 }]);
+    let hasten = Action::Hasten { priority: 110 };
+    assert_eq!(out, [hasten, Action::Advertise { priority: 0 }]);
     let out = step(&mut router, now + ADV / 2, heard(12, 100));
     assert_eq!(router.phase(), Phase::Backup);
     assert!(!out.contains(&Action::RemoveAddresses), "grace first");
+}
+
+#[test]
+fn a_backup_that_learns_the_shortest_interval_takes_over_within_milliseconds() {
+    let mut router = backup(settings(100));
+    step(&mut router, at(500), heard(12, 110));
+    let hastened = Heard {
+        sender: v4(12),
+        priority: 110,
+        interval: SHORTEST,
+        same_addresses: true,
+    };
+    step(&mut router, at(600), Event::Received(hastened));
+    step(&mut router, at(600), heard(12, 0));
+    let due = router.deadline().expect("a backup has a deadline");
+    assert!(due - at(600) < SHORTEST, "{due:?}");
+}
+
+#[test]
+fn nobody_is_hastened_by_v2_or_in_a_pair_that_waits_no_skew_time() {
+    let v2 = Settings {
+        version: Version::V2,
+        ..settings(110)
+    };
+    let zero = [Action::Advertise { priority: 0 }];
+    let (mut router, now) = active(v2);
+    assert_eq!(step(&mut router, now, Event::Demote), zero);
+    let (mut router, now) = active(settings(110));
+    let view = PeerView {
+        address: v4(12),
+        priority: 100,
+        active: false,
+        sole: true,
+        waiting: true,
+    };
+    step(&mut router, now, Event::Peer(Some(view)));
+    assert_eq!(step(&mut router, now, Event::Demote), zero);
 }
 
 #[test]
@@ -453,10 +492,9 @@ fn a_fault_says_zero_and_removes_the_addresses_at_once() {
     let (mut router, now) = active(settings(110));
     let fault = Event::Health(Health::Fault("script chk failed".to_owned()));
     let out = step(&mut router, now, fault);
-    assert_eq!(
-        out[..2],
-        [Action::Advertise { priority: 0 }, Action::RemoveAddresses]
-    );
+    let zero = Action::Advertise { priority: 0 };
+    let hasten = Action::Hasten { priority: 110 };
+    assert_eq!(out[..3], [hasten, zero, Action::RemoveAddresses]);
     assert_eq!(router.phase(), Phase::Fault);
     step(&mut router, now, fit(110));
     assert_eq!(
@@ -546,7 +584,9 @@ fn announcements_come_at_once_again_after_five_seconds_and_one_each_second() {
             }
         }
     }
-    let expected: Vec<(u64, u32)> = (1..=12).map(|s| (s, if s == 5 { 5 } else { 1 })).collect();
+    // the early one corrects who asked the host before in its last moments
+    let each_second = (1..12).map(|s| (s, if s == 5 { 5 } else { 1 }));
+    let expected: Vec<(u64, u32)> = [(0, 1)].into_iter().chain(each_second).collect();
     assert_eq!(repeats, expected);
 }
 
@@ -585,7 +625,7 @@ fn beside_one_of_ours_the_refresh_is_slow_even_after_it_fell_silent() {
             refreshed.push(second);
         }
     }
-    assert_eq!(refreshed, [30, 60]);
+    assert_eq!(refreshed, [1, 30, 60], "the first one is early");
 }
 
 #[test]

@@ -125,6 +125,12 @@ pub enum Action {
         /// 0 resigns.
         priority: u8,
     },
+    /// Send one advert that names [`SHORTEST`](super::SHORTEST) as the interval. A VRRPv3 backup
+    /// learns it, and with it a skew time of milliseconds (RFC 9568 §6.4.2).
+    Hasten {
+        /// The priority that was advertised so far: a lower one would not be learnt from.
+        priority: u8,
+    },
     /// Put the addresses on the interface and wait for the kernel's word.
     AddAddresses,
     /// Take them away.

@@ -1,0 +1,180 @@
+//! Virtual rules: `ip rule`'s words.
+
+use super::address::{network, table, unknown};
+use super::lexer::Node;
+use super::model::{Family, Place, RuleAction, VirtualRule};
+use super::section;
+use crate::diagnostic::Diagnostic;
+use crate::keyword::{Args, Word, wrong};
+use std::net::IpAddr;
+use std::str::FromStr;
+
+const FORM: &str = "[from <network>] [to <network>] [iif <if>] [oif <if>] [fwmark <n>[/<mask>]] [tos <n>] \
+     [ipproto <name>] [sport <n>[-<n>]] [dport <n>[-<n>]] [uidrange <n>-<n>] [priority <n>] [inet6] \
+     [suppress_prefixlength <n>] table <n>|goto <n>|blackhole|unreachable|prohibit";
+
+/// A line of `virtual_rules`.
+pub fn rule(node: &Node) -> Result<VirtualRule, Diagnostic> {
+    let head = node.keyword();
+    let mut args = Args::new("rule", FORM, head.span, &node.words);
+    let mut inet6 = false;
+    let mut action = None;
+    let mut out = VirtualRule {
+        place: Place(head.span),
+        family: Family::V4,
+        from: None,
+        to: None,
+        iif: None,
+        oif: None,
+        mark: None,
+        tos: 0,
+        protocol: None,
+        sport: None,
+        dport: None,
+        uids: None,
+        priority: None,
+        suppress: None,
+        action: RuleAction::Blackhole,
+    };
+    while let Some(word) = args.take() {
+        match word.text.as_str() {
+            "from" => out.from = target(args.expect("a network")?)?,
+            "to" => out.to = target(args.expect("a network")?)?,
+            "iif" | "dev" => out.iif = Some(args.expect("an interface")?.text.clone()),
+            "oif" => out.oif = Some(args.expect("an interface")?.text.clone()),
+            "fwmark" => out.mark = Some(mark(args.expect("a mark")?)?),
+            "tos" | "dsfield" => out.tos = byte(args.expect("a type of service")?)?,
+            "ipproto" | "ip_proto" => out.protocol = Some(protocol(args.expect("a protocol")?)?),
+            "sport" => out.sport = Some(range(args.expect("a port")?)?),
+            "dport" => out.dport = Some(range(args.expect("a port")?)?),
+            "uidrange" => out.uids = Some(range(args.expect("a range")?)?),
+            "priority" | "preference" | "pref" | "order" => out.priority = Some(number(&mut args)?),
+            "suppress_prefixlength" | "suppress_prefixlen" => {
+                out.suppress = Some(number(&mut args)?);
+            }
+            "table" | "lookup" => {
+                action = Some(RuleAction::Table(table(args.expect("a table")?)?));
+            }
+            "goto" => action = Some(RuleAction::Goto(number(&mut args)?)),
+            "blackhole" => action = Some(RuleAction::Blackhole),
+            "unreachable" => action = Some(RuleAction::Unreachable),
+            "prohibit" => action = Some(RuleAction::Prohibit),
+            "inet" => inet6 = false,
+            "inet6" => inet6 = true,
+            "protocol" => {
+                args.expect("a protocol")?;
+            }
+            // a rule that somebody deletes comes back with the next lease: no harm is done
+            "no_track" => {}
+            _ => return Err(unknown(word, FORM)),
+        }
+    }
+    let v6 = |net: &Option<(IpAddr, u8)>| net.is_some_and(|(address, _)| address.is_ipv6());
+    if inet6 || v6(&out.from) || v6(&out.to) {
+        out.family = Family::V6;
+    }
+    for (address, _) in [out.from, out.to].into_iter().flatten() {
+        if address.is_ipv6() != (out.family == Family::V6) {
+            let text = format!("{address} is of another family than the rest of the rule");
+            return Err(Diagnostic::error("E2005", head.span, text));
+        }
+    }
+    out.action = action.ok_or_else(|| {
+        let text = "a rule needs a table or another action";
+        Diagnostic::error("E2001", head.span, text).help(format!("the form is: {FORM}"))
+    })?;
+    Ok(out)
+}
+
+/// A network; nothing for `all` and `default`.
+fn target(word: &Word) -> Result<Option<(IpAddr, u8)>, Diagnostic> {
+    match word.text.as_str() {
+        "all" | "any" | "default" => Ok(None),
+        _ => network(word).map(Some),
+    }
+}
+
+fn number(args: &mut Args<'_>) -> Result<u32, Diagnostic> {
+    section::number(args, 0, i64::from(u32::MAX))
+}
+
+/// A number, decimal or `0x`.
+fn parse(text: &str) -> Option<u32> {
+    match text.strip_prefix("0x") {
+        Some(hex) => u32::from_str_radix(hex, 16).ok(),
+        None => text.parse().ok(),
+    }
+}
+
+fn mark(word: &Word) -> Result<(u32, u32), Diagnostic> {
+    let (value, mask) = word
+        .text
+        .split_once('/')
+        .unwrap_or((&word.text, "0xffffffff"));
+    let both = parse(value).zip(parse(mask));
+    both.ok_or_else(|| wrong(word, "a mark, such as 24 or 0x18/0xff"))
+}
+
+fn byte(word: &Word) -> Result<u8, Diagnostic> {
+    let value = parse(&word.text).and_then(|v| u8::try_from(v).ok());
+    value.ok_or_else(|| wrong(word, "a number of 0 to 255"))
+}
+
+fn protocol(word: &Word) -> Result<u8, Diagnostic> {
+    match word.text.to_ascii_lowercase().as_str() {
+        "icmp" => Ok(1),
+        "tcp" => Ok(6),
+        "udp" => Ok(17),
+        "icmpv6" | "ipv6-icmp" => Ok(58),
+        "sctp" => Ok(132),
+        _ => byte(word),
+    }
+}
+
+/// `N` or `N-M`.
+fn range<N: FromStr + Copy>(word: &Word) -> Result<(N, N), Diagnostic> {
+    let (first, last) = word
+        .text
+        .split_once('-')
+        .unwrap_or((&word.text, &word.text));
+    let both = first.parse().ok().zip(last.parse().ok());
+    both.ok_or_else(|| wrong(word, "a number or a range, such as 10-20"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::diagnostic::Report;
+    use crate::vip::lexer;
+    use std::path::Path;
+
+    fn read(text: &str) -> Result<VirtualRule, Diagnostic> {
+        let mut report = Report::default();
+        rule(&lexer::read_text(Path::new("x"), text, "", &mut report).remove(0))
+    }
+
+    #[test]
+    fn rules_take_iproute_s_words() {
+        let r =
+            read("from 192.0.2.0/24 to 198.51.100.1 fwmark 0x18/0xff iif eth0 priority 40 table 7")
+                .expect("valid");
+        assert_eq!(r.from.map(|f| f.1), Some(24));
+        assert_eq!(r.to.map(|t| t.1), Some(32));
+        assert_eq!((r.mark, r.priority), (Some((0x18, 0xff)), Some(40)));
+        assert_eq!((r.action, r.family), (RuleAction::Table(7), Family::V4));
+        let r = read("to 2001:db8::/64 uidrange 100-200 ipproto UDP dport 20-30 prohibit")
+            .expect("valid");
+        assert_eq!((r.uids, r.dport), (Some((100, 200)), Some((20, 30))));
+        assert_eq!((r.protocol, r.family), (Some(17), Family::V6));
+    }
+
+    #[test]
+    fn a_rule_without_an_action_or_of_two_families_is_refused() {
+        assert_eq!(read("from 192.0.2.1").unwrap_err().code, "E2001");
+        assert_eq!(
+            read("from 192.0.2.1 to ::1 table 7").unwrap_err().code,
+            "E2005"
+        );
+        assert_eq!(read("form 192.0.2.1 table 7").unwrap_err().code, "E0002");
+    }
+}

@@ -1,0 +1,87 @@
+//! Rules of sync groups: who belongs to them, and what weights mean in them.
+
+use super::model::{Config, Track, Weight};
+use super::section::missing_name;
+use crate::diagnostic::Diagnostic;
+
+/// Members that are there, each in one group.
+pub fn members(config: &Config, findings: &mut Vec<Diagnostic>) {
+    let mut owner: Vec<(&str, &str)> = Vec::new();
+    for group in &config.groups {
+        if group.members.is_empty() {
+            let text = format!("vrrp_sync_group `{}` has no members", group.name);
+            findings.push(Diagnostic::error("E2001", group.place.0, text));
+        }
+        for member in &group.members {
+            let known = || config.instances.iter().map(|i| i.name.as_str());
+            if !known().any(|name| name == member) {
+                findings.push(missing_name(
+                    group.place.0,
+                    "vrrp_instance",
+                    member,
+                    known(),
+                ));
+            }
+            if let Some((_, other)) = owner.iter().find(|(m, _)| m == member) {
+                let text = format!("`{member}` is in the groups `{other}` and `{}`", group.name);
+                findings.push(Diagnostic::error("E2003", group.place.0, text));
+            }
+            owner.push((member, &group.name));
+        }
+    }
+}
+
+/// Members must never be of two minds: a weight at a member counts as 0 there, so that what it
+/// tracks is a fault of the whole group, unless the group says `sync_group_tracking_weight`.
+pub fn weights(config: &mut Config, findings: &mut Vec<Diagnostic>) {
+    let Config {
+        scripts,
+        processes,
+        files,
+        balancers,
+        instances,
+        groups,
+        ..
+    } = config;
+    for group in groups.iter().filter(|g| !g.tracking_weight) {
+        let members = instances
+            .iter_mut()
+            .filter(|i| group.members.contains(&i.name));
+        for i in members {
+            let none = |_: &str| None;
+            let script = |n: &str| scripts.iter().find(|s| s.name == n).map(|s| s.weight);
+            let process = |n: &str| processes.iter().find(|p| p.name == n).map(|p| p.weight);
+            let file = |n: &str| files.iter().find(|f| f.name == n).map(|f| f.weight);
+            let balancer = |n: &str| balancers.iter().find(|b| b.name == n).map(|b| b.weight);
+            let mut level = |tracks: &mut Vec<Track>, usual: &dyn Fn(&str) -> Option<Weight>| {
+                for track in tracks {
+                    without_weight(track, usual(&track.name), &group.name, findings);
+                }
+            };
+            level(&mut i.track_interfaces, &none);
+            level(&mut i.track_scripts, &script);
+            level(&mut i.track_processes, &process);
+            level(&mut i.track_files, &file);
+            level(&mut i.track_balancers, &balancer);
+        }
+    }
+}
+
+fn without_weight(
+    track: &mut Track,
+    usual: Option<Weight>,
+    group: &str,
+    findings: &mut Vec<Diagnostic>,
+) {
+    let weight = track.weight.or(usual).unwrap_or_default();
+    if weight.value == 0 {
+        return;
+    }
+    track.weight = Some(Weight { value: 0, ..weight });
+    let text = format!(
+        "in the sync group `{group}` the weight {} of `{}` counts as 0: a failure is a fault of the whole group",
+        weight.value, track.name
+    );
+    let finding = Diagnostic::note("E2005", track.place.0, text);
+    findings.push(finding.help("as in keepalived; `sync_group_tracking_weight` keeps the weights"));
+}

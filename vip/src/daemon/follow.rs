@@ -1,0 +1,129 @@
+//! One event for one instance, and what follows: its sync group, scripts, the
+//! guardian, the packet filter.
+
+use super::Daemon;
+use crate::core::router::{Event, Phase};
+use crate::filter::Wanted;
+use crate::instance::{Effect, Instance};
+use crate::notify;
+use crate::watch::ToWatch;
+use std::collections::VecDeque;
+use std::net::IpAddr;
+use tracing::{info, warn};
+
+impl Daemon {
+    /// One event for one instance, and what follows for its group.
+    pub fn dispatch(&mut self, instance: usize, event: Event) {
+        let mut queue = VecDeque::from([(instance, event)]);
+        // a group of n members settles within n rounds each
+        let mut budget = 64 * (self.instances.len() + 1);
+        while let Some((i, event)) = queue.pop_front().filter(|_| budget > 0) {
+            budget -= 1;
+            let now = self.clock.now();
+            let before = self.instances[i].router.priority();
+            let effects = self.instances[i].step(now, event, &mut self.net);
+            if self.instances[i].router.priority() != before {
+                self.priority_changed(i);
+            }
+            for effect in effects {
+                match effect {
+                    Effect::Changed { from, to } => {
+                        self.changed(i, from, to, &mut queue);
+                    }
+                    Effect::HeardLower => self.heard_lower(i),
+                    Effect::Gone => {}
+                }
+            }
+        }
+        self.filter();
+    }
+
+    /// Addresses in their grace stay mute, or a client that asks for one now would learn the host
+    /// that it is leaving. Addresses of `no_accept` instances take no packets.
+    pub(super) fn filter(&mut self) {
+        let of = |which: &dyn Fn(&&Instance) -> bool| -> Vec<IpAddr> {
+            let instances = self.instances.iter().filter(which);
+            instances.flat_map(Instance::virtuals).collect()
+        };
+        let wanted = Wanted {
+            mute: of(&|i| i.router.is_in_grace()),
+            closed: of(&|i| !i.conf.accept && i.conf.priority.0 != 255),
+            silent: self.instances.iter().filter_map(silent).collect(),
+        };
+        let closes = !wanted.closed.is_empty();
+        match self.net.filter.set(wanted) {
+            Ok(()) => {}
+            Err(error) if closes => {
+                warn!(%error, "no_accept has no effect: the kernel's packet filter refuses its rules");
+            }
+            Err(error) => {
+                info!(%error, "no packet filter: addresses answer until they are removed after a hand-over");
+            }
+        }
+    }
+
+    fn changed(&mut self, i: usize, from: Phase, to: Phase, queue: &mut VecDeque<(usize, Event)>) {
+        self.tell_guardian();
+        if from == to {
+            return;
+        }
+        if let Some(pair) = &mut self.pair {
+            pair.hurry();
+        }
+        let name = self.instances[i].conf.name.clone();
+        let priority = self.instances[i].router.priority();
+        let conf = &self.instances[i].conf;
+        let dropped = self.instances[i].departing;
+        let mut orders = notify::instance(conf, to, priority, dropped);
+        for (at, group) in self.groups.iter().enumerate() {
+            if !group.members.contains(&i) {
+                continue;
+            }
+            queue.extend(group.follow(i, &name, from, to));
+            let together = |m: &usize| self.instances[*m].router.phase() == to;
+            if group.members.iter().all(together) {
+                orders.extend(notify::group(&self.config.groups[at], to));
+            }
+        }
+        self.order(orders);
+        self.notify.status(&self.summary());
+    }
+
+    fn order(&self, orders: Vec<notify::Order>) {
+        if !orders.is_empty() && !self.watch.send(ToWatch::Notify(orders)) {
+            warn!("the queue of notify scripts is full: some are not run");
+        }
+    }
+
+    fn heard_lower(&self, i: usize) {
+        let conf = &self.instances[i].conf;
+        let mut orders = Vec::new();
+        if let Some(command) = &conf.notify.master_rx_lower {
+            orders.push(notify::Order::Run(command.clone(), Vec::new()));
+        }
+        let priority = self.instances[i].router.priority();
+        orders.push(notify::event(conf, "MASTER_RX_LOWER_PRI", priority));
+        self.order(orders);
+    }
+
+    /// `notify_priority_changes`: the fifos hear of the effective priority.
+    fn priority_changed(&self, i: usize) {
+        let instance = &self.instances[i];
+        let word = match instance.router.phase() {
+            Phase::Master => "MASTER_PRIORITY",
+            Phase::Backup => "BACKUP_PRIORITY",
+            Phase::Init | Phase::Fault | Phase::Stop => return,
+        };
+        let usual = self.config.global.notify_priority_changes;
+        if instance.conf.notify.priority_changes.unwrap_or(usual) {
+            let priority = instance.router.priority();
+            self.order(vec![notify::event(&instance.conf, word, priority)]);
+        }
+    }
+}
+
+/// The virtual interface of an instance that is not master.
+fn silent(instance: &Instance) -> Option<u32> {
+    let own = instance.out_index.filter(|_| instance.conf.vmac.is_some());
+    own.filter(|_| !instance.router.holds_addresses())
+}

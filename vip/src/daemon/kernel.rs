@@ -1,0 +1,202 @@
+//! What comes from the kernel: VRRP packets, claims of addresses, changes of
+//! links and addresses; and the sockets that they come through.
+
+use super::{Daemon, Heard};
+use crate::core::Refusal;
+use crate::core::advert::{Envelope, peek_vrid, virtual_mac};
+use crate::core::router::Event;
+use crate::frame::Claim;
+use crate::instance::Instance;
+use crate::link::Links;
+use crate::netlink::Notice;
+use crate::raw::Listener;
+use conf::vip::model::Family;
+use std::net::IpAddr;
+
+impl Daemon {
+    /// One listener per interface and family. A frame that carries our virtual link-layer
+    /// address as its source arrives at the macvlan interface: that one listens, too.
+    pub(super) fn listen(&mut self) {
+        let links = &self.net.links;
+        self.listeners.retain(|h| links.get(h.index).is_some());
+        for instance in &mut self.instances {
+            let mut indices: Vec<u32> = instance.index.into_iter().collect();
+            indices.extend(instance.out_index.filter(|o| Some(*o) != instance.index));
+            for index in indices {
+                let name = self.net.links.get(index).map(|l| l.name.clone());
+                let name = name.unwrap_or_default();
+                if let Err(error) = listen_on(&mut self.listeners, instance, &name, index) {
+                    let what = format!("cannot listen on {name}");
+                    instance.journal.trouble(&what, &error);
+                }
+            }
+        }
+    }
+
+    /// A VRRP packet from an interface.
+    pub fn packet(&mut self, index: u32, family: Family, envelope: &Envelope, bytes: &[u8]) {
+        let vrid = peek_vrid(bytes);
+        let wanted = |i: &Instance| {
+            (i.index == Some(index) || i.out_index == Some(index))
+                && i.conf.family == family
+                && i.started
+                && vrid.is_none_or(|v| v == i.conf.vrid.0)
+        };
+        let found: Vec<usize> = (0..self.instances.len())
+            .filter(|i| wanted(&self.instances[*i]))
+            .collect();
+        if found.is_empty() {
+            self.unknown_vrid += 1;
+        }
+        for i in found {
+            if vrid.is_none() {
+                self.instances[i].refuse(envelope, Refusal::Length);
+            } else if let Some(heard) = self.instances[i].admit(envelope, bytes) {
+                if let Some(pair) = &mut self.pair {
+                    pair.met(heard.sender, self.instances[i].index.unwrap_or(index));
+                }
+                self.dispatch(i, Event::Received(heard));
+            }
+        }
+    }
+
+    /// Somebody claims an address on an interface.
+    pub fn claim(&mut self, index: u32, claim: Claim) {
+        let own = self.net.links.get(index).and_then(|l| l.mac);
+        let concerned = |i: &Instance| i.virtuals().contains(&claim.address);
+        if !self.instances.iter().any(concerned) {
+            return;
+        }
+        if let Some(pair) = self.pair.as_mut().filter(|_| Some(claim.mac) != own) {
+            pair.claimed();
+        }
+        for i in 0..self.instances.len() {
+            let instance = &self.instances[i];
+            let here = instance.index == Some(index) || instance.out_index == Some(index);
+            let virtual_mac = virtual_mac(instance.conf.family, instance.conf.vrid.0);
+            let ours = Some(claim.mac) == own
+                || (instance.conf.vmac.is_some() && claim.mac == virtual_mac)
+                || instance
+                    .out_index
+                    .and_then(|o| self.net.links.get(o))
+                    .and_then(|l| l.mac)
+                    == Some(claim.mac);
+            if here
+                && !ours
+                && instance.router.is_active()
+                && instance.virtuals().contains(&claim.address)
+            {
+                let event = Event::ForeignClaim {
+                    address: claim.address,
+                    mac: claim.mac,
+                };
+                self.dispatch(i, event);
+            }
+        }
+    }
+
+    /// The kernel says that links or addresses changed.
+    pub fn notices(&mut self, notices: &[Notice]) {
+        let mut matters = false;
+        let mut deleted = Vec::new();
+        let mut back = Vec::new();
+        for notice in notices {
+            match notice {
+                Notice::Overrun => {
+                    if let Ok(links) = Links::read(&mut self.net.netlink) {
+                        self.net.links = links;
+                    }
+                    matters = true;
+                }
+                Notice::AddressGone(a) => deleted.push((a.index, a.address)),
+                Notice::Link(link) => {
+                    let before = self.net.links.get(link.index).is_some_and(|l| l.running);
+                    if link.running && !before {
+                        back.push(link.index);
+                    }
+                }
+                Notice::Address(_) | Notice::LinkGone(_) => {}
+            }
+            matters |= !self.is_own_address(notice);
+            self.net.links.apply(notice);
+            if let Notice::LinkGone(index) = notice {
+                self.link_gone(*index);
+            }
+        }
+        self.addresses_deleted(&deleted);
+        if matters {
+            self.settle();
+            for heard in self.listeners.iter().filter(|h| back.contains(&h.index)) {
+                heard.listener.rejoin();
+            }
+            self.reassess("a link changed");
+        }
+    }
+
+    fn link_gone(&mut self, index: u32) {
+        self.net.forget(index);
+        for instance in &mut self.instances {
+            if instance.index == Some(index) || instance.out_index == Some(index) {
+                instance.detach();
+            }
+        }
+    }
+
+    fn is_own_address(&self, notice: &Notice) -> bool {
+        let address = match notice {
+            Notice::Address(a) | Notice::AddressGone(a) => a.address,
+            Notice::Link(_) | Notice::LinkGone(_) | Notice::Overrun => return false,
+        };
+        self.instances
+            .iter()
+            .any(|i| i.virtuals().contains(&address))
+    }
+
+    fn addresses_deleted(&mut self, deleted: &[(u32, IpAddr)]) {
+        for (index, address) in deleted {
+            for i in 0..self.instances.len() {
+                let instance = &self.instances[i];
+                let placed = || instance.placed(&self.net);
+                let concerned = instance.router.is_active()
+                    && !self.net.links.has(*index, *address)
+                    && placed()
+                        .iter()
+                        .any(|(at, a)| at == index && a.address == *address);
+                if concerned {
+                    self.dispatch(i, Event::AddressDeleted);
+                }
+            }
+        }
+    }
+}
+
+fn listen_on(
+    listeners: &mut Vec<Heard>,
+    instance: &Instance,
+    name: &str,
+    index: u32,
+) -> std::io::Result<()> {
+    let family = instance.conf.family;
+    let same = |h: &&mut Heard| h.index == index && h.family == family;
+    if let Some(heard) = listeners.iter_mut().find(same) {
+        return join(instance, &mut heard.listener);
+    }
+    let mut listener = Listener::new(family, name, index)?;
+    join(instance, &mut listener)?;
+    listeners.push(Heard {
+        index,
+        family,
+        listener,
+    });
+    Ok(())
+}
+
+fn join(instance: &Instance, listener: &mut Listener) -> std::io::Result<()> {
+    if let Some(bytes) = instance.conf.rx_buffer {
+        listener.set_buffer(bytes)?;
+    }
+    if instance.conf.peers.is_empty() {
+        listener.join(instance.conf.group)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,143 @@
+//! What an instance holds while it is active: addresses with their leases, routes
+//! and rules, and the announcements of the addresses.
+
+use super::Instance;
+use crate::core::Time;
+use crate::net::Net;
+use crate::netlink::Change;
+use conf::vip::model::{self, VirtualAddress};
+use std::net::IpAddr;
+use std::time::Duration;
+
+impl Instance {
+    pub(super) fn remove_missing(&self, old: &model::Instance, net: &mut Net) {
+        let kept = |a: &VirtualAddress| {
+            let same = |b: &VirtualAddress| {
+                b.address == a.address && b.prefix == a.prefix && b.dev == a.dev
+            };
+            self.conf
+                .addresses
+                .iter()
+                .chain(&self.conf.excluded)
+                .any(same)
+        };
+        for address in old.addresses.iter().chain(&old.excluded) {
+            if let Some(index) = self.device(net, address).filter(|_| !kept(address))
+                && net.release((self.number, index, address.address))
+            {
+                let _ = net.address(Change::Remove, address, index, None);
+            }
+        }
+        for rule in old.rules.iter().filter(|r| !self.conf.rules.contains(r)) {
+            let _ = net.netlink.rule(Change::Remove, rule);
+        }
+        for route in old.routes.iter().filter(|r| !self.conf.routes.contains(r)) {
+            let _ = net.route(Change::Remove, route, self.out_index.unwrap_or(0));
+        }
+    }
+
+    /// Seconds after which the kernel removes an address that nobody renews.
+    fn lease_s(&self) -> Option<u32> {
+        let nanos = self.router.master_down_interval().as_nanos();
+        let seconds = nanos.div_ceil(1_000_000_000).max(1);
+        self.lease
+            .then(|| u32::try_from(seconds).unwrap_or(u32::MAX))
+    }
+
+    /// A quarter of the lease between renewals.
+    pub(super) fn renewal(&self) -> Duration {
+        Duration::from_millis(250) * self.lease_s().unwrap_or(1)
+    }
+
+    /// Renews the leases when it is time.
+    pub fn renew(&mut self, now: Time, net: &mut Net) {
+        // a little early beside an advert costs no wake-up of its own
+        if self
+            .renew_at
+            .is_some_and(|at| now + self.renewal() / 4 >= at)
+        {
+            self.renew_at = Some(now + self.renewal());
+            if self.router.holds_addresses() {
+                self.put_addresses(net);
+            }
+        }
+    }
+
+    /// The interface of an address.
+    pub fn device(&self, net: &Net, address: &VirtualAddress) -> Option<u32> {
+        match &address.dev {
+            Some(name) if *name != self.conf.interface || self.conf.vmac.is_none() => {
+                net.index(name).ok()
+            }
+            Some(_) | None => self.out_index,
+        }
+    }
+
+    /// Every held address with its interface.
+    pub fn placed(&self, net: &Net) -> Vec<(u32, VirtualAddress)> {
+        let all = self.conf.addresses.iter().chain(&self.conf.excluded);
+        all.filter_map(|a| self.device(net, a).map(|i| (i, a.clone())))
+            .collect()
+    }
+
+    pub(super) fn put_addresses(&mut self, net: &mut Net) {
+        let lease = self.lease_s();
+        for (index, address) in self.placed(net) {
+            net.hold((self.number, index, address.address));
+            if let Err(error) = net.address(Change::Put, &address, index, lease) {
+                let what = format!("cannot set {}", address.address);
+                self.journal.trouble(&what, &error);
+            }
+        }
+        for route in &self.conf.routes {
+            if let Err(error) = net.route(Change::Put, route, self.out_index.unwrap_or(0)) {
+                let what = format!("cannot set the route to {}/{}", route.to, route.prefix);
+                self.journal.trouble(&what, &error);
+            }
+        }
+        for (at, rule) in self.conf.rules.iter().enumerate() {
+            if let Err(error) = net.netlink.rule(Change::Put, rule) {
+                let what = format!("cannot set virtual rule {}", at + 1);
+                self.journal.trouble(&what, &error);
+            }
+        }
+    }
+
+    /// Takes all addresses, routes and rules away, whether set by this process or left behind.
+    pub fn remove_addresses(&mut self, net: &mut Net) {
+        for rule in &self.conf.rules {
+            let _ = net.netlink.rule(Change::Remove, rule);
+        }
+        for route in &self.conf.routes {
+            let _ = net.route(Change::Remove, route, self.out_index.unwrap_or(0));
+        }
+        for (index, address) in self.placed(net) {
+            if net.release((self.number, index, address.address))
+                && let Err(error) = net.address(Change::Remove, &address, index, None)
+            {
+                let what = format!("cannot remove {}", address.address);
+                self.journal.trouble(&what, &error);
+            }
+        }
+    }
+
+    /// Every address once, then every address again: the first round tells all clients.
+    pub(super) fn announce(&mut self, now: Time, net: &mut Net, repeat: u32) {
+        let placed = self.placed(net);
+        for _ in 0..repeat {
+            for (index, address) in &placed {
+                self.announce_one(now, net, *index, address.address);
+            }
+        }
+    }
+
+    pub(super) fn announce_one(&mut self, now: Time, net: &mut Net, index: u32, address: IpAddr) {
+        match net.announce(now, index, address) {
+            Ok(()) => self.journal.announced(1),
+            Err(error) => {
+                let what = format!("cannot announce {address}");
+                self.journal.trouble(&what, &error);
+            }
+        }
+    }
+}

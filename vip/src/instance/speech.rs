@@ -1,0 +1,85 @@
+//! What an instance says to other routers: adverts, and the last words that
+//! its guardian keeps.
+
+use super::Instance;
+use crate::core::advert::{self, Outgoing};
+use crate::core::router::SHORTEST;
+use crate::packet::Sender;
+use crate::raw;
+use crate::speaker::Speaker;
+use std::net::IpAddr;
+use std::time::Duration;
+
+impl Instance {
+    pub(super) fn open_speaker(&self, index: u32, out: u32) -> std::io::Result<Speaker> {
+        let frames =
+            self.conf.peers.is_empty() && self.conf.vmac.as_ref().is_some_and(|v| !v.xmit_base);
+        if frames {
+            let sender = Sender::new(out)?;
+            let mac = advert::virtual_mac(self.conf.family, self.conf.vrid.0);
+            return Ok(Speaker::Frames { sender, mac });
+        }
+        raw::Speaker::new(self.conf.family, &self.conf.interface, index).map(Speaker::Ip)
+    }
+
+    /// Builds and sends one advert to the group or to every peer.
+    pub(super) fn advertise(&mut self, priority: u8, interval: Duration) {
+        let (Some(source), Some(mut speaker)) = (self.source, self.speaker.take()) else {
+            return;
+        };
+        let mut packet = std::mem::take(&mut self.packet);
+        let outgoing = self.outgoing(priority, interval);
+        let ttl = match self.conf.peers.is_empty() {
+            true => 255,
+            false => self.conf.unicast_ttl.unwrap_or(255),
+        };
+        let mut failure = None;
+        for target in self.targets() {
+            outgoing.build(source, target, &mut packet);
+            let result = speaker.send(source, target, ttl, &packet);
+            failure = result.err().or(failure);
+        }
+        self.packet = packet;
+        self.speaker = Some(speaker);
+        self.journal
+            .sent(&self.conf.name, priority, failure.as_ref());
+    }
+
+    fn outgoing(&self, priority: u8, interval: Duration) -> Outgoing<'_> {
+        Outgoing {
+            version: self.conf.version,
+            vrid: self.conf.vrid.0,
+            priority,
+            interval,
+            password: self.admission.password,
+            addresses: &self.advertised,
+            plain_checksum: self.conf.v3_checksum_as_v2,
+        }
+    }
+
+    fn targets(&self) -> impl Iterator<Item = IpAddr> {
+        let peers = self.conf.peers.iter().map(|p| p.address);
+        let group = peers.len() == 0;
+        group.then_some(self.conf.group).into_iter().chain(peers)
+    }
+
+    /// The last words of this router, for the guardian: where they go and what they say.
+    pub fn goodbye(&self) -> Vec<(IpAddr, IpAddr, Vec<u8>)> {
+        let Some(source) = self.source else {
+            return Vec::new();
+        };
+        let mut said = vec![self.outgoing(0, self.conf.advert_int)];
+        if self.router.hastens() {
+            said.insert(0, self.outgoing(self.router.priority(), SHORTEST));
+        }
+        let mut words = Vec::new();
+        for outgoing in said {
+            for target in self.targets() {
+                let mut bytes = Vec::new();
+                outgoing.build(source, target, &mut bytes);
+                words.push((source, target, bytes));
+            }
+        }
+        words
+    }
+}
