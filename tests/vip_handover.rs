@@ -282,3 +282,34 @@ fn without_accept_packets_are_dropped_and_rules_last_as_long_as_the_role() {
         });
     });
 }
+
+#[test]
+#[ignore = "needs root for network namespaces; tests/run runs it"]
+fn a_reload_with_another_number_leaves_no_moment_without_the_address() {
+    kit::sandboxed(|| {
+        let stage = Stage::up(&lines(3, "0.1", 100, "10.77.0.50/24"));
+        stage.wait_state("MASTER");
+        let mut monitor = stage.host.command("ip");
+        monitor.args(["monitor", "address"]);
+        let monitor = Daemon::start("ip monitor", &mut monitor);
+        let file = stage.folder.path().join("vrrp.conf");
+        let text = std::fs::read_to_string(&file).expect("readable");
+        let other = text.replace("virtual_router_id 51", "virtual_router_id 52");
+        std::fs::write(&file, other).expect("writable");
+        stage.daemon.signal(Signal::SIGHUP);
+        stage.sniffer.wait(
+            "an advert with the new number",
+            |s| matches!(s, Seen::Advert { body, .. } if body[1] == 52 && body[2] == 100),
+        );
+        wait_until("the old instance is gone", LONG, || {
+            stage.status()["instances"].as_array().map(Vec::len) == Some(1)
+        });
+        assert_eq!(stage.state(), "MASTER");
+        assert!(monitor.output().contains("10.77.0.50"), "renewals are seen");
+        assert!(
+            !monitor.output().contains("Deleted"),
+            "{}",
+            monitor.output()
+        );
+    });
+}

@@ -367,3 +367,70 @@ fn our_balancer_without_a_usable_server_is_unfit_and_a_dead_one_is_a_fault_at_on
         daemon.stop();
     });
 }
+
+/// What a daemon writes into its fifo while the same things happen to it.
+fn fifo_lines(folder: &Path, name: &str, start: impl FnOnce(&str, &str) -> Daemon) -> Vec<String> {
+    let path = |file: &str| folder.join(format!("{name}-{file}")).display().to_string();
+    let (fifo, file, out) = (path("fifo"), path("health"), path("lines"));
+    std::fs::write(&file, "0\n").expect("writable");
+    kit::run("mkfifo", &[&fifo]);
+    let mut reader = Command::new("cat")
+        .arg(&fifo)
+        .stdout(std::fs::File::create(&out).expect("writable"))
+        .spawn()
+        .expect("cat runs");
+    let instance = GOOD
+        .replace(
+            "interface eth0",
+            "interface eth0\n state BACKUP\n version 3",
+        )
+        .replace("advert_int 1", "advert_int 0.1")
+        .replace(
+            "priority 100",
+            "priority 100\n notify_priority_changes on\n track_file {\n f\n }",
+        );
+    let text = format!(
+        "global_defs {{\n script_user root\n vrrp_notify_fifo {fifo}\n}}\n\
+         track_file f {{\n file \"{file}\"\n}}\n{instance}"
+    );
+    let config = write(folder, &format!("{name}.conf"), &text);
+    let mut daemon = start(&config, &path("run"));
+    let lines = || std::fs::read_to_string(&out).unwrap_or_default();
+    let wait = |line: &str| {
+        wait_until(line, LONG, || {
+            lines().lines().last().is_some_and(|l| l.contains(line))
+        });
+    };
+    wait("MASTER 100");
+    for (health, line) in [
+        ("-10", "MASTER_PRIORITY 90"),
+        ("0", "MASTER_PRIORITY 100"),
+        ("-300", "FAULT 100"),
+        ("0", "MASTER 100"),
+    ] {
+        std::fs::write(&file, format!("{health}\n")).expect("writable");
+        wait(line);
+    }
+    daemon.stop();
+    wait("STOP 100");
+    let _ = reader.kill();
+    let _ = reader.wait();
+    lines().lines().map(str::to_owned).collect()
+}
+
+#[test]
+#[ignore = "needs root and keepalived; tests/run installs it and runs this"]
+fn the_fifo_has_the_lines_of_keepalived_s_in_its_order() {
+    kit::sandboxed(|| {
+        one_interface();
+        let folder = tempfile::tempdir().expect("a folder");
+        let theirs = fifo_lines(folder.path(), "theirs", |config, run| {
+            let mut command = Command::new("keepalived");
+            command.args(["-n", "-l", "-D", "-P", "-f", config]);
+            command.args(["-p", &format!("{run}-m.pid"), "-r", &format!("{run}-v.pid")]);
+            Daemon::start("keepalived", &mut command)
+        });
+        let ours = fifo_lines(folder.path(), "ours", start);
+        assert_eq!(ours, theirs);
+    });
+}
