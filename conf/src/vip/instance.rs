@@ -289,11 +289,7 @@ fn addresses(s: &mut Here, a: &Args<'_>) -> Result<Vec<VirtualAddress>, Diagnost
     for node in s.block(a)? {
         match address::address(&node) {
             Ok(address) => list.push(address),
-            Err(finding) if finding.code == "E0005" && s.options.lenient => {
-                let span = finding.primary.as_ref().map_or(a.head(), |p| p.span);
-                s.replaced(span, finding.message, "the other addresses");
-            }
-            Err(finding) => s.findings.push(finding),
+            Err(finding) => skip(s, finding, "the other addresses"),
         }
     }
     Ok(list)
@@ -303,10 +299,31 @@ fn routes(s: &mut Here, a: &mut Args<'_>) -> Done {
     for node in s.block(a)? {
         match address::route(&node) {
             Ok(route) => s.draft.routes.push(route),
-            Err(finding) => s.findings.push(finding),
+            Err(finding) => skip(s, finding, "the other routes"),
         }
     }
     Ok(())
+}
+
+fn rules(s: &mut Here, a: &mut Args<'_>) -> Done {
+    for node in s.block(a)? {
+        match rule::rule(&node) {
+            Ok(rule) => s.draft.rules.push(rule),
+            Err(finding) => skip(s, finding, "the other rules"),
+        }
+    }
+    Ok(())
+}
+
+/// An entry with a bad value: an error, and left out in lenient mode.
+fn skip(s: &mut Here, finding: Diagnostic, rest: &str) {
+    match finding.primary.as_ref().filter(|_| s.options.lenient) {
+        Some(place) if matches!(finding.code, "E0005" | "E0006") => {
+            let span = place.span;
+            s.replaced(span, finding.message, rest);
+        }
+        Some(_) | None => s.findings.push(finding),
+    }
 }
 
 fn notify(s: &mut Here, a: &mut Args<'_>) -> Done {
@@ -533,15 +550,7 @@ pub static TABLE: Table<Draft> = &[
         args: "{ [from <network>] [to <network>] [iif <if>] [oif <if>] [fwmark <n>[/<mask>]] [priority <n>] table <n> ... }",
         doc: "Routing rules that are set while master. Without a priority the kernel chooses one.",
         example: "virtual_rules { from 192.0.2.100 table 100 priority 1000 }",
-        apply: |s, a| {
-            for node in s.block(a)? {
-                match rule::rule(&node) {
-                    Ok(rule) => s.draft.rules.push(rule),
-                    Err(finding) => s.findings.push(finding),
-                }
-            }
-            Ok(())
-        },
+        apply: rules,
     },
     Keyword {
         name: "use_vmac",

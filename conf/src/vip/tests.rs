@@ -316,3 +316,29 @@ fn a_label_has_at_most_15_bytes() {
     let text = instance_with("virtual_ipaddress_excluded { 192.0.2.9 label eth0:much-too-long }");
     assert_eq!(codes(&strict(&text).1, Severity::Error), ["E0005"]);
 }
+
+#[test]
+fn a_bad_entry_is_an_error_and_left_out_under_lenient() {
+    let lenient = Options {
+        lenient: true,
+        ..Options::default()
+    };
+    for lines in [
+        "virtual_routes { 10.0.0.0/40 via 192.0.2.1 }",
+        "virtual_rules { from 10.0.0.0/40 table 7 }",
+        "virtual_ipaddress_excluded { 192.0.2.300 }",
+    ] {
+        let text = instance_with(lines);
+        assert_eq!(
+            codes(&strict(&text).1, Severity::Error),
+            ["E0005"],
+            "{lines}"
+        );
+        let (config, report) = load_str("k.conf", &text, &lenient);
+        let config = config.unwrap_or_else(|| panic!("{lines}: {}", report.human(false)));
+        let instance = &config.instances[0];
+        let left = instance.routes.len() + instance.rules.len() + instance.excluded.len();
+        assert_eq!(left, 0, "{lines}");
+        assert_eq!(codes(&report, Severity::Warning), ["E2002"], "{lines}");
+    }
+}
