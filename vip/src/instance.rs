@@ -62,6 +62,8 @@ pub struct Instance {
     start_by: Time,
     /// What the router was last told about its peer.
     pub peer_told: Option<PeerView>,
+    /// When scripts were last told of a worse router.
+    pub lower_told: Option<Time>,
     /// Removed from the configuration: goes when it is gone.
     pub departing: bool,
     /// Removed and told so.
@@ -103,6 +105,7 @@ impl Instance {
             source: None,
             started: false,
             peer_told: None,
+            lower_told: None,
             departing: false,
             dismissed: false,
             health_told: None,

@@ -71,8 +71,12 @@ pub fn command(args: Vec<String>) -> ExitCode {
         Mode::Signum(name) => signum(name),
         Mode::Test => ExitCode::from(check(&options)),
         Mode::Tool(name, arguments) => tool::run(name, arguments, &options),
-        Mode::Worker => run::worker(&options),
+        Mode::Worker => {
+            own_name();
+            run::worker(&options)
+        }
         Mode::Helper => {
+            own_name();
             log::start(&options);
             let code = helper::run();
             log::finish();
@@ -80,6 +84,11 @@ pub fn command(args: Vec<String>) -> ExitCode {
         }
         Mode::Run => start(&options),
     }
+}
+
+/// The program's name for `ps`: it was started by way of /proc.
+fn own_name() {
+    let _ = nix::sys::prctl::set_name(c"evenkeel");
 }
 
 /// Prints the findings about the file; gives keepalived's exit status for them.

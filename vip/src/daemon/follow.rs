@@ -2,6 +2,7 @@
 //! guardian, the packet filter.
 
 use super::Daemon;
+use crate::core::Time;
 use crate::core::router::{Event, Phase};
 use crate::filter::Wanted;
 use crate::instance::{Effect, Instance};
@@ -30,7 +31,7 @@ impl Daemon {
                     Effect::Changed { from, to } => {
                         self.changed(i, from, to, &mut queue);
                     }
-                    Effect::HeardLower => self.heard_lower(i),
+                    Effect::HeardLower => self.heard_lower(i, now),
                     Effect::Gone => {}
                 }
             }
@@ -95,7 +96,14 @@ impl Daemon {
         }
     }
 
-    fn heard_lower(&self, i: usize) {
+    /// Told once per interval, whatever arrives: a flood must not fill the scripts' queue.
+    fn heard_lower(&mut self, i: usize, now: Time) {
+        let instance = &mut self.instances[i];
+        let told = instance.lower_told.replace(now);
+        if let Some(told) = told.filter(|at| now - *at < instance.conf.advert_int) {
+            instance.lower_told = Some(told);
+            return;
+        }
         let conf = &self.instances[i].conf;
         let mut orders = Vec::new();
         if let Some(command) = &conf.notify.master_rx_lower {
