@@ -272,7 +272,10 @@ impl Rate {
             };
             match self.now.compare_exchange_weak(seen, next, Relaxed, Relaxed) {
                 Ok(_) if then == second => {
-                    self.max.fetch_max(count + 1, Relaxed);
+                    // mostly not: a load is cheaper than an exchange
+                    if count + 1 > self.max.load(Relaxed) {
+                        self.max.fetch_max(count + 1, Relaxed);
+                    }
                     return;
                 }
                 Ok(_) => {
@@ -494,7 +497,12 @@ impl Clock {
 
     /// Milliseconds since long before the start.
     pub fn now_ms(&self) -> u64 {
-        self.start.elapsed().as_millis() as u64 + BEFORE_MS
+        self.ms_of(Instant::now())
+    }
+
+    /// What [`Clock::now_ms`] gave at that instant.
+    pub fn ms_of(&self, instant: Instant) -> u64 {
+        instant.saturating_duration_since(self.start).as_millis() as u64 + BEFORE_MS
     }
 }
 

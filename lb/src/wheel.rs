@@ -36,6 +36,8 @@ struct Ring {
     heads: Vec<u32>,
     /// One bit for each slot that is not empty.
     taken: Vec<u64>,
+    /// Slots that are not empty: mostly none of the fine ring, then nothing is searched.
+    count: usize,
     /// The next tick to be looked at.
     next: u64,
 }
@@ -45,6 +47,7 @@ impl Ring {
         Ring {
             heads: vec![NONE; slots as usize],
             taken: vec![0; slots as usize / 64],
+            count: 0,
             next,
         }
     }
@@ -53,8 +56,22 @@ impl Ring {
         self.heads.len() as u64
     }
 
+    fn take(&mut self, slot: u64) {
+        let (word, bit) = (&mut self.taken[slot as usize / 64], 1 << (slot % 64));
+        self.count += usize::from(*word & bit == 0);
+        *word |= bit;
+    }
+
+    fn free(&mut self, slot: u64) {
+        self.taken[slot as usize / 64] &= !(1 << (slot % 64));
+        self.count -= 1;
+    }
+
     /// The first tick from `self.next` on whose slot is not empty.
     fn first_taken(&self) -> Option<u64> {
+        if self.count == 0 {
+            return None;
+        }
         let slots = self.slots();
         let start = self.next % slots;
         let words = self.taken.len() as u64;
@@ -113,7 +130,7 @@ impl Wheel {
             &mut self.coarse
         };
         let head = std::mem::replace(&mut ring.heads[slot as usize], index as u32);
-        ring.taken[slot as usize / 64] |= 1 << (slot % 64);
+        ring.take(slot);
         self.links[index] = Link {
             previous: NONE,
             next: head,
@@ -151,7 +168,7 @@ impl Wheel {
         };
         ring.heads[slot as usize] = next;
         if next == NONE {
-            ring.taken[slot as usize / 64] &= !(1 << (slot % 64));
+            ring.free(slot);
         }
     }
 
@@ -172,7 +189,7 @@ fn take_due(ring: &mut Ring, now: u64, links: &mut [Link], due: &mut Vec<usize>)
     while let Some(tick) = ring.first_taken().filter(|t| *t <= now) {
         let slot = tick % ring.slots();
         let mut index = std::mem::replace(&mut ring.heads[slot as usize], NONE);
-        ring.taken[slot as usize / 64] &= !(1 << (slot % 64));
+        ring.free(slot);
         while index != NONE {
             due.push(index as usize);
             let link = &mut links[index as usize];

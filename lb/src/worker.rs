@@ -128,7 +128,7 @@ impl Worker {
                 result => result?,
             }
             let woke = Instant::now();
-            self.now_ms = self.runtime.now_ms();
+            self.now_ms = self.runtime.clock.ms_of(woke);
             for event in &events {
                 if event.token() == Token(HEARTBEAT) {
                     // a periodic timer goes on only once its expiry was read
@@ -272,7 +272,7 @@ impl Worker {
         if self.ended.is_empty() {
             return;
         }
-        for index in std::mem::take(&mut self.ended) {
+        for index in self.ended.drain(..) {
             self.sessions.try_remove(index);
         }
         self.mailbox.load.store(self.sessions.len() as u32, Relaxed);
