@@ -31,17 +31,34 @@ pub struct Side {
     pub writable: bool,
     /// The peer's FIN is here, perhaps behind data.
     pub ending: bool,
+    /// The poll tells when a write may be taken again.
+    pub hears_room: bool,
 }
 
 impl Side {
-    /// A fresh connection about which nothing is known.
+    /// A connection that may be written to, about which nothing else is known.
     pub fn new(socket: Socket) -> Side {
         Side {
             socket,
             readable: false,
-            writable: false,
+            writable: true,
             ending: false,
+            hears_room: false,
         }
+    }
+
+    /// One whose handshake is not over: the poll tells when it is.
+    pub fn connecting(socket: Socket) -> Side {
+        Side {
+            writable: false,
+            hears_room: true,
+            ..Side::new(socket)
+        }
+    }
+
+    /// A write was not taken, and nobody would tell when the next one may be.
+    pub fn is_stuck(&self) -> bool {
+        !self.writable && !self.hears_room
     }
 }
 

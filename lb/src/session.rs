@@ -34,8 +34,10 @@ use crate::state::{
     Server, SessionId, Slot, Ticket,
 };
 use conf::lb::model::Level;
-use mio::Registry;
-use std::io::ErrorKind;
+use mio::unix::SourceFd;
+use mio::{Interest, Registry, Token};
+use std::io::{self, ErrorKind};
+use std::os::fd::AsRawFd;
 use std::sync::Arc;
 
 /// What a step may use of its thread.
@@ -288,6 +290,34 @@ impl Session {
 
     /// The whole behaviour: what happens at an event.
     pub fn step(&mut self, cx: &mut Context<'_>, event: Event<'_>) -> Turn {
+        let turn = self.act(cx, event);
+        self.watch_room(cx, turn)
+    }
+
+    /// Asks the poll to tell when a socket that took less than it was given has room again.
+    /// Most sockets never need it, so they are not registered for it from the start.
+    fn watch_room(&mut self, cx: &mut Context<'_>, turn: Turn) -> Turn {
+        let stuck_server = self.server.as_ref().is_some_and(Side::is_stuck);
+        if !(self.client.is_stuck() || stuck_server) || turn == Turn::Over {
+            return turn;
+        }
+        let token = cx.id.index() * 2;
+        let client = hear_room(&mut self.client, cx.registry, Token(token));
+        let server = match &mut self.server {
+            Some(server) => hear_room(server, cx.registry, Token(token + 1)),
+            None => Ok(()),
+        };
+        if client.and(server).is_ok() {
+            return turn;
+        }
+        let end = End {
+            cause: Cause::Resource,
+            phase: self.phase(),
+        };
+        self.finish(cx, end)
+    }
+
+    fn act(&mut self, cx: &mut Context<'_>, event: Event<'_>) -> Turn {
         match event {
             Event::Client(ready) => self.client_ready(cx, ready),
             Event::Server(ready) => self.server_ready(cx, ready),
@@ -426,6 +456,16 @@ fn note(side: &mut Side, ready: Ready) {
     side.readable |= ready.readable || ready.error || ready.ending;
     side.writable |= ready.writable || ready.error;
     side.ending |= ready.ending;
+}
+
+fn hear_room(side: &mut Side, registry: &Registry, token: Token) -> io::Result<()> {
+    if !side.is_stuck() {
+        return Ok(());
+    }
+    let both = Interest::READABLE | Interest::WRITABLE;
+    registry.reregister(&mut SourceFd(&side.socket.as_raw_fd()), token, both)?;
+    side.hears_room = true;
+    Ok(())
 }
 
 #[cfg(test)]

@@ -205,14 +205,19 @@ impl Session {
             back.counters.of(cx.thread()).connects.add(1);
         }
         let opened = self.open_socket(&server).and_then(|socket| {
+            // A handshake on this machine is over when the call returns.
+            let here = socket.peer_addr().is_ok();
+            let interest = match here {
+                true => Interest::READABLE,
+                false => Interest::READABLE | Interest::WRITABLE,
+            };
             let token = Token(cx.id.index() * 2 + 1);
-            let interest = Interest::READABLE | Interest::WRITABLE;
             cx.registry
                 .register(&mut SourceFd(&socket.as_raw_fd()), token, interest)?;
-            Ok(socket)
+            Ok((socket, here))
         });
         match opened {
-            Ok(socket) => {
+            Ok((socket, here)) => {
                 server.counters.of(cx.thread()).sessions.add(1);
                 server.session_rate.add(cx.now_ms);
                 server.last_session_ms.store(cx.now_ms, Relaxed);
@@ -220,7 +225,13 @@ impl Session {
                     back.last_session_ms.store(cx.now_ms, Relaxed);
                 }
                 self.attached = Some(Attached::new(server));
-                self.server = Some(Side::new(socket));
+                if here {
+                    self.server = Some(Side::new(socket));
+                    // Nothing may have told of the client's bytes yet: they are looked for.
+                    self.client.readable = true;
+                    return self.connected(cx);
+                }
+                self.server = Some(Side::connecting(socket));
                 let timeout = self.backend().conf.back.as_ref();
                 let timeout = timeout.and_then(|b| b.timeouts.connect);
                 let until = timeout.map(|t| cx.now_ms + t.as_millis() as u64);
@@ -246,6 +257,7 @@ impl Session {
         self.connected_ms = Some(total.saturating_sub(self.queued_ms.unwrap_or(0)));
         self.stage = Stage::Relay;
         (self.client_ms, self.server_ms) = (cx.now_ms, cx.now_ms);
+        let mut silent = true;
         if let Some(attached) = &self.attached {
             let server = attached.server.clone();
             if server.conf.observe.is_some() {
@@ -253,6 +265,7 @@ impl Session {
             }
             if let Some(header) = self.proxy_header(cx, &server) {
                 self.upstream.prepend(header);
+                silent = false;
             }
         }
         let rules = self.backend().conf.back.as_ref();
@@ -260,7 +273,14 @@ impl Session {
         self.hold_response = rules.is_some_and(|b| !b.response_rules.is_empty());
         self.talk = leaves.then(Box::default);
         self.log_start(cx, false);
-        match self.relay(cx) {
+        let turn = self.relay(cx);
+        silent &= self.bytes_in == 0;
+        if let Some(server) = self.server.as_ref().filter(|_| silent) {
+            // No bytes that the handshake's last segment could go out with. (A unix socket
+            // has no such thing and refuses.)
+            let _ = server.socket.set_tcp_quickack(true);
+        }
+        match turn {
             Turn::Wait => Turn::Rearm,
             turn => turn,
         }

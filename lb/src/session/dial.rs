@@ -36,6 +36,8 @@ impl Session {
         };
         let socket = Socket::new(Domain::for_address(address), kind, Some(Protocol::TCP))?;
         socket.set_tcp_nodelay(true)?;
+        // The handshake's last segment waits for the client's first bytes, see `connected`.
+        socket.set_tcp_quickack(false)?;
         self.set_options(&socket, server, address)?;
         match socket.connect(&address.into()) {
             Err(e) if e.raw_os_error() == Some(libc::EINPROGRESS) => Ok(socket),

@@ -27,6 +27,11 @@ const LATE: &str = "Timeout while waiting for PROXY protocol header";
 impl Session {
     /// The first step after accept and registration.
     pub fn begin(&mut self, cx: &mut Context<'_>) -> Turn {
+        let turn = self.greeted_or_admitted(cx);
+        self.watch_room(cx, turn)
+    }
+
+    fn greeted_or_admitted(&mut self, cx: &mut Context<'_>) -> Turn {
         let proxy = self.frontend().clone();
         let Some(front) = &proxy.conf.front else {
             return self.refuse(cx, Cause::Internal);

@@ -149,9 +149,9 @@ impl Worker {
         let index = entry.key();
         let session = entry.insert(Session::new(accepted, self.serial, self.now_ms));
         let fd = session.client_socket().as_raw_fd();
-        let interest = Interest::READABLE | Interest::WRITABLE;
         let registry = self.poll.registry();
-        if let Err(e) = registry.register(&mut SourceFd(&fd), Token(index * 2), interest) {
+        let reads = Interest::READABLE;
+        if let Err(e) = registry.register(&mut SourceFd(&fd), Token(index * 2), reads) {
             self.runtime
                 .warn(&format!("cannot watch a connection: {e}"));
             self.sessions.remove(index);
