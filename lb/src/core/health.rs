@@ -583,6 +583,12 @@ impl Intervals {
             self.fast.unwrap_or(self.inter)
         }
     }
+
+    /// The shortest that may hold.
+    pub fn shortest(&self) -> Duration {
+        let others = [self.fast, self.down].into_iter().flatten();
+        others.fold(self.inter, Duration::min)
+    }
 }
 
 /// When the `position`th of `count` checks runs first: spread over the

@@ -27,6 +27,11 @@ const EVENT_CAPACITY: usize = 1024;
 /// Longest sleep, so that a clock that jumps does no lasting harm.
 const LONGEST_SLEEP: Duration = Duration::from_secs(60);
 
+/// Checks may be late by this part of the smallest interval, and at most by so much: then one
+/// wake-up serves several of many.
+const SLACK_PART: u32 = 256;
+const MOST_SLACK: Duration = Duration::from_millis(4);
+
 /// Intervals up to this do not count for the spread of the first checks.
 const SPREAD_THRESHOLD: Duration = Duration::from_secs(1);
 
@@ -89,6 +94,7 @@ pub fn start(runtime: Arc<Runtime>, tell: Teller) -> io::Result<(Arc<Prober>, Jo
         random: Random::seeded(),
         node: String::new(),
         spread_percent: 0,
+        slack: Duration::ZERO,
         programs: Programs::default(),
     };
     let thread = std::thread::Builder::new()
@@ -103,6 +109,8 @@ struct Check {
     running: Option<Running>,
     /// When it is due or, while under way, too late.
     at: Instant,
+    /// How late it began: the next one is not to be late for that.
+    late: Duration,
 }
 
 /// A check under way.
@@ -133,6 +141,7 @@ struct Engine {
     random: Random,
     node: String,
     spread_percent: u32,
+    slack: Duration,
     programs: Programs,
 }
 
@@ -147,7 +156,8 @@ impl Engine {
             let next = self.next_due().into_iter().chain(self.programs.tidy());
             let sleep = next.min().map_or(LONGEST_SLEEP, |at| {
                 // rounded up: waking a little early would only mean another turn
-                at.saturating_duration_since(Instant::now()) + Duration::from_micros(900)
+                let slack = self.slack + Duration::from_micros(900);
+                at.saturating_duration_since(Instant::now()) + slack
             });
             match self.poll.poll(&mut events, Some(sleep.min(LONGEST_SLEEP))) {
                 Ok(()) => {}
@@ -203,6 +213,8 @@ impl Engine {
             .filter(|interval| *interval > SPREAD_THRESHOLD)
             .min()
             .unwrap_or_default();
+        let shortest = plans.iter().map(|plan| plan.intervals.shortest()).min();
+        self.slack = (shortest.unwrap_or_default() / SLACK_PART).min(MOST_SLACK);
         let now = Instant::now();
         let mut old = std::mem::take(&mut self.checks);
         for check in &mut old {
@@ -230,6 +242,7 @@ impl Engine {
                 plan,
                 running: None,
                 at,
+                late: Duration::ZERO,
             });
         }
     }
@@ -289,7 +302,9 @@ impl Engine {
     }
 
     fn begin(&mut self, index: usize, now: Instant) {
-        let plan = self.checks[index].plan.clone();
+        let check = &mut self.checks[index];
+        check.late = now.saturating_duration_since(check.at).min(self.slack);
+        let plan = check.plan.clone();
         let route = (!plan.rests()).then(|| plan.route()).flatten();
         let kind = plan.check().map(|check| &check.kind);
         let (Some(route), Some(kind)) = (route, kind) else {
@@ -395,7 +410,8 @@ impl Engine {
         let plan = &self.checks[index].plan;
         conclude(&self.runtime, &self.tell, plan, finding, took);
         let interval = spread(plan.interval(), self.spread_percent, self.random.next());
-        self.plan(index, now + interval);
+        let late = self.checks[index].late;
+        self.plan(index, now + interval.saturating_sub(late));
     }
 }
 

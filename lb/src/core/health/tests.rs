@@ -138,6 +138,7 @@ fn the_interval_follows_the_counter() {
         fast: Some(second),
         down: Some(10 * second),
     };
+    assert_eq!(intervals.shortest(), second);
     let mut health = Health::new(2, 2, InitState::FullyUp);
     assert_eq!(intervals.current(&health, false), 5 * second);
     health.record(&failed());
