@@ -1,11 +1,13 @@
 #!/usr/bin/env python3
 """The table of docs/performance.md: evenkeel beside Debian's haproxy, in one run.
 
-  benches/lb/compare.py [--binary target/release/evenkeel] [--reps 5] [--budget 600]
+  benches/lb/compare.py [--binary target/release/evenkeel] [--reps 4] [--budget 300]
 
-Every figure is a ratio (ours / haproxy's) inside one repetition; the table
-shows the median of the repetitions. Checks, counters and timeouts are on in
-both. Exit status 1 when a goal is missed.
+Every figure is a ratio (ours / haproxy's) inside one run of both; the table
+shows the median. Figures that move most between runs have several runs in a
+repetition. User CPU is what `perf record` says of the run time where it may
+(else the clock ticks of /proc, which are too few for a ratio). Checks, counters
+and timeouts are on in both. Exit status 1 when a goal is missed.
 """
 import argparse
 import json
@@ -18,9 +20,9 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 # workload, metric, what it is, unit, peer, goal, stretch
 ROWS = [
     ("conn", "cpu_us_per_op", "new connection: CPU", "us", "haproxy", 0.90, 0.82),
-    ("conn", "user_us_per_op", "new connection: user CPU", "us", "haproxy", 0.45, 0.30),
+    ("user_conn", "user_us_per_op", "new connection: user CPU", "us", "haproxy", 0.45, 0.30),
     ("msg", "cpu_us_per_op", "small message, 200 connections: CPU", "us", "haproxy", 0.92, 0.85),
-    ("msg", "user_us_per_op", "small message: user CPU", "us", "haproxy", 0.40, 0.25),
+    ("user_msg", "user_us_per_op", "small message: user CPU", "us", "haproxy", 0.40, 0.25),
     ("sys_msg", "per_op", "small message: system calls", "", "haproxy", 0.61, None),
     ("pipe", "cpu_us_per_op", "pipelined message: CPU", "us", "haproxy", 0.92, 0.85),
     ("lat1", "cpu_us_per_op", "ping-pong on one connection: CPU", "us", "haproxy", 0.85, 0.76),
@@ -32,18 +34,27 @@ ROWS = [
     ("sys_bulk", "per_op", "bulk: system calls per GB", "", "haproxy", 0.10, None),
     ("idle", "bytes_per_conn", "idle connection: memory", "B", "haproxy", 0.35, 0.15),
 ]
+# Runs in a repetition, for figures that move most between runs.
+RUNS = {"lat1": 4, "conn": 2, "user_conn": 2, "msg": 2, "user_msg": 2}
+
+
+def workloads():
+    """All workloads, those with several runs spread over the repetition."""
+    names = list(dict.fromkeys(row[0] for row in ROWS))
+    turns = range(max(RUNS.values()))
+    return [name for turn in turns for name in names if RUNS.get(name, 1) > turn]
 
 
 def main():
     ap = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     ap.add_argument("--binary", default=os.path.join(HERE, "../../target/release/evenkeel"))
-    ap.add_argument("--reps", type=int, default=5)
-    ap.add_argument("--scale", type=float, default=0.5)
+    ap.add_argument("--reps", type=int, default=4)
+    ap.add_argument("--scale", type=float, default=0.35)
     ap.add_argument("--threads", type=int, default=1)
-    ap.add_argument("--budget", type=float, default=600)
+    ap.add_argument("--budget", type=float, default=300)
     args = ap.parse_args()
     binary = os.path.abspath(args.binary)
-    work = ",".join(dict.fromkeys(row[0] for row in ROWS))
+    work = ",".join(workloads())
     out = subprocess.run(
         [sys.executable, os.path.join(HERE, "lbbench.py"), "--sut", f"{binary} lb -db -f {{cfg}}",
          "--splice", "--raw", "--work", work, "--reps", str(args.reps), "--scale", str(args.scale),
