@@ -45,6 +45,7 @@ mod tests;
 mod timers;
 mod trace;
 mod transaction;
+mod unfinished;
 pub mod vhost;
 pub mod wire;
 

@@ -1,7 +1,8 @@
 //! Resource alarms: while one is set, connections that publish are not read and are told why.
 
 use super::Core;
-use super::connection::State;
+use super::connection::{At, Connection, State};
+use super::journal::Congestion;
 use super::method::Method;
 
 /// What may run short.
@@ -53,6 +54,16 @@ impl Core {
         }
     }
 
+    /// The connection publishes: alarms hold it back from now on.
+    #[inline]
+    pub(super) fn note_publisher(&mut self, at: At) {
+        let connection = &mut self.connections[at.connection as usize];
+        if !connection.publishes {
+            connection.publishes = true;
+            self.tell_blocked(at.connection);
+        }
+    }
+
     /// Tells a publishing connection whether it is blocked, when that has changed.
     pub(super) fn tell_blocked(&mut self, index: u32) {
         let blocked = self.alarms.any();
@@ -76,12 +87,22 @@ impl Core {
         self.send(index, 0, &method);
     }
 
+    /// Whether the journal is too far behind for this publisher: for one whose own messages it has not written yet, for
+    /// all when there is much too much.
+    fn must_wait(&self, connection: &Connection) -> bool {
+        match self.journal.congestion() {
+            Congestion::None => false,
+            Congestion::Some => connection.journaled > self.journal.written(),
+            Congestion::Much => true,
+        }
+    }
+
     /// Whether the connection's socket should be read now.
     pub fn wants_input(&self, index: u32) -> bool {
         let Some(connection) = self.connections.get(index as usize) else {
             return false;
         };
-        let held_back = connection.publishes && (self.alarms.any() || self.journal.is_congested());
+        let held_back = connection.publishes && (self.alarms.any() || self.must_wait(connection));
         connection.state != State::Verifying
             && !connection.getting
             && !held_back

@@ -1,17 +1,24 @@
-//! Reading, moving and publishing for somebody who has no connection: the
-//! management interface.
+//! Reading, moving and publishing for somebody who has no connection: the management interface.
+//!
+//! Reading and moving go step by step. Whoever wants them calls again until they are done, and others are served
+//! meanwhile, also while the disk reads what is not in memory.
 
 use super::Core;
 use super::letters::Reason;
 use super::message::Message;
 use super::properties::{Properties, glance};
+use super::queue::{Entry, Place};
 use super::refusal::{Code, Refusal};
 use super::vhost::{Envelope, QueueId};
+
+/// One step of the work takes so many messages at most, and reads so many bytes: others are served between two steps.
+const STEP: usize = 256;
+const STEP_BYTES: usize = 1 << 20;
 
 /// What becomes of messages that were read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Leave {
-    /// They go back to their places, to be flagged when they go out again.
+    /// They stay in their places, to be flagged when they go out again.
     Back,
     /// They are gone.
     Gone,
@@ -30,6 +37,56 @@ pub struct Browsed {
     pub left: usize,
 }
 
+/// How far such work has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Progress {
+    Done,
+    /// Go on whenever you like.
+    More,
+    /// The next message is being read from the disk: go on in a moment.
+    Waits,
+}
+
+/// Reading of the first ready messages of a queue, in their order.
+#[derive(Debug)]
+pub struct Browse {
+    pub vhost: String,
+    pub name: String,
+    pub leave: Leave,
+    /// How many at most.
+    pub wanted: usize,
+    /// What was read so far.
+    pub read: Vec<Browsed>,
+    /// The place of the last one that stayed.
+    last: Option<Place>,
+}
+
+impl Browse {
+    pub fn new(vhost: &str, name: &str, wanted: usize, leave: Leave) -> Browse {
+        Browse {
+            vhost: vhost.to_owned(),
+            name: name.to_owned(),
+            leave,
+            wanted,
+            read: Vec::new(),
+            last: None,
+        }
+    }
+}
+
+/// Moving of ready messages to an exchange. Each leaves its queue only after another has it; the first that finds none
+/// ends the moving.
+#[derive(Debug)]
+pub struct Moving {
+    pub vhost: String,
+    pub name: String,
+    pub exchange: String,
+    pub key: String,
+    /// How many are still to go at most; those that come meanwhile stay.
+    pub wanted: usize,
+    pub moved: usize,
+}
+
 impl Core {
     fn browsed_queue(&self, vhost: &str, name: &str) -> Result<QueueId, Refusal> {
         let found = self
@@ -42,64 +99,111 @@ impl Core {
             .ok_or_else(|| Refusal::no_queue(vhost, name))
     }
 
-    /// Reads up to `count` ready messages in their order.
-    pub fn browse(
-        &mut self,
-        vhost: &str,
-        name: &str,
-        count: usize,
-        leave: Leave,
-    ) -> Result<Vec<Browsed>, Refusal> {
-        let id = self.browsed_queue(vhost, name)?;
+    /// Reads some more messages.
+    pub fn browse(&mut self, browse: &mut Browse) -> Result<Progress, Refusal> {
+        let id = self.browsed_queue(&browse.vhost, &browse.name)?;
         self.run_queue(id);
-        let mut read = Vec::new();
-        let mut entries = Vec::new();
-        while read.len() < count {
-            let Some((mut entry, message)) = self.take_ready(id) else {
-                break;
+        let (mut count, mut bytes) = (0, 0);
+        let progress = loop {
+            if browse.read.len() >= browse.wanted {
+                break Progress::Done;
+            }
+            if count >= STEP || bytes >= STEP_BYTES {
+                break Progress::More;
+            }
+            let step = match browse.leave {
+                Leave::Back => self.read_in_place(id, browse),
+                Leave::Gone | Leave::Rejected => self.read_and_take(id, browse),
             };
-            let Some(queue) = self.queue_mut(id) else {
-                break;
-            };
-            queue.counters.get += 1;
-            queue.counters.redeliver += u64::from(entry.redelivered);
-            let left = queue.ready.len();
-            self.statistics.get += 1;
-            self.statistics.redeliver += u64::from(entry.redelivered);
-            let redelivered = entry.redelivered;
-            entry.message = Some(message.clone());
-            read.push(Browsed {
-                message,
-                redelivered,
-                left,
-            });
-            entries.push(entry);
-        }
-        if read.is_empty() {
+            if let Err(progress) = step {
+                break progress;
+            }
+            count += 1;
+            bytes += browse.read.last().map_or(0, |read| read.message.size());
+        };
+        if progress == Progress::Done && browse.read.is_empty() {
             self.statistics.get_empty += 1;
             if let Some(queue) = self.queue_mut(id) {
                 queue.counters.get_empty += 1;
             }
         }
-        for entry in entries {
-            let Some(queue) = self.queue_mut(id) else {
-                break;
-            };
-            match leave {
-                Leave::Back => queue.put_back(entry),
-                Leave::Rejected => {
-                    queue.counters.rejected += 1;
-                    self.bury(id, entry, Reason::Rejected);
-                }
-                Leave::Gone => {
-                    queue.counters.ack += 1;
-                    self.statistics.ack += 1;
-                    self.forget_entry(id, entry.seq, entry.stored);
-                }
+        self.schedule(id);
+        Ok(progress)
+    }
+
+    /// Reads the next message where it is.
+    fn read_in_place(&mut self, id: QueueId, browse: &mut Browse) -> Result<(), Progress> {
+        let mut entry = self
+            .next_after(id, browse.last)
+            .map(|entry| entry.clone())
+            .ok_or(Progress::Done)?;
+        if let Some(stored) = entry.cold()
+            && !self.is_at_hand(id, stored)
+        {
+            return Err(Progress::Waits);
+        }
+        let found = super::deliver::bytes_of(&mut *self.journal, &mut entry);
+        if let Some(entry) = self.next_after(id, browse.last) {
+            browse.last = Some(Place::of(entry));
+            if found.is_some() {
+                entry.redelivered = true;
+                entry.returns += 1;
             }
         }
-        self.schedule(id);
-        Ok(read)
+        // what cannot be read any more is for a consumer to come upon
+        if let (Some(message), Some(queue)) = (found, self.queue(id)) {
+            let left = queue.ready.len().saturating_sub(browse.read.len() + 1);
+            self.note_browsed(id, browse, message, entry.redelivered, left);
+        }
+        Ok(())
+    }
+
+    fn next_after(&mut self, id: QueueId, last: Option<Place>) -> Option<&mut Entry> {
+        self.queue_mut(id)?.ready.after(last)
+    }
+
+    /// Takes the next message out of its queue for good.
+    fn read_and_take(&mut self, id: QueueId, browse: &mut Browse) -> Result<(), Progress> {
+        if !self.is_next_at_hand(id) {
+            return Err(Progress::Waits);
+        }
+        let (mut entry, message) = self.take_ready(id).ok_or(Progress::Done)?;
+        let left = self.queue(id).map_or(0, |queue| queue.ready.len());
+        self.note_browsed(id, browse, message.clone(), entry.redelivered, left);
+        let Some(queue) = self.queue_mut(id) else {
+            return Err(Progress::Done);
+        };
+        if browse.leave == Leave::Rejected {
+            queue.counters.rejected += 1;
+            entry.message = Some(message);
+            self.bury(id, entry, Reason::Rejected);
+        } else {
+            queue.counters.ack += 1;
+            self.statistics.ack += 1;
+            self.forget_entry(id, entry.seq, entry.stored);
+        }
+        Ok(())
+    }
+
+    fn note_browsed(
+        &mut self,
+        id: QueueId,
+        browse: &mut Browse,
+        message: Message,
+        redelivered: bool,
+        left: usize,
+    ) {
+        self.statistics.get += 1;
+        self.statistics.redeliver += u64::from(redelivered);
+        if let Some(queue) = self.queue_mut(id) {
+            queue.counters.get += 1;
+            queue.counters.redeliver += u64::from(redelivered);
+        }
+        browse.read.push(Browsed {
+            message,
+            redelivered,
+            left,
+        });
     }
 
     fn forget_entry(&mut self, id: QueueId, seq: u64, stored: Option<super::journal::Stored>) {
@@ -182,43 +286,61 @@ impl Core {
         Ok(!published.refused)
     }
 
-    /// Moves up to `count` ready messages to an exchange. Each leaves its queue
-    /// only after another has it; the first that finds none ends the moving.
-    pub fn move_ready(
-        &mut self,
-        vhost: &str,
-        name: &str,
-        exchange: &str,
-        key: &str,
-        count: usize,
-    ) -> Result<usize, Refusal> {
-        let id = self.browsed_queue(vhost, name)?;
+    /// Moves some more messages.
+    pub fn move_ready(&mut self, moving: &mut Moving) -> Result<Progress, Refusal> {
+        let id = self.browsed_queue(&moving.vhost, &moving.name)?;
         self.run_queue(id);
         let ready = self.queue(id).map_or(0, |queue| queue.ready.len());
-        let mut moved = 0;
-        while moved < count.min(ready) {
-            let Some((mut entry, message)) = self.take_ready(id) else {
-                break;
-            };
-            let left_ms = match entry.expires_ms {
-                0 => None,
-                at => Some(at.saturating_sub(self.clock.now_ms)),
-            };
-            let taken =
-                self.inject_message(vhost, exchange, key.as_bytes(), message.clone(), left_ms);
-            if !matches!(taken, Ok(true)) {
-                entry.message = Some(message);
-                if let Some(queue) = self.queue_mut(id) {
-                    queue.ready.put_back(entry);
-                }
-                taken?;
-                break;
+        moving.wanted = moving.wanted.min(ready);
+        let (mut count, mut bytes) = (0, 0);
+        let outcome = loop {
+            if moving.wanted == 0 {
+                break Ok(Progress::Done);
             }
-            self.forget_entry(id, entry.seq, entry.stored);
-            moved += 1;
-        }
+            if count >= STEP || bytes >= STEP_BYTES {
+                break Ok(Progress::More);
+            }
+            match self.move_one(id, moving) {
+                Ok(size) => bytes += size,
+                Err(outcome) => break outcome,
+            }
+            (moving.wanted, moving.moved) = (moving.wanted - 1, moving.moved + 1);
+            count += 1;
+        };
         self.schedule(id);
-        Ok(moved)
+        outcome
+    }
+
+    /// Moves the next message; answers its size, or why there is an end of it.
+    fn move_one(
+        &mut self,
+        id: QueueId,
+        moving: &Moving,
+    ) -> Result<usize, Result<Progress, Refusal>> {
+        if !self.is_next_at_hand(id) {
+            return Err(Ok(Progress::Waits));
+        }
+        let (mut entry, message) = self.take_ready(id).ok_or(Ok(Progress::Done))?;
+        let left_ms = match entry.expires_ms {
+            0 => None,
+            at => Some(at.saturating_sub(self.clock.now_ms)),
+        };
+        let Moving {
+            vhost,
+            exchange,
+            key,
+            ..
+        } = moving;
+        let taken = self.inject_message(vhost, exchange, key.as_bytes(), message.clone(), left_ms);
+        if matches!(taken, Ok(true)) {
+            self.forget_entry(id, entry.seq, entry.stored);
+            return Ok(message.size());
+        }
+        entry.message = Some(message);
+        if let Some(queue) = self.queue_mut(id) {
+            queue.ready.put_back(entry);
+        }
+        Err(taken.map(|_| Progress::Done))
     }
 }
 

@@ -107,8 +107,10 @@ pub struct Confirms {
 pub struct Transaction {
     pub publishes: Vec<Pending>,
     pub settlements: Vec<Settlement>,
-    /// `tx.commit-ok` is owed once the journal is durable up to here.
-    pub committing: Option<Position>,
+    /// Bytes that both hold.
+    pub bytes: u64,
+    /// `tx.commit-ok` is owed once the journal is durable up to here, one for each.
+    pub committing: VecDeque<Position>,
 }
 
 /// A publish held back by a transaction.
@@ -118,6 +120,14 @@ pub struct Pending {
     pub routes: Routes,
     pub ttl_ms: Option<u64>,
     pub mandatory: bool,
+}
+
+impl Pending {
+    /// Bytes that it holds in memory, itself included.
+    pub fn footprint(&self) -> u64 {
+        (size_of::<Pending>() + self.message.footprint() + self.routes.len() * size_of::<QueueId>())
+            as u64
+    }
 }
 
 /// An acknowledgement held back by a transaction.
@@ -144,6 +154,14 @@ pub struct Content {
     pub header: Option<Box<[u8]>>,
     pub size: u64,
     pub body: Vec<u8>,
+}
+
+impl Content {
+    /// Bytes that have come so far.
+    pub fn bytes(&self) -> u64 {
+        let header = self.header.as_ref().map_or(0, |header| header.len());
+        (self.route.len() + header + self.body.len()) as u64
+    }
 }
 
 #[derive(Debug)]
@@ -385,6 +403,19 @@ impl Channel {
 
     pub fn consumer_by_tag(&self, tag: &str) -> Option<&Consumer> {
         self.consumers.iter().find(|consumer| &*consumer.tag == tag)
+    }
+
+    /// Bytes that its open transaction holds.
+    pub fn transaction_bytes(&self) -> u64 {
+        match &self.mode {
+            Mode::Transaction(transaction) => transaction.bytes,
+            Mode::Plain | Mode::Confirm(_) => 0,
+        }
+    }
+
+    /// Bytes of the publish under way.
+    pub fn content_bytes(&self) -> u64 {
+        self.content.as_ref().map_or(0, |content| content.bytes())
     }
 
     /// Whether the channel as a whole may have one more delivery out.

@@ -29,7 +29,13 @@ impl Core {
     #[inline]
     pub(super) fn owe(&mut self, at: At, published: Published) {
         let reached = self.reached();
-        let Some(channel) = self.connections[at.connection as usize].channel_mut(at.channel) else {
+        let caused = match published.pages {
+            true => self.journal.appended(),
+            false => published.position,
+        };
+        let connection = &mut self.connections[at.connection as usize];
+        connection.journaled = connection.journaled.max(caused);
+        let Some(channel) = connection.channel_mut(at.channel) else {
             return;
         };
         let Mode::Confirm(confirms) = &mut channel.mode else {
@@ -79,14 +85,16 @@ impl Core {
                 self.statistics.confirm += count;
                 !confirms.pending.is_empty()
             }
-            Mode::Transaction(transaction) => match transaction.committing {
-                Some(position) if position <= reached.durable => {
-                    transaction.committing = None;
+            Mode::Transaction(transaction) => {
+                let committing = &mut transaction.committing;
+                while committing
+                    .pop_front_if(|position| *position <= reached.durable)
+                    .is_some()
+                {
                     output.method(at.channel, &Method::TxCommitOk);
-                    false
                 }
-                other => other.is_some(),
-            },
+                !committing.is_empty()
+            }
         };
         channel.confirming = waits;
         if !connection.output.is_empty() {
@@ -225,12 +233,12 @@ mod tests {
                         position += kind as u64;
                         let at = (kind == 1).then_some(position);
                         wanted.push((at, true));
-                        let published = Published { position: Position(at.unwrap_or(0)), written: false, refused: false };
+                        let published = Published { position: Position(at.unwrap_or(0)), written: false, refused: false, pages: false };
                         confirms.note(published, reached(durable));
                     }
                     2 => {
                         wanted.push((None, false));
-                        confirms.note(Published { position: Position(0), written: false, refused: true }, reached(durable));
+                        confirms.note(Published { position: Position(0), written: false, refused: true, pages: false }, reached(durable));
                     }
                     _ => {
                         durable = (durable + by).min(position);

@@ -4,6 +4,7 @@ use super::access::Right;
 use super::channel::Channel;
 use super::field::{FieldTable, FieldValue};
 use super::frame;
+use super::journal::Position;
 use super::output::Output;
 use super::vhost::QueueId;
 use std::net::SocketAddr;
@@ -111,6 +112,8 @@ pub struct Connection {
     pub counters: ConnectionCounters,
     /// Whether it has published: such connections are held back under an alarm.
     pub publishes: bool,
+    /// Behind its last message in the journal, and behind others that had to go there because of it.
+    pub journaled: Position,
     /// Whether `connection.blocked` was sent.
     pub told_blocked: bool,
     /// Since when nothing was received or sent, on the engine's clock.
@@ -145,6 +148,7 @@ impl Connection {
             connected_wall_ms: wall_ms,
             counters: ConnectionCounters::default(),
             publishes: false,
+            journaled: Position::default(),
             told_blocked: false,
             received_ms: now_ms,
             sent_ms: now_ms,

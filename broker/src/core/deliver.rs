@@ -20,7 +20,7 @@ pub(super) const OUTPUT_STOP: usize = 512 * 1024;
 /// A channel's deliveries beyond this many are held by the journal, not in memory.
 const HELD_IN_MEMORY: usize = 2048;
 /// Messages that one turn expires or drops of a queue.
-const BURIED: usize = 4096;
+pub(super) const BURIED: usize = 4096;
 /// Below this much its consumers are served again.
 const OUTPUT_RESUME: usize = 256 * 1024;
 
@@ -37,6 +37,7 @@ impl Core {
         self.deliver(id);
         self.expire(id, now_ms);
         self.drop_excess(id);
+        self.bury_condemned(id);
         if let Some(queue) = self.queue_mut(id) {
             queue.note_capacity(now_ms);
         }
@@ -66,7 +67,7 @@ impl Core {
     }
 
     /// Whether a message can go to the dead-letter exchange, where there is one, without waiting for the disk.
-    fn can_bury(&mut self, id: QueueId, cold: Option<Stored>) -> bool {
+    pub(super) fn can_bury(&mut self, id: QueueId, cold: Option<Stored>) -> bool {
         let Some(stored) = cold else { return true };
         let is_wanted = self
             .queue(id)

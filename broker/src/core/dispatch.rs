@@ -342,6 +342,7 @@ impl Core {
         }
         content.header = Some(payload.into());
         content.size = glance.body_size;
+        self.note_publisher(at);
         self.end_publish(at)
     }
 
@@ -356,9 +357,13 @@ impl Core {
         if content.header.is_none() {
             return refuse(content.expects("body frame"));
         }
-        content.body.extend_from_slice(payload);
-        if content.body.len() as u64 > content.size {
+        if (content.body.len() + payload.len()) as u64 > content.size {
             return refuse("content body is longer than its header says".to_owned());
+        }
+        self.may_gather(at, payload.len() as u64)
+            .map_err(|refusal| (refusal, PUBLISH_ID))?;
+        if let Some(content) = self.content_channel(at)?.and_then(|c| c.content.as_mut()) {
+            content.body.extend_from_slice(payload);
         }
         self.end_publish(at)
     }

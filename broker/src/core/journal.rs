@@ -46,6 +46,16 @@ pub struct Kept {
     pub priority: u8,
 }
 
+/// How far the writer is behind.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Congestion {
+    None,
+    /// Those who append much should wait.
+    Some,
+    /// Everybody should.
+    Much,
+}
+
 /// The stored bytes of one message cannot be read back.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Damaged(pub String);
@@ -101,8 +111,10 @@ pub trait Journal: Send {
     fn await_written(&mut self, position: Position);
     /// The position of the last record appended.
     fn appended(&self) -> Position;
-    /// Whether publishers of persistent messages should wait: too much is appended and not yet on disk.
-    fn is_congested(&self) -> bool;
+    /// How much is appended and not yet written.
+    fn congestion(&self) -> Congestion {
+        Congestion::None
+    }
     /// Hands over what is left; nothing is appended any more.
     fn close(&mut self);
 }
@@ -163,10 +175,6 @@ impl Journal for Volatile {
 
     fn appended(&self) -> Position {
         Position(0)
-    }
-
-    fn is_congested(&self) -> bool {
-        false
     }
 
     fn close(&mut self) {}

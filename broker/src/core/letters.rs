@@ -1,6 +1,7 @@
 //! Dead letters: messages that expired, were rejected, or did not fit, on their way to another exchange.
 
 use super::Core;
+use super::deliver::BURIED;
 use super::field::{FieldTable, FieldValue};
 use super::journal::Stored;
 use super::message::Message;
@@ -65,6 +66,39 @@ impl Core {
             reason,
             entry.stored.map(|stored| (id, entry.seq, stored)),
         );
+    }
+
+    /// The same for a message that may be on the disk only: then it waits for that beside the queue.
+    pub(super) fn condemn(&mut self, id: QueueId, entry: Entry, reason: Reason) {
+        let others_wait = self
+            .queue(id)
+            .is_some_and(|queue| !queue.condemned.is_empty());
+        if !others_wait && self.can_bury(id, entry.cold()) {
+            return self.bury(id, entry, reason);
+        }
+        if let Some(queue) = self.queue_mut(id) {
+            queue.condemned.push_back((entry, reason));
+        }
+    }
+
+    /// Buries those that waited for the disk, as far as it has given them.
+    pub(super) fn bury_condemned(&mut self, id: QueueId) {
+        for _ in 0..BURIED {
+            let first = self.queue(id).and_then(|queue| queue.condemned.front());
+            let Some(cold) = first.map(|(entry, _)| entry.cold()) else {
+                return;
+            };
+            if !self.can_bury(id, cold) {
+                return;
+            }
+            let first = self
+                .queue_mut(id)
+                .and_then(|queue| queue.condemned.pop_front());
+            if let Some((entry, reason)) = first {
+                self.bury(id, entry, reason);
+            }
+        }
+        self.later.push(id);
     }
 
     /// Writes a letter; it is posted at the turn's end.

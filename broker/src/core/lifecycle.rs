@@ -374,6 +374,12 @@ impl Core {
     fn settle_all(&mut self, queue: &mut Queue) {
         self.uncount(queue.counted);
         let mut stored = Vec::new();
+        let condemned = std::mem::take(&mut queue.condemned);
+        stored.extend(
+            condemned
+                .into_iter()
+                .filter_map(|(entry, _)| entry.stored.map(|stored| (entry.seq, stored))),
+        );
         while let Some(entry) = queue.ready.pop() {
             stored.extend(entry.stored.map(|stored| (entry.seq, stored)));
         }

@@ -21,6 +21,7 @@ impl Core {
         let resident = queue.ready.resident();
         self.resident = self.resident + resident - queue.counted;
         queue.counted = resident;
+        queue.paged &= !queue.ready.is_empty();
         if self.resident <= budget {
             return;
         }
@@ -35,6 +36,7 @@ impl Core {
         });
         self.resident -= freed;
         queue.counted -= freed;
+        queue.paged |= freed > 0;
     }
 
     /// A queue is gone: what it held does not count any more.

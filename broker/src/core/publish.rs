@@ -27,6 +27,8 @@ pub struct Published {
     pub written: bool,
     /// Whether any queue refused it.
     pub refused: bool,
+    /// Whether any queue has more than the memory holds, so that it makes messages go to the journal.
+    pub pages: bool,
 }
 
 /// What the checks of a publish found out.
@@ -89,11 +91,7 @@ impl Core {
         } else {
             None
         };
-        let connection = &mut self.connections[at.connection as usize];
-        if !connection.publishes {
-            connection.publishes = true;
-            self.tell_blocked(at.connection);
-        }
+        self.note_publisher(at);
         let mut scratch = std::mem::take(&mut self.scratch);
         let rewritten = checked
             .as_ref()
@@ -130,14 +128,14 @@ impl Core {
             return Ok(());
         };
         channel.counters.publish += 1;
-        if let Mode::Transaction(transaction) = &mut channel.mode {
-            transaction.publishes.push(Pending {
+        if let Mode::Transaction(_) = &channel.mode {
+            let pending = Pending {
                 message,
                 routes,
                 ttl_ms,
                 mandatory,
-            });
-            return Ok(());
+            };
+            return self.hold_back(at, pending);
         }
         self.pass_on(at, message, &routes, ttl_ms, mandatory);
         Ok(())
@@ -166,6 +164,7 @@ impl Core {
                     position: Position::default(),
                     written: false,
                     refused: false,
+                    pages: false,
                 },
             );
             return;
@@ -345,6 +344,7 @@ impl Core {
             position: Position::default(),
             written: false,
             refused: false,
+            pages: false,
         };
         let mut stored: Option<Stored> = None;
         let mut seqs: smallvec::SmallVec<[(QueueId, u64); 4]> = smallvec::SmallVec::new();
@@ -354,6 +354,7 @@ impl Core {
                 continue;
             }
             if let Some(queue) = self.queue_mut(*id) {
+                published.pages |= queue.paged;
                 seqs.push((*id, queue.take_seq()));
             }
         }

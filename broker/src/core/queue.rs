@@ -10,13 +10,15 @@ mod settings;
 
 pub use capacity::Capacity;
 pub use consumers::{ConsumerKey, Consumers};
-pub use ready::{Entry, Ready};
+pub use ready::{Entry, Place, Ready};
 pub use settings::{
     Durability, LONGEST_MS, Overflow, QueueSettings, check_arguments, check_type, foreign_argument,
 };
 
 use super::journal::QueueKey;
+use super::letters::Reason;
 use super::vhost::{QueueId, QueueRecord};
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 /// What has happened in a queue since it was declared.
@@ -69,6 +71,8 @@ pub struct Queue {
     pub owner: Option<u64>,
     pub settings: QueueSettings,
     pub ready: Ready,
+    /// Rejected, and waiting for the disk to give them so that they can go to the dead-letter exchange.
+    pub(super) condemned: VecDeque<(Entry, Reason)>,
     pub consumers: Consumers,
     pub capacity: Capacity,
     /// Messages out, unacknowledged, and their body bytes.
@@ -80,6 +84,8 @@ pub struct Queue {
     pub used_ms: u64,
     /// What the engine counts it with of its memory budget.
     pub counted: u64,
+    /// Some of what is ready had to leave the memory.
+    pub paged: bool,
     /// Whether it stands in the engine's list of queues to run.
     pub scheduled: bool,
     /// Whether its next message is being read from the disk.
@@ -112,6 +118,7 @@ impl Queue {
                 Ready::default()
             },
             settings,
+            condemned: VecDeque::new(),
             capacity: Capacity::default(),
             unacked: 0,
             unacked_bytes: 0,
@@ -119,6 +126,7 @@ impl Queue {
             counters: QueueCounters::default(),
             used_ms: now_ms,
             counted: 0,
+            paged: false,
             scheduled: false,
             reading: false,
             expiry_timer_ms: 0,

@@ -78,7 +78,7 @@ impl Core {
             return Ok(());
         };
         let Settlement { tag, multiple, .. } = settlement;
-        if let Mode::Transaction(transaction) = &mut channel.mode {
+        if let Mode::Transaction(_) = &channel.mode {
             let known = if multiple {
                 tag == 0 || channel.unacked.was_given(tag)
             } else {
@@ -87,8 +87,7 @@ impl Core {
             if !known {
                 return Err(unknown_tag(tag));
             }
-            transaction.settlements.push(settlement);
-            return Ok(());
+            return self.hold_back_settlement(at, settlement);
         }
         self.settle(at, settlement)
     }
@@ -145,7 +144,7 @@ impl Core {
                 };
                 queue.came_in(&held.entry);
                 queue.counters.rejected += 1;
-                self.bury(held.queue, held.entry, Reason::Rejected);
+                self.condemn(held.queue, held.entry, Reason::Rejected);
             }
         }
     }
@@ -212,7 +211,7 @@ impl Core {
             .or(default_limit.filter(|_| queue.quorum));
         if limit.is_some_and(|limit| returns > limit) {
             queue.counters.limited += 1;
-            self.bury(held.queue, held.entry, Reason::DeliveryLimit);
+            self.condemn(held.queue, held.entry, Reason::DeliveryLimit);
             return;
         }
         let (key, seq, kept) = (queue.key, held.entry.seq, held.entry.is_persistent());

@@ -8,3 +8,4 @@ mod queues;
 mod refusals;
 mod routing;
 mod timing;
+mod unfinished;

@@ -1,7 +1,7 @@
 //! `tx`: publishes and settlements held back until `tx.commit` and journalled as one unit.
 
 use super::Core;
-use super::channel::{Mode, Transaction};
+use super::channel::{Mode, Pending, Settlement, Transaction};
 use super::connection::At;
 use super::journal::Position;
 use super::method::Method;
@@ -25,11 +25,17 @@ impl Core {
                 self.reply(at, &Method::TxSelectOk);
             }
             (Method::TxCommit, Mode::Transaction(transaction)) => {
+                let committing = std::mem::take(&mut transaction.committing);
                 let held = std::mem::take(&mut **transaction);
+                transaction.committing = committing;
                 return self.commit(at, held);
             }
             (Method::TxRollback, Mode::Transaction(transaction)) => {
-                **transaction = Transaction::default();
+                let committing = std::mem::take(&mut transaction.committing);
+                **transaction = Transaction {
+                    committing,
+                    ..Transaction::default()
+                };
                 self.reply(at, &Method::TxRollbackOk);
             }
             (_, Mode::Plain | Mode::Confirm(_)) => {
@@ -38,6 +44,40 @@ impl Core {
             (_, Mode::Transaction(_)) => {}
         }
         Ok(())
+    }
+
+    /// A publish in a transaction.
+    pub(super) fn hold_back(&mut self, at: At, pending: Pending) -> Result<(), Refusal> {
+        let bytes = pending.footprint();
+        self.may_hold_back(at, bytes)?;
+        if let Some(transaction) = self.open_transaction(at) {
+            transaction.publishes.push(pending);
+            transaction.bytes += bytes;
+        }
+        Ok(())
+    }
+
+    /// A settlement in a transaction.
+    pub(super) fn hold_back_settlement(
+        &mut self,
+        at: At,
+        settlement: Settlement,
+    ) -> Result<(), Refusal> {
+        let bytes = size_of::<Settlement>() as u64;
+        self.may_hold_back(at, bytes)?;
+        if let Some(transaction) = self.open_transaction(at) {
+            transaction.settlements.push(settlement);
+            transaction.bytes += bytes;
+        }
+        Ok(())
+    }
+
+    fn open_transaction(&mut self, at: At) -> Option<&mut Transaction> {
+        let connection = self.connections.get_mut(at.connection as usize)?;
+        match &mut connection.channel_mut(at.channel)?.mode {
+            Mode::Transaction(transaction) => Some(transaction),
+            Mode::Plain | Mode::Confirm(_) => None,
+        }
     }
 
     /// Does everything at once; `tx.commit-ok` follows when the journal has it on disk.
@@ -67,13 +107,18 @@ impl Core {
         if refused {
             return Err(Refusal::precondition("partial tx completion"));
         }
-        let Some(channel) = self.connections[at.connection as usize].channel_mut(at.channel) else {
+        let connection = &mut self.connections[at.connection as usize];
+        connection.journaled = connection.journaled.max(position);
+        let Some(channel) = connection.channel_mut(at.channel) else {
             return Ok(());
         };
         if let Mode::Transaction(transaction) = &mut channel.mode
-            && position > Position::default()
+            && (position > Position::default() || !transaction.committing.is_empty())
         {
-            transaction.committing = Some(position);
+            // with nothing to wait for itself it waits for the one before
+            let before = transaction.committing.back().copied();
+            let position = before.map_or(position, |before| before.max(position));
+            transaction.committing.push_back(position);
             if !channel.confirming {
                 channel.confirming = true;
                 self.confirming.push(at);

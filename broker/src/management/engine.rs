@@ -5,7 +5,7 @@ use super::properties;
 use super::sampler::{Look, NodeLook, Round};
 use super::state::now_ms;
 use super::view::{ChannelView, ConnectionView, ConsumerView, Counters, NodeView, QueueView};
-use crate::core::browse::Leave;
+use crate::core::browse::Browsed;
 use crate::core::channel::{ChannelCounters, Mode};
 use crate::core::connection::{Connection, State};
 use crate::core::queue::{Queue, QueueCounters};
@@ -394,19 +394,6 @@ pub fn sample(core: &Core) -> Round {
     round
 }
 
-/// What becomes of fetched messages.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum AckMode {
-    /// Gone.
-    Ack,
-    /// Back to their places.
-    AckRequeue,
-    /// To the dead-letter exchange.
-    Reject,
-    /// Back to their places.
-    RejectRequeue,
-}
-
 /// A fetched message.
 #[derive(Clone, Debug)]
 pub struct Fetched {
@@ -424,29 +411,18 @@ pub struct Fetched {
     pub properties: Value,
 }
 
-/// Fetches messages.
-pub fn fetch(
-    core: &mut Core,
-    vhost: &str,
-    name: &str,
-    count: u64,
-    mode: AckMode,
-) -> Result<Vec<Fetched>, Refusal> {
-    let leave = match mode {
-        AckMode::Ack => Leave::Gone,
-        AckMode::AckRequeue | AckMode::RejectRequeue => Leave::Back,
-        AckMode::Reject => Leave::Rejected,
-    };
-    let read = core.browse(vhost, name, count as usize, leave)?;
-    let fetched = read.into_iter().map(|b| Fetched {
-        body: b.message.body().to_vec(),
-        redelivered: b.redelivered,
-        exchange: String::from_utf8_lossy(b.message.exchange()).into_owned(),
-        routing_key: String::from_utf8_lossy(b.message.routing_key()).into_owned(),
-        left: b.left,
-        properties: properties::to_json(b.message.header()),
-    });
-    Ok(fetched.collect())
+impl From<&Browsed> for Fetched {
+    fn from(browsed: &Browsed) -> Fetched {
+        let message = &browsed.message;
+        Fetched {
+            body: message.body().to_vec(),
+            redelivered: browsed.redelivered,
+            exchange: String::from_utf8_lossy(message.exchange()).into_owned(),
+            routing_key: String::from_utf8_lossy(message.routing_key()).into_owned(),
+            left: browsed.left,
+            properties: properties::to_json(message.header()),
+        }
+    }
 }
 
 /// Publishes; says whether the message went to any queue.
@@ -459,18 +435,6 @@ pub fn publish(
     body: &[u8],
 ) -> Result<bool, Refusal> {
     core.inject(vhost, exchange, key, header, body)
-}
-
-/// Moves messages; says how many.
-pub fn move_messages(
-    core: &mut Core,
-    vhost: &str,
-    name: &str,
-    exchange: &str,
-    key: &str,
-    count: u64,
-) -> Result<usize, Refusal> {
-    core.move_ready(vhost, name, exchange, key, count as usize)
 }
 
 /// Whether an orderly stop has begun.

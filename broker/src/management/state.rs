@@ -4,12 +4,19 @@
 use super::reply::Reply;
 use super::sampler::Sampler;
 use crate::core::Core;
+use crate::core::browse::Progress;
+use crate::core::refusal::Refusal;
 use crate::handle::Handle;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+/// How soon it is looked again whether the disk has given a message.
+const DISK_PAUSE: Duration = Duration::from_millis(2);
+/// How long one message is waited for.
+const DISK_WITHIN: Duration = Duration::from_secs(30);
 
 /// A socket on which the node listens.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -118,6 +125,37 @@ impl Management {
         action: impl FnOnce(&mut Core) -> R + Send + 'static,
     ) -> Result<R, Reply> {
         self.handle.with(action).await.map_err(Reply::unavailable)
+    }
+
+    /// Runs `step` on the core thread again and again until its work is done; others are served between two steps.
+    pub async fn steps<W: Send + 'static>(
+        &self,
+        mut work: W,
+        step: impl Fn(&mut Core, &mut W) -> Result<Progress, Refusal> + Clone + Send + 'static,
+    ) -> Result<Result<W, Refusal>, Reply> {
+        let mut waited = Duration::ZERO;
+        loop {
+            let step = step.clone();
+            let (returned, progress) = self
+                .with(move |core| {
+                    let progress = step(core, &mut work);
+                    (work, progress)
+                })
+                .await?;
+            work = returned;
+            match progress {
+                Err(refusal) => return Ok(Err(refusal)),
+                Ok(Progress::Done) => return Ok(Ok(work)),
+                Ok(Progress::More) => waited = Duration::ZERO,
+                Ok(Progress::Waits) if waited >= DISK_WITHIN => {
+                    return Err(Reply::unavailable("the disk does not answer"));
+                }
+                Ok(Progress::Waits) => {
+                    tokio::time::sleep(DISK_PAUSE).await;
+                    waited += DISK_PAUSE;
+                }
+            }
+        }
     }
 
     /// The rates.

@@ -1,7 +1,7 @@
 //! The store as the engine's journal, and the engine's state out of what a start found.
 
 use super::{Content, Health, OpenError, Options, Recovered, Store, Threads, Wake};
-use crate::core::journal::{Damaged, Journal, Position, QueueKey, Reference, Stored};
+use crate::core::journal::{Congestion, Damaged, Journal, Position, QueueKey, Reference, Stored};
 use crate::core::message::Message;
 use crate::core::metadata::Command;
 use crate::store::Disk;
@@ -42,7 +42,7 @@ impl Journal for Store {
     }
 
     fn spill(&mut self, message: &Message, reference: Reference) -> Option<Stored> {
-        let has_room = self.health() == Health::Good && !Store::is_congested(self);
+        let has_room = self.health() == Health::Good && Store::congestion(self) == Congestion::None;
         has_room.then(|| Store::publish(self, content(message, true), &[reference]))
     }
 
@@ -131,8 +131,8 @@ impl Journal for Store {
         Position(self.position())
     }
 
-    fn is_congested(&self) -> bool {
-        Store::is_congested(self)
+    fn congestion(&self) -> Congestion {
+        Store::congestion(self)
     }
 
     fn close(&mut self) {

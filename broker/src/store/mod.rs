@@ -38,7 +38,7 @@ pub use metadata_log::Squash;
 pub use scan::Damage;
 pub use shared::{Health, Wake};
 
-use crate::core::journal::{Kept, QueueKey, Reference, Stored};
+use crate::core::journal::{Congestion, Kept, QueueKey, Reference, Stored};
 use cold::{ColdReader, ColdReads, cold_reads};
 use commit::Committers;
 use keeper::{Job, Jobs, Keeper, Outcomes};
@@ -56,8 +56,10 @@ use std::sync::mpsc::Receiver;
 use std::thread::JoinHandle;
 use tail::{Draft, Tail};
 
-/// Appended and not written: beyond this, publishers wait.
+/// Appended and not written: beyond this, publishers wait for what they appended themselves.
 const CONGESTED_BYTES: usize = 16 << 20;
+/// Beyond this, all of them wait.
+const FLOODED_BYTES: usize = 4 * CONGESTED_BYTES;
 
 /// Sizes, for tests to make small.
 #[derive(Debug, Clone, Copy)]
@@ -470,9 +472,13 @@ impl Store {
         self.shared.health()
     }
 
-    /// Whether publishers should wait: too much is appended and not yet written.
-    pub fn is_congested(&self) -> bool {
-        self.tail.buffered() + self.shared.pending_bytes() > CONGESTED_BYTES
+    /// How much is appended and not yet written.
+    pub fn congestion(&self) -> Congestion {
+        match self.tail.buffered() + self.shared.pending_bytes() {
+            0..=CONGESTED_BYTES => Congestion::None,
+            ..=FLOODED_BYTES => Congestion::Some,
+            _ => Congestion::Much,
+        }
     }
 
     /// Ends a turn: hands everything to the committer, and sees to the house.

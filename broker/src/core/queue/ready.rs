@@ -50,6 +50,22 @@ impl Entry {
     }
 }
 
+/// A message's place among the ready ones.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Place {
+    priority: u8,
+    seq: u64,
+}
+
+impl Place {
+    pub fn of(entry: &Entry) -> Place {
+        Place {
+            priority: entry.priority,
+            seq: entry.seq,
+        }
+    }
+}
+
 /// Ready messages by priority.
 #[derive(Debug, Default)]
 pub struct Ready {
@@ -86,6 +102,22 @@ impl Level {
             self.returned.first_key_value().map(|(_, entry)| entry)
         } else {
             self.fresh.front()
+        }
+    }
+
+    /// The first message from this one on.
+    fn from(&mut self, seq: u64) -> Option<&mut Entry> {
+        let at = self.fresh.partition_point(|entry| entry.seq < seq);
+        let fresh = self.fresh.get_mut(at);
+        let returned = self
+            .returned
+            .range_mut(seq..)
+            .next()
+            .map(|(_, entry)| entry);
+        match (returned, fresh) {
+            (Some(returned), Some(fresh)) if fresh.seq < returned.seq => Some(fresh),
+            (Some(returned), _) => Some(returned),
+            (None, fresh) => fresh,
         }
     }
 
@@ -170,6 +202,19 @@ impl Ready {
     pub fn front(&self) -> Option<&Entry> {
         let mut levels = self.higher.iter().rev().chain(std::iter::once(&self.first));
         levels.find_map(Level::front)
+    }
+
+    /// The message behind that place in the order of delivery, the first one without a place. It must not be given or
+    /// take away bytes.
+    pub fn after(&mut self, place: Option<Place>) -> Option<&mut Entry> {
+        let highest = self.higher.len() as u8;
+        let (priority, seq) = place.map_or((highest, 0), |place| {
+            (place.priority.min(highest), place.seq + 1)
+        });
+        let levels = std::iter::once(&mut self.first).chain(&mut self.higher);
+        let mut levels: Vec<&mut Level> = levels.take(usize::from(priority) + 1).collect();
+        let first = levels.pop().and_then(|level| level.from(seq));
+        first.or_else(|| levels.into_iter().rev().find_map(|level| level.from(0)))
     }
 
     pub fn pop(&mut self) -> Option<Entry> {

@@ -2,6 +2,7 @@
 
 use super::kit::{Bench, Client, bodies, queue_declare, table, text};
 use crate::core::Effect;
+use crate::core::browse::{Browse, Leave, Moving, Progress};
 use crate::core::field::{FieldTable, FieldValue};
 use crate::core::frame;
 use crate::core::journal::{Damaged, Journal, Position, QueueKey, Reference, Stored};
@@ -26,6 +27,8 @@ struct Disk {
     arrived: AtomicBool,
     /// Messages fetched that were not at hand.
     blocked: AtomicUsize,
+    /// Messages settled because their queue went.
+    purged: AtomicUsize,
 }
 
 impl Slow {
@@ -80,7 +83,9 @@ impl Journal for Slow {
 
     fn returned(&mut self, _: QueueKey, _: u64, _: u32) {}
 
-    fn purge(&mut self, _: QueueKey, _: &[(u64, Stored)]) {}
+    fn purge(&mut self, _: QueueKey, seqs: &[(u64, Stored)]) {
+        self.0.purged.fetch_add(seqs.len(), Ordering::Relaxed);
+    }
 
     fn forget(&mut self, _: QueueKey) {}
 
@@ -108,10 +113,6 @@ impl Journal for Slow {
 
     fn appended(&self) -> Position {
         Position(0)
-    }
-
-    fn is_congested(&self) -> bool {
-        false
     }
 
     fn close(&mut self) {}
@@ -243,4 +244,163 @@ fn many_expired_messages_are_not_one_turn() {
         bench.pass(0);
     }
     assert_eq!(bench.ready("short"), 0);
+}
+
+/// Three messages, out to a consumer that has not acknowledged them; rejected ones go to the queue `dead`.
+fn three_out(bench: &mut Bench, client: Client, slow: &Slow) {
+    for queue in ["dead", "other"] {
+        bench.call(client, &queue_declare(queue, FieldTable::new()));
+    }
+    // a limit, so that the queue is looked after at each message
+    let arguments = table([
+        ("x-max-length", FieldValue::I32(100)),
+        ("x-dead-letter-exchange", text("")),
+        ("x-dead-letter-routing-key", text("dead")),
+    ]);
+    fill(bench, client, "cold", arguments);
+    bench.consume(client, "cold", "t", false);
+    for _ in 0..3 {
+        assert!(slow.give());
+        bench.pass(1);
+    }
+    assert_eq!(bodies(&bench.answers(client)), ["a", "b", "c"]);
+    let reject_all = Method::BasicNack {
+        delivery_tag: 0,
+        multiple: true,
+        requeue: false,
+    };
+    assert_eq!(bench.call(client, &reject_all), []);
+}
+
+#[test]
+fn rejected_messages_on_their_way_to_another_exchange_wait_for_the_disk_beside_the_queue() {
+    let (mut bench, client, slow) = bench();
+    three_out(&mut bench, client, &slow);
+    let other = bench.connect();
+    bench.consume(other, "other", "t", true);
+    for buried in 0..3 {
+        assert_eq!((bench.ready("cold"), bench.ready("dead")), (0, buried));
+        round_trip(&mut bench, other);
+        assert!(slow.give());
+        bench.pass(1);
+    }
+    assert_eq!(bench.ready("dead"), 3);
+    assert_eq!(slow.0.blocked.load(Ordering::Relaxed), 0);
+}
+
+#[test]
+fn rejected_messages_that_wait_for_the_disk_go_with_their_queue() {
+    let (mut bench, client, slow) = bench();
+    three_out(&mut bench, client, &slow);
+    let delete = Method::QueueDelete {
+        ticket: 0,
+        queue: "cold",
+        if_unused: false,
+        if_empty: false,
+        nowait: false,
+    };
+    bench.call(client, &delete);
+    assert_eq!(slow.0.purged.load(Ordering::Relaxed), 3);
+    slow.give();
+    bench.pass(1);
+    assert_eq!(bench.ready("dead"), 0);
+}
+
+#[test]
+fn browsing_waits_for_the_disk_step_by_step_and_leaves_the_messages_where_they_are() {
+    let (mut bench, client, slow) = bench();
+    fill(&mut bench, client, "cold", FieldTable::new());
+    let mut browse = Browse::new("/", "cold", 2, Leave::Back);
+    for read in 0..2 {
+        assert_eq!(bench.core.browse(&mut browse), Ok(Progress::Waits));
+        assert_eq!(browse.read.len(), read);
+        assert!(slow.give());
+        bench.pass(1);
+    }
+    assert_eq!(bench.core.browse(&mut browse), Ok(Progress::Done));
+    let seen: Vec<_> = browse
+        .read
+        .iter()
+        .map(|read| (read.message.body(), read.redelivered, read.left))
+        .collect();
+    assert_eq!(seen, [(&b"a"[..], false, 2), (&b"b"[..], false, 1)]);
+    assert_eq!(bench.ready("cold"), 3);
+    assert_eq!(slow.0.blocked.load(Ordering::Relaxed), 0);
+}
+
+#[test]
+fn taking_and_moving_wait_for_the_disk_too() {
+    let (mut bench, client, slow) = bench();
+    fill(&mut bench, client, "cold", FieldTable::new());
+    bench.call(client, &queue_declare("to", FieldTable::new()));
+    let mut browse = Browse::new("/", "cold", 1, Leave::Gone);
+    assert_eq!(bench.core.browse(&mut browse), Ok(Progress::Waits));
+    assert!(slow.give());
+    bench.pass(1);
+    assert_eq!(bench.core.browse(&mut browse), Ok(Progress::Done));
+    assert_eq!(bench.ready("cold"), 2);
+    let mut moving = Moving {
+        vhost: "/".to_owned(),
+        name: "cold".to_owned(),
+        exchange: String::new(),
+        key: "to".to_owned(),
+        wanted: 10,
+        moved: 0,
+    };
+    for moved in 0..2 {
+        assert_eq!(bench.core.move_ready(&mut moving), Ok(Progress::Waits));
+        assert_eq!(moving.moved, moved);
+        assert!(slow.give());
+        bench.pass(1);
+    }
+    assert_eq!(bench.core.move_ready(&mut moving), Ok(Progress::Done));
+    assert_eq!((bench.ready("cold"), bench.ready("to")), (0, 2));
+    assert_eq!(slow.0.blocked.load(Ordering::Relaxed), 0);
+}
+
+#[test]
+fn a_long_browse_is_not_one_turn_and_sees_priorities_and_what_came_back_in_order() {
+    let mut bench = Bench::new();
+    let client = bench.connect();
+    let arguments = table([("x-max-priority", FieldValue::I32(2))]);
+    bench.call(client, &queue_declare("q", arguments));
+    for number in 0..1000u32 {
+        let with = Properties {
+            priority: Some((number % 3) as u8),
+            ..Properties::default()
+        };
+        bench.publish_with(client, "", "q", &number.to_string(), &with);
+    }
+    // the first two of the highest priority were out and came back
+    bench.call(
+        client,
+        &Method::BasicQos {
+            prefetch_size: 0,
+            prefetch_count: 2,
+            global: false,
+        },
+    );
+    bench.consume(client, "q", "t", false);
+    let cancel = Method::BasicCancel {
+        consumer_tag: "t",
+        nowait: true,
+    };
+    bench.call(client, &cancel);
+    bench.call(client, &Method::BasicRecover { requeue: true });
+    let mut browse = Browse::new("/", "q", 2000, Leave::Back);
+    let mut steps = 1;
+    while bench.core.browse(&mut browse) == Ok(Progress::More) {
+        steps += 1;
+    }
+    assert!(steps > 2, "{steps}");
+    let seen: Vec<String> = browse
+        .read
+        .iter()
+        .map(|read| String::from_utf8_lossy(read.message.body()).into_owned())
+        .collect();
+    let expected = [2, 1, 0].map(|first| (first..1000).step_by(3).map(|n| n.to_string()));
+    assert_eq!(seen, expected.into_iter().flatten().collect::<Vec<_>>());
+    let flagged: Vec<usize> = (0..1000).filter(|&n| browse.read[n].redelivered).collect();
+    assert_eq!(flagged, [0, 1]);
+    assert_eq!(bench.ready("q"), 1000);
 }

@@ -2,7 +2,7 @@
 
 use super::kit::{Answer, Bench, Client, basic_consume, queue_declare, table, text};
 use crate::core::field::{FieldTable, FieldValue};
-use crate::core::journal::{Damaged, Journal, Position, QueueKey, Reference, Stored};
+use crate::core::journal::{Congestion, Damaged, Journal, Position, QueueKey, Reference, Stored};
 use crate::core::message::Message;
 use crate::core::metadata::Command;
 use crate::core::method::Method;
@@ -32,8 +32,8 @@ impl Journal for Stepped {
         (Position(position), stored)
     }
 
-    fn spill(&mut self, _: &Message, _: Reference) -> Option<Stored> {
-        None
+    fn spill(&mut self, message: &Message, reference: Reference) -> Option<Stored> {
+        Some(self.publish(message, &[reference]).1)
     }
 
     fn settle(&mut self, _: QueueKey, _: u64, _: Stored) {}
@@ -51,7 +51,7 @@ impl Journal for Stepped {
     fn begin_unit(&mut self) {}
 
     fn end_unit(&mut self) -> Position {
-        Position(0)
+        Position(self.appended.load(Ordering::Relaxed))
     }
 
     fn fetch(&mut self, _: Stored) -> Result<Message, Damaged> {
@@ -74,8 +74,14 @@ impl Journal for Stepped {
         Position(self.appended.load(Ordering::Relaxed))
     }
 
-    fn is_congested(&self) -> bool {
-        false
+    fn congestion(&self) -> Congestion {
+        let [appended, written] =
+            [&self.appended, &self.written].map(|n| n.load(Ordering::Relaxed));
+        match appended - written {
+            0..=2 => Congestion::None,
+            3..=5 => Congestion::Some,
+            _ => Congestion::Much,
+        }
     }
 
     fn close(&mut self) {}
@@ -121,6 +127,88 @@ fn a_confirm_waits_for_what_the_queues_durability_promises() {
         let after_sync = !bench.answers(client).is_empty();
         assert_eq!(after_sync, level == "fsync", "{level}");
     }
+}
+
+#[test]
+fn each_commit_is_answered_once_it_is_durable_however_soon_the_next_comes() {
+    let mut bench = Bench::new();
+    let journal = Stepped::default();
+    bench.core.journal = Box::new(journal.clone());
+    let client = bench.connect();
+    bench.call(client, &durable_queue("q", FieldTable::new()));
+    bench.ask(client, &Method::TxSelect);
+    for _ in 0..2 {
+        publish_persistent(&mut bench, client, "q");
+        assert_eq!(bench.call(client, &Method::TxCommit), []);
+    }
+    assert_eq!(bench.ask(client, &Method::TxRollback), "TxRollbackOk");
+    for (durable, expected) in [
+        (1, vec!["TxCommitOk"]),
+        (2, vec!["TxCommitOk"]),
+        (3, vec![]),
+    ] {
+        journal.durable.store(durable, Ordering::Relaxed);
+        bench.pass(1);
+        let answers = bench.answers(client);
+        let texts: Vec<&str> = answers.iter().map(|answer| &*answer.text).collect();
+        assert_eq!(texts, expected, "durable up to {durable}");
+    }
+}
+
+#[test]
+fn a_publisher_faster_than_the_disk_waits_and_others_do_not() {
+    let mut bench = Bench::new();
+    let journal = Stepped::default();
+    bench.core.journal = Box::new(journal.clone());
+    let [fast, slow, reader] = [(); 3].map(|()| bench.connect());
+    bench.call(fast, &durable_queue("q", FieldTable::new()));
+    publish_persistent(&mut bench, slow, "q");
+    bench.consume(reader, "q", "t", true);
+    journal.written.store(1, Ordering::Relaxed);
+    for _ in 0..3 {
+        assert!(bench.core.wants_input(fast.0));
+        publish_persistent(&mut bench, fast, "q");
+    }
+    let waits = |bench: &Bench| [fast, slow, reader].map(|c| !bench.core.wants_input(c.0));
+    assert_eq!(waits(&bench), [true, false, false]);
+    publish_persistent(&mut bench, slow, "q");
+    assert_eq!(waits(&bench), [true, true, false]);
+    journal.written.store(4, Ordering::Relaxed);
+    assert_eq!(waits(&bench), [false, false, false]);
+    for _ in 0..6 {
+        publish_persistent(&mut bench, fast, "q");
+    }
+    journal.written.store(5, Ordering::Relaxed);
+    assert_eq!(
+        waits(&bench),
+        [true, true, false],
+        "too much of one is too much for all"
+    );
+}
+
+#[test]
+fn who_makes_messages_leave_the_memory_waits_and_others_do_not() {
+    let mut bench = Bench::with(Settings {
+        message_memory: 100,
+        ..Settings::default()
+    });
+    let journal = Stepped::default();
+    bench.core.journal = Box::new(journal.clone());
+    let [fast, slow] = [(); 2].map(|()| bench.connect());
+    // a limit, so that the queue is looked after at each message
+    let arguments = table([("x-max-length", FieldValue::I32(1000))]);
+    bench.call(fast, &queue_declare("long", arguments));
+    bench.call(slow, &queue_declare("short", FieldTable::new()));
+    bench.consume(slow, "short", "t", true);
+    let waits = |bench: &Bench| [fast, slow].map(|c| !bench.core.wants_input(c.0));
+    for _ in 0..5 {
+        bench.publish(fast, "", "long", &"x".repeat(200));
+        bench.publish(slow, "", "short", "x");
+        assert_eq!(bench.answers(slow).len(), 1);
+    }
+    assert_eq!(waits(&bench), [true, false]);
+    journal.written.store(4, Ordering::Relaxed);
+    assert_eq!(waits(&bench), [false, false]);
 }
 
 #[test]

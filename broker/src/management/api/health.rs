@@ -2,9 +2,10 @@
 //! is well and 503 when it is not.
 
 use crate::core::QueueDeclaration;
+use crate::core::browse::{Browse, Leave};
 use crate::core::field::FieldTable;
 use crate::management::caller::Caller;
-use crate::management::engine::{self, AckMode};
+use crate::management::engine;
 use crate::management::properties;
 use crate::management::reply::{Answer, Reply};
 use crate::management::request::Request;
@@ -193,8 +194,9 @@ async fn aliveness(m: &Management, vhost: &str) -> Answer {
             };
             core.declare_queue(&vhost, queue)?;
             engine::publish(core, &vhost, "", ALIVENESS, &header, &body)?;
-            let fetched = engine::fetch(core, &vhost, ALIVENESS, 1, AckMode::Ack)?;
-            Ok::<_, crate::core::refusal::Refusal>(!fetched.is_empty())
+            let mut browse = Browse::new(&vhost, ALIVENESS, 1, Leave::Gone);
+            core.browse(&mut browse)?;
+            Ok::<_, crate::core::refusal::Refusal>(!browse.read.is_empty())
         })
         .await?;
     match done {

@@ -2,10 +2,11 @@
 
 use super::{bindings, refusal};
 use crate::core::access::Right;
+use crate::core::browse::{Browse, Leave, Moving};
 use crate::core::definitions::json::from_json;
 use crate::core::{Core, QueueDeclaration};
 use crate::management::caller::Caller;
-use crate::management::engine::{self, AckMode, Fetched};
+use crate::management::engine::{self, Fetched};
 use crate::management::listing::{list, one};
 use crate::management::render::{self, Scene};
 use crate::management::reply::{Answer, Reply};
@@ -258,11 +259,10 @@ async fn action(m: &Management, request: &Request, at: Place) -> Answer {
 async fn fetch(m: &Management, caller: &Caller, request: &Request, at: Place) -> Answer {
     let body = request.object_with(&["count", "ackmode", "encoding"])?;
     let count = number(&body, "count")?.min(FETCH_MAX);
-    let mode = match body.text("ackmode")?.as_str() {
-        "ack_requeue_true" => AckMode::AckRequeue,
-        "ack_requeue_false" => AckMode::Ack,
-        "reject_requeue_true" => AckMode::RejectRequeue,
-        "reject_requeue_false" => AckMode::Reject,
+    let leave = match body.text("ackmode")?.as_str() {
+        "ack_requeue_true" | "reject_requeue_true" => Leave::Back,
+        "ack_requeue_false" => Leave::Gone,
+        "reject_requeue_false" => Leave::Rejected,
         other => return Err(Reply::bad_request(json!(["unknown_ackmode", other]))),
     };
     let base64 = match body.text("encoding")?.as_str() {
@@ -275,16 +275,17 @@ async fn fetch(m: &Management, caller: &Caller, request: &Request, at: Place) ->
         false => None,
     };
     let caller = caller.clone();
-    let fetched = m
-        .with(move |core| {
-            check(core, &caller, &at.vhost, Right::Read, &at.name)?;
-            engine::fetch(core, &at.vhost, &at.name, count, mode)
-                .map_err(|r| Reply::missing(format!("{} - {}", r.code.name(), r.text)))
-        })
+    let browse = Browse::new(&at.vhost, &at.name, count as usize, leave);
+    m.with(move |core| check(core, &caller, &at.vhost, Right::Read, &at.name))
         .await??;
-    let items: Vec<_> = fetched
+    let browse = m
+        .steps(browse, Core::browse)
+        .await?
+        .map_err(|r| Reply::missing(format!("{} - {}", r.code.name(), r.text)))?;
+    let items: Vec<_> = browse
+        .read
         .iter()
-        .map(|f| message(f, base64, truncate))
+        .map(|browsed| message(&browsed.into(), base64, truncate))
         .collect();
     Ok(Reply::ok(items))
 }
@@ -333,22 +334,21 @@ async fn move_messages(m: &Management, caller: &Caller, request: &Request, at: P
         false => u64::MAX,
     };
     let caller = caller.clone();
-    let moved = m
-        .with(move |core| {
-            check(core, &caller, &at.vhost, Right::Read, &at.name)?;
-            check(core, &caller, &at.vhost, Right::Write, &exchange)?;
-            engine::move_messages(
-                core,
-                &at.vhost,
-                &at.name,
-                &exchange,
-                &key,
-                count.min(FETCH_MAX),
-            )
-            .map_err(refusal)
-        })
-        .await??;
-    Ok(Reply::ok(json!({"moved": moved})))
+    let moving = Moving {
+        vhost: at.vhost.clone(),
+        name: at.name.clone(),
+        exchange: exchange.clone(),
+        key,
+        wanted: count.min(FETCH_MAX) as usize,
+        moved: 0,
+    };
+    m.with(move |core| {
+        check(core, &caller, &at.vhost, Right::Read, &at.name)?;
+        check(core, &caller, &at.vhost, Right::Write, &exchange)
+    })
+    .await??;
+    let moving = m.steps(moving, Core::move_ready).await?.map_err(refusal)?;
+    Ok(Reply::ok(json!({"moved": moving.moved})))
 }
 
 /// Quorum queues have one member on one node.
