@@ -229,7 +229,11 @@ impl Client {
             }
             let mut slices: Vec<IoSlice<'_>> = Vec::with_capacity(4);
             connection.output.slices(&mut slices, SLICES);
-            match self.stream.write_vectored(&slices) {
+            let written = match &slices[..] {
+                [only] => self.stream.write(only),
+                slices => self.stream.write_vectored(slices),
+            };
+            match written {
                 Ok(0) => return Progress::Ended,
                 Ok(count) => core.written(index, count),
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}

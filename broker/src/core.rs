@@ -52,6 +52,7 @@ pub mod wire;
 use access::{LoginCache, PasswordCheck};
 use alarm::Alarms;
 use connection::{At, Connection};
+use handshake::Greeting;
 use journal::Journal;
 use letters::Letter;
 use metadata::{Command, Metadata};
@@ -154,6 +155,7 @@ pub struct Core {
     timers: Timers,
     names: Names,
     next_serial: u64,
+    greeting: Greeting,
     /// Where messages are assembled.
     scratch: Vec<u8>,
     /// Bytes of messages held in queues' memory.
@@ -189,6 +191,7 @@ impl Core {
             timers: Timers::default(),
             names: Names::new(seed),
             next_serial: 1,
+            greeting: Greeting::default(),
             scratch: Vec::new(),
             resident: 0,
             stopping: false,

@@ -115,6 +115,7 @@ impl CoreThread {
         let Seat {
             poll, jobs, handle, ..
         } = seat;
+        let verifier = Verifier::start(handle, core.logins.clone());
         let mut thread = CoreThread {
             poll,
             core,
@@ -130,7 +131,7 @@ impl CoreThread {
             held: Vec::new(),
             lingering: VecDeque::new(),
             buffer: vec![0; BUFFER],
-            verifier: Verifier::start(handle),
+            verifier,
             started: Instant::now(),
             stop_by: None,
             watchdog: Notify::from_environment().watchdog(std::process::id()),
@@ -445,7 +446,6 @@ impl CoreThread {
         mut stream: TcpStream,
         address: SocketAddr,
     ) -> io::Result<()> {
-        stream.set_nodelay(true)?;
         let local = stream.local_addr()?;
         let settings = &self.listeners[listener];
         let session = match &settings.tls {
@@ -484,8 +484,9 @@ impl CoreThread {
     }
 
     fn drop_client(&mut self, index: u32) {
-        if let Some(mut client) = self.clients.get_mut(index as usize).and_then(Option::take) {
-            let _ = self.poll.registry().deregister(&mut client.stream);
+        // a socket that is closed is out of the poll
+        if let Some(client) = self.clients.get_mut(index as usize).and_then(Option::take) {
+            drop(client);
             self.core.disconnected(index);
             if self.resting.is_some() {
                 self.resting = Some(Instant::now());

@@ -86,6 +86,8 @@ fn open(address: SocketAddr, backlog: u32) -> io::Result<TcpListener> {
         socket.set_only_v6(!address.ip().is_unspecified())?;
     }
     socket.set_nonblocking(true)?;
+    // those accepted from it have it, too
+    socket.set_tcp_nodelay(true)?;
     socket.bind(&address.into())?;
     socket.listen(i32::try_from(backlog).unwrap_or(i32::MAX))?;
     Ok(TcpListener::from_std(socket.into()))
@@ -95,6 +97,16 @@ fn open(address: SocketAddr, backlog: u32) -> io::Result<TcpListener> {
 mod tests {
     use super::*;
     use std::time::Duration;
+
+    #[test]
+    fn accepted_sockets_send_at_once() {
+        let listener = open("127.0.0.1:0".parse().expect("an address"), 8).expect("listening");
+        let at = listener.local_addr().expect("bound");
+        let _client = std::net::TcpStream::connect(at).expect("connected");
+        let accepted = std::iter::repeat_with(|| listener.accept()).find_map(Result::ok);
+        let (stream, _) = accepted.expect("accepts until there is one");
+        assert!(stream.nodelay().expect("an option"));
+    }
 
     #[test]
     fn no_more_clients_wait_to_be_accepted_than_the_backlog_allows() {

@@ -1,6 +1,6 @@
 //! Password checks that take milliseconds, away from the core thread.
 
-use crate::core::access::PasswordCheck;
+use crate::core::access::{LoginCache, PasswordCheck};
 use crate::handle::Handle;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
@@ -14,12 +14,13 @@ pub struct Verifier {
 }
 
 impl Verifier {
-    /// Starts the thread; it ends when the verifier is dropped.
-    pub fn start(handle: Handle) -> Verifier {
+    /// Starts the thread; it ends when the verifier is dropped. Clients that come at once with one password cost one
+    /// check: `seen` is where the thread remembers it.
+    pub fn start(handle: Handle, seen: LoginCache) -> Verifier {
         let (requests, receiver) = sync_channel(CAPACITY);
         let spawned = std::thread::Builder::new()
             .name("passwords".to_owned())
-            .spawn(move || serve(&receiver, &handle));
+            .spawn(move || serve(&receiver, &handle, seen));
         if let Err(error) = spawned {
             tracing::error!(%error, "no thread for password checks: slow hashes will be refused");
         }
@@ -42,9 +43,9 @@ impl Verifier {
     }
 }
 
-fn serve(requests: &Receiver<Request>, handle: &Handle) {
+fn serve(requests: &Receiver<Request>, handle: &Handle, mut seen: LoginCache) {
     while let Ok((connection, serial, check)) = requests.recv() {
-        let right = check.run();
+        let right = check.run_once(&mut seen);
         if handle
             .start(move |core| core.verified(connection, serial, &check, right))
             .is_err()

@@ -189,6 +189,18 @@ impl PasswordCheck {
         self.stored.verify(&self.password)
     }
 
+    /// The same, and at once when it was found right before; `seen` is the checking thread's own.
+    pub fn run_once(&self, seen: &mut LoginCache) -> bool {
+        if seen.knows(&self.user, &self.stored, &self.password) {
+            return true;
+        }
+        let right = self.run();
+        if right {
+            seen.remember(&self.user, &self.stored, &self.password);
+        }
+        right
+    }
+
     /// Enters the verified login, unless the password was changed meanwhile.
     pub fn remember(&self, access: &Access, cache: &mut LoginCache) {
         let unchanged = access.users.get(&self.user).map(|u| &u.password) == Some(&self.stored);

@@ -13,6 +13,23 @@ const HEADER: &[u8; 8] = b"AMQP\x00\x00\x09\x01";
 const REFUSED_FOR_MS: u64 = 1000;
 const LOCALES: &[u8] = b"en_US";
 
+/// `connection.start` as it was sent last.
+#[derive(Debug, Default)]
+pub(super) struct Greeting {
+    of: Option<GreetingOf>,
+    bytes: Vec<u8>,
+}
+
+/// What it is made of.
+#[derive(Debug, PartialEq)]
+struct GreetingOf {
+    version: (u8, u8),
+    external: bool,
+    cluster_name: String,
+    product: String,
+    product_version: String,
+}
+
 /// A login response, taken apart.
 struct Credentials {
     user: String,
@@ -65,29 +82,48 @@ impl Core {
         if seen < 8 {
             return 0;
         }
-        let mechanisms = self.mechanisms(index);
-        let method = Method::ConnectionStart {
-            version_major: major,
-            version_minor: minor,
-            server_properties: self.server_properties((major, minor)),
-            mechanisms: mechanisms.as_bytes(),
-            locales: LOCALES,
-        };
         self.connections[index as usize].state = State::Starting;
-        self.send(index, 0, &method);
+        self.greet(index, (major, minor));
         8
     }
 
-    fn mechanisms(&self, index: u32) -> String {
-        let external = self.connections[index as usize].peer.certificate.is_some();
-        if external {
-            "AMQPLAIN PLAIN EXTERNAL".to_owned()
-        } else {
-            "AMQPLAIN PLAIN".to_owned()
+    /// Sends `connection.start`, the same bytes as to the client before where nothing in it has changed.
+    fn greet(&mut self, index: u32, version: (u8, u8)) {
+        let made_of = GreetingOf {
+            version,
+            external: self.connections[index as usize].peer.certificate.is_some(),
+            cluster_name: self.cluster_name(),
+            product: self.settings.product.clone(),
+            product_version: self.settings.version.clone(),
+        };
+        if self.greeting.of.as_ref() != Some(&made_of) {
+            let method = Method::ConnectionStart {
+                version_major: version.0,
+                version_minor: version.1,
+                server_properties: Core::server_properties(&made_of),
+                mechanisms: match made_of.external {
+                    true => b"AMQPLAIN PLAIN EXTERNAL",
+                    false => b"AMQPLAIN PLAIN",
+                },
+                locales: LOCALES,
+            };
+            let mut bytes = Vec::new();
+            frame::write(&mut bytes, frame::METHOD, 0, |out| method.encode(out));
+            self.greeting = Greeting {
+                of: Some(made_of),
+                bytes,
+            };
         }
+        let connection = &mut self.connections[index as usize];
+        connection.counters.sent_frames += 1;
+        connection
+            .output
+            .buffer()
+            .extend_from_slice(&self.greeting.bytes);
+        self.touch(index);
     }
 
-    fn server_properties(&self, version: (u8, u8)) -> FieldTable {
+    fn server_properties(of: &GreetingOf) -> FieldTable {
         let yes = FieldValue::Bool(true);
         let capabilities = [
             "publisher_confirms",
@@ -103,11 +139,11 @@ impl Core {
         // Extensions of 0-9-1; who asks for an older version is promised none.
         let capabilities = capabilities
             .into_iter()
-            .filter(|_| version == (0, 9))
+            .filter(|_| of.version == (0, 9))
             .map(|name| (name, yes.clone()));
         FieldTable::from([
             ("capabilities", FieldValue::Table(capabilities.collect())),
-            ("cluster_name", FieldValue::string(self.cluster_name())),
+            ("cluster_name", FieldValue::string(&*of.cluster_name)),
             (
                 "copyright",
                 FieldValue::string("Copyright (c) the Evenkeel authors"),
@@ -122,14 +158,8 @@ impl Core {
                 "platform",
                 FieldValue::string(concat!("Evenkeel ", env!("CARGO_PKG_VERSION"))),
             ),
-            (
-                "product",
-                FieldValue::string(self.settings.product.as_str()),
-            ),
-            (
-                "version",
-                FieldValue::string(self.settings.version.as_str()),
-            ),
+            ("product", FieldValue::string(of.product.as_str())),
+            ("version", FieldValue::string(of.product_version.as_str())),
         ])
     }
 
