@@ -140,8 +140,13 @@ impl MetadataLog {
         Ok(())
     }
 
+    /// Whether everything appended is durable.
+    pub fn is_synced(&self) -> bool {
+        self.durable == self.end
+    }
+
     pub fn sync(&mut self) -> io::Result<()> {
-        if self.durable < self.end {
+        if !self.is_synced() {
             self.file.sync()?;
             self.durable = self.end;
         }

@@ -27,6 +27,7 @@ mod segments;
 mod shared;
 mod slots;
 mod squash;
+mod straight;
 mod summary;
 mod tail;
 #[cfg(test)]
