@@ -44,6 +44,7 @@ impl Core {
             return;
         }
         tracing::warn!(?alarm, on, "resource alarm changed");
+        self.journal.short_of_space(self.alarms.disk);
         let indexes: Vec<u32> = self
             .connections
             .iter()

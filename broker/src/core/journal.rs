@@ -111,6 +111,8 @@ pub trait Journal: Send {
     fn await_written(&mut self, position: Position);
     /// The position of the last record appended.
     fn appended(&self) -> Position;
+    /// Says whether the disk is short of space.
+    fn short_of_space(&mut self, _is_short: bool) {}
     /// How much is appended and not yet written.
     fn congestion(&self) -> Congestion {
         Congestion::None

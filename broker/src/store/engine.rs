@@ -131,6 +131,10 @@ impl Journal for Store {
         Position(self.position())
     }
 
+    fn short_of_space(&mut self, is_short: bool) {
+        Store::short_of_space(self, is_short);
+    }
+
     fn congestion(&self) -> Congestion {
         Store::congestion(self)
     }

@@ -23,6 +23,8 @@ pub(super) enum Job {
     Prepare {
         written: bool,
     },
+    /// Remove spare files that are too many.
+    Trim,
     Retire(Vec<u32>),
     /// Say what a segment settles in older ones that stay, so that it can be logged again and the segment go.
     Settlements {
@@ -123,6 +125,8 @@ impl Keeper {
             Job::Prepare { written } => {
                 drop(self.slots.prepare(if written { 2 } else { 1 }, written))
             }
+            // what could not be removed is used again
+            Job::Trim => drop(self.slots.trim()),
             Job::Retire(segments) => match self.slots.retire(&segments) {
                 Ok(()) => self.outcomes.push(Outcome::Retired(segments)),
                 Err(error) => {

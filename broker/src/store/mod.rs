@@ -58,7 +58,7 @@ use std::thread::JoinHandle;
 use tail::{Draft, Tail};
 
 /// Appended and not written: beyond this, publishers wait for what they appended themselves.
-const CONGESTED_BYTES: usize = 16 << 20;
+const CONGESTED_BYTES: usize = 8 << 20;
 /// Beyond this, all of them wait.
 const FLOODED_BYTES: usize = 4 * CONGESTED_BYTES;
 
@@ -471,6 +471,14 @@ impl Store {
 
     pub fn health(&self) -> Health {
         self.shared.health()
+    }
+
+    /// Says whether the disk is short of space: then as little as possible is kept for later.
+    pub fn short_of_space(&mut self, is_short: bool) {
+        self.slots.set_short(is_short);
+        if is_short {
+            self.ask(Job::Trim);
+        }
     }
 
     /// How much is appended and not yet written.

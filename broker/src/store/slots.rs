@@ -7,10 +7,13 @@ use super::disk::{Disk, DiskFile};
 use super::segment::{DATA, Header, write_header};
 use std::collections::HashMap;
 use std::io;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// Spare files kept; more are removed.
 const SPARES: usize = 4;
+/// The same while the disk is short of space.
+const SPARES_WHEN_SHORT: usize = 1;
 const SUFFIX: &str = ".log";
 
 /// A file and its number, which is its name.
@@ -26,6 +29,7 @@ pub(super) struct Slots {
     /// Length of a usual segment's file.
     length: u64,
     state: Mutex<State>,
+    is_short: AtomicBool,
 }
 
 #[derive(Default)]
@@ -53,6 +57,41 @@ impl Slots {
             disk,
             length,
             state: Mutex::default(),
+            is_short: AtomicBool::new(false),
+        }
+    }
+
+    /// Says whether the disk is short of space.
+    pub fn set_short(&self, is_short: bool) {
+        self.is_short.store(is_short, Ordering::Relaxed);
+    }
+
+    fn spares_kept(&self) -> usize {
+        match self.is_short.load(Ordering::Relaxed) {
+            true => SPARES_WHEN_SHORT,
+            false => SPARES,
+        }
+    }
+
+    /// Removes the spare files that are too many.
+    pub fn trim(&self) -> io::Result<()> {
+        let mut removed = false;
+        loop {
+            let slot = {
+                let mut state = self.lock();
+                match state.spares.len() > self.spares_kept() {
+                    true => state.spares.pop(),
+                    false => None,
+                }
+            };
+            let Some(slot) = slot else { break };
+            self.disk.remove(&slot_name(slot.number))?;
+            removed = true;
+        }
+        if removed {
+            self.disk.sync_names()
+        } else {
+            Ok(())
         }
     }
 
@@ -165,7 +204,7 @@ impl Slots {
             let usual = slot.file.length()? == self.length;
             let mut state = self.lock();
             state.segments.remove(segment);
-            if usual && state.spares.len() < SPARES {
+            if usual && state.spares.len() < self.spares_kept() {
                 state.spares.push(slot);
             } else {
                 drop(state);
@@ -209,6 +248,24 @@ mod tests {
         assert!(slots.file(5).is_none());
         assert_eq!(read_header(&*slot.file).unwrap().0, Header::Spare);
         assert_eq!(slots.take(100).unwrap().number, slot.number);
+    }
+
+    #[test]
+    fn spare_files_are_given_up_when_the_disk_is_short_of_space() {
+        let temporary = tempfile::tempdir().unwrap();
+        let disk = Arc::new(Directory::open(temporary.path()).unwrap());
+        let slots = Slots::new(disk.clone(), 8192);
+        slots.prepare(3, false).unwrap();
+        slots.trim().unwrap();
+        assert_eq!(disk.list().unwrap().len(), 3);
+        slots.set_short(true);
+        slots.trim().unwrap();
+        assert_eq!(disk.list().unwrap().len(), 1);
+        let slot = slots.take(8192).unwrap();
+        slots.assign(1, slot);
+        slots.prepare(1, false).unwrap();
+        slots.retire(&[1]).unwrap();
+        assert_eq!(disk.list().unwrap().len(), 1);
     }
 
     #[test]
