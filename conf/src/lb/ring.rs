@@ -9,6 +9,7 @@ use super::value::{self, Unit};
 use crate::diagnostic::{Diagnostic, Report};
 use crate::keyword::{Args, Keyword, Word, lookup, unknown, wrong};
 use std::net::Ipv4Addr;
+use std::path::PathBuf;
 
 type Applied = Result<(), Diagnostic>;
 
@@ -73,6 +74,17 @@ fn timeout(a: &mut Args<'_>) -> Result<Option<std::time::Duration>, Diagnostic> 
 
 /// The lines.
 pub static KEYWORDS: &[Keyword<RingDraft>] = &[
+    Keyword {
+        name: "backing-file",
+        args: "<path>",
+        doc: "A file of at most `size` bytes, mode 0600, that holds the latest lines as text and \
+              outlives the process. What is there at a start is renamed to `.bak` first.",
+        example: "backing-file /var/lib/evenkeel/lines",
+        apply: |d, a| {
+            d.ring.backing_file = Some(PathBuf::from(&a.expect("a path")?.text));
+            a.finish()
+        },
+    },
     Keyword {
         name: "description",
         args: "<text>",
@@ -152,10 +164,6 @@ pub static KEYWORDS: &[Keyword<RingDraft>] = &[
 /// Reads a line of the section.
 pub(super) fn line(draft: &mut RingDraft, words: &[Word], report: &mut Report) {
     let Some((row, count)) = lookup(KEYWORDS, words) else {
-        if words[0].text == "backing-file" {
-            report.push(known::not_yet(words[0].span, "`backing-file` of a ring"));
-            return;
-        }
         let names = KEYWORDS.iter().map(|row| row.name);
         report.push(unknown(&words[0], "a `ring` section", names));
         return;

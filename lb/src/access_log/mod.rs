@@ -5,6 +5,7 @@
 //! of a bounded queue. Whatever a target cannot take at once is counted and
 //! dropped, so that a slow or absent log never delays traffic.
 
+mod backing;
 pub mod change;
 pub mod clock;
 mod expression;
@@ -292,6 +293,9 @@ impl AccessLog {
     pub fn drain(&self) {
         for sink in self.sinks.load().iter() {
             sink.drain();
+        }
+        for ring in self.rings.load().iter() {
+            ring.flush();
         }
     }
 

@@ -5,6 +5,8 @@
 //! its place gone, goes on with the oldest line and counts what it missed.
 //! Writing never waits for a reader.
 
+use super::backing::Backing;
+use crate::console;
 use conf::lb::model::{Host, LogHeader, Ring as Settings, RingServer};
 use std::collections::VecDeque;
 use std::io::{self, Write};
@@ -41,6 +43,7 @@ pub struct Ring {
     changed: Condvar,
     dropped: AtomicU64,
     forwarders: Mutex<Vec<Forwarder>>,
+    backing: Mutex<Option<Backing>>,
 }
 
 #[derive(Default)]
@@ -67,8 +70,10 @@ impl Ring {
             changed: Condvar::new(),
             dropped: AtomicU64::new(0),
             forwarders: Mutex::default(),
+            backing: Mutex::default(),
         });
         ring.forward(settings);
+        ring.open_file(settings);
         ring
     }
 
@@ -77,6 +82,7 @@ impl Ring {
         *lock(&self.settings) = settings.clone();
         self.shrink(&mut lock(&self.inner));
         self.forward(settings);
+        self.open_file(settings);
     }
 
     /// Ends its forwarders: the configuration no longer has it.
@@ -84,6 +90,8 @@ impl Ring {
         for forwarder in lock(&self.forwarders).drain(..) {
             forwarder.wanted.store(false, Relaxed);
         }
+        self.flush();
+        *lock(&self.backing) = None;
         self.changed.notify_all();
     }
 
@@ -135,6 +143,87 @@ impl Ring {
             if let Some(line) = inner.lines.pop_front() {
                 inner.bytes -= cost(&line);
                 inner.first += 1;
+            }
+        }
+    }
+
+    /// The newest lines before a place, of at most this many bytes.
+    fn newest(&self, before: u64, bytes: u64) -> String {
+        let inner = lock(&self.inner);
+        let beyond = (inner.first + inner.lines.len() as u64).saturating_sub(before);
+        let mut left = bytes;
+        let fits = |line: &&Arc<str>| match left.checked_sub(cost(line)) {
+            Some(rest) => {
+                left = rest;
+                true
+            }
+            None => false,
+        };
+        let older = inner.lines.iter().rev().skip(beyond as usize);
+        let newest: Vec<_> = older.take_while(fits).collect();
+        let lines = newest.into_iter().rev();
+        lines.flat_map(|line| [line, "\n"]).collect()
+    }
+
+    /// Opens the file that the section names, unless it is open already.
+    fn open_file(self: &Arc<Ring>, settings: &Settings) {
+        let mut backing = lock(&self.backing);
+        let Some(path) = &settings.backing_file else {
+            *backing = None;
+            return;
+        };
+        if backing.as_ref().is_some_and(|open| open.path == *path) {
+            return;
+        }
+        let had_one = backing.is_some();
+        match Backing::create(path, settings.size) {
+            Ok(mut fresh) => {
+                fresh.place = lock(&self.inner).first;
+                *backing = Some(fresh);
+            }
+            Err(error) => {
+                let path = path.display();
+                let name = &self.name;
+                console::warning(&format!("ring {name}: backing-file {path}: {error}"));
+                return;
+            }
+        }
+        drop(backing);
+        if !had_one {
+            let ring = Arc::downgrade(self);
+            let run = move || {
+                while let Some(ring) = ring.upgrade() {
+                    let Some(place) = lock(&ring.backing).as_ref().map(|b| b.place) else {
+                        return;
+                    };
+                    ring.wait_beyond(place);
+                    ring.flush();
+                }
+            };
+            // without a thread the file is written when the process ends
+            let _ = std::thread::Builder::new()
+                .name("ring-file".into())
+                .spawn(run);
+        }
+    }
+
+    /// Writes what is not yet in the ring's file.
+    pub fn flush(&self) {
+        let mut backing = lock(&self.backing);
+        while let Some(open) = backing.as_mut() {
+            let lines = self.after(&mut open.place);
+            if lines.is_empty() {
+                return;
+            }
+            open.place += lines.len() as u64;
+            let place = open.place;
+            if let Err(error) = open.keep(&lines, |bytes| self.newest(place, bytes)) {
+                let path = open.path.display();
+                let name = &self.name;
+                console::warning(&format!(
+                    "ring {name}: backing-file {path} is given up: {error}"
+                ));
+                *backing = None;
             }
         }
     }
@@ -212,6 +301,7 @@ impl Ring {
         stream.set_write_timeout(settings.server_timeout)?;
         let mut sent = false;
         while wanted.load(Relaxed) {
+            self.wait_beyond(*place);
             let batch = self.after(place);
             if batch.is_empty() && is_closed(&stream) {
                 break;
@@ -230,14 +320,18 @@ impl Ring {
         Ok(())
     }
 
-    /// Lines from a place on; waits a moment where there are none. A place that
-    /// is gone moves to the oldest line.
-    fn after(&self, place: &mut u64) -> Vec<Arc<str>> {
-        let mut inner = lock(&self.inner);
-        if inner.first + inner.lines.len() as u64 <= *place {
-            let waited = self.changed.wait_timeout(inner, LOOK);
-            inner = waited.unwrap_or_else(|e| e.into_inner()).0;
+    /// Waits a moment for a line at this place.
+    fn wait_beyond(&self, place: u64) {
+        let inner = lock(&self.inner);
+        if inner.first + inner.lines.len() as u64 <= place {
+            // the time is a look at whether lines are still wanted
+            drop(self.changed.wait_timeout(inner, LOOK));
         }
+    }
+
+    /// Lines from a place on. A place that is gone moves to the oldest line.
+    fn after(&self, place: &mut u64) -> Vec<Arc<str>> {
+        let inner = lock(&self.inner);
         if *place < inner.first {
             self.dropped.fetch_add(inner.first - *place, Relaxed);
             *place = inner.first;
@@ -306,6 +400,37 @@ mod tests {
             octet_count,
             place: Default::default(),
         }
+    }
+
+    #[test]
+    fn a_backing_file_holds_the_newest_lines_and_never_more_than_the_ring_may() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("lines");
+        let settings = Settings {
+            name: "r".to_owned(),
+            size: 60,
+            max_len: 20,
+            backing_file: Some(path.clone()),
+            ..Settings::default()
+        };
+        let ring = Ring::new(&Arc::new(settings.clone()));
+        for number in 0..100 {
+            ring.push(&format!("line {number}"));
+            ring.flush();
+            let text = std::fs::read_to_string(&path).unwrap();
+            assert!(text.len() <= 60, "{text}");
+            assert!(text.ends_with(&format!("line {number}\n")), "{text}");
+        }
+        // the same file after a reload goes on, another one begins with what the ring holds
+        ring.follow(&Arc::new(settings.clone()));
+        let other = folder.path().join("others");
+        ring.follow(&Arc::new(Settings {
+            backing_file: Some(other.clone()),
+            ..settings
+        }));
+        ring.flush();
+        assert_eq!(std::fs::read_to_string(&other).unwrap(), ring.text());
+        ring.retire();
     }
 
     #[test]

@@ -206,6 +206,8 @@ pub struct Ring {
     pub max_len: u32,
     /// `size`: bytes of lines kept.
     pub size: u64,
+    /// `backing-file`: a file with the latest lines.
+    pub backing_file: Option<PathBuf>,
     /// `timeout connect`.
     pub connect_timeout: Option<Duration>,
     /// `timeout server`.
@@ -222,6 +224,7 @@ impl Default for Ring {
             description: None,
             format: LogHeader::Raw,
             max_len: 1024,
+            backing_file: None,
             size: 16384,
             connect_timeout: None,
             server_timeout: None,
