@@ -276,6 +276,72 @@ fn connections_that_wait_in_the_queue_go_to_the_new_process() {
     new.stop();
 }
 
+/// A line to a TCP socket of the CLI or of the exporter, and what comes back.
+fn ask_port(at: &str, request: &str) -> String {
+    let mut stream = TcpStream::connect(at).expect("somebody listens");
+    stream.set_read_timeout(Some(LIMIT)).expect("a socket");
+    stream.write_all(request.as_bytes()).expect("it is read");
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).expect("a whole answer");
+    answer
+}
+
+#[test]
+fn ports_of_cli_and_exporter_are_handed_over_without_a_gap() {
+    let (bind, server) = (format!("{}:1", address()), echo());
+    let (cli, metrics) = (format!("{}:3", address()), format!("{}:4", address()));
+    let global = format!("    stats socket {cli} level admin\n    prometheus bind {metrics}");
+    let balancer = Balancer::new(&global, &listen(&bind, &server));
+    let mut daemon = balancer.start(&["-db"]);
+    let stop = Arc::new(AtomicBool::new(false));
+    let asked: Arc<AtomicU64> = Arc::default();
+    let askers = ["show version\n", "GET /metrics HTTP/1.0\r\n\r\n"].map(|request| {
+        let at = if request.starts_with("GET") {
+            metrics.clone()
+        } else {
+            cli.clone()
+        };
+        let (stop, asked) = (stop.clone(), asked.clone());
+        std::thread::spawn(move || {
+            while !stop.load(Relaxed) {
+                let answer = ask_port(&at, request);
+                assert!(answer.len() > 5, "{request}: {answer}");
+                asked.fetch_add(1, Relaxed);
+            }
+        })
+    });
+    for _ in 0..5 {
+        let so_far = asked.load(Relaxed);
+        kit::wait_until("ports are asked", LIMIT, || {
+            asked.load(Relaxed) > so_far + 4
+        });
+        let pid = daemon.pid().to_string();
+        let successor = succeed(&balancer, &["-db", "-sf", &pid]);
+        let mut old = std::mem::replace(&mut daemon, successor);
+        assert!(old.wait_exit(LIMIT).success());
+    }
+    let so_far = asked.load(Relaxed);
+    kit::wait_until("ports are asked", LIMIT, || {
+        asked.load(Relaxed) > so_far + 4
+    });
+    stop.store(true, Relaxed);
+    for asker in askers {
+        asker.join().expect("no question was lost");
+    }
+    let info = ask_port(&cli, "show info\n");
+    assert!(info.contains(&format!("Pid: {}\n", daemon.pid())), "{info}");
+    // a reload moves the exporter; the old port is closed
+    let other = format!("{}:4", address());
+    balancer.write(&global.replace(&metrics, &other), &listen(&bind, &server));
+    balancer.ask("reload");
+    let text = ask_port(&other, "GET /metrics HTTP/1.0\r\n\r\n");
+    assert!(text.contains("haproxy_process_uptime_seconds"), "{text}");
+    kit::wait_until("the old port is closed", LIMIT, || {
+        TcpStream::connect(&metrics).is_err()
+    });
+    daemon.stop();
+}
+
 fn replace(program: &Path, with: &[u8]) {
     use std::os::unix::fs::PermissionsExt;
     let fresh = program.with_extension("new");
@@ -343,6 +409,39 @@ fn a_master_becomes_the_program_that_replaced_it_on_disk() {
         &format!("Former worker ({worker}) exited with code 0"),
         LIMIT,
     );
+    assert!(master.stop().success());
+}
+
+#[test]
+fn a_master_in_a_relative_directory_becomes_the_new_program_there() {
+    let (bind, server) = (format!("{}:1", address()), echo());
+    let balancer = Balancer::new("", &listen(&bind, &server));
+    let folder = balancer.file().parent().expect("a folder").to_owned();
+    let program = balancer.path("evenkeel");
+    std::fs::copy(kit::binary(), &program).unwrap();
+    std::fs::create_dir(folder.join("etc")).unwrap();
+    std::fs::copy(balancer.file(), folder.join("etc/lb.cfg")).unwrap();
+    let mut command = Command::new("./evenkeel");
+    command.current_dir(&folder).args([
+        "lb",
+        "-W",
+        "-C",
+        "etc",
+        "-f",
+        "lb.cfg",
+        "--run-dir",
+        "run",
+    ]);
+    let mut master = Daemon::start("master", &mut command);
+    kit::wait_until("the worker serves", LIMIT, || pid_at(&balancer).is_some());
+    let worker = pid_at(&balancer).unwrap();
+    replace(&program, &std::fs::read(kit::binary()).unwrap());
+    master.signal(Signal::SIGUSR2);
+    kit::wait_until("another worker serves", LIMIT, || {
+        pid_at(&balancer).is_some_and(|pid| pid != worker)
+    });
+    exchange(&mut TcpStream::connect(&bind).expect("it listens"), "after");
+    assert!(folder.join("etc/run").is_dir(), "relative to -C");
     assert!(master.stop().success());
 }
 

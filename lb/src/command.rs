@@ -73,6 +73,7 @@ fn evaluate(condition: &str, options: &Options) -> ExitCode {
 }
 
 fn start(options: &Options) -> ExitCode {
+    crate::takeover::reexec::remember_directory();
     if let Some(directory) = &options.directory
         && let Err(error) = std::env::set_current_dir(directory)
     {

@@ -10,6 +10,7 @@ use crate::admin::socket::Served;
 use crate::admin::{Amendment, Control};
 use crate::data_path::DataPath;
 use crate::diff::Difference;
+use crate::http::exporter::Exporter;
 use crate::loading::{self, Loaded};
 use crate::options::Options;
 use crate::probe::Prober;
@@ -37,6 +38,8 @@ pub struct Reloader {
     pub source: Box<dyn Fn(&Options) -> Loaded + Send + Sync>,
     /// The runtime CLI's sockets.
     pub sockets: Arc<Served>,
+    /// The exporter on an address of its own.
+    pub exporter: Exporter,
     /// The texts that the present configuration was read from.
     pub texts: ArcSwap<Vec<(PathBuf, String)>>,
     /// One at a time.
@@ -83,6 +86,14 @@ impl Reloader {
         let stats = (old.global.stats != config.global.stats).then_some(&config.global.stats);
         let sockets = stats.map(|stats| self.sockets.prepare(stats)).transpose();
         let sockets = sockets.map_err(|e| e.to_string())?;
+        let exporter = self.exporter.prepare(config.global.prometheus.as_ref());
+        let exporter = match exporter {
+            Ok(exporter) => exporter,
+            Err(error) => {
+                self.sockets.forget(sockets.unwrap_or_default());
+                return Err(error.to_string());
+            }
+        };
         let generation = match self.data.apply(config.clone()) {
             Ok(generation) => generation,
             Err(errors) => {
@@ -96,7 +107,13 @@ impl Reloader {
         {
             console::warning(&format!("A socket of the CLI cannot be served: {error}"));
         }
+        if old.global.prometheus != config.global.prometheus
+            && let Err(error) = self.exporter.follow(exporter)
+        {
+            console::warning(&format!("The exporter cannot be served: {error}"));
+        }
         self.texts.store(Arc::new(texts));
+        self.control.set_filed(config.clone());
         self.log.apply(&config);
         if let Some(maxconn) = config.global.maxconn {
             self.data.runtime().process.maxconn.store(maxconn, Relaxed);

@@ -6,6 +6,7 @@ use crate::admin::{self, Amendment, Control, socket};
 use crate::core::server::Change;
 use crate::daemon::Ready;
 use crate::data_path::DataPath;
+use crate::http::exporter::{self, Exporter};
 use crate::keeper::Keeper;
 use crate::listener::Inherited;
 use crate::loading::Startup;
@@ -14,8 +15,8 @@ use crate::probe::{self, Prober, Teller};
 use crate::process::{self, Identity, Refusal};
 use crate::rebalance::Rebalancer;
 use crate::reload::{self, Reloader};
-use crate::saved;
 use crate::saved::file::Store;
+use crate::saved::keeping::{self, Keeping};
 use crate::signals::{Signals, die_of};
 use crate::state::{Proxy, StateChange};
 use crate::takeover::{self, Takeover};
@@ -40,9 +41,6 @@ const TURN: Duration = Duration::from_millis(1000);
 
 /// The same while the process waits for its last sessions.
 const STOPPING_TURN: Duration = Duration::from_millis(50);
-
-/// How often the state is kept (`--state-dir`).
-const KEEP_EVERY: Duration = Duration::from_secs(10);
 
 /// Time for handshakes under way to a socket that nobody takes over.
 const HANDSHAKES: Duration = Duration::from_millis(500);
@@ -92,9 +90,8 @@ struct Balancer {
     empty_since: Option<Instant>,
     /// Turns of the data threads at the last sign of life.
     turns: Vec<u64>,
-    /// Where the state is kept (`--state-dir`).
-    store: Option<Store>,
-    next_keep: Instant,
+    /// Keeps the state (`--state-dir`).
+    keeping: Option<Keeping>,
 }
 
 impl Balancer {
@@ -138,12 +135,18 @@ impl Balancer {
         let control = Control::new(data.runtime().clone());
         let mut takeover = takeover::begin(options, &config, &run_dir).map_err(one)?;
         bind(&data, &config, options, &mut takeover)?;
+        let inherited = &mut takeover.inherited;
+        let sockets = socket::bind(&config.global.stats, inherited);
+        let mut sockets = sockets.map_err(|e| one(e.to_string()))?;
+        let prometheus = config.global.prometheus.as_ref();
+        let exporter = exporter::bind(prometheus, |port| inherited.take_port(port));
+        let exporter = exporter.map_err(|e| one(e.to_string()))?;
+        // what nobody listens on here any more stays with the old process until it stops
+        *inherited = Inherited::default();
         control.set_listeners(data.listeners());
-        let store = open_store(options, identity).map_err(one)?;
-        resume(&control, &takeover, store.as_ref());
-        let mut sockets = socket::bind(&config.global.stats).map_err(|e| one(e.to_string()))?;
-        let exporter = http::Exporter::bind(config.global.prometheus.as_ref())
-            .map_err(|e| one(e.to_string()))?;
+        control.set_filed(config.clone());
+        let store = keeping::open(options, identity).map_err(one)?;
+        keeping::resume(&control, &takeover, store.as_ref());
         match socket::bind_default(&run_dir, std::process::id()) {
             Ok(socket) => sockets.push(socket),
             Err(error) => {
@@ -216,8 +219,10 @@ impl Balancer {
         };
         let stats = &config.global.stats;
         let sockets = admin::socket::serve(runtime.handle(), &control, sockets, stats)?;
+        let exporter = Exporter::serve(runtime.handle(), &control, exporter)?;
         let reloader = Arc::new(Reloader {
             sockets,
+            exporter,
             options: options.clone(),
             data: data.clone(),
             log: log.clone(),
@@ -231,9 +236,6 @@ impl Balancer {
         runtime.spawn(rebalancer.run());
         offer(&control, &data, &reloader);
         http::Gate::open(&control, runtime.handle());
-        if let Some(exporter) = exporter {
-            exporter.serve(runtime.handle(), &control)?;
-        }
         let cpu_map = config.global.cpu_map.clone();
         data.start(move |number| {
             if let Some(cpus) = cpu_map.get(&(number as u32 + 1)) {
@@ -262,8 +264,7 @@ impl Balancer {
             let_go_at: None,
             empty_since: None,
             turns: Vec::new(),
-            store,
-            next_keep: Instant::now() + KEEP_EVERY,
+            keeping: store.map(Keeping::new),
         })
     }
 
@@ -293,7 +294,9 @@ impl Balancer {
             if Instant::now() >= next_tick {
                 next_tick = Instant::now() + TURN;
                 self.data.runtime().tick();
-                self.keep_when_due();
+                if let Some(keeping) = &mut self.keeping {
+                    keeping.when_due(&self.control, &self.log);
+                }
             }
             self.reassure();
             if self.let_go_at.is_some() {
@@ -355,7 +358,9 @@ impl Balancer {
         if let Some(limit) = process.hard_stop_after {
             self.control.old.set_hard_stop(now + limit);
         }
-        self.keep();
+        if let Some(keeping) = &self.keeping {
+            keeping.all(&self.control, &self.log);
+        }
         self.notify.stopping();
         dump::stopped(self.data.runtime(), &self.log);
         self.let_go_at = self.data.steer().then(|| now + HANDSHAKES);
@@ -368,8 +373,8 @@ impl Balancer {
             return;
         }
         self.let_go_at = None;
-        self.control.closing.send_replace(true);
         self.reloader.sockets.let_ports_go();
+        self.reloader.exporter.let_go();
         self.data.stop_listening();
         self.control.set_listeners(self.data.listeners());
     }
@@ -398,32 +403,6 @@ impl Balancer {
         late
     }
 
-    /// Keeps the state, unless a successor has it already.
-    fn keep(&self) {
-        let Some(store) = self
-            .store
-            .as_ref()
-            .filter(|_| !self.control.old.is_followed())
-        else {
-            return;
-        };
-        if let Err(error) = store.write(saved::take(&self.control)) {
-            let text = format!(
-                "The state cannot be kept in {}: {error}",
-                store.path().display()
-            );
-            self.log.process(Level::Warning, &text);
-            self.control.events.add("process", &text);
-        }
-    }
-
-    fn keep_when_due(&mut self) {
-        if Instant::now() >= self.next_keep {
-            self.next_keep = Instant::now() + KEEP_EVERY;
-            self.keep();
-        }
-    }
-
     fn end(&self) {
         self.prober.stop();
         // it ends the programs of external checks, which must not outlive us
@@ -432,7 +411,9 @@ impl Balancer {
             let _ = thread.join();
         }
         self.data.stop();
-        self.keep();
+        if let Some(keeping) = &self.keeping {
+            keeping.all(&self.control, &self.log);
+        }
         self.log.drain();
         // inside a chroot the file is out of reach; the next start removes it
         let _ = std::fs::remove_file(&self.admin_path);
@@ -447,55 +428,9 @@ struct Parts {
     keeper: Option<Keeper>,
     texts: Vec<(PathBuf, String)>,
     run_dir: PathBuf,
-    exporter: Option<http::Exporter>,
+    exporter: exporter::Bound,
     takeover: Takeover,
     store: Option<Store>,
-}
-
-fn open_store(options: &Options, identity: &Identity) -> Result<Option<Store>, String> {
-    let Some(directory) = &options.state_dir else {
-        return Ok(None);
-    };
-    let opened = Store::open(directory, &options.files, identity);
-    opened
-        .map(Some)
-        .map_err(|e| format!("Cannot keep the state in {}: {e}", directory.display()))
-}
-
-/// Goes on from where a process before this one stood, as far as an operator
-/// asked for that; before anything runs.
-fn resume(control: &Arc<Control>, takeover: &Takeover, store: Option<&Store>) {
-    let mut told = takeover.told.clone();
-    told.extend(saved::table::load(&control.runtime));
-    let predecessor = takeover.links.first();
-    let kept = match (predecessor, store) {
-        (Some(link), _) => Some((
-            link.first.state.clone(),
-            format!("process {}", link.first.pid),
-        )),
-        (None, Some(store)) => match store.read() {
-            Ok(state) => state.map(|state| (state, store.path().display().to_string())),
-            Err(problem) => {
-                told.push(format!(
-                    "state file {} is ignored: {problem}",
-                    store.path().display()
-                ));
-                None
-            }
-        },
-        (None, None) => None,
-    };
-    if let Some((state, from)) = kept {
-        let age_ms = saved::wall_ms(std::time::SystemTime::now()).saturating_sub(state.at_ms);
-        let found = saved::restore(control, &state, age_ms);
-        let text = format!("Counters and states of {found} proxies and servers go on from {from}.");
-        console::notice(&text);
-        control.events.add("process", &text);
-    }
-    for text in told {
-        console::warning(&text);
-        control.events.add("process", &text);
-    }
 }
 
 fn refusal(problem: String) -> Refusal {
@@ -538,11 +473,7 @@ fn bind(
     loop {
         tries -= 1;
         let errors = match data.apply_with(config.clone(), &mut takeover.inherited) {
-            Ok(_) => {
-                // what nobody listens on here any more stays with the old process until it stops
-                takeover.inherited = Inherited::default();
-                return Ok(());
-            }
+            Ok(_) => return Ok(()),
             Err(errors) => errors,
         };
         if tries == 0 {

@@ -1,17 +1,19 @@
 //! What the CLI and the statistics page read and act on.
 
+use std::collections::HashMap;
 use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Mutex, OnceLock};
 
-use arc_swap::ArcSwap;
+use arc_swap::{ArcSwap, ArcSwapOption};
 use conf::lb::model::{AdminLevel, Config};
 
 use super::capture::Captures;
 use super::command::Answer;
 use super::events::Events;
 use super::history::History;
+use super::ports::Ports;
 use super::sample::Samples;
 use crate::access_log::AccessLog;
 use crate::core::server::Change;
@@ -21,6 +23,7 @@ use crate::state::{CheckAt, Kill, Proxy, Runtime, Server, SessionView};
 use crate::stats::info::Info;
 use crate::stats::row::Rate;
 use crate::takeover::old::Old;
+use crate::trace::beside::Watchers;
 
 type ReloadCall = Box<dyn Fn() -> Result<String, String> + Send + Sync>;
 /// Changes a configuration, or says why not.
@@ -61,10 +64,16 @@ pub struct Control {
     pub http_sessions: OnceLock<HttpSessions>,
     /// Processes that this one took over from.
     pub old: Old,
-    /// Becomes true when the process stops softly: TCP sockets of the control side close.
-    pub closing: tokio::sync::watch::Sender<bool>,
     /// Moves sessions between servers.
     pub rebalancer: OnceLock<Arc<Rebalancer>>,
+    /// Who watches sessions that no data thread holds.
+    pub watchers: Watchers,
+    /// The configuration as its files say, without what was added and deleted since.
+    filed: ArcSwapOption<Config>,
+    /// Servers added since, by `backend/server`: what stood behind `add server`.
+    added: Mutex<HashMap<String, String>>,
+    /// Sockets with a port of CLI and exporter, for a successor.
+    pub ports: Ports,
     listeners: ArcSwap<Vec<Arc<Listener>>>,
     cli_sockets: Mutex<Vec<(String, AdminLevel)>>,
     hard_maxconn: OnceLock<u32>,
@@ -87,8 +96,11 @@ impl Control {
             stop_frontend: OnceLock::new(),
             http_sessions: OnceLock::new(),
             old: Old::default(),
-            closing: tokio::sync::watch::Sender::new(false),
             rebalancer: OnceLock::new(),
+            watchers: Watchers::default(),
+            filed: ArcSwapOption::default(),
+            added: Mutex::default(),
+            ports: Ports::default(),
             listeners: ArcSwap::default(),
             cli_sockets: Mutex::default(),
             hard_maxconn: OnceLock::new(),
@@ -103,6 +115,36 @@ impl Control {
     /// Tells which listeners there are, at start and after each reload.
     pub fn set_listeners(&self, listeners: Arc<Vec<Arc<Listener>>>) {
         self.listeners.store(listeners);
+    }
+
+    /// What the files say, at start and after each reload; servers added before are gone.
+    pub fn set_filed(&self, config: Arc<Config>) {
+        self.filed.store(Some(config));
+        self.lock_added().clear();
+    }
+
+    /// What the files say.
+    pub fn filed(&self) -> Option<Arc<Config>> {
+        self.filed.load_full()
+    }
+
+    /// A server was added by a command with these words behind the backend's name.
+    pub fn server_added(&self, name: &str, words: String) {
+        self.lock_added().insert(name.to_owned(), words);
+    }
+
+    /// A server is there no more.
+    pub fn server_deleted(&self, name: &str) {
+        self.lock_added().remove(name);
+    }
+
+    /// The words of a server that was added.
+    pub fn added(&self, name: &str) -> Option<String> {
+        self.lock_added().get(name).cloned()
+    }
+
+    fn lock_added(&self) -> std::sync::MutexGuard<'_, HashMap<String, String>> {
+        self.added.lock().unwrap_or_else(|e| e.into_inner())
     }
 
     /// The files of the configuration at work with their texts.
@@ -124,6 +166,7 @@ impl Control {
 
     pub(super) fn no_cli_sockets(&self) {
         lock(&self.cli_sockets).clear();
+        self.ports.forget_cli();
     }
 
     pub(super) fn add_cli_socket(&self, address: String, level: AdminLevel) {

@@ -18,6 +18,7 @@ mod help;
 pub mod history;
 pub mod limits;
 pub mod line;
+mod ports;
 mod rebalance;
 pub mod sample;
 pub mod servers;

@@ -1,7 +1,7 @@
 //! The CLI's sockets: bound before the process gives up its rights, served by the control thread.
 
 use std::io;
-use std::net::TcpListener;
+use std::net::{SocketAddr, TcpListener};
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::net::UnixListener;
@@ -16,6 +16,8 @@ use tokio::sync::Semaphore;
 
 use super::command::Session;
 use super::{Control, address, connection};
+use crate::listener::Inherited;
+use crate::state::Peer;
 
 /// Where the socket is that exists even when the configuration names none.
 pub const RUN_DIR: &str = "/run/evenkeel";
@@ -81,11 +83,17 @@ pub fn default_path(run_dir: &Path, pid: u32) -> PathBuf {
     run_dir.join(format!("lb-{pid}.sock"))
 }
 
-/// Binds what the configuration names.
-pub fn bind(sockets: &StatsSockets) -> Result<Vec<Socket>, SocketError> {
+/// Binds what the configuration names; ports come from a predecessor where it has them.
+pub fn bind(sockets: &StatsSockets, inherited: &mut Inherited) -> Result<Vec<Socket>, SocketError> {
+    let inherited = Mutex::new(inherited);
+    let known = |address: &str| {
+        let port = address.split_once('@')?.1.parse().ok()?;
+        let mut inherited = inherited.lock().unwrap_or_else(|e| e.into_inner());
+        inherited.take_port(port).map(Listener::Tcp)
+    };
     let mut bound = Vec::new();
     for socket in &sockets.sockets {
-        bound.extend(bind_one(socket, &|_| None)?);
+        bound.extend(bind_one(socket, &known)?);
     }
     Ok(bound)
 }
@@ -181,7 +189,8 @@ fn bind_one(
             last,
         } => (*first..=*last)
             .map(|port| {
-                open(format!("ipv4@{ip}:{port}"), &|| {
+                let family = if ip.is_ipv4() { "ipv4" } else { "ipv6" };
+                open(format!("{family}@{}", SocketAddr::new(*ip, port)), &|| {
                     shared_port((*ip, port).into()).map(Listener::Tcp)
                 })
             })
@@ -372,6 +381,7 @@ impl Served {
 
     /// Closes the sockets with a port: a successor has the same, and is asked there from now on.
     pub fn let_ports_go(&self) {
+        self.control.ports.forget();
         self.open().retain(|open| match open.socket.listener {
             Listener::Unix(_) => true,
             Listener::Tcp(_) => {
@@ -397,9 +407,13 @@ impl Served {
                 prompt: false,
                 timeout: patience,
                 severity: socket.severity,
+                peer: Peer::None,
                 stream: None,
                 modes: [false; 2],
             };
+            if let Listener::Tcp(listener) = &socket.listener {
+                self.control.ports.add_cli(listener)?;
+            }
             let task = self.accept_on(&socket, session, slots.clone())?;
             self.open().push(Open { socket, task });
         }
@@ -427,7 +441,7 @@ impl Served {
                             true => Some(stream.as_fd().try_clone_to_owned()?),
                             false => None,
                         };
-                        Ok((stream, copy))
+                        Ok((stream, copy, Peer::Unix(0)))
                     }))
             }
             Listener::Tcp(listener) => {
@@ -435,7 +449,8 @@ impl Served {
                 let listener = tokio::net::TcpListener::from_std(listener)?;
                 self.handle
                     .spawn(accept(control, session, slots, async move || {
-                        listener.accept().await.map(|(stream, _)| (stream, None))
+                        let (stream, from) = listener.accept().await?;
+                        Ok((stream, None, Peer::Inet(from)))
                     }))
             }
         };
@@ -446,16 +461,17 @@ impl Served {
 async fn accept<S, A>(control: Arc<Control>, session: Session, slots: Arc<Semaphore>, next: A)
 where
     S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send + 'static,
-    A: AsyncFn() -> io::Result<(S, Option<OwnedFd>)>,
+    A: AsyncFn() -> io::Result<(S, Option<OwnedFd>, Peer)>,
 {
     loop {
         let Ok(slot) = slots.clone().acquire_owned().await else {
             return;
         };
         match next().await {
-            Ok((stream, copy)) => {
+            Ok((stream, copy, peer)) => {
                 let control = control.clone();
                 let session = Session {
+                    peer,
                     stream: copy.map(Arc::new),
                     ..session.clone()
                 };

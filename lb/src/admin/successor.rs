@@ -52,6 +52,7 @@ fn getsocks(call: &mut Call<'_>) -> Answer {
         .listeners()
         .iter()
         .flat_map(|listener| sent(listener, all))
+        .chain(call.control.ports.all().into_iter().map(port))
         .collect();
     let control = call.control.clone();
     Answer::Later(Box::pin(async move {
@@ -65,6 +66,14 @@ fn getsocks(call: &mut Call<'_>) -> Answer {
         control.events.add("process", &text);
         Answer::Quit
     }))
+}
+
+fn port(socket: Arc<socket2::Socket>) -> wire::Sent {
+    wire::Sent {
+        socket,
+        namespace: None,
+        interface: None,
+    }
 }
 
 fn give(stream: &Arc<OwnedFd>, sockets: &[wire::Sent]) -> std::io::Result<()> {

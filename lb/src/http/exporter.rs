@@ -1,12 +1,13 @@
 //! The Prometheus exporter on an address of its own (`prometheus bind` in `global`), for those
 //! who have no HTTP frontend: `/metrics`, and nothing else.
 
-use std::net::TcpListener;
-use std::sync::Arc;
+use std::net::{SocketAddr, TcpListener};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use conf::lb::model::{Bind, BindAddress, Host};
 use tokio::sync::Semaphore;
+use tokio::task::AbortHandle;
 
 use super::answer::Answer;
 use super::head;
@@ -23,69 +24,142 @@ const PATIENCE: Option<Duration> = Some(Duration::from_secs(10));
 /// Longest request.
 const HEAD_MAX: usize = 16 * 1024;
 
-/// The exporter's bound socket.
+/// The exporter while it serves, or may.
 pub struct Exporter {
+    handle: tokio::runtime::Handle,
+    control: Arc<Control>,
+    open: Mutex<Option<Open>>,
+}
+
+struct Open {
+    address: SocketAddr,
     listener: TcpListener,
+    task: AbortHandle,
+}
+
+/// A bound socket; nothing when the configuration names none.
+pub struct Bound(Option<(SocketAddr, TcpListener)>);
+
+/// Binds the address that the configuration names, if it does, unless `known` has it.
+///
+/// # Errors
+/// It cannot be bound.
+pub fn bind(
+    bind: Option<&Bind>,
+    known: impl FnOnce(SocketAddr) -> Option<TcpListener>,
+) -> Result<Bound, SocketError> {
+    let Some(bind) = bind else {
+        return Ok(Bound(None));
+    };
+    let failed = |error| SocketError {
+        address: address::bind(&bind.address),
+        error,
+    };
+    let BindAddress::Tcp {
+        host: Host::Ip(ip),
+        first,
+        ..
+    } = &bind.address
+    else {
+        return Err(failed(std::io::Error::other(
+            "an address and port is wanted",
+        )));
+    };
+    let address = SocketAddr::new(*ip, *first);
+    let listener = match known(address) {
+        Some(listener) => listener,
+        None => shared_port(address).map_err(failed)?,
+    };
+    Ok(Bound(Some((address, listener))))
 }
 
 impl Exporter {
-    /// Binds the address that the configuration names, if it does.
-    pub fn bind(bind: Option<&Bind>) -> Result<Option<Self>, SocketError> {
-        let Some(bind) = bind else {
-            return Ok(None);
-        };
-        let failed = |error| SocketError {
-            address: address::bind(&bind.address),
-            error,
-        };
-        let BindAddress::Tcp {
-            host: Host::Ip(ip),
-            first,
-            ..
-        } = &bind.address
-        else {
-            return Err(failed(std::io::Error::other(
-                "an address and port is wanted",
-            )));
-        };
-        let listener = shared_port((*ip, *first).into()).map_err(failed)?;
-        Ok(Some(Self { listener }))
-    }
-
-    /// Serves scrapes until the process stops.
+    /// Serves scrapes at this socket until the process stops or another follows.
+    ///
+    /// # Errors
+    /// The socket cannot be served.
     pub fn serve(
-        self,
         handle: &tokio::runtime::Handle,
         control: &Arc<Control>,
-    ) -> std::io::Result<()> {
-        let _inside = handle.enter();
-        let listener = tokio::net::TcpListener::from_std(self.listener)?;
-        let control = control.clone();
-        let slots = Arc::new(Semaphore::new(SLOTS));
-        handle.spawn(async move {
-            let mut closing = control.closing.subscribe();
-            while let Ok(slot) = slots.clone().acquire_owned().await {
-                let accepted = tokio::select! {
-                    accepted = listener.accept() => accepted,
-                    _ = closing.changed() => return,
-                };
-                match accepted {
-                    Ok((stream, _)) => {
-                        let control = control.clone();
-                        tokio::spawn(async move {
-                            let (mut source, mut sink) = split(Box::new(stream));
-                            // a scraper that leaves or is too slow is nobody's concern
-                            let _ = scrape(&control, &mut source, &mut sink).await;
-                            sink.end().await;
-                            drop(slot);
-                        });
-                    }
-                    // out of descriptors: a moment later there may be some
-                    Err(_) => tokio::time::sleep(Duration::from_millis(100)).await,
-                }
-            }
+        bound: Bound,
+    ) -> std::io::Result<Exporter> {
+        let exporter = Exporter {
+            handle: handle.clone(),
+            control: control.clone(),
+            open: Mutex::default(),
+        };
+        exporter.follow(bound)?;
+        Ok(exporter)
+    }
+
+    /// The socket for a new configuration: the open one where the address is the same. Nothing
+    /// changes before [`Exporter::follow`].
+    ///
+    /// # Errors
+    /// The new address cannot be bound.
+    pub fn prepare(&self, conf: Option<&Bind>) -> Result<Bound, SocketError> {
+        let open = self.open();
+        bind(conf, |address| {
+            let same = open.as_ref().filter(|open| open.address == address)?;
+            same.listener.try_clone().ok()
+        })
+    }
+
+    /// Serves at this socket, and no longer where it did.
+    ///
+    /// # Errors
+    /// The socket cannot be served.
+    pub fn follow(&self, bound: Bound) -> std::io::Result<()> {
+        let mut open = self.open();
+        if let Some(old) = open.take() {
+            old.task.abort();
+        }
+        let listener = bound.0.as_ref().map(|(_, listener)| listener);
+        self.control.ports.set_exporter(listener)?;
+        let Some((address, listener)) = bound.0 else {
+            return Ok(());
+        };
+        let _inside = self.handle.enter();
+        listener.set_nonblocking(true)?;
+        let served = tokio::net::TcpListener::from_std(listener.try_clone()?)?;
+        let task = self.handle.spawn(accept(served, self.control.clone()));
+        *open = Some(Open {
+            address,
+            listener,
+            task: task.abort_handle(),
         });
         Ok(())
+    }
+
+    /// Closes the socket: a successor has it.
+    pub fn let_go(&self) {
+        if let Some(open) = self.open().take() {
+            open.task.abort();
+        }
+    }
+
+    fn open(&self) -> MutexGuard<'_, Option<Open>> {
+        self.open.lock().unwrap_or_else(|e| e.into_inner())
+    }
+}
+
+async fn accept(listener: tokio::net::TcpListener, control: Arc<Control>) {
+    let slots = Arc::new(Semaphore::new(SLOTS));
+    while let Ok(slot) = slots.clone().acquire_owned().await {
+        match listener.accept().await {
+            Ok((stream, _)) => {
+                let control = control.clone();
+                tokio::spawn(async move {
+                    let (mut source, mut sink) = split(Box::new(stream));
+                    // a scraper that leaves or is too slow is nobody's concern
+                    let _ = scrape(&control, &mut source, &mut sink).await;
+                    sink.end().await;
+                    drop(slot);
+                });
+            }
+            // out of descriptors: a moment later there may be some
+            Err(_) => tokio::time::sleep(Duration::from_millis(100)).await,
+        }
     }
 }
 

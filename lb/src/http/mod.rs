@@ -17,16 +17,16 @@ pub mod answer;
 pub mod body;
 mod client;
 mod draft;
-mod exporter;
+pub mod exporter;
 mod form;
 mod forward;
 mod gate;
 pub mod head;
 mod pages;
+mod readers;
 mod rules;
 mod service;
 mod stream;
 mod upstream;
 
-pub use exporter::Exporter;
 pub use gate::Gate;

@@ -4,8 +4,9 @@
 //! Not here: how they come over (`takeover`).
 
 use super::bound::Key;
-use conf::lb::model::Bind;
+use conf::lb::model::{Bind, BindAddress, Place};
 use socket2::{Socket, Type};
+use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
 
 /// A socket that another process handed over.
@@ -39,6 +40,13 @@ impl Inherited {
     /// How many are left.
     pub fn len(&self) -> usize {
         self.offers.len()
+    }
+
+    /// A socket of the control side (CLI, exporter) that listens at this address.
+    pub fn take_port(&mut self, address: SocketAddr) -> Option<TcpListener> {
+        let bind = Bind::new(BindAddress::Fd(0), Place::default());
+        let mut taken = self.take(&Key::Inet(address), &bind);
+        Some(taken.pop()?.into())
     }
 
     /// All sockets that listen at this address in the same interface and namespace.
@@ -93,8 +101,6 @@ fn is_path(bound: &Path, wanted: &Path) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use conf::lb::model::{BindAddress, Place};
-    use std::net::TcpListener;
 
     fn plain() -> Bind {
         Bind::new(BindAddress::Fd(0), Place::default())
@@ -124,6 +130,16 @@ mod tests {
         assert!(inherited.take(&Key::Inet(address), &bind).is_empty());
         assert_eq!(inherited.len(), 2);
         assert!(inherited.take(&Key::Fd(0), &bind).is_empty());
+    }
+
+    #[test]
+    fn a_port_of_the_control_side_is_taken_once() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let mut inherited = Inherited::new(vec![offer(listener, None)]);
+        let taken = inherited.take_port(address).unwrap();
+        assert_eq!(taken.local_addr().unwrap(), address);
+        assert!(inherited.take_port(address).is_none());
     }
 
     #[test]

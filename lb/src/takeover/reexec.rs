@@ -12,6 +12,7 @@ use std::os::unix::fs::MetadataExt;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::OnceLock;
 
 /// The program as it was called.
 pub struct Program {
@@ -19,6 +20,19 @@ pub struct Program {
     called: OsString,
     args: Vec<String>,
     mark: Option<Mark>,
+}
+
+/// The directory in which the process was started, before `-C` led elsewhere.
+static STARTED_IN: OnceLock<PathBuf> = OnceLock::new();
+
+/// Remembers the present directory as the one that relative names of the command line mean.
+pub fn remember_directory() {
+    // one that was removed has no name: relative names mean nothing then
+    let _ = STARTED_IN.set(std::env::current_dir().unwrap_or_default());
+}
+
+fn started_in() -> PathBuf {
+    STARTED_IN.get().cloned().unwrap_or_default()
 }
 
 /// What differs when another file was put in the place of one.
@@ -35,7 +49,10 @@ impl Program {
             mark: mark(&path),
             path,
             called,
-            args: args.map(|a| a.to_string_lossy().into_owned()).collect(),
+            args: from_anywhere(
+                args.map(|a| a.to_string_lossy().into_owned()),
+                &started_in(),
+            ),
         }
     }
 
@@ -102,10 +119,23 @@ fn without_takeover(args: &[String]) -> Vec<String> {
     kept
 }
 
+/// The arguments with a directory of `-C` that holds wherever the process is now.
+fn from_anywhere(args: impl Iterator<Item = String>, started_in: &Path) -> Vec<String> {
+    let mut all: Vec<String> = args.collect();
+    let options = all.iter().position(|arg| arg == "--").unwrap_or(all.len());
+    for index in 1..options {
+        if all[index - 1] == "-C" {
+            let directory = started_in.join(&all[index]);
+            all[index] = directory.to_string_lossy().into_owned();
+        }
+    }
+    all
+}
+
 /// The file behind a name, as a shell finds it.
 fn find(called: &Path) -> Option<PathBuf> {
     if called.components().count() > 1 {
-        return std::path::absolute(called).ok();
+        return std::path::absolute(started_in().join(called)).ok();
     }
     let path = std::env::var_os("PATH")?;
     let places = std::env::split_paths(&path).map(|folder| folder.join(called));
@@ -127,6 +157,14 @@ mod tests {
         let args = "lb -W -sf 12 13 -x /a.sock -f b.cfg -st 4 -- -x c";
         let args: Vec<String> = args.split(' ').map(str::to_owned).collect();
         assert_eq!(without_takeover(&args).join(" "), "lb -W -f b.cfg -- -x c");
+    }
+
+    #[test]
+    fn a_relative_directory_means_the_same_after_the_process_went_there() {
+        let args = "lb -W -C etc/lb -f b.cfg -- -C x";
+        let args = args.split(' ').map(str::to_owned);
+        let told = from_anywhere(args, Path::new("/srv"));
+        assert_eq!(told.join(" "), "lb -W -C /srv/etc/lb -f b.cfg -- -C x");
     }
 
     #[test]
