@@ -171,6 +171,84 @@ fn a_trace_shows_phases_bytes_and_methods_of_the_sessions_that_it_asks_for() {
     daemon.stop();
 }
 
+#[test]
+fn a_trace_shows_requests_of_http_sessions_the_page_and_the_cli() {
+    let (web, page, server) = (
+        format!("{}:1", address()),
+        format!("{}:1", address()),
+        TcpListener::bind((address(), 2)).expect("an address of our own"),
+    );
+    let at = server.local_addr().expect("bound");
+    std::thread::spawn(move || {
+        for mut stream in server.incoming().flatten() {
+            let _ = stream.read(&mut [0; 4096]);
+            let _ = stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello");
+        }
+    });
+    let balancer = Balancer::new(
+        "",
+        &format!(
+            "frontend web\n    mode http\n    bind {web}\n    default_backend app\n\
+             backend app\n    mode http\n    server s1 {at}\n\
+             listen page\n    mode http\n    bind {page}\n    stats enable\n    stats uri /"
+        ),
+    );
+    let mut daemon = balancer.start(&["-db"]);
+    let socket = balancer.path(&format!("run/lb-{}.sock", daemon.pid()));
+    let socket = socket.display().to_string();
+    let tracing = |words: &[&str]| {
+        let mut command = Command::new(kit::binary());
+        command.args(["lb", "trace", "-s", &socket]).args(words);
+        Daemon::start("trace", &mut command)
+    };
+    let get = |bind: &str, path: &str| {
+        let mut stream = TcpStream::connect(bind).expect("it listens");
+        let request = format!("GET {path} HTTP/1.0\r\n\r\n");
+        stream.write_all(request.as_bytes()).expect("a request");
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).expect("an answer");
+        answer
+    };
+    let mut all = tracing(&[]);
+    let mut of_cli = tracing(&["frontend", "GLOBAL"]);
+    kit::wait_until("the trace begins", LIMIT, || {
+        get(&page, "/;csv");
+        all.output().contains(" on page")
+    });
+    kit::wait_until("the CLI's trace begins", LIMIT, || {
+        balancer.ask("show version");
+        of_cli.output().contains("-> show version")
+    });
+    assert!(get(&web, "/secret?x=1").ends_with("hello"));
+    let line = all.wait_line("-> request GET /secret?x=1 HTTP/1.0", LIMIT);
+    let id = line.split(' ').find(|word| word.starts_with("0x"));
+    let id = id.expect("an id").to_owned();
+    all.wait_line(&format!("{id} end after "), LIMIT);
+    let output = all.output();
+    for what in [
+        "session from 127.",
+        "phase request",
+        "-> 28 bytes",
+        "backend app",
+        &format!("server app/s1 at {at}"),
+        "phase connect",
+        "phase headers",
+        "<- status 200 of the server",
+        "request done -- status 200, ",
+        " 28 bytes in, ",
+    ] {
+        let found = output.lines().any(|l| l.contains(&id) && l.contains(what));
+        assert!(found, "{what}: {output}");
+    }
+    assert!(output.contains("status 200, made here"), "{output}");
+    assert!(!output.contains("show version"), "{output}");
+    let mut wrong = tracing(&["frontend", "nowhere"]);
+    assert_eq!(wrong.wait_exit(LIMIT).code(), Some(1));
+    assert!(wrong.output().contains("There is no frontend 'nowhere'"));
+    of_cli.stop();
+    daemon.stop();
+}
+
 const NGINX: &str = "events { worker_connections 1024; }\nstream {\n    upstream mq {\n        least_conn;\n        \
     server 10.0.0.1:5672 weight=2 max_fails=3 fail_timeout=30s;\n        server 10.0.0.2:5672 backup max_conns=10;\n        \
     server [2001:db8::1]:5672 down;\n    }\n    map $ssl_preread_server_name $to {\n        .example.org mq;\n        \

@@ -81,8 +81,9 @@ pub fn command(arguments: &[String]) -> ExitCode {
 const TRACE_USAGE: &str = "\
 Usage: evenkeel lb trace [options] [[src] NETWORK]* [frontend NAME] [session ID]
 
-Shows phases, bytes and AMQP methods of TCP sessions as they happen, until Ctrl-C:
-of all, of clients in a network, of a frontend, or of one session (`show sess`).
+Shows phases, requests, bytes and AMQP methods of sessions as they happen, until
+Ctrl-C: of all, of clients in a network, of a frontend, or of one session (`show
+sess`). The frontend GLOBAL is the runtime CLI.
 
 Options: -s SOCKET, -p PIDFILE, --run-dir DIR as with `evenkeel lb ctl`.
 ";
@@ -105,6 +106,9 @@ pub fn trace(arguments: &[String]) -> ExitCode {
         }
     };
     options.command = words;
+    if io::stdout().is_terminal() {
+        eprintln!("Sessions are shown as they do something; Ctrl-C ends.");
+    }
     let outcome = connect(&options)
         .and_then(|stream| once(stream, &options).map_err(|error| error.to_string()));
     outcome.unwrap_or_else(|problem| {

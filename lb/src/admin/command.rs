@@ -9,6 +9,7 @@ use std::time::Duration;
 use conf::lb::model::{AdminLevel, SeverityOutput};
 
 use super::Control;
+use crate::state::Peer;
 
 /// How grave a message is, in syslog's numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -65,6 +66,8 @@ pub struct Session {
     pub timeout: Duration,
     /// How messages are marked.
     pub severity: SeverityOutput,
+    /// Who speaks.
+    pub peer: Peer,
     /// The connection itself, where listeners may be handed out over it.
     pub stream: Option<Arc<OwnedFd>>,
     /// `expert-mode` and `experimental-mode`: scripts for HAProxy switch them on; no command here

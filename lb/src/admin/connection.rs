@@ -13,6 +13,9 @@ use tokio::time::timeout;
 
 use super::command::{Answer, Session, Severity};
 use super::{Control, line};
+use crate::counters::Thread;
+use crate::state::SessionId;
+use crate::trace::beside::{CLI, Teller, shown};
 
 /// Longest line taken.
 const LINE_MAX: usize = 16 * 1024;
@@ -32,22 +35,37 @@ where
         stream,
         input: Vec::new(),
         output: String::new(),
+        teller: Teller::new(id(&control), session.peer.clone(), CLI),
     };
     // the reason does not matter: the peer left, was too slow or sent too much
     let _: Result<(), Ended> = connection.run(&control, &mut session).await;
     let _ = timeout(Duration::from_secs(1), connection.stream.shutdown()).await;
+    control
+        .watchers
+        .tell(&connection.teller, || "end".to_owned());
+}
+
+/// Names a session of the CLI in traces.
+fn id(control: &Control) -> SessionId {
+    /// Such a session belongs to no data thread.
+    const NO_THREAD: Thread = Thread(1022);
+    SessionId::new(NO_THREAD, 0, control.runtime.next_serial() as u32)
 }
 
 struct Connection<S> {
     stream: S,
     input: Vec<u8>,
     output: String,
+    teller: Teller,
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     async fn run(&mut self, control: &Arc<Control>, session: &mut Session) -> Result<(), Ended> {
         loop {
             let line = self.line(session.timeout).await?;
+            control
+                .watchers
+                .tell(&self.teller, || format!("-> {}", shown(line.as_bytes())));
             for words in line::split(&line) {
                 let answer = super::run(control, session, &words);
                 if self.answer(answer, session).await? {
@@ -169,7 +187,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::state::Runtime;
+    use crate::state::{Peer, Runtime};
     use conf::lb::model::AdminLevel;
 
     async fn talk(level: AdminLevel, input: &[u8]) -> String {
@@ -180,6 +198,7 @@ mod tests {
             prompt: false,
             timeout: Duration::from_secs(10),
             severity: SeverityOutput::None,
+            peer: Peer::None,
             stream: None,
             modes: [false; 2],
         };

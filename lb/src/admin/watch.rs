@@ -3,6 +3,7 @@
 use super::command::{Answer, Call, Command};
 use crate::state::Message;
 use crate::trace::Order;
+use crate::trace::beside::CLI;
 use conf::lb::address::network;
 use conf::lb::model::AdminLevel;
 use std::sync::Arc;
@@ -19,7 +20,7 @@ pub static COMMANDS: &[Command] = &[Command::new(
     &["follow", "sessions"],
     "[src <address>[/<mask>]]* [frontend <name>] [session <id>]",
     AdminLevel::Operator,
-    "show phases, bytes and AMQP methods of TCP sessions as they happen",
+    "show phases, requests, bytes and AMQP methods of sessions as they happen",
     follow,
 )];
 
@@ -39,16 +40,25 @@ fn follow(call: &mut Call<'_>) -> Answer {
             return Answer::error(problem);
         }
     }
+    let generation = call.control.runtime.generation();
+    if let Some(name) = order.frontend.as_deref()
+        && name != CLI
+        && generation.frontend(name).is_none()
+    {
+        return Answer::error(format!("There is no frontend '{name}'."));
+    }
     if NOW.fetch_add(1, Relaxed) >= WATCHERS {
         NOW.fetch_sub(1, Relaxed);
         return Answer::error(format!("{WATCHERS} others watch sessions already."));
     }
-    let runtime = call.control.runtime.clone();
+    let control = call.control.clone();
     let order = Arc::new(order);
-    runtime.tell_all(|| Message::Watch(order.clone()));
+    control.runtime.tell_all(|| Message::Watch(order.clone()));
+    control.watchers.add(order.clone());
     tokio::spawn(async move {
         order.lines.closed().await;
-        runtime.tell_all(|| Message::Unwatch(order.number));
+        control.runtime.tell_all(|| Message::Unwatch(order.number));
+        control.watchers.remove(order.number);
         NOW.fetch_sub(1, Relaxed);
     });
     Answer::Follow(receiver)

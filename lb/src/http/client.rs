@@ -11,7 +11,7 @@ use super::body::Progress;
 use super::draft::Draft;
 use super::gate::{Gate, Live};
 use super::head::{self, Invalid, Request};
-use super::stream::{Duplex, Sink, Source, Stop, split};
+use super::stream::{Duplex, Sink, Source, Stop, Tap, split};
 use super::upstream::Upstream;
 use crate::admin::capture::Capture;
 use crate::state::{Cause, Generation, Phase};
@@ -57,7 +57,13 @@ const REWRITE: u64 = 1024;
 
 impl Client {
     pub fn new(gate: &Arc<Gate>, live: &Arc<Live>, stream: Box<dyn Duplex>) -> Self {
-        let (source, sink) = split(stream);
+        let (mut source, mut sink) = split(stream);
+        let tap = |arrow: &'static str| -> Tap {
+            let live = live.clone();
+            Box::new(move |bytes| live.trace(|| format!("{arrow} {bytes} bytes")))
+        };
+        source.tap = Some(tap("->"));
+        sink.tap = Some(tap("<-"));
         Self {
             gate: gate.clone(),
             live: live.clone(),
@@ -322,6 +328,7 @@ impl Client {
         };
         draft.bytes_in = self.source.take_count();
         draft.bytes_out = self.sink.take_count();
+        self.live.trace(|| draft.summary());
         self.live.bytes_in.fetch_add(draft.bytes_in, Relaxed);
         self.live.bytes_out.fetch_add(draft.bytes_out, Relaxed);
         let runtime = &self.gate.control.runtime;

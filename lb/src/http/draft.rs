@@ -80,6 +80,21 @@ impl Draft {
         self.end = End { cause, phase };
     }
 
+    /// One line about the exchange, for those who watch the session.
+    pub fn summary(&self) -> String {
+        let status = self
+            .status
+            .map_or_else(|| "none".to_owned(), |status| status.to_string());
+        let here = if self.intercepted { ", made here" } else { "" };
+        format!(
+            "request done {} status {status}{here}, {} ms, {} bytes in, {} out",
+            self.end,
+            self.elapsed_ms(),
+            self.bytes_in,
+            self.bytes_out
+        )
+    }
+
     /// Adds to the counters of frontend, backend and server.
     pub fn count(&self, runtime: &Runtime, frontend: &Proxy) {
         let class = self.status.map(|status| match status {

@@ -13,6 +13,7 @@ use super::rules::{self, Facts};
 use super::stream::{LastByte, Sink, Source, Stop};
 use super::upstream::{Failed, InBackend, Upstream};
 use crate::state::{Cause, Generation, Phase, Proxy, Request as Wish};
+use crate::trace::beside::shown;
 
 /// Longest head of an answer taken.
 const HEAD_MAX: usize = 64 * 1024;
@@ -30,6 +31,8 @@ impl Client {
             draft.request_ms = Some(draft.elapsed_ms());
             draft.request_line.clone_from(&request.line);
         }
+        self.live
+            .trace(|| format!("-> request {}", shown(&request.line)));
         let mut request = request;
         if let Some(next) = self.serve_here(generation, &mut request).await {
             return next;
@@ -285,6 +288,7 @@ impl Client {
                     draft.response_ms = Some(began.elapsed().as_millis() as u32);
                     draft.status = Some(response.status);
                 }
+                live.trace(|| format!("<- status {} of the server", response.status));
                 live.is_in(Phase::Data);
                 if response.status == 101 {
                     return Ok(response);

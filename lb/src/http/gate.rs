@@ -10,12 +10,15 @@ use tokio::net::{TcpStream, UnixStream};
 use tokio::sync::watch;
 
 use super::client::Client;
+use super::readers::Readers;
 use super::stream::{Duplex, LastByte};
-use crate::admin::Control;
+use crate::admin::{Control, address};
 use crate::counters::Thread;
 use crate::state::{
     Cause, HandedOver, Kill, Peer, Phase, Proxy, Server, SessionId, SessionView, Victims,
 };
+use crate::trace::beside::Teller;
+use crate::trace::word;
 
 /// Ids of HTTP sessions say that they belong to no data thread.
 const NO_THREAD: Thread = Thread(1023);
@@ -23,6 +26,8 @@ const NO_THREAD: Thread = Thread(1023);
 /// The way in for HTTP connections.
 pub struct Gate {
     pub(super) control: Arc<Control>,
+    /// Places of those who read pages and metrics.
+    pub(super) readers: Readers,
     live: Mutex<HashMap<u64, Arc<Live>>>,
     serial: AtomicU32,
 }
@@ -39,6 +44,8 @@ pub(super) struct Live {
     pub bytes_in: AtomicU64,
     pub bytes_out: AtomicU64,
     pub last: LastByte,
+    control: Arc<Control>,
+    teller: Teller,
     now: Mutex<Now>,
     killed: watch::Sender<Option<Cause>>,
 }
@@ -57,13 +64,30 @@ impl Live {
     /// Tells what the connection is doing.
     pub fn is_in(&self, phase: Phase) {
         lock(&self.now).phase = phase;
+        self.trace(|| match phase {
+            Phase::Request => "phase request".to_owned(),
+            phase => format!("phase {}", word(phase)),
+        });
     }
 
     /// Tells where the present request goes.
     pub fn goes_to(&self, backend: Option<Arc<Proxy>>, server: Option<Arc<Server>>) {
+        match (&backend, &server) {
+            (Some(backend), Some(server)) => self.trace(|| {
+                let address = address::endpoint(&server.endpoint());
+                format!("server {}/{} at {address}", backend.name(), server.name())
+            }),
+            (Some(backend), None) => self.trace(|| format!("backend {}", backend.name())),
+            (None, _) => {}
+        }
         let mut now = lock(&self.now);
         now.backend = backend;
         now.server = server;
+    }
+
+    /// A line for those who watch this session.
+    pub fn trace(&self, line: impl FnOnce() -> String) {
+        self.control.watchers.tell(&self.teller, line);
     }
 
     /// Tells the addresses of the connection to the server.
@@ -138,6 +162,7 @@ impl Gate {
     pub fn open(control: &Arc<Control>, handle: &tokio::runtime::Handle) -> Arc<Self> {
         let gate = Arc::new(Self {
             control: control.clone(),
+            readers: Readers::default(),
             live: Mutex::default(),
             serial: AtomicU32::new(1),
         });
@@ -181,6 +206,8 @@ impl Gate {
         let id = SessionId::new(NO_THREAD, 0, serial);
         let live = Arc::new(Live {
             id,
+            control: self.control.clone(),
+            teller: Teller::new(id, client.clone(), frontend.name()),
             frontend,
             listener,
             client,
@@ -207,6 +234,11 @@ impl Gate {
             client.killed(cause);
         }
         drop(client);
+        live.trace(|| {
+            let age_ms = self.control.runtime.now_ms().saturating_sub(accepted_ms);
+            let (in_, out) = (live.bytes_in.load(Relaxed), live.bytes_out.load(Relaxed));
+            format!("end after {age_ms} ms, {in_} bytes in, {out} out")
+        });
         drop(admission);
         lock(&self.live).remove(&id.number());
     }

@@ -30,6 +30,9 @@ impl From<io::Error> for Stop {
     }
 }
 
+/// Hears how many bytes have passed.
+pub type Tap = Box<dyn Fn(usize) + Send + Sync>;
+
 /// The side that reads.
 pub struct Source {
     half: ReadHalf<Box<dyn Duplex>>,
@@ -38,12 +41,14 @@ pub struct Source {
     read: u64,
     /// Whether the peer has ended its side.
     pub ended: bool,
+    pub tap: Option<Tap>,
 }
 
 /// The side that writes.
 pub struct Sink {
     half: WriteHalf<Box<dyn Duplex>>,
     written: u64,
+    pub tap: Option<Tap>,
 }
 
 /// Bytes asked for at once.
@@ -58,10 +63,12 @@ pub fn split(stream: Box<dyn Duplex>) -> (Source, Sink) {
             buffer: BytesMut::new(),
             read: 0,
             ended: false,
+            tap: None,
         },
         Sink {
             half: write,
             written: 0,
+            tap: None,
         },
     )
 }
@@ -87,6 +94,9 @@ impl Source {
             return Err(Stop::Closed);
         }
         self.read += read as u64;
+        if let Some(tap) = &self.tap {
+            tap(read);
+        }
         Ok(read)
     }
 
@@ -109,6 +119,9 @@ impl Sink {
                 return Err(Stop::Broken);
             }
             self.written += written as u64;
+            if let Some(tap) = &self.tap {
+                tap(written);
+            }
             rest = &rest[written..];
         }
         Ok(())

@@ -3,9 +3,11 @@
 //!
 //! A data thread has a [`Tracer`] only while somebody watches; without one the
 //! data path asks one question for each event and one for each read. A watcher
-//! who is slow loses lines and is told how many.
+//! who is slow loses lines and is told how many. Sessions that no data thread
+//! holds are traced by [`beside`].
 
 mod amqp;
+pub mod beside;
 mod methods;
 
 use crate::session::Session;
@@ -45,11 +47,12 @@ impl Order {
             || client
                 .ip()
                 .is_some_and(|ip| self.sources.iter().any(|n| n.contains(ip)));
+        // whoever watches is a session of the CLI itself: those are shown only by name
         from && self.session.is_none_or(|wanted| wanted == id.number())
-            && self
-                .frontend
-                .as_deref()
-                .is_none_or(|wanted| wanted == frontend)
+            && match &self.frontend {
+                Some(wanted) => wanted == frontend,
+                None => frontend != beside::CLI || self.session.is_some(),
+            }
     }
 
     fn send(&self, line: &str) {
@@ -229,7 +232,8 @@ pub struct Place {
     pub server: Option<String>,
 }
 
-fn word(phase: Phase) -> &'static str {
+/// A phase in a word.
+pub fn word(phase: Phase) -> &'static str {
     match phase {
         Phase::Done => "done",
         Phase::Request => "inspect",
