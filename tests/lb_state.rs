@@ -71,6 +71,25 @@ fn a_state_directory_carries_counters_states_and_weights_over_a_restart() {
     assert_eq!(balancer.stat("a", "s1", "weight"), "6");
     assert_eq!(stot(), "1");
     daemon.stop();
+    // each process took a point of the charts at least
+    let charts = state_file(&kept).with_file_name("charts");
+    let text = std::fs::read_to_string(&charts).expect("the charts are kept");
+    let body = text.lines().nth(2).expect("two lines of header");
+    let body: serde_json::Value = serde_json::from_str(body).expect("JSON");
+    let of_s1 = &body["state"]["subjects"][2];
+    assert_eq!(
+        (&of_s1["proxy"], &of_s1["server"]),
+        (&"a".into(), &"s1".into())
+    );
+    assert!(
+        of_s1["points"].as_array().expect("points").len() >= 3,
+        "{text}"
+    );
+    std::fs::write(&charts, &text[..text.len() / 2]).unwrap();
+    let mut daemon = balancer.start(&options);
+    daemon.wait_line("charts is ignored: it is damaged or cut short", LIMIT);
+    assert_eq!(stot(), "1", "the state is another file");
+    daemon.stop();
     // nothing is kept or taken without being asked
     let mut daemon = balancer.start(&["-db"]);
     assert_eq!(stot(), "0");

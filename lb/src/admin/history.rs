@@ -6,6 +6,7 @@ use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use crate::counters::Totals;
+use crate::saved::SavedHistory;
 use crate::state::{Proxy, Runtime, Server};
 
 /// Time between points.
@@ -15,12 +16,16 @@ pub const POINTS: usize = 360;
 /// Subjects kept; beyond that, further ones have no history. 20 000 take about 150 MB: 20 bytes a
 /// point, 7.2 kB and some names a subject.
 const SUBJECTS: usize = 20_000;
+/// Subjects whose history outlives the process: at most 20 kB each as text.
+const SAVED: usize = 3000;
 
-/// What one moment looked like. Rates are per second.
+/// What one moment looked like.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Point {
     pub sessions: u32,
+    /// New sessions in ten seconds: long-lived ones come more rarely than one a second.
     pub session_rate: u32,
+    /// Per second.
     pub byte_rate: u32,
     /// Failed connections, failed answers and retries since the point before.
     pub errors: u32,
@@ -28,8 +33,31 @@ pub struct Point {
     pub check_ms: u32,
 }
 
+impl Point {
+    fn numbers(&self) -> [u32; 5] {
+        [
+            self.sessions,
+            self.session_rate,
+            self.byte_rate,
+            self.errors,
+            self.check_ms,
+        ]
+    }
+
+    fn of_numbers(numbers: &[u32; 5]) -> Point {
+        let [sessions, session_rate, byte_rate, errors, check_ms] = *numbers;
+        Point {
+            sessions,
+            session_rate,
+            byte_rate,
+            errors,
+            check_ms,
+        }
+    }
+}
+
 /// Who has a history.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Subject {
     Frontend(String),
     Backend(String),
@@ -38,7 +66,8 @@ pub enum Subject {
 
 struct Track {
     points: VecDeque<Point>,
-    last: Totals,
+    /// Counters at the last point; not known of a process before this one.
+    last: Option<Totals>,
     seen: u64,
 }
 
@@ -79,6 +108,58 @@ impl History {
         let inner = self.lock();
         let track = inner.tracks.get(subject);
         track.map_or_else(Vec::new, |track| track.points.iter().copied().collect())
+    }
+
+    /// The histories for a later process; proxies come first when there are too many.
+    pub fn keep(&self) -> Vec<SavedHistory> {
+        let inner = self.lock();
+        let mut subjects: Vec<_> = inner.tracks.iter().collect();
+        subjects.sort_unstable_by_key(|(subject, _)| *subject);
+        subjects.truncate(SAVED);
+        let one = |(subject, track): (&Subject, &Track)| {
+            let (kind, proxy, server) = match subject {
+                Subject::Frontend(proxy) => ('f', proxy, ""),
+                Subject::Backend(proxy) => ('b', proxy, ""),
+                Subject::Server(proxy, server) => ('s', proxy, server.as_str()),
+            };
+            SavedHistory {
+                kind,
+                proxy: proxy.clone(),
+                server: server.to_owned(),
+                points: track.points.iter().map(Point::numbers).collect(),
+            }
+        };
+        subjects.into_iter().map(one).collect()
+    }
+
+    /// Goes on from the histories of a process that ended `ago` ago; that time is shown as empty.
+    pub fn restore(&self, kept: &[SavedHistory], ago: Duration) {
+        let gap = (ago.as_secs() / STEP.as_secs()) as usize;
+        if gap >= POINTS {
+            return;
+        }
+        let mut inner = self.lock();
+        let round = inner.round;
+        for one in kept.iter().take(SUBJECTS) {
+            let (proxy, server) = (one.proxy.clone(), one.server.clone());
+            let subject = match one.kind {
+                'f' => Subject::Frontend(proxy),
+                'b' => Subject::Backend(proxy),
+                's' => Subject::Server(proxy, server),
+                _ => continue,
+            };
+            let mut points = VecDeque::with_capacity(POINTS);
+            let old = one.points.len().min(POINTS - gap);
+            let latest = &one.points[one.points.len() - old..];
+            points.extend(latest.iter().map(Point::of_numbers));
+            points.extend(std::iter::repeat_n(Point::default(), gap));
+            let track = Track {
+                points,
+                last: None,
+                seen: round,
+            };
+            inner.tracks.insert(subject, track);
+        }
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Inner> {
@@ -130,10 +211,11 @@ impl Inner {
         let track = self.tracks.entry(subject).or_insert_with(|| Track {
             // exactly, because growing by doubling would take half as much again
             points: VecDeque::with_capacity(POINTS),
-            last: now.clone(),
+            last: None,
             seen: round,
         });
         track.seen = round;
+        let last = track.last.take().unwrap_or_else(|| now.clone());
         let since = |now: u64, before: u64| now.saturating_sub(before);
         let per_second = |count: u64| u32::try_from(count / seconds).unwrap_or(u32::MAX);
         let bytes = |totals: &Totals| totals.bytes_in + totals.bytes_out;
@@ -142,16 +224,16 @@ impl Inner {
         };
         let point = Point {
             sessions,
-            session_rate: per_second(since(now.sessions, track.last.sessions)),
-            byte_rate: per_second(since(bytes(&now), bytes(&track.last))),
-            errors: u32::try_from(since(errors(&now), errors(&track.last))).unwrap_or(u32::MAX),
+            session_rate: per_second(since(now.sessions, last.sessions) * 10),
+            byte_rate: per_second(since(bytes(&now), bytes(&last))),
+            errors: u32::try_from(since(errors(&now), errors(&last))).unwrap_or(u32::MAX),
             check_ms,
         };
         if track.points.len() == POINTS {
             track.points.pop_front();
         }
         track.points.push_back(point);
-        track.last = now;
+        track.last = Some(now);
     }
 }
 
@@ -188,7 +270,7 @@ mod tests {
             points[0],
             Point {
                 sessions: 7,
-                session_rate: 2,
+                session_rate: 20,
                 byte_rate: 100,
                 errors: 0,
                 check_ms: 3
@@ -214,6 +296,38 @@ mod tests {
         }
         let points = &inner.tracks[&subject].points;
         assert_eq!((points.len(), points.capacity()), (POINTS, POINTS));
+    }
+
+    #[test]
+    fn a_later_process_goes_on_after_a_gap_and_bounds_hold_there_too() {
+        let before = History::default();
+        let subject = Subject::Server("b".into(), "s".into());
+        let mut inner = before.lock();
+        for round in 0..POINTS as u64 {
+            inner.point(subject.clone(), totals(round * 10, 0), round as u32, 0, 10);
+        }
+        drop(inner);
+        let after = History::default();
+        after.restore(&before.keep(), STEP * 3);
+        let points = after.of(&subject);
+        assert_eq!(points.len(), POINTS);
+        assert_eq!(points[POINTS - 4].sessions, POINTS as u32 - 1);
+        assert_eq!(points[POINTS - 1], Point::default());
+        // counters of before do not look like a burst
+        after
+            .lock()
+            .point(subject.clone(), totals(9999, 0), 1, 0, 10);
+        assert_eq!(after.of(&subject)[POINTS - 1].session_rate, 0);
+        let late = History::default();
+        late.restore(&before.keep(), STEP * POINTS as u32);
+        assert!(late.of(&subject).is_empty());
+        let strange = SavedHistory {
+            points: vec![[1; 5]; 10 * POINTS],
+            kind: 'b',
+            ..SavedHistory::default()
+        };
+        late.restore(&[strange, SavedHistory::default()], Duration::ZERO);
+        assert_eq!(late.of(&Subject::Backend(String::new())).len(), POINTS);
     }
 
     #[test]

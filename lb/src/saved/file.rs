@@ -4,28 +4,43 @@
 //! One folder for each list of configuration files, opened before the process
 //! gives up its rights and used by its descriptor from then on. A line that
 //! names format and version, a line with length and checksum, then JSON.
-//! Whatever does not look like that is told and ignored.
+//! Whatever does not look like that is told and ignored. The figures behind
+//! the charts are many and change slowly: they have a file of their own.
 
-use super::Saved;
+use super::{Charts, Saved};
 use crate::process::Identity;
 use nix::fcntl::{OFlag, open, openat, renameat};
 use nix::sys::stat::Mode;
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
-/// First line of a file, behind it the version.
-const MAGIC: &str = "evenkeel-lb-state";
-/// Version of the format.
+/// A file of the folder.
+struct Form {
+    name: &'static str,
+    /// Its successor while it is written.
+    fresh: &'static str,
+    /// First line, behind it the version.
+    magic: &'static str,
+}
+
+const STATE: Form = Form {
+    name: "state",
+    fresh: "state.new",
+    magic: "evenkeel-lb-state",
+};
+const CHARTS: Form = Form {
+    name: "charts",
+    fresh: "charts.new",
+    magic: "evenkeel-lb-charts",
+};
+/// Version of both formats.
 const VERSION: u32 = 1;
 /// Longest file that is read.
 const LIMIT: u64 = 64 << 20;
-/// The file in its folder.
-const NAME: &str = "state";
-/// Its successor while it is written.
-const FRESH: &str = "state.new";
 
 /// The folder of one list of configuration files.
 pub struct Store {
@@ -35,9 +50,9 @@ pub struct Store {
 }
 
 #[derive(Serialize, Deserialize)]
-struct Content {
+struct Content<T> {
     files: Vec<String>,
-    state: Saved,
+    state: T,
 }
 
 impl Store {
@@ -64,7 +79,12 @@ impl Store {
 
     /// Where the file is.
     pub fn path(&self) -> PathBuf {
-        self.path.join(NAME)
+        self.path.join(STATE.name)
+    }
+
+    /// Where the file of the charts is.
+    pub fn charts_path(&self) -> PathBuf {
+        self.path.join(CHARTS.name)
     }
 
     /// What was kept, if anything was.
@@ -72,8 +92,36 @@ impl Store {
     /// # Errors
     /// What is wrong with the file.
     pub fn read(&self) -> Result<Option<Saved>, String> {
+        self.read_as(&STATE)
+    }
+
+    /// The same for the charts.
+    ///
+    /// # Errors
+    /// What is wrong with the file.
+    pub fn read_charts(&self) -> Result<Option<Charts>, String> {
+        self.read_as(&CHARTS)
+    }
+
+    /// Keeps a state in place of what was kept before.
+    ///
+    /// # Errors
+    /// The file cannot be written; the one before stays then.
+    pub fn write(&self, state: Saved) -> io::Result<()> {
+        self.write_as(&STATE, state)
+    }
+
+    /// The same for the charts.
+    ///
+    /// # Errors
+    /// The file cannot be written; the one before stays then.
+    pub fn write_charts(&self, charts: Charts) -> io::Result<()> {
+        self.write_as(&CHARTS, charts)
+    }
+
+    fn read_as<T: DeserializeOwned>(&self, form: &Form) -> Result<Option<T>, String> {
         let flags = OFlag::O_RDONLY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC | OFlag::O_NONBLOCK;
-        let file = match openat(&self.folder, NAME, flags, Mode::empty()) {
+        let file = match openat(&self.folder, form.name, flags, Mode::empty()) {
             Ok(file) => File::from(file),
             Err(nix::Error::ENOENT) => return Ok(None),
             Err(error) => return Err(error.desc().to_owned()),
@@ -86,32 +134,29 @@ impl Store {
         file.take(LIMIT)
             .read_to_end(&mut bytes)
             .map_err(|e| e.to_string())?;
-        let content = decode(&bytes)?;
+        let content: Content<T> = decode(&bytes, form)?;
         match content.files == self.files {
             true => Ok(Some(content.state)),
             false => Err(format!("it belongs to {}", content.files.join(", "))),
         }
     }
 
-    /// Keeps a state in place of what was kept before.
-    ///
-    /// # Errors
-    /// The file cannot be written; the one before stays then.
-    pub fn write(&self, state: Saved) -> io::Result<()> {
-        let bytes = encode(&Content {
+    fn write_as<T: Serialize>(&self, form: &Form, state: T) -> io::Result<()> {
+        let content = Content {
             files: self.files.clone(),
             state,
-        })?;
+        };
+        let bytes = encode(&content, form)?;
         let flags = OFlag::O_WRONLY
             | OFlag::O_CREAT
             | OFlag::O_TRUNC
             | OFlag::O_NOFOLLOW
             | OFlag::O_CLOEXEC;
         let mode = Mode::S_IRUSR | Mode::S_IWUSR;
-        let mut file = File::from(openat(&self.folder, FRESH, flags, mode)?);
+        let mut file = File::from(openat(&self.folder, form.fresh, flags, mode)?);
         file.write_all(&bytes)?;
         file.sync_data()?;
-        renameat(&self.folder, FRESH, &self.folder, NAME)?;
+        renameat(&self.folder, form.fresh, &self.folder, form.name)?;
         Ok(())
     }
 }
@@ -134,20 +179,21 @@ fn folder_name(files: &[String]) -> String {
     format!("{stem}-{:08x}", crc32c::crc32c(files.join("\n").as_bytes()))
 }
 
-fn encode(content: &Content) -> io::Result<Vec<u8>> {
+fn encode<T: Serialize>(content: &Content<T>, form: &Form) -> io::Result<Vec<u8>> {
     let body = serde_json::to_vec(content)?;
     let checksum = crc32c::crc32c(&body);
-    let mut bytes = format!("{MAGIC} {VERSION}\n{} {checksum:08x}\n", body.len()).into_bytes();
+    let mut bytes =
+        format!("{} {VERSION}\n{} {checksum:08x}\n", form.magic, body.len()).into_bytes();
     bytes.extend_from_slice(&body);
     bytes.push(b'\n');
     Ok(bytes)
 }
 
-fn decode(bytes: &[u8]) -> Result<Content, String> {
+fn decode<T: DeserializeOwned>(bytes: &[u8], form: &Form) -> Result<Content<T>, String> {
     let mut parts = bytes.splitn(3, |byte| *byte == b'\n');
     let mut line = || std::str::from_utf8(parts.next().unwrap_or_default()).unwrap_or_default();
     let (first, second) = (line(), line());
-    let version = first.strip_prefix(MAGIC).map(str::trim);
+    let version = first.strip_prefix(form.magic).map(str::trim);
     let Some(version) = version else {
         return Err("it is no state file of this program".to_owned());
     };
@@ -196,6 +242,25 @@ mod tests {
     }
 
     #[test]
+    fn charts_are_a_file_of_their_own_with_the_same_care() {
+        let folder = tempfile::tempdir().unwrap();
+        let ours = store(folder.path(), "/etc/a.cfg");
+        let charts = Charts {
+            at_ms: 5,
+            subjects: vec![Default::default()],
+        };
+        ours.write_charts(charts.clone()).unwrap();
+        assert_eq!(ours.read(), Ok(None));
+        assert_eq!(ours.read_charts(), Ok(Some(charts)));
+        let good = std::fs::read(ours.charts_path()).unwrap();
+        std::fs::write(ours.charts_path(), &good[..good.len() - 9]).unwrap();
+        assert!(ours.read_charts().unwrap_err().contains("cut short"));
+        ours.write(state()).unwrap();
+        std::fs::copy(ours.path(), ours.charts_path()).unwrap();
+        assert!(ours.read_charts().unwrap_err().contains("no state file"));
+    }
+
+    #[test]
     fn a_file_that_is_cut_short_damaged_foreign_or_of_another_version_is_named_as_such() {
         let folder = tempfile::tempdir().unwrap();
         let ours = store(folder.path(), "/etc/a.cfg");
@@ -221,7 +286,8 @@ mod tests {
     proptest! {
         #[test]
         fn any_bytes_are_read_or_refused(bytes: Vec<u8>) {
-            let _ = decode(&bytes);
+            let _ = decode::<Saved>(&bytes, &STATE);
+            let _ = decode::<Charts>(&bytes, &CHARTS);
         }
     }
 }

@@ -7,6 +7,7 @@
 //! ([`file`]); [`table`] reads HAProxy's server state file instead.
 
 pub mod file;
+pub mod keeping;
 mod restore;
 pub mod table;
 mod take;
@@ -31,12 +32,16 @@ pub struct Saved {
     pub backends: Vec<SavedBack>,
     /// The latest events, oldest first.
     pub events: Vec<SavedEvent>,
+    /// The figures behind the charts; only in the first report to a successor,
+    /// in a file of their own otherwise.
+    pub history: Vec<SavedHistory>,
 }
 
 impl Saved {
     /// Leaves out what a successor took over once and goes on with by itself.
     pub fn forget_what_stays(&mut self) {
         self.events.clear();
+        self.history.clear();
         for back in &mut self.backends {
             back.times = Default::default();
             for server in &mut back.servers {
@@ -182,6 +187,31 @@ pub struct SavedEvent {
     pub subject: String,
     /// What happened.
     pub text: String,
+}
+
+/// What `--state-dir` keeps beside the state, less often.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Charts {
+    /// When, in milliseconds since 1970.
+    pub at_ms: u64,
+    /// All subjects.
+    pub subjects: Vec<SavedHistory>,
+}
+
+/// The history of one proxy's side or of a server.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct SavedHistory {
+    /// `f`, `b` or `s`: frontend, backend, server.
+    pub kind: char,
+    /// Name of the proxy.
+    pub proxy: String,
+    /// Name of the server.
+    pub server: String,
+    /// Sessions, new ones in ten seconds, bytes per second, errors, duration of a
+    /// check in milliseconds; oldest first, ten seconds apart.
+    pub points: Vec<[u32; 5]>,
 }
 
 /// A number that an operator may change at run time.

@@ -45,6 +45,9 @@ pub fn restore(control: &Control, saved: &Saved, age_ms: u64) -> usize {
         back(runtime, proxy, kept, age_ms);
     }
     control.events.restore(&saved.events);
+    control
+        .history
+        .restore(&saved.history, Duration::from_millis(age_ms));
     found
 }
 

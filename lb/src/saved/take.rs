@@ -22,7 +22,7 @@ pub fn take(control: &Control) -> Saved {
     let now_ms = runtime.now_ms();
     let fronts = generation.proxies.iter();
     let backs = generation.proxies.iter();
-    let events = control.events.latest(None, EVENTS);
+    let events = control.events.latest(|_| true, EVENTS);
     Saved {
         at_ms: wall_ms(SystemTime::now()),
         process: runtime.process.counters.totals(),
@@ -41,6 +41,7 @@ pub fn take(control: &Control) -> Saved {
                 text: event.text,
             })
             .collect(),
+        history: Vec::new(),
     }
 }
 

@@ -82,9 +82,10 @@ pub fn follow(control: &Arc<Control>) -> Answer {
                     last,
                     ..report(&control)
                 };
-                if told.replace(Instant::now()).is_some() {
+                match told.replace(Instant::now()) {
+                    None => line.state.history = control.history.keep(),
                     // known since the first line
-                    line.state.forget_what_stays();
+                    Some(_) => line.state.forget_what_stays(),
                 }
                 line.before = before.take().unwrap_or_default();
                 let mut text = serde_json::to_string(&line).unwrap_or_default();
