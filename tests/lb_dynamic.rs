@@ -113,6 +113,77 @@ fn a_reload_forgets_what_the_file_does_not_have() {
     });
 }
 
+/// The body of a page of the statistics.
+fn page(port: u16, target: &str) -> String {
+    let mut stream = TcpStream::connect(("127.0.0.1", port)).expect("the page listens");
+    let request = format!("GET {target} HTTP/1.0\r\n\r\n");
+    stream.write_all(request.as_bytes()).expect("it reads");
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).expect("a page");
+    answer
+}
+
+#[test]
+fn servers_added_and_deleted_are_listed_with_the_line_that_keeps_them() {
+    sandboxed(|| {
+        named(6001, "a");
+        let balancer = Balancer::new(
+            "",
+            "listen l\n    bind 127.0.0.1:7001\n    server a 127.0.0.1:6001\n    server gone 127.0.0.1:6003 weight 7 # old\n\
+             listen other\n    bind 127.0.0.1:7003\n    server x 127.0.0.1:6001\n\
+             listen page\n    mode http\n    bind 127.0.0.1:7002\n    stats enable\n    stats uri /all\n    stats admin if TRUE\n\
+             listen narrow\n    mode http\n    bind 127.0.0.1:7004\n    stats enable\n    stats uri /s\n    stats scope other\n",
+        );
+        let _daemon = balancer.start(&[]);
+        balancer.ask("add server l/b 127.0.0.1:6002 check inter 100 weight 5");
+        let changes = || balancer.ask("show changes");
+        let line = "server b 127.0.0.1:6002 inter 100 weight 5 disabled\n";
+        assert!(changes().contains(line), "it rests: {}", changes());
+        balancer.ask("enable health l/b; set server l/b state ready; set server l/b weight 9");
+        let line = "server b 127.0.0.1:6002 check inter 100 weight 9";
+        let added = changes();
+        assert!(
+            added.contains("l/b: added (the file says no such server)"),
+            "{added}"
+        );
+        let section = format!("section listen l ({}:", balancer.file().display());
+        assert!(added.contains(&section), "{added}");
+        assert!(
+            added.contains(line) && !added.contains("disabled"),
+            "{added}"
+        );
+        assert!(
+            added.contains("set server l/b state maint; del server l/b"),
+            "{added}"
+        );
+        balancer
+            .ask("set server l/gone state maint; del server l/gone; set server other/x weight 3");
+        let all = changes();
+        let gone = "# server gone 127.0.0.1:6003 weight 7 # old";
+        assert!(
+            all.contains("l/gone: deleted") && all.contains(gone),
+            "{all}"
+        );
+        let page_of_all = page(7002, "/all;changes");
+        assert!(
+            page_of_all.contains(line) && page_of_all.contains(gone),
+            "{page_of_all}"
+        );
+        assert!(page_of_all.contains("To go back"), "{page_of_all}");
+        // a page with a scope and without rights to act shows neither the rest nor how to go back
+        let narrow = page(7004, "/s;changes");
+        assert!(
+            narrow.contains("other/x") && !narrow.contains("l/b"),
+            "{narrow}"
+        );
+        assert!(!narrow.contains("lb ctl"), "{narrow}");
+        let undone = "set server l/b state maint; del server l/b; set server other/x weight 1";
+        balancer.ask(undone);
+        assert!(balancer.ask("reload").contains("server l/gone"));
+        assert_eq!(changes(), "Everything runs as the file says.\n\n");
+    });
+}
+
 #[test]
 fn a_name_is_looked_up_and_its_address_used() {
     sandboxed(|| {

@@ -77,8 +77,12 @@ fn without_track(words: &[String]) -> (Vec<String>, Option<String>) {
     (rest, Some(name))
 }
 
-/// A word that is read back as it is.
-fn quote(word: &str) -> String {
+/// A word as a configuration file has to have it to be read back as it is.
+pub fn quote(word: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "._-+:/@[],=".contains(c);
+    if !word.is_empty() && word.chars().all(plain) {
+        return word.to_owned();
+    }
     let mut out = String::from("\"");
     for c in word.chars().filter(|c| !matches!(c, '\n' | '\r')) {
         if matches!(c, '"' | '\\' | '$') {

@@ -1,7 +1,7 @@
 //! `show changes`.
 
 use super::command::{Answer, Command};
-use crate::stats::difference;
+use crate::stats::difference::{self, Of};
 use conf::lb::model::AdminLevel;
 use std::fmt::Write as _;
 
@@ -13,7 +13,7 @@ pub static COMMANDS: &[Command] = &[Command::new(
     "show what was set at run time, the line that keeps it and the command that goes back",
     |call| {
         let mut out = String::new();
-        for one in difference::all(call.control, None) {
+        for one in difference::all(call.control, Of::Everything) {
             let _ = writeln!(
                 out,
                 "{}: {} (the file says {})\n  to keep it, write in {}: {}\n  to go back: {}",

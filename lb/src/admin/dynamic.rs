@@ -88,8 +88,11 @@ fn add(call: &mut Call<'_>) -> Answer {
     if let Err(text) = result {
         return Answer::error(text);
     }
-    if let Ok((_, server)) = find(call.control, &format!("{backend}/{name}")) {
+    let full = format!("{backend}/{name}");
+    if let Ok((_, server)) = find(call.control, &full) {
         rest(&server);
+        let quoted: Vec<String> = words.iter().map(|w| conf::lb::dynamic::quote(w)).collect();
+        call.control.server_added(&full, quoted.join(" "));
     }
     say(call.control, &backend, &name, "New server registered.")
 }
@@ -193,7 +196,10 @@ fn del(call: &mut Call<'_>) -> Answer {
         })
     });
     match result {
-        Ok(()) => say(call.control, &backend, &name, "Server deleted."),
+        Ok(()) => {
+            call.control.server_deleted(&format!("{backend}/{name}"));
+            say(call.control, &backend, &name, "Server deleted.")
+        }
         Err(text) => Answer::error(text),
     }
 }

@@ -101,13 +101,13 @@ impl Events {
         self.lock().kept.iter().map(Event::line).collect()
     }
 
-    /// The newest events, newest first; of one subject where it is given.
-    pub fn latest(&self, subject: Option<&str>, count: usize) -> Vec<Event> {
+    /// The newest events whose subject is wanted, newest first.
+    pub fn latest(&self, wants: impl Fn(&str) -> bool, count: usize) -> Vec<Event> {
         self.lock()
             .kept
             .iter()
             .rev()
-            .filter(|event| subject.is_none_or(|subject| event.subject == subject))
+            .filter(|event| wants(&event.subject))
             .take(count)
             .cloned()
             .collect()
@@ -151,10 +151,10 @@ mod tests {
                 .ends_with("event 10 x")
         );
         assert_eq!(
-            events.latest(Some("b/s"), 1)[0].text,
+            events.latest(|subject| subject == "b/s", 1)[0].text,
             format!("event {} x", KEPT + 9)
         );
-        assert!(events.latest(Some("other"), 9).is_empty());
+        assert!(events.latest(|subject| subject == "other", 9).is_empty());
     }
 
     #[test]

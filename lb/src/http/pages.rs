@@ -7,7 +7,7 @@ use conf::lb::model::{Mode, Stats};
 use crate::admin::Control;
 use crate::admin::history::Subject;
 use crate::state::{Generation, Proxy, SessionView};
-use crate::stats::difference;
+use crate::stats::difference::{self, Of};
 use crate::stats::page::table::{self, ProxyHead, TableOptions};
 use crate::stats::page::{self, PageOptions, Settings, chart, views};
 use crate::stats::read::{self, Place, Source as RowSource, Wanted};
@@ -15,6 +15,8 @@ use crate::stats::read::{self, Place, Source as RowSource, Wanted};
 /// The proxies that a page shows.
 pub struct Shown {
     pub proxies: Vec<Arc<Proxy>>,
+    /// No scope narrows them: what concerns the process is shown, too.
+    whole: bool,
 }
 
 impl Shown {
@@ -27,7 +29,22 @@ impl Shown {
             .filter(|proxy| proxy.name().contains(options.scope.as_str()))
             .cloned()
             .collect();
-        Self { proxies }
+        let whole = stats.scope.is_empty() && options.scope.is_empty();
+        Self { proxies, whole }
+    }
+
+    /// The differences to the file that are shown.
+    pub fn differences(&self) -> Of<'_> {
+        match self.whole {
+            true => Of::Everything,
+            false => Of::Proxies(&self.proxies),
+        }
+    }
+
+    /// Whether something with this subject (a proxy, `backend/server`, or the process) is shown.
+    fn has(&self, subject: &str) -> bool {
+        let name = subject.split_once('/').map_or(subject, |(proxy, _)| proxy);
+        self.whole || self.proxies.iter().any(|proxy| proxy.name() == name)
     }
 }
 
@@ -173,19 +190,33 @@ pub fn sessions(
 }
 
 /// What happened lately.
-pub fn events(control: &Control, settings: &Settings, options: &PageOptions) -> String {
+pub fn events(
+    control: &Control,
+    shown: &Shown,
+    settings: &Settings,
+    options: &PageOptions,
+) -> String {
     let mut out = page::head(&control.info(), settings, options);
     out.push_str("<h3>&gt; Events</h3>");
-    views::timeline(&control.events.latest(None, views::EVENTS_MAX), &mut out);
+    let events = control
+        .events
+        .latest(|subject| shown.has(subject), views::EVENTS_MAX);
+    views::timeline(&events, &mut out);
     out.push_str(&page::foot());
     out
 }
 
 /// What differs from the file.
-pub fn changes(control: &Control, settings: &Settings, options: &PageOptions) -> String {
+pub fn changes(
+    control: &Control,
+    shown: &Shown,
+    settings: &Settings,
+    options: &PageOptions,
+) -> String {
     let mut out = page::head(&control.info(), settings, options);
     out.push_str("<h3>&gt; Set at run time</h3>");
-    views::changes(&difference::all(control, None), &mut out);
+    let found = difference::all(control, shown.differences());
+    views::changes(&found, settings.admin, &mut out);
     out.push_str(&page::foot());
     out
 }
@@ -221,10 +252,11 @@ pub fn server(
     views::server(
         &row,
         &control.history.of(&subject),
-        &difference::all(control, Some((backend, name))),
+        &difference::all(control, Of::Server(backend, name)),
+        settings.admin,
         &control
             .events
-            .latest(Some(&options.server), views::EVENTS_MAX),
+            .latest(|subject| subject == options.server, views::EVENTS_MAX),
         &mut out,
     );
     out.push_str(&page::foot());

@@ -2,8 +2,10 @@
 //! make it permanent, and the command that takes it back.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
+use conf::lb::Config;
 use conf::source::Span;
 
 use crate::admin::{Control, address};
@@ -30,23 +32,108 @@ pub struct Difference {
     pub back: String,
 }
 
-/// Everything that differs, in the order of the file; of one server where it is given.
-pub fn all(control: &Control, only: Option<(&str, &str)>) -> Vec<Difference> {
+/// Whose differences are asked for.
+#[derive(Clone, Copy)]
+pub enum Of<'a> {
+    /// All, the process included.
+    Everything,
+    /// Of these proxies.
+    Proxies(&'a [Arc<Proxy>]),
+    /// Of one server, by backend and name.
+    Server(&'a str, &'a str),
+}
+
+/// What differs, in the order of the file.
+pub fn all(control: &Control, of: Of<'_>) -> Vec<Difference> {
     let texts = control.texts();
+    let generation = control.runtime.generation();
+    let proxies = match of {
+        Of::Everything | Of::Server(..) => &generation.proxies,
+        Of::Proxies(proxies) => proxies,
+    };
     let mut found = Vec::new();
-    for proxy in &control.runtime.generation().proxies {
-        if only.is_none() {
+    for proxy in proxies {
+        let wanted = |s: &str| match of {
+            Of::Server(backend, name) => backend == proxy.name() && name == s,
+            Of::Everything | Of::Proxies(_) => true,
+        };
+        if !matches!(of, Of::Server(..)) {
             frontend(proxy, &mut found);
         }
-        let of = |s: &str| only.is_none_or(|(backend, name)| backend == proxy.name() && name == s);
-        for server in proxy.servers.iter().filter(|s| of(s.name())) {
-            found.extend(of_server(proxy, server, &texts));
+        for server in proxy.servers.iter().filter(|s| wanted(s.name())) {
+            let name = format!("{}/{}", proxy.name(), server.name());
+            match control.added(&name) {
+                Some(words) => found.push(added(proxy, server, &words, &texts)),
+                None => found.extend(of_server(proxy, server, &texts)),
+            }
+        }
+        if let (Some(filed), Of::Everything | Of::Proxies(_)) = (control.filed(), of) {
+            deleted(proxy, &filed, &texts, &mut found);
         }
     }
-    if only.is_none() {
+    if let Of::Everything = of {
         process(control, &mut found);
     }
     found
+}
+
+/// A server that the file does not have.
+fn added(proxy: &Proxy, server: &Server, words: &str, texts: &Texts) -> Difference {
+    let name = format!("{}/{}", proxy.name(), server.name());
+    let status = server.status().clone();
+    let mut line = format!("server {words}");
+    let mut add = |_: &str, _: &str, edit: Edit<'_>, _: String| line = edited(&line, &edit);
+    settings(&status, server, &name, &mut add);
+    if status.admin.in_maintenance() {
+        line = edited(&line, &Edit::Switch("disabled", true));
+    }
+    Difference {
+        subject: name.clone(),
+        runs: "added".to_owned(),
+        file: "no such server".to_owned(),
+        place: section(proxy, texts),
+        line,
+        back: format!("set server {name} state maint; del server {name}"),
+    }
+}
+
+/// Servers that the file has and that were deleted.
+fn deleted(proxy: &Proxy, filed: &Config, texts: &Texts, found: &mut Vec<Difference>) {
+    let of_file = filed
+        .proxies
+        .iter()
+        .find(|p| p.name == proxy.name() && p.back.is_some());
+    let Some(back) = of_file
+        .and_then(|p| p.back.as_ref())
+        .filter(|_| proxy.back.is_some())
+    else {
+        return;
+    };
+    let gone = back
+        .servers
+        .iter()
+        .filter(|s| proxy.server(&s.name).is_none());
+    for server in gone {
+        let (place, line) = at(texts, server.place.0)
+            .unwrap_or_else(|| (section(proxy, texts), format!("server {}", server.name)));
+        found.push(Difference {
+            subject: format!("{}/{}", proxy.name(), server.name),
+            runs: "deleted".to_owned(),
+            file: "a server".to_owned(),
+            place,
+            line: format!("# {line}"),
+            back: "reload".to_owned(),
+        });
+    }
+}
+
+/// Where a proxy's section begins.
+fn section(proxy: &Proxy, texts: &Texts) -> String {
+    let words = format!("section {} {}", proxy.conf.kind.word(), proxy.name());
+    match at(texts, proxy.conf.place.0) {
+        Some((place, _)) => format!("{words} ({place})"),
+        None => words,
+    }
 }
 
 /// A setting of a server: its name in the line and its value there.
@@ -69,7 +156,7 @@ pub fn of_server(proxy: &Proxy, server: &Server, texts: &Texts) -> Vec<Differenc
             at(texts, server.conf.place.0).unwrap_or_else(|| {
                 let now = address::endpoint(&server.endpoint());
                 let words = format!("server {} {now}", server.name());
-                (format!("section {}", proxy.name()), words)
+                (section(proxy, texts), words)
             })
         });
         *line = edited(line, &edit);
@@ -83,7 +170,19 @@ pub fn of_server(proxy: &Proxy, server: &Server, texts: &Texts) -> Vec<Differenc
         });
     };
     let status = server.status().clone();
-    number(&status, server, &name, &mut add);
+    settings(&status, server, &name, &mut add);
+    let (place, line) = keep.unwrap_or_default();
+    for one in &mut found {
+        (one.place, one.line) = (place.clone(), line.clone());
+    }
+    found
+}
+
+type Add<'a> = dyn FnMut(&str, &str, Edit<'_>, String) + 'a;
+
+/// Weight, limits, address and states of a server where they are not those of its configuration.
+fn settings(status: &Status, server: &Server, name: &str, add: &mut Add<'_>) {
+    number(status, server, name, add);
     let file = Endpoint::configured(&server.conf.address);
     let now = server.endpoint();
     if *now != file && file != Endpoint::Unresolved {
@@ -96,15 +195,8 @@ pub fn of_server(proxy: &Proxy, server: &Server, texts: &Texts) -> Vec<Differenc
             format!("set server {name} addr {ip} port {port}"),
         );
     }
-    state(&status, server, &name, &mut add);
-    let (place, line) = keep.unwrap_or_default();
-    for one in &mut found {
-        (one.place, one.line) = (place.clone(), line.clone());
-    }
-    found
+    state(status, server, name, add);
 }
-
-type Add<'a> = dyn FnMut(&str, &str, Edit<'_>, String) + 'a;
 
 fn number(status: &Status, server: &Server, name: &str, add: &mut Add<'_>) {
     if status.weight != server.conf.weight {

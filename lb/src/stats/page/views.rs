@@ -24,6 +24,7 @@ pub fn server(
     row: &Row,
     points: &[Point],
     differences: &[Difference],
+    admin: bool,
     events: &[Event],
     out: &mut String,
 ) {
@@ -44,7 +45,7 @@ pub fn server(
     chart::charts("charts", points, checked, out);
     if !differences.is_empty() {
         out.push_str("<h3>&gt; Set at run time</h3>");
-        changes(differences, out);
+        changes(differences, admin, out);
     }
     out.push_str("<h3>&gt; Events</h3>");
     timeline(events, out);
@@ -64,29 +65,39 @@ pub fn server(
     out.push_str("</table></div>\n");
 }
 
-/// What was set at run time: how to keep it, and how to take it back.
-pub fn changes(found: &[Difference], out: &mut String) {
+/// What was set at run time: how to keep it and, for those who may act, how to take it back.
+pub fn changes(found: &[Difference], admin: bool, out: &mut String) {
     out.push_str("<div data-swap=differences>");
     if found.is_empty() {
         out.push_str("<p>Everything runs as the file says.</p>");
     } else {
         out.push_str(
             "<div class=scroll><table class=\"tbl figures changes\"><thead><tr class=titre><th>What</th>\
-             <th>Runs with</th><th>The file says</th><th>To keep it, write</th><th>To go back</th></tr></thead><tbody>",
+             <th>Runs with</th><th>The file says</th><th>To keep it, write</th>",
         );
+        out.push_str(if admin { "<th>To go back</th>" } else { "" });
+        out.push_str("</tr></thead><tbody>");
     }
     for one in found {
         let _ = write!(
             out,
-            "<tr><th>{}</th><td>{}</td><td>{}</td><td><code>{}</code><br><small>in {}</small></td>\
-             <td><code>evenkeel lb ctl {}</code></td></tr>",
+            "<tr><th>{}</th><td>{}</td><td>{}</td><td><code>{}</code><br><small>in {}</small></td>",
             escaped(&one.subject),
             escaped(&one.runs),
             escaped(&one.file),
             escaped(&one.line),
             escaped(&one.place),
-            escaped(&one.back)
         );
+        if admin {
+            // a shell must not take several commands apart
+            let quote = if one.back.contains(';') { "'" } else { "" };
+            let back = escaped(&one.back);
+            let _ = write!(
+                out,
+                "<td><code>evenkeel lb ctl {quote}{back}{quote}</code></td>"
+            );
+        }
+        out.push_str("</tr>");
     }
     if !found.is_empty() {
         out.push_str("</tbody></table></div>");
@@ -176,7 +187,7 @@ pub fn session(view: &SessionView, uri: &str, admin: bool, out: &mut String) {
     };
     let _ = writeln!(
         out,
-        "<td>{}</td><td class=ac>{}</td><td class=ac>{}</td><td class=ac>{server_link}</td>\
+        "<td class=al>{}</td><td class=ac>{}</td><td class=ac>{}</td><td class=ac>{server_link}</td>\
          <td class=ac>{}</td><td>{}</td><td>{}</td><td>{}</td><td>{}</td><td>{}</td></tr>",
         escaped(&address::peer(&view.client)),
         escaped(view.frontend.name()),
