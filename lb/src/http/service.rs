@@ -1,7 +1,7 @@
 //! What is answered here: the monitor, rules, and the statistics with their admin form.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use conf::lb::model::{HttpAction, HttpAnswer, HttpRule, Stats};
 
@@ -11,6 +11,7 @@ use super::client::{Client, Next};
 use super::form;
 use super::head::{self, Request};
 use super::pages::{self, Shown};
+use super::readers::{self, ANSWER_TIME};
 use super::rules::{self, Facts};
 use crate::admin::show::stat_pieces;
 use crate::state::{Cause, Generation, Phase, Proxy};
@@ -152,6 +153,9 @@ impl Client {
             .split_once('?')
             .map_or("", |(_, query)| query);
         self.intercepts();
+        let Some(_place) = self.gate.readers.enter() else {
+            return self.refuse_reader(request).await;
+        };
         let Ok(options) = prometheus::Options::parse(query) else {
             let answer = Answer::error(400, &self.live.frontend.conf.http);
             return self.answer(request, answer).await;
@@ -216,9 +220,22 @@ impl Client {
         if request.method == "POST" {
             return self.post(generation, stats, options, admin, request).await;
         }
-        let settings = self.settings(generation, stats, admin);
-        self.show(generation, stats, settings, options, request)
-            .await
+        let Some(_place) = self.gate.readers.enter() else {
+            return self.refuse_reader(request).await;
+        };
+        let shown = Shown::new(generation, stats, &options);
+        let settings = self.settings(generation, stats, &shown, admin);
+        self.show(shown, settings, options, request).await
+    }
+
+    /// One reader too many.
+    async fn refuse_reader(&mut self, request: &Request) -> Next {
+        let told = self.gate.readers.refuse(Instant::now());
+        if let (Some(text), Some(warn)) = (told, self.gate.control.runtime.hooks.warn.get()) {
+            warn(&text);
+        }
+        self.ends(Cause::Proxy);
+        self.answer(request, readers::too_many()).await
     }
 
     fn authorised(&self, _generation: &Generation, stats: &Stats, request: &Request) -> bool {
@@ -238,7 +255,13 @@ impl Client {
         stats.admin.iter().any(|rule| facts.hold(Some(rule)))
     }
 
-    fn settings(&self, generation: &Generation, stats: &Stats, admin: bool) -> Settings {
+    fn settings(
+        &self,
+        generation: &Generation,
+        stats: &Stats,
+        shown: &Shown,
+        admin: bool,
+    ) -> Settings {
         let node = stats.show_node.clone().or_else(|| {
             stats.show_hostname.then(|| {
                 let host = || nix::unistd::gethostname().map(|h| h.to_string_lossy().into_owned());
@@ -258,14 +281,13 @@ impl Client {
             node,
             description: stats.show_desc.clone(),
             admin,
-            changes: difference::all(&self.gate.control, None).len(),
+            changes: difference::all(&self.gate.control, shown.differences()).len(),
         }
     }
 
     async fn show(
         &mut self,
-        generation: &Arc<Generation>,
-        stats: &Stats,
+        shown: Shown,
         settings: Settings,
         options: PageOptions,
         request: &Request,
@@ -284,7 +306,6 @@ impl Client {
         if settings.refresh_s > 0 && !options.no_refresh {
             fields.push(("refresh", settings.refresh_s.to_string()));
         }
-        let shown = Shown::new(generation, stats, &options);
         let control = self.gate.control.clone();
         let pieces: Box<dyn Iterator<Item = String> + Send> = match options.view {
             View::Page => Box::new(pages::main(control, shown, settings, options)),
@@ -293,10 +314,10 @@ impl Client {
                 Box::new(pages::sessions(control, shown, views, settings, options))
             }
             View::Events => Box::new(std::iter::once(pages::events(
-                &control, &settings, &options,
+                &control, &shown, &settings, &options,
             ))),
             View::Changes => Box::new(std::iter::once(pages::changes(
-                &control, &settings, &options,
+                &control, &shown, &settings, &options,
             ))),
             View::Server => match pages::server(&control, &shown, &settings, &options) {
                 Some(page) => Box::new(std::iter::once(page)),
@@ -360,8 +381,13 @@ impl Client {
             draft.status = Some(status);
         }
         let front = self.live.frontend.conf.front.as_ref();
-        let limit = front.and_then(|front| front.timeouts.client);
-        let mut sent = self.sink.write(out.as_bytes(), limit).await;
+        let patience = front.and_then(|front| front.timeouts.client);
+        let until = Instant::now() + ANSWER_TIME;
+        let limit = || {
+            let left = until.saturating_duration_since(Instant::now());
+            Some(patience.map_or(left, |patience| patience.min(left)))
+        };
+        let mut sent = self.sink.write(out.as_bytes(), limit()).await;
         if !bodyless {
             let mut gathered = String::new();
             let mut pieces = pieces.peekable();
@@ -376,10 +402,10 @@ impl Client {
                     std::mem::take(&mut gathered)
                 };
                 gathered.clear();
-                sent = self.sink.write(bytes.as_bytes(), limit).await;
+                sent = self.sink.write(bytes.as_bytes(), limit()).await;
             }
             if sent.is_ok() && chunked {
-                sent = self.sink.write(b"0\r\n\r\n", limit).await;
+                sent = self.sink.write(b"0\r\n\r\n", limit()).await;
             }
         }
         match sent {
