@@ -15,7 +15,7 @@
     if (!live) return;
     live.hidden = false;
     live.innerHTML = '<i></i><span></span><button type=button></button>' +
-      '<input type=search placeholder="search servers ( / )" aria-label="search servers">';
+      '<input type=search placeholder="search ( / )" aria-label="search">';
     live.querySelector('button').onclick = () => { paused = !paused; state(); plan(); };
     live.querySelector('input').oninput = filter;
     document.addEventListener('keydown', keys);
