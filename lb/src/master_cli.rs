@@ -1,12 +1,15 @@
 //! The master's CLI (`-S`): `show proc`, `show info`, `reload`, and `@1
 //! <command>` for the worker.
 
-use crate::diff::ask;
+use crate::admin::socket::default_path;
 use crate::master::Master;
-use std::io::{self, BufRead, BufReader, Write};
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use std::ffi::OsString;
+use std::io::{self, BufRead, BufReader, Read, Write};
+use std::os::fd::AsFd;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::{UnixListener, UnixStream};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::time::Duration;
@@ -95,7 +98,7 @@ fn converse(stream: &UnixStream, master: &Master) -> io::Result<()> {
         if prompt {
             let name = match target {
                 Target::Master => "master".to_owned(),
-                Target::Worker => master.worker.to_string(),
+                Target::Worker(pid) => pid.to_string(),
             };
             out.write_all(format!("{name}> ").as_bytes())?;
         }
@@ -108,7 +111,7 @@ fn converse(stream: &UnixStream, master: &Master) -> io::Result<()> {
             match command {
                 "prompt" => prompt = !prompt,
                 "quit" | "exit" => return Ok(()),
-                _ => out.write_all(answer(command, master, &mut target).as_bytes())?,
+                _ => answer(command, master, &mut target, &mut out)?,
             }
         }
         if !prompt {
@@ -121,52 +124,97 @@ fn converse(stream: &UnixStream, master: &Master) -> io::Result<()> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Target {
     Master,
-    Worker,
+    Worker(i32),
 }
 
 impl Target {
-    /// What a first word such as `@1`, `@!<pid>`, `!<pid>` or `@master` names;
-    /// nothing for a process that is not there.
-    fn named(word: &str, worker: i32) -> Option<Target> {
+    /// What a first word such as `@1`, `@!<pid>`, `!<pid>` or `@master` names, the present worker
+    /// being the first of these; nothing for a process that is not there.
+    fn named(word: &str, workers: &[i32]) -> Option<Target> {
         let pid = word.strip_prefix("@!").or(word.strip_prefix('!'));
         match (word, pid) {
             ("@" | "@master" | "@0", _) => Some(Target::Master),
-            ("@1", _) => Some(Target::Worker),
-            (_, Some(pid)) if pid.parse() == Ok(worker) => Some(Target::Worker),
-            _ => None,
+            ("@1", _) => workers.first().copied().map(Target::Worker),
+            (_, pid) => {
+                let pid = pid?.parse().ok()?;
+                workers.contains(&pid).then_some(Target::Worker(pid))
+            }
         }
     }
 }
 
 /// The answer to one command, ended by an empty line as HAProxy does. A prefix
 /// without a command sends those that follow there.
-fn answer(command: &str, master: &Master, sticky: &mut Target) -> String {
+fn answer(
+    command: &str,
+    master: &Master,
+    sticky: &mut Target,
+    out: &mut UnixStream,
+) -> io::Result<()> {
     let (first, rest) = command.split_once(' ').unwrap_or((command, ""));
-    if !first.starts_with(['@', '!']) {
-        return format!("{}\n", run(*sticky, command, master));
-    }
-    let Some(target) = Target::named(first, master.worker.as_raw()) else {
-        return format!("Can't find the target PID matching the prefix '{first}'\n\n");
-    };
-    match rest.trim() {
-        "" => {
-            *sticky = target;
-            "\n".to_owned()
+    let (target, command) = match first.starts_with(['@', '!']) {
+        false => (*sticky, command),
+        true => {
+            let Some(target) = Target::named(first, &workers(master)) else {
+                let text = "Can't find the target PID matching the prefix";
+                return out.write_all(format!("{text} '{first}'\n\n").as_bytes());
+            };
+            if rest.trim().is_empty() {
+                *sticky = target;
+                return out.write_all(b"\n");
+            }
+            (target, rest.trim())
         }
-        rest => format!("{}\n", run(target, rest, master)),
+    };
+    match target {
+        Target::Master => out.write_all(own(command, master).as_bytes())?,
+        Target::Worker(pid) => {
+            let path = socket_of(master, pid);
+            if let Err(error) = pass_on(&path, command, out) {
+                let text = format!(
+                    "the worker cannot be asked at {}: {error}\n",
+                    path.display()
+                );
+                out.write_all(text.as_bytes())?;
+            }
+        }
     }
+    out.write_all(b"\n")
 }
 
-fn run(target: Target, command: &str, master: &Master) -> String {
-    match target {
-        Target::Master => own(command, master),
-        Target::Worker => match ask(&master.socket, &format!("{command}\n")) {
-            Ok(text) => text,
-            Err(error) => format!(
-                "the worker cannot be asked at {}: {error}\n",
-                master.socket.display()
-            ),
-        },
+/// The present worker, then those of the programs before it.
+fn workers(master: &Master) -> Vec<i32> {
+    let old = master.old_workers.lock().unwrap_or_else(|e| e.into_inner());
+    let all = [&master.worker].into_iter().chain(old.iter());
+    all.map(|worker| worker.as_raw()).collect()
+}
+
+fn socket_of(master: &Master, worker: i32) -> PathBuf {
+    let run_dir = master.socket.parent().unwrap_or(Path::new("/"));
+    default_path(run_dir, worker as u32)
+}
+
+/// Sends a command to a worker and passes on what it answers as it comes, until the answer ends or
+/// the operator leaves (`show events -w`).
+fn pass_on(path: &Path, command: &str, out: &mut UnixStream) -> io::Result<()> {
+    let mut worker = UnixStream::connect(path)?;
+    worker.write_all(format!("{command}\n").as_bytes())?;
+    let mut piece = [0; 16 * 1024];
+    loop {
+        let mut both = [
+            PollFd::new(worker.as_fd(), PollFlags::POLLIN),
+            // one who only ended his side still reads
+            PollFd::new(out.as_fd(), PollFlags::empty()),
+        ];
+        poll(&mut both, PollTimeout::NONE)?;
+        let left = both[1].any().unwrap_or(false) && !both[0].any().unwrap_or(false);
+        if left {
+            return Ok(());
+        }
+        match worker.read(&mut piece)? {
+            0 => return Ok(()),
+            read => out.write_all(&piece[..read])?,
+        }
     }
 }
 
@@ -184,9 +232,33 @@ fn own(command: &str, master: &Master) -> String {
             Ok(text) => format!("Success=1\n--\n{}\n", text.trim_end()),
             Err(text) => format!("Success=0\n--\n{}\n", text.trim_end()),
         },
-        ["help"] => HELP.to_owned(),
+        ["show", "env"] => environment(),
+        ["expert-mode" | "experimental-mode", ..] => String::new(),
+        ["operator" | "user"] => {
+            format!("'{command}' is not available at the master: its socket has level admin.\n")
+        }
+        ["mcli-debug-mode" | "show", ..] if is_absent(&words) => {
+            format!("'{command}' is not available at the master; ask the worker: @1 {command}\n")
+        }
+        ["help", ..] => HELP.to_owned(),
         _ => format!("Unknown command: '{command}'\n{HELP}"),
     }
+}
+
+/// What HAProxy's master answers and this one does not.
+fn is_absent(words: &[&str]) -> bool {
+    matches!(
+        words,
+        ["mcli-debug-mode", ..] | ["show", "fd", ..] | ["show", "cli", "sockets"]
+    )
+}
+
+fn environment() -> String {
+    let all = std::env::vars_os();
+    let line = |(name, value): (OsString, OsString)| {
+        format!("{}={}\n", name.to_string_lossy(), value.to_string_lossy())
+    };
+    all.map(line).collect()
 }
 
 const HELP: &str = "The following commands are valid at this level:\n\
@@ -196,6 +268,7 @@ const HELP: &str = "The following commands are valid at this level:\n\
     \x20 show proc                  show the processes\n\
     \x20 show info                  facts about the master\n\
     \x20 show version               the version\n\
+    \x20 show env                   variables of the master\n\
     \x20 show startup-logs          what was said at start\n\
     \x20 reload                     reload the configuration\n\
     \x20 prompt                     toggle interactive mode\n\
@@ -254,4 +327,21 @@ fn own_info(master: &Master) -> String {
         master.worker,
         master.reloads.load(Relaxed),
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_prefix_names_the_master_the_worker_or_one_of_before() {
+        let named = |word| Target::named(word, &[7, 5]);
+        assert_eq!(named("@master"), Some(Target::Master));
+        assert_eq!(named("@1"), Some(Target::Worker(7)));
+        assert_eq!(named("@!5"), Some(Target::Worker(5)));
+        assert_eq!(named("!7"), Some(Target::Worker(7)));
+        for nobody in ["@2", "@!6", "!x", "@@1", "!"] {
+            assert_eq!(named(nobody), None, "{nobody}");
+        }
+    }
 }
