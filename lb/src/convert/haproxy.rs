@@ -33,6 +33,7 @@ pub fn convert(text: &str, file: &Path) -> Result<Converted, String> {
             };
             refused.entry(line).or_insert_with(|| reason(error));
         }
+        refuse_sections(&original, &mut refused);
         if refused.len() == known || round == ROUNDS {
             return Err("no part of it is accepted".to_owned());
         }
@@ -55,8 +56,33 @@ pub fn convert(text: &str, file: &Path) -> Result<Converted, String> {
     })
 }
 
-/// The file with refused lines as comments. A section's head stays a comment
-/// with all that follows it, or its lines would go to the section before.
+/// Sections that are there.
+const SECTIONS: &[&str] = &[
+    "global",
+    "defaults",
+    "listen",
+    "frontend",
+    "backend",
+    "userlist",
+    "ring",
+    "healthcheck",
+];
+
+/// A section's head that is left out takes all that follows it along, or its
+/// lines would go to the section before.
+fn refuse_sections(lines: &[&str], refused: &mut BTreeMap<usize, String>) {
+    let mut left_out: Option<&str> = None;
+    for (index, line) in lines.iter().enumerate() {
+        let first = line.split_whitespace().next().unwrap_or_default();
+        if SECTIONS.contains(&first) || conf::lb::known::SECTIONS.contains(&first) {
+            left_out = refused.contains_key(&index).then(|| line.trim());
+        } else if let Some(head) = left_out.filter(|_| is_content(line)) {
+            refused.insert(index, format!("it belongs to `{head}`, which is left out"));
+        }
+    }
+}
+
+/// The file with refused lines as comments.
 fn joined(lines: &[&str], refused: &BTreeMap<usize, String>) -> String {
     let mut out = String::new();
     for (index, line) in lines.iter().enumerate() {

@@ -31,6 +31,22 @@ fn what_is_not_there_becomes_a_comment_with_the_reason_and_the_rest_is_accepted(
     assert_eq!(converted.text.lines().count(), text.lines().count());
 }
 
+#[test]
+fn lines_of_a_section_that_is_left_out_do_not_fall_to_the_one_before() {
+    let text = "defaults\n    mode tcp\n    timeout connect 5s\n    timeout client 1m\n    \
+                timeout server 1m\nlisten a\n    bind :1\n    server s1 10.0.0.1:1\npeers p\n    \
+                bind :1024\n    server other 10.0.0.9:1024\n\n# a comment\nlisten b\n    bind :2\n";
+    let converted = haproxy::convert(text, Path::new("a.cfg")).unwrap();
+    accepted(&converted.text);
+    for line in [10, 11] {
+        let Outcome::LeftOut(why) = outcome(&converted, line) else {
+            panic!("line {line}: {:?}", converted.findings);
+        };
+        assert_eq!(why, "it belongs to `peers p`, which is left out");
+    }
+    assert_eq!(outcome(&converted, 15), &Outcome::Kept);
+}
+
 const NGINX: &str = r#"worker_processes 4;
 user www-data;
 events { worker_connections 2048; }
