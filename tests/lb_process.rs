@@ -6,7 +6,7 @@ use kit::balancer::{LIMIT, address};
 use kit::{Balancer, Daemon};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
-use std::io::{Read, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::os::unix::process::ExitStatusExt;
 use std::process::{Command, Output};
@@ -59,14 +59,8 @@ fn checking_and_starting_have_the_statuses_that_scripts_expect() {
             Some(1),
             "[ALERT]",
         ),
-        ("-c", "", "frontend a".into(), Some(2), "no listener"),
-        (
-            "-db",
-            "",
-            "backend a".into(),
-            Some(1),
-            "No enabled listener found",
-        ),
+        // the CLI's socket is enough to start
+        ("-c", "", "frontend a".into(), Some(0), "nobody can connect"),
         (
             "-db",
             "    chroot /nonexistent/dir",
@@ -101,6 +95,17 @@ fn checking_and_starting_have_the_statuses_that_scripts_expect() {
         let (found, printed) = output(&mut balancer.command(&[option]));
         assert_eq!(found, status, "{option} {global} {text}\n{printed}");
         assert!(printed.contains(said), "{said:?} is missing in {printed}");
+    }
+    let nothing = Balancer::new("", "frontend a");
+    std::fs::write(nothing.file(), "frontend a\n    timeout client 1s\n").expect("a file");
+    let table = [
+        ("-c", 2, "no listener"),
+        ("-db", 1, "No enabled listener found"),
+    ];
+    for (option, status, said) in table {
+        let (found, printed) = output(&mut nothing.command(&[option]));
+        assert_eq!(found, Some(status), "{printed}");
+        assert!(printed.contains(said), "{printed}");
     }
 }
 
@@ -204,6 +209,33 @@ fn the_master_cli_shows_processes_passes_commands_on_and_reloads() {
         "{processes}"
     );
     assert!(ask("@1 show info").contains("Uptime_sec"));
+    let worker = ask("@1 show info");
+    let worker = worker.lines().find_map(|line| line.strip_prefix("Pid: "));
+    let worker = worker.expect("the worker's pid").to_owned();
+    for prefix in [format!("@!{worker}"), format!("!{worker}"), "@1".to_owned()] {
+        let answer = ask(&format!("{prefix}; show info; @master show info"));
+        assert!(answer.contains(&format!("Pid: {worker}\n")), "{answer}");
+        assert!(
+            answer.contains(&format!("Pid: {}\n", daemon.pid())),
+            "{answer}"
+        );
+    }
+    for nobody in ["@2", "@!999999", "@@1"] {
+        let answer = ask(&format!("{nobody} show info"));
+        assert!(answer.starts_with("Can't find the target PID"), "{answer}");
+    }
+    let stream = std::os::unix::net::UnixStream::connect(&cli).expect("it listens");
+    (&stream)
+        .write_all(b"@1 show events buf0 -w\n")
+        .expect("it reads");
+    let mut events = BufReader::new(&stream);
+    ask("@1 reload");
+    let mut line = String::new();
+    while !line.contains("Reload done") {
+        line.clear();
+        assert!(events.read_line(&mut line).expect("events as they come") > 0);
+    }
+    drop(events);
     assert!(ask("reload").contains("Success=1"));
     std::fs::write(balancer.file(), "nonsense\n").expect("the file is ours");
     assert!(ask("reload").contains("Success=0"));

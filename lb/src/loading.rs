@@ -238,8 +238,9 @@ fn look_up(name: &str, family: Option<Family>) -> Option<IpAddr> {
 
 /// Whether the configuration listens anywhere.
 pub fn has_listeners(config: &Config) -> bool {
-    config.proxies.iter().any(|proxy| {
-        let front = proxy.front.as_ref();
-        !proxy.disabled && front.is_some_and(|front| !front.binds.is_empty())
-    })
+    let binds = |front: &conf::lb::model::Front| !front.binds.is_empty();
+    let mut proxies = config.proxies.iter();
+    // a CLI alone is enough, as for HAProxy
+    !config.global.stats.sockets.is_empty()
+        || proxies.any(|proxy| !proxy.disabled && proxy.front.as_ref().is_some_and(binds))
 }
