@@ -49,7 +49,10 @@ impl Options {
                     if !std::mem::replace(&mut narrowed, true) {
                         (options.process, options.kinds) = (false, 0);
                     }
-                    options.add(value)?;
+                    if !parameter.contains('=') {
+                        return Err(BadQuery);
+                    }
+                    options.add(&decoded(value)?)?;
                 }
                 "no-maint" => options.hide_maintenance = true,
                 "extra-counters" => options.extra = true,
@@ -67,11 +70,26 @@ impl Options {
             "backend" => self.kinds |= Kind::Backend.bit(),
             "server" => self.kinds |= Kind::Server.bit(),
             "listener" => self.kinds |= Kind::Listener.bit(),
+            // there are no stick tables, so they have no series
+            "sticktable" => {}
             "*" => (self.process, self.kinds) = (true, u32::MAX),
             _ => return Err(BadQuery),
         }
         Ok(())
     }
+}
+
+/// A value without its percent encoding.
+fn decoded(value: &str) -> Result<String, BadQuery> {
+    let mut pieces = value.split('%');
+    let mut out = pieces.next().unwrap_or_default().to_owned();
+    for piece in pieces {
+        let (code, rest) = piece.split_at_checked(2).ok_or(BadQuery)?;
+        let byte = u8::from_str_radix(code, 16).map_err(|_| BadQuery)?;
+        out.push(char::from(byte));
+        out.push_str(rest);
+    }
+    Ok(out)
 }
 
 /// The series in pieces, one per name.
@@ -412,7 +430,19 @@ mod tests {
         assert!(!options.process && options.hide_maintenance);
         assert_eq!(options.kinds, Kind::Server.bit());
         assert!(Options::parse("").unwrap().process);
-        assert_eq!(Options::parse("scope=nope"), Err(BadQuery));
+        for none in [
+            "scope=nope",
+            "scope=SERVER",
+            "scope",
+            "scope=server%zz",
+            "scope=%2",
+        ] {
+            assert_eq!(Options::parse(none), Err(BadQuery), "{none}");
+        }
+        let encoded = Options::parse("scope=serv%65r").unwrap();
+        assert_eq!(encoded.kinds, Kind::Server.bit());
+        assert_eq!(Options::parse("scope=%2A"), Options::parse(""));
+        assert_eq!(Options::parse("scope=sticktable").unwrap().kinds, 0);
     }
 
     #[test]
