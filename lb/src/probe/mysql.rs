@@ -104,11 +104,13 @@ impl Mysql {
     }
 
     fn cut_off(&self) -> Finding {
+        // steps as HAProxy counts them: connect, log in, read
+        let step = 2 + u32::from(self.settings.user.is_some());
         match self.input.is_empty() && !self.greeted {
             true => Finding::new(
                 CheckStatus::L7Response,
                 0,
-                "TCPCHK got an empty response at step 1",
+                format!("TCPCHK got an empty response at step {step}"),
             ),
             false => Finding::bare(CheckStatus::L7Response),
         }
