@@ -50,7 +50,7 @@ fn output(command: &mut Command) -> (Option<i32>, String) {
 fn checking_and_starting_have_the_statuses_that_scripts_expect() {
     let taken = TcpListener::bind((address(), 3)).expect("an address of our own");
     let taken = taken.local_addr().expect("bound");
-    let table: [(&str, &str, String, Option<i32>, &str); 8] = [
+    let table: [(&str, &str, String, Option<i32>, &str); 7] = [
         ("-c", "", empty_listen(), Some(0), ""),
         (
             "-c",
