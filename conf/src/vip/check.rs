@@ -256,16 +256,16 @@ fn strict(draft: &Draft, findings: &mut Vec<Diagnostic>) {
     }
 }
 
-/// Priorities near 100 cost a keepalived peer more than half a second at every
-/// planned stop; said once where it is written.
+/// Priorities near 100 cost more than half a second at every planned stop of a
+/// keepalived peer; said once where it is written.
 fn high_skew(draft: &Draft, findings: &mut Vec<Diagnostic>) {
     if let Some((priority, span)) = draft.priority
         && priority < 200
     {
         let skew_ms = (256 - priority) * 1000 / 256;
         let text = format!(
-            "priority {priority}: a keepalived backup waits {skew_ms} ms per second of interval \
-             after a planned stop"
+            "priority {priority}: when a keepalived master stops, the backup waits {skew_ms} ms per \
+             second of interval"
         );
         let help = "with both priorities near 254 (254 and 250) it waits 0.02 s";
         findings.push(Diagnostic::note("E2007", span, text).help(help));

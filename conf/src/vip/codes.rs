@@ -53,8 +53,9 @@ pub static CODES: &[Code] = &[
         explanation: "A backup waits its skew time, (256 - priority)/256 of an advertisement \
                       interval, before it takes over from a master that leaves. With priorities \
                       near 100 that is 0.6 s of the interval, with 254 and 250 it is 0.02 s. Two \
-                      Evenkeel hosts hand over without that wait; with a keepalived peer the \
-                      priorities decide.",
+                      Evenkeel hosts hand over without that wait, and an Evenkeel master keeps \
+                      the addresses meanwhile and spares a VRRPv3 backup most of it; when \
+                      keepalived is the master the priorities decide.",
     },
     Code {
         id: "E2008",

@@ -149,7 +149,7 @@ fn priorities(a: &Instance, b: &Instance, out: &mut Vec<Finding>) {
     if skew_ms > 100 {
         let text = format!("high skew: the backup has priority {}", low.0);
         let help = format!(
-            "with a keepalived peer a planned stop costs {skew_ms} ms per second of interval; \
+            "when keepalived is the master its planned stop costs {skew_ms} ms per second of interval; \
              254 and 250 cost 23"
         );
         out.push(hint(a, text, &help));
