@@ -1,7 +1,7 @@
 //! Keys of the live view: one chooses a host, the others do something to it.
 
 use super::plan::Plan;
-use super::run::Request;
+use super::requests::Request;
 use ratatui::crossterm::event::{
     self, Event as Input, KeyCode, KeyEvent, KeyEventKind, KeyModifiers,
 };

@@ -1,7 +1,10 @@
 //! `--no-vip`: one balancer and one broker on loopback, without namespaces.
 
+use super::gate::{self, Door};
 use super::options::Options;
 use super::state::StateDir;
+use super::traffic::{self, Traffic};
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
 use std::process::{ExitCode, Stdio};
 use std::time::{Duration, Instant};
@@ -11,27 +14,17 @@ use tokio::process::{Child, Command};
 
 /// Runs until a signal, the end of `--for`, or the end of a daemon.
 pub async fn run(options: &Options, dir: &Path) -> Result<ExitCode, String> {
-    if options.traffic || !options.at.is_empty() {
-        return Err("--traffic and --at need the virtual address; leave --no-vip out".to_owned());
+    if !options.at.is_empty() || !options.clients.is_empty() {
+        return Err("--at and --client need the virtual address; leave --no-vip out".to_owned());
     }
     let mut state = StateDir::take(dir)?;
     let started = Instant::now();
+    let ports = Ports::choose(options).await?;
     let file = |name: &str| dir.join(name).display().to_string();
-    let broker_port = free_port().await?;
-    let text = format!(
-        "# Written by `evenkeel up --no-vip`.\nglobal\n    log stdout format raw local0 info\n    \
-         stats socket {} mode 600 level admin\n\ndefaults\n    log global\n    mode tcp\n    \
-         option tcplog\n    option redispatch\n    timeout connect 2s\n    timeout client 120s\n    \
-         timeout server 120s\n\nlisten amqp\n    bind 127.0.0.1:{}\n    option amqp-check\n    \
-         server n1 127.0.0.1:{broker_port} check inter 500\n\nlisten monitor\n    \
-         bind 127.0.0.1:{}\n    mode http\n    stats enable\n    stats uri /stats\n    stats refresh 5s\n",
-        file("lb.sock"),
-        options.amqp_port,
-        options.stats_port,
-    );
+    let text = configuration(&ports, &file("lb.sock"));
     std::fs::write(dir.join("haproxy.cfg"), text).map_err(|e| e.to_string())?;
-    let listen = format!("127.0.0.1:{broker_port}");
-    let management = format!("127.0.0.1:{}", options.management_port);
+    let listen = format!("127.0.0.1:{}", ports.broker);
+    let management = format!("127.0.0.1:{}", ports.management);
     let (data, run_dir, config) = (file("data"), file("run"), file("haproxy.cfg"));
     let broker = [
         "broker",
@@ -46,7 +39,7 @@ pub async fn run(options: &Options, dir: &Path) -> Result<ExitCode, String> {
     ];
     let balancer = ["lb", "-db", "-f", &config, "--run-dir", &run_dir];
     let mut children = [start(dir, "broker", &broker)?, start(dir, "lb", &balancer)?];
-    if let Err(reason) = ready(options.amqp_port, &mut children).await {
+    if let Err(reason) = ready(ports.amqp, &mut children).await {
         state.keep();
         return Err(format!("{reason}; the logs are in {}", dir.display()));
     }
@@ -54,26 +47,86 @@ pub async fn run(options: &Options, dir: &Path) -> Result<ExitCode, String> {
         "ready after {:.1} s: amqp://guest:guest@localhost:{}, http://localhost:{}/stats, \
          http://localhost:{}",
         started.elapsed().as_secs_f64(),
-        options.amqp_port,
-        options.stats_port,
-        options.management_port
+        ports.amqp,
+        ports.stats,
+        ports.management
     );
+    let traffic = match options.traffic {
+        true => Some(traffic(dir, &ports, options.rate).await?),
+        false => None,
+    };
     wait(options, &mut children).await?;
+    let balance = match traffic {
+        Some(traffic) => Some(traffic.finish().await?),
+        None => None,
+    };
     for child in &mut children {
         stop(child).await;
     }
     println!("ended after {:.1} s", started.elapsed().as_secs_f64());
-    Ok(ExitCode::SUCCESS)
+    Ok(balance.map_or(ExitCode::SUCCESS, |b| traffic::conclude(&b)))
 }
 
-async fn free_port() -> Result<u16, String> {
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0")
+/// Where everything listens on loopback.
+struct Ports {
+    amqp: u16,
+    stats: u16,
+    management: u16,
+    broker: u16,
+}
+
+impl Ports {
+    /// The wanted ones, all of them free: a taken one is named with its owner.
+    async fn choose(options: &Options) -> Result<Ports, String> {
+        let nowhere = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+        let wanted = [
+            ("--amqp-port", options.amqp_port),
+            ("--stats-port", options.stats_port),
+            ("--management-port", options.management_port),
+            ("the broker's port", 0),
+        ];
+        let mut doors = Vec::new();
+        for (option, port) in wanted {
+            doors.push(Door::open(option, port, nowhere).await?);
+        }
+        Ok(Ports {
+            amqp: doors[0].port,
+            stats: doors[1].port,
+            management: doors[2].port,
+            broker: doors[3].port,
+        })
+    }
+}
+
+fn configuration(ports: &Ports, socket: &str) -> String {
+    let Ports {
+        amqp,
+        stats,
+        broker,
+        ..
+    } = ports;
+    format!(
+        "# Written by `evenkeel up --no-vip`.\nglobal\n    log stdout format raw local0 info\n    \
+         stats socket {socket} mode 600 level admin\n\ndefaults\n    log global\n    mode tcp\n    \
+         option tcplog\n    option redispatch\n    timeout connect 2s\n    timeout client 120s\n    \
+         timeout server 120s\n\nlisten amqp\n    bind 127.0.0.1:{amqp}\n    option amqp-check\n    \
+         server n1 127.0.0.1:{broker} check inter 500\n\nlisten monitor\n    \
+         bind 127.0.0.1:{stats}\n    mode http\n    stats enable\n    stats uri /stats\n    stats refresh 5s\n"
+    )
+}
+
+/// The traffic, by a way in like the laboratory's that leads nowhere else.
+async fn traffic(dir: &Path, ports: &Ports, rate: u32) -> Result<Traffic, String> {
+    let gate = dir.join("gate.sock");
+    gate::inside(gate.clone())
         .await
-        .map_err(|e| format!("no free port on loopback: {e}"))?;
-    listener
-        .local_addr()
-        .map(|a| a.port())
-        .map_err(|e| e.to_string())
+        .map_err(|e| format!("{}: {e}", gate.display()))?;
+    let address = SocketAddr::from((Ipv4Addr::LOCALHOST, ports.amqp));
+    Ok(Traffic::start(traffic::Target {
+        gate,
+        address,
+        rate,
+    }))
 }
 
 fn start(dir: &Path, name: &str, args: &[&str]) -> Result<Child, String> {

@@ -106,12 +106,26 @@ pub fn possible() -> Result<(), String> {
         )
     } else {
         format!(
-            "this system refuses unprivileged user namespaces ({why}); allow them with \
-             `sudo sysctl kernel.unprivileged_userns_clone=1 user.max_user_namespaces=15000` \
+            "this system refuses namespaces to users other than root ({why}); allow them with \
+             `sudo sysctl kernel.unprivileged_userns_clone=1{}` \
              (on Ubuntu also kernel.apparmor_restrict_unprivileged_userns=0), run `sudo evenkeel up`, \
-             or run `evenkeel up --no-vip`"
+             or run `evenkeel up --no-vip`",
+            exhausted()
         )
     })
+}
+
+/// The limits of namespaces that allow none, as assignments for `sysctl`.
+fn exhausted() -> String {
+    let kinds = ["user", "net", "mnt", "uts", "ipc", "pid"];
+    let none = |kind: &&&str| {
+        let limit = std::fs::read_to_string(format!("/proc/sys/user/max_{kind}_namespaces"));
+        limit.is_ok_and(|limit| limit.trim() == "0")
+    };
+    let names = kinds.iter().filter(none);
+    names
+        .map(|kind| format!(" user.max_{kind}_namespaces=15000"))
+        .collect()
 }
 
 #[cfg(test)]

@@ -31,6 +31,10 @@ impl StateDir {
         std::fs::create_dir_all(path).map_err(|e| say("make", &e))?;
         private(path).map_err(|e| say("use", &e))?;
         let lock_path = path.join("lock");
+        if !lock_path.exists() && is_used(path) {
+            let why = "it holds files that are not of an earlier run";
+            return Err(say("use", &why));
+        }
         let file = File::options()
             .read(true)
             .write(true)
@@ -41,9 +45,13 @@ impl StateDir {
         let mut lock = Flock::lock(file, FlockArg::LockExclusiveNonblock).map_err(|(mut file, _)| {
             let mut owner = String::new();
             let _ = file.read_to_string(&mut owner);
+            let place = match path == default_path() {
+                true => String::new(),
+                false => format!(" --state-dir {}", path.display()),
+            };
             format!(
-                "another `evenkeel up` (pid {}) runs in {}; end it with `evenkeel up --do quit`, \
-                 or run a second one with --state-dir DIR and other ports",
+                "another `evenkeel up` (pid {}) runs in {}; end it with `evenkeel up{place} --do quit`, \
+                 or run a second one with another --state-dir DIR and other ports",
                 owner.trim(),
                 path.display()
             )
@@ -72,7 +80,13 @@ impl Drop for StateDir {
     }
 }
 
-/// The directory must be ours and closed to others: it holds sockets and secrets.
+/// Whether somebody keeps something there.
+fn is_used(path: &Path) -> bool {
+    std::fs::read_dir(path).is_ok_and(|mut entries| entries.next().is_some())
+}
+
+/// The directory must be ours, and nobody else may write to it; the sockets and
+/// secrets in it are closed by modes of their own (RabbitMQ runs as another user).
 fn private(path: &Path) -> Result<(), String> {
     use std::os::unix::fs::{MetadataExt, PermissionsExt};
     let meta = std::fs::symlink_metadata(path).map_err(|e| e.to_string())?;
@@ -102,10 +116,20 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_directory_with_somebodys_files_is_not_cleared() {
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        std::fs::write(dir.path().join("letter"), "dear").expect("written");
+        let refused = StateDir::take(dir.path()).err().expect("refused");
+        assert!(refused.contains("--state-dir"), "{refused}");
+        assert!(dir.path().join("letter").exists());
+    }
+
+    #[test]
     fn a_second_run_is_refused_and_a_crashed_one_cleared() {
         let dir = tempfile::tempdir().expect("a temporary directory");
         let path = dir.path().join("up");
         std::fs::create_dir_all(path.join("a")).expect("made");
+        std::fs::write(path.join("lock"), "1\n").expect("written");
         let first = StateDir::take(&path).unwrap_or_else(|e| panic!("{e}"));
         assert!(!path.join("a").exists(), "left-overs are cleared");
         let refused = StateDir::take(&path).err().expect("locked");

@@ -2,7 +2,7 @@
 
 use super::keys::{self, Selection};
 use super::plan::{Plan, VIP};
-use super::run::Request;
+use super::requests::Request;
 use super::traffic::ledger::Balance;
 use super::watch::{Proxy, Status};
 use ratatui::DefaultTerminal;

@@ -1,4 +1,4 @@
-//! Numbered messages through the virtual address: a publisher with confirms, a
+//! Numbered messages through one address: a publisher with confirms, a
 //! consumer with acknowledgements, and the ledger of both.
 
 pub mod client;
@@ -6,10 +6,11 @@ pub mod ledger;
 
 use super::gate;
 use client::{Client, Event};
-pub use ledger::Ledger;
+use ledger::{Balance, Ledger};
 use std::cell::RefCell;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::process::ExitCode;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 use tokio::sync::watch;
@@ -23,6 +24,11 @@ const PAUSE: Duration = Duration::from_millis(20);
 /// Unconfirmed messages at most.
 const WINDOW: usize = 1000;
 
+/// How long the end waits for messages that are confirmed and not delivered.
+const DRAIN: Duration = Duration::from_secs(25);
+/// Exit status when the ledger is broken.
+pub const LEDGER_BROKEN: u8 = 1;
+
 /// Where the traffic goes and how much of it.
 #[derive(Clone)]
 pub struct Target {
@@ -34,8 +40,70 @@ pub struct Target {
     pub rate: u32,
 }
 
+/// A running publisher and consumer with their ledger.
+pub struct Traffic {
+    ledger: Rc<RefCell<Ledger>>,
+    stop: watch::Sender<bool>,
+    task: tokio::task::JoinHandle<()>,
+}
+
+impl Traffic {
+    /// Starts both, on the current set of local tasks.
+    pub fn start(target: Target) -> Traffic {
+        let ledger = Rc::new(RefCell::new(Ledger::new()));
+        let (stop, stopped) = watch::channel(false);
+        let task = tokio::task::spawn_local(run(target, ledger.clone(), stopped));
+        Traffic { ledger, stop, task }
+    }
+
+    /// How the ledger stands.
+    pub fn balance(&self) -> Balance {
+        self.ledger.borrow().balance()
+    }
+
+    /// Publishes no more.
+    pub fn stop(&self) {
+        let _ = self.stop.send(true);
+        self.ledger.borrow_mut().stop_clocks();
+    }
+
+    /// Waits until what is confirmed is delivered too, for a while, or until
+    /// somebody does not want to wait; the last balance.
+    pub async fn finish(mut self) -> Result<Balance, String> {
+        use tokio::signal::unix::{SignalKind, signal};
+        self.stop();
+        let mut interrupt = signal(SignalKind::interrupt()).map_err(|e| e.to_string())?;
+        let mut terminate = signal(SignalKind::terminate()).map_err(|e| e.to_string())?;
+        let soon = tokio::time::timeout(Duration::from_secs(1), &mut self.task);
+        if soon.await.is_ok() {
+            return Ok(self.balance());
+        }
+        let (limit, waiting) = (DRAIN.as_secs(), self.balance().lost);
+        println!(
+            "waiting up to {limit} s for {waiting} confirmed messages to be delivered; Ctrl-C ends at once"
+        );
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+            _ = tokio::time::timeout(DRAIN, &mut self.task) => {}
+        }
+        Ok(self.balance())
+    }
+}
+
+/// Prints the ledger at the end; the exit status that it means.
+pub fn conclude(balance: &Balance) -> ExitCode {
+    println!("ledger: {balance}");
+    if balance.is_whole() {
+        println!("every confirmed message was delivered; every duplicate carried its flag");
+        return ExitCode::SUCCESS;
+    }
+    println!("the ledger is BROKEN");
+    ExitCode::from(LEDGER_BROKEN)
+}
+
 /// Runs a publisher and a consumer until `stop`, then drains.
-pub async fn run(target: Target, ledger: Rc<RefCell<Ledger>>, stop: watch::Receiver<bool>) {
+async fn run(target: Target, ledger: Rc<RefCell<Ledger>>, stop: watch::Receiver<bool>) {
     let publish = publisher(target.clone(), ledger.clone(), stop.clone());
     let consume = consumer(target, ledger, stop);
     tokio::join!(publish, consume);
