@@ -4,6 +4,7 @@
 
 mod kit;
 
+use kit::lab::Host;
 use kit::pair::*;
 use kit::stage::{FROM_OTHER, Stage, lines};
 use kit::vrrp::{Injector, Seen, v3};
@@ -11,11 +12,11 @@ use kit::{Daemon, binary, wait_until};
 use nix::sys::signal::{Signal, kill};
 use nix::sys::socket::{ControlMessageOwned, MsgFlags, recvmsg, setsockopt, sockopt};
 use nix::unistd::Pid;
-use std::io::IoSliceMut;
+use std::io::{BufRead, BufReader, IoSliceMut};
 use std::net::{IpAddr, Ipv4Addr};
 use std::os::fd::AsRawFd;
 use std::os::unix::net::UnixDatagram;
-use std::process::Stdio;
+use std::process::{Child, ChildStdout, Stdio};
 use std::time::{Duration, Instant};
 
 const SLOW: Flavour = Flavour { adv: "1", ..V3 };
@@ -311,5 +312,46 @@ fn a_reload_with_another_number_leaves_no_moment_without_the_address() {
             "{}",
             monitor.output()
         );
+    });
+}
+
+/// A python script on a host, after it has printed its first line.
+fn script(host: &Host, text: &str) -> (Child, BufReader<ChildStdout>) {
+    let mut command = host.command("python3");
+    let mut child = command
+        .args(["-c", text])
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("python3 is in the base image");
+    let mut lines = BufReader::new(child.stdout.take().expect("a pipe"));
+    lines.read_line(&mut String::new()).expect("its first line");
+    (child, lines)
+}
+
+#[test]
+#[ignore = "needs root for network namespaces; tests/run runs it"]
+fn a_client_that_only_waits_is_told_of_the_hand_over() {
+    const SERVER: &str = "import socket\n\
+        s = socket.create_server(('0.0.0.0', 7000))\n\
+        print('listens', flush=True)\n\
+        kept = []\n\
+        while True: kept.append(s.accept())\n";
+    const CLIENT: &str = "import socket\n\
+        c = socket.create_connection(('ADDRESS', 7000))\n\
+        print('connected', flush=True)\n\
+        c.settimeout(30)\n\
+        try: print(c.recv(1), flush=True)\n\
+        except OSError as e: print(type(e).__name__, flush=True)\n";
+    kit::sandboxed(|| {
+        let pair = Pair::up((Ours, Ours), SLOW, "", "");
+        let (mut server, _listens) = script(&pair.a.host, SERVER);
+        let (mut client, mut told) = script(&pair.c, &CLIENT.replace("ADDRESS", pair.address));
+        pair.a.tool(&["demote"]);
+        let mut line = String::new();
+        told.read_line(&mut line).expect("its second line");
+        assert_eq!(line.trim(), "ConnectionResetError");
+        client.wait().expect("own child");
+        server.kill().expect("own child");
+        server.wait().expect("own child");
     });
 }

@@ -336,6 +336,7 @@ impl Instance {
                 self.put_addresses(net);
                 self.renew_at = self.lease.then(|| now + self.renewal());
             }
+            Action::EndConnections => self.end_connections(net),
             Action::RemoveAddresses => {
                 self.remove_addresses(net);
                 self.renew_at = None;

@@ -33,6 +33,7 @@ mod rights;
 mod run;
 mod safety;
 mod serve;
+mod sockets;
 mod speaker;
 mod sys;
 mod tool;

@@ -80,8 +80,13 @@ impl Net {
     /// reload the successor of an instance may hold what that one has not let go yet.
     pub fn release(&mut self, holder: Holder) -> bool {
         self.holders.retain(|h| *h != holder);
-        let (_, index, address) = holder;
-        !self.holders.iter().any(|h| (h.1, h.2) == (index, address))
+        self.is_last(holder)
+    }
+
+    /// Whether nobody else holds it.
+    pub fn is_last(&self, (number, index, address): Holder) -> bool {
+        let other = |h: &Holder| h.0 != number && (h.1, h.2) == (index, address);
+        !self.holders.iter().any(other)
     }
 
     /// Sets or removes a virtual route.

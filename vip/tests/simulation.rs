@@ -168,7 +168,7 @@ impl World {
             Action::Announce { .. } => self.lan.broadcast(self.now, host, &Frame::Announce),
             Action::Changed { to, .. } => self.elections += u32::from(to == Phase::Master),
             Action::Gone => self.crash(host),
-            Action::Report(_) => {}
+            Action::EndConnections | Action::Report(_) => {}
         }
     }
 

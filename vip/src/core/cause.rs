@@ -108,6 +108,16 @@ pub enum Cause {
     Removed,
 }
 
+impl Cause {
+    /// Whether it names the router that is active instead.
+    pub fn names_successor(&self) -> bool {
+        matches!(
+            self,
+            Cause::Higher { .. } | Cause::GreaterAddress { .. } | Cause::HandedOver { .. }
+        )
+    }
+}
+
 impl fmt::Display for Cause {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -320,7 +320,7 @@ impl Router {
         self.preempt_from = None;
         self.resigned = None;
         if held && grace.is_none() {
-            out.push(Action::RemoveAddresses);
+            self.let_go(cause.names_successor(), out);
         }
         self.changed(from, cause, out);
     }
@@ -415,6 +415,7 @@ impl Router {
     fn stop(&mut self, now: Time, out: &mut Vec<Action>) {
         let from = self.phase();
         let (held, active) = (self.holds_addresses(), self.is_active());
+        let succeeded = self.is_in_grace();
         if self.is_gone() {
             return;
         }
@@ -423,7 +424,7 @@ impl Router {
             self.resign(now, out);
         }
         if held {
-            out.push(Action::RemoveAddresses);
+            self.let_go(succeeded, out);
         }
         if from != Phase::Stop {
             self.changed(from, Cause::Stop, out);
@@ -528,8 +529,16 @@ impl Router {
     fn end_grace(&mut self, out: &mut Vec<Action>) {
         if let State::Backup { grace, .. } = &mut self.state {
             *grace = None;
-            out.push(Action::RemoveAddresses);
+            self.let_go(true, out);
         }
+    }
+
+    /// The addresses go; the clients of a host that has a successor are told at once.
+    fn let_go(&self, succeeded: bool, out: &mut Vec<Action>) {
+        if succeeded {
+            out.push(Action::EndConnections);
+        }
+        out.push(Action::RemoveAddresses);
     }
 
     /// Adverts keep the phase of the first one: a late wake-up shifts nothing.

@@ -5,9 +5,11 @@ use super::Instance;
 use crate::core::Time;
 use crate::net::Net;
 use crate::netlink::Change;
+use crate::sockets;
 use conf::vip::model::{self, VirtualAddress};
 use std::net::IpAddr;
 use std::time::Duration;
+use tracing::info;
 
 impl Instance {
     pub(super) fn remove_missing(&self, old: &model::Instance, net: &mut Net) {
@@ -99,6 +101,28 @@ impl Instance {
             if let Err(error) = net.netlink.rule(Change::Put, rule) {
                 let what = format!("cannot set virtual rule {}", at + 1);
                 self.journal.trouble(&what, &error);
+            }
+        }
+    }
+
+    /// Ends the connections of the addresses that leave this host: another one answers for
+    /// them now, and what waits here for a packet would wait for ever.
+    pub(super) fn end_connections(&mut self, net: &Net) {
+        for (index, address) in self.placed(net) {
+            let address = address.address;
+            if !net.is_last((self.number, index, address)) {
+                continue;
+            }
+            match sockets::end_connections(address) {
+                Ok(0) => {}
+                Ok(count) => info!(
+                    vrrp_instance = self.conf.name,
+                    count, "ended {count} connections of {address}, which another host has now"
+                ),
+                Err(error) => {
+                    let what = format!("cannot end the connections of {address}");
+                    self.journal.trouble(&what, &error);
+                }
             }
         }
     }

@@ -229,7 +229,7 @@ fn an_active_router_yields_to_a_better_one_with_one_last_advert() {
     assert_eq!(router.phase(), Phase::Backup);
     let end = now + ADV / 2 + GRACE;
     let out = step(&mut router, end, Event::Timeout);
-    assert_eq!(out, [Action::RemoveAddresses]);
+    assert_eq!(out, [Action::EndConnections, Action::RemoveAddresses]);
     assert_eq!(
         router.deadline(),
         Some(now + ADV / 2 + router.master_down_interval())
@@ -330,7 +330,12 @@ fn leaving_says_zero_once_and_keeps_the_addresses_until_the_successor_speaks() {
     assert!(!out.contains(&Action::RemoveAddresses));
     assert_eq!(router.phase(), Phase::Stop);
     let out = step(&mut router, later + GRACE, Event::Timeout);
-    assert_eq!(out, [Action::RemoveAddresses, Action::Gone]);
+    let last = [
+        Action::EndConnections,
+        Action::RemoveAddresses,
+        Action::Gone,
+    ];
+    assert_eq!(out, last);
 }
 
 #[test]

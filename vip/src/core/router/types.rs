@@ -133,6 +133,9 @@ pub enum Action {
     },
     /// Put the addresses on the interface and wait for the kernel's word.
     AddAddresses,
+    /// End the TCP connections of the addresses, which another host has now: a client that only
+    /// waits would not hear of it.
+    EndConnections,
     /// Take them away.
     RemoveAddresses,
     /// Gratuitous ARP / unsolicited NA, so many per address.
