@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """The table of docs/performance.md: evenkeel beside Debian's haproxy, in one run.
 
-  benches/lb/compare.py [--binary target/release/evenkeel] [--reps 4] [--budget 300]
+  benches/lb/compare.py [--binary target/release/evenkeel] [--reps 3] [--budget 300]
 
 Every figure is a ratio (ours / haproxy's) inside one run of both; the table
 shows the median. Figures that move most between runs have several runs in a
@@ -35,7 +35,7 @@ ROWS = [
     ("idle", "bytes_per_conn", "idle connection: memory", "B", "haproxy", 0.35, 0.15),
 ]
 # Runs in a repetition, for figures that move most between runs.
-RUNS = {"lat1": 4, "conn": 2, "user_conn": 2, "msg": 2, "user_msg": 2}
+RUNS = {"lat1": 5, "conn": 2, "user_conn": 2, "msg": 2}
 
 
 def workloads():
@@ -48,7 +48,7 @@ def workloads():
 def main():
     ap = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     ap.add_argument("--binary", default=os.path.join(HERE, "../../target/release/evenkeel"))
-    ap.add_argument("--reps", type=int, default=4)
+    ap.add_argument("--reps", type=int, default=3)
     ap.add_argument("--scale", type=float, default=0.35)
     ap.add_argument("--threads", type=int, default=1)
     ap.add_argument("--budget", type=float, default=300)
