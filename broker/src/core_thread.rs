@@ -27,6 +27,8 @@ const CLIENTS: usize = 1024;
 const BUFFER: usize = 256 * 1024;
 /// Clients accepted in one turn.
 const ACCEPTS: usize = 128;
+/// Clients that are gone and cleared away after in one turn: thousands may go at once, and others are not to wait for all.
+const GOODBYES: usize = 64;
 /// How long a closed connection may take to read its last bytes.
 const LINGER: Duration = Duration::from_secs(2);
 /// How long accepting rests when no more files can be opened.
@@ -282,8 +284,9 @@ impl CoreThread {
         self.accept();
         let held = std::mem::take(&mut self.held);
         held.into_iter().for_each(|index| self.look_at(index));
+        let mut goodbyes = GOODBYES;
         for index in std::mem::take(&mut self.ready) {
-            self.serve(index);
+            self.serve(index, &mut goodbyes);
         }
         self.core.deliver_all();
         let others = self.core.has_output();
@@ -303,12 +306,18 @@ impl CoreThread {
         self.end_lingering();
     }
 
-    /// Reads once, and writes if the socket has become writable.
-    fn serve(&mut self, index: u32) {
+    /// Reads once, and writes if the socket has become writable; one that goes may have to wait for a later turn.
+    fn serve(&mut self, index: u32, goodbyes: &mut usize) {
         let Some(Some(client)) = self.clients.get_mut(index as usize) else {
             return;
         };
         client.queued = false;
+        if client.read_closed {
+            match goodbyes.checked_sub(1) {
+                Some(left) => *goodbyes = left,
+                None => return self.look_at(index),
+            }
+        }
         if client.readable
             && (client.lingering || client.read_closed || self.core.wants_input(index))
         {

@@ -363,3 +363,26 @@ fn a_wrong_protocol_header_is_answered_with_ours() {
     drop(stream);
     running.stop();
 }
+
+#[test]
+fn clients_that_go_all_at_once_are_cleared_away_after_and_others_are_served_meanwhile() {
+    let (running, address) = serve(None, false);
+    let connected = || {
+        let count = running.handle.with_blocking(|core| core.connections.len());
+        count.expect("the core thread answers")
+    };
+    let mut stays = connect(address);
+    handshake(&mut stays, "PLAIN", b"\0guest\0guest");
+    let go: Vec<TcpStream> = (0..300).map(|_| connect(address)).collect();
+    while connected() < 301 {
+        std::thread::yield_now();
+    }
+    drop(go);
+    send(&mut stays, 1, &Method::ChannelOpen { out_of_band: "" });
+    assert!(receive(&mut stays).starts_with("ChannelOpenOk"));
+    while connected() > 1 {
+        std::thread::yield_now();
+    }
+    drop(stays);
+    running.stop();
+}
