@@ -302,7 +302,7 @@ struct Batch {
 
 impl Batch {
     fn request(&mut self, family: u8, kind: u16, fill: impl FnOnce(&mut Message)) {
-        let mut message = Message::new(SUBSYSTEM << 8 | kind, REQUEST | ACK | CREATE | APPEND);
+        let mut message = Message::new((SUBSYSTEM << 8) | kind, REQUEST | ACK | CREATE | APPEND);
         message.bytes.extend([family, 0, 0, 0]);
         // another daemon in this network namespace has its own
         message.text(1, &format!("evenkeel_vip_{}", std::process::id()));
