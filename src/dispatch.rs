@@ -74,7 +74,9 @@ static LINKS: &[(&str, Entry)] = &[
     ("rabbitmqctl", broker::ctl),
     ("rabbitmq-diagnostics", broker::diagnostics),
     ("rabbitmq-plugins", broker::plugins),
-    ("rabbitmq-queues", broker::diagnostics),
+    ("rabbitmq-queues", broker::queues),
+    ("rabbitmq-streams", broker::streams),
+    ("rabbitmq-upgrade", broker::upgrade),
     ("rabbitmq-server", broker::server),
 ];
 

@@ -34,7 +34,7 @@ pub static PAGES: &[Page] = &[
             "One binary: a load balancer that reads haproxy-style configuration, a VRRP daemon that reads \
              keepalived-style configuration, and an AMQP 0-9-1 broker that RabbitMQ's clients use unchanged.",
             "Called through a link named haproxy, keepalived, rabbitmqctl, rabbitmq-diagnostics, \
-             rabbitmq-plugins, rabbitmq-queues or rabbitmq-server it acts as that program.",
+             rabbitmq-plugins, rabbitmq-queues, rabbitmq-streams, rabbitmq-upgrade or rabbitmq-server it acts as that program.",
         ],
         options: &[
             ("lb", "the load balancer"),

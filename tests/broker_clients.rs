@@ -130,6 +130,52 @@ fn the_java_client_publishes_confirms_and_consumes() {
 }
 
 #[test]
+#[ignore = "needs ruby-bunny; tests/run installs it and runs this"]
+fn bunny_runs_the_tutorials() {
+    let broker = broker();
+    let output = succeeds(
+        "bunny",
+        Command::new("ruby")
+            .arg(script("tutorials.rb"))
+            .arg(&broker.port),
+    );
+    assert!(output.contains("ok bunny"), "{output}");
+}
+
+#[test]
+#[ignore = "needs php-amqplib; tests/run installs it and runs this"]
+fn php_amqplib_runs_the_tutorials() {
+    let broker = broker();
+    let output = succeeds(
+        "php-amqplib",
+        Command::new("php")
+            .arg(script("tutorials.php"))
+            .arg(&broker.port),
+    );
+    assert!(output.contains("ok php"), "{output}");
+}
+
+#[test]
+#[ignore = "needs golang-github-rabbitmq-amqp091-go-dev; tests/run installs it and runs this"]
+fn the_go_client_runs_the_tutorials() {
+    let broker = broker();
+    let place = tempfile::tempdir().expect("a temporary directory");
+    let program = place.path().join("tutorials");
+    succeeds(
+        "go build",
+        Command::new("go")
+            .args(["build", "-o"])
+            .arg(&program)
+            .arg(script("tutorials.go"))
+            .env("GO111MODULE", "off")
+            .env("GOPATH", "/usr/share/gocode")
+            .env("GOCACHE", place.path().join("cache")),
+    );
+    let output = succeeds("amqp091-go", Command::new(&program).arg(&broker.port));
+    assert!(output.contains("ok go"), "{output}");
+}
+
+#[test]
 #[ignore = "needs amqp-tools; tests/run installs it and runs this"]
 fn the_command_line_tools_publish_and_get() {
     let broker = broker();

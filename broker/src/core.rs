@@ -44,6 +44,7 @@ mod settle;
 mod tests;
 mod timers;
 mod trace;
+pub mod traffic;
 mod transaction;
 mod unfinished;
 pub mod vhost;

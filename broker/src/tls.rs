@@ -88,6 +88,15 @@ impl TlsSession {
     }
 }
 
+/// The cipher suites that listeners offer, in the words of RFC 8446 and its forerunners.
+pub fn suites() -> impl Iterator<Item = String> {
+    let provider = rustls::crypto::ring::default_provider();
+    provider
+        .cipher_suites
+        .into_iter()
+        .map(|suite| format!("{:?}", suite.suite()))
+}
+
 /// What decrypting brings to light.
 pub enum Found<'a> {
     Peer(TlsPeer),

@@ -77,7 +77,7 @@ class Ours(Broker):
     def __init__(self, binary, directory, amqp=5672, management=15672, prometheus=15692):
         super().__init__(directory, amqp, management, prometheus)
         self.binary, self.name = binary, "ours"
-        for link in ("rabbitmqctl", "rabbitmq-diagnostics", "rabbitmq-plugins", "rabbitmq-queues", "rabbitmq-server"):
+        for link in ("rabbitmqctl", "rabbitmq-diagnostics", "rabbitmq-plugins", "rabbitmq-queues", "rabbitmq-streams", "rabbitmq-upgrade", "rabbitmq-server"):
             if not (self.directory / link).is_symlink():
                 (self.directory / link).symlink_to(binary)
 

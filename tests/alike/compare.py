@@ -14,6 +14,8 @@ import sys
 import traceback
 
 import api
+import askers  # noqa: F401 -- adds its cases to api's
+import corners  # noqa: F401 -- adds its cases to those of frames
 import frames
 import tools
 from brokers import Ours, Rabbit

@@ -275,6 +275,7 @@ impl Core {
             headers: &headers,
         };
         let routes = known.route(exchange, &envelope);
+        self.note_publish(None, vhost, exchange, &routes);
         if self.is_traced(vhost, &message) {
             self.tap_publish(vhost, None, &message, &routes);
         }

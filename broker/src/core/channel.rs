@@ -4,6 +4,7 @@ use super::field::FieldTable;
 use super::journal::Position;
 use super::message::Message;
 use super::queue::Entry;
+use super::traffic::Traffic;
 use super::vhost::{QueueId, Routes};
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
@@ -30,6 +31,7 @@ pub struct Channel {
     /// Direct reply-to: the consumer's tag and the secret in its address.
     pub reply: Option<Box<ReplyConsumer>>,
     pub counters: ChannelCounters,
+    pub traffic: Traffic,
     pub next_consumer: u32,
     /// Whether it stands in the engine's list of channels with confirms to send.
     pub confirming: bool,
@@ -342,26 +344,43 @@ pub struct Route {
     pub route: Box<[u8]>,
     pub version: u64,
     pub queues: Routes,
+    /// Publishes that took this way since they were last asked for.
+    pub count: u64,
 }
 
 const CACHED_ROUTES: usize = 16;
 
 impl RouteCache {
-    /// The cached queues for this exchange and key, as long as the metadata is still of this version.
+    /// The cached queues for this exchange and key, as long as the metadata is still of this version; counts a publish.
     #[inline]
-    pub fn get(&self, route: &[u8], version: u64) -> Option<&Routes> {
-        let slot = self
-            .entries
-            .get(Self::slot(route))
-            .or(self.entries.first())?;
-        (slot.version == version && *slot.route == *route).then_some(&slot.queues)
+    pub fn publish(&mut self, route: &[u8], version: u64) -> Option<&Routes> {
+        let index = match self.entries.len() {
+            0 | 1 => 0,
+            _ => Self::slot(route),
+        };
+        let slot = self.entries.get_mut(index)?;
+        if slot.version != version || *slot.route != *route {
+            return None;
+        }
+        slot.count += 1;
+        Some(&slot.queues)
     }
 
+    /// Gives the publishes counted since the last time: exchange, queues, how many.
+    pub fn take_counts(&mut self, mut found: impl FnMut(&[u8], &[QueueId], u64)) {
+        for slot in self.entries.iter_mut().filter(|slot| slot.count > 0) {
+            let exchange = &slot.route[1..1 + usize::from(slot.route[0])];
+            found(exchange, &slot.queues, std::mem::take(&mut slot.count));
+        }
+    }
+
+    /// Keeps the way of a publish, which counts.
     pub fn put(&mut self, route: &[u8], version: u64, queues: Routes) {
         let entry = Route {
             route: route.into(),
             version,
             queues,
+            count: 1,
         };
         if self.entries.is_empty() {
             self.entries.push(entry);
@@ -376,6 +395,7 @@ impl RouteCache {
                 route: Box::default(),
                 version: 0,
                 queues: Routes::new(),
+                count: 0,
             });
         }
         self.entries[Self::slot(route)] = entry;

@@ -228,6 +228,8 @@ impl Core {
     fn get(&mut self, at: At, id: QueueId, no_ack: bool) {
         let now_ms = self.clock.now_ms;
         let fetched = self.take_ready(id);
+        // what has expired behind it does not count any more
+        self.expire(id, now_ms);
         let Some(queue) = self
             .queues
             .get_mut(id.index as usize)
@@ -244,6 +246,7 @@ impl Core {
         let Some((entry, message)) = fetched else {
             queue.counters.get_empty += 1;
             channel.counters.get_empty += 1;
+            channel.traffic.of_queue(id).get_empty += 1;
             self.statistics.get_empty += 1;
             self.reply(at, &Method::BasicGetEmpty { cluster_id: "" });
             return;
@@ -260,11 +263,13 @@ impl Core {
         if redelivered {
             queue.counters.redeliver += 1;
             channel.counters.redeliver += 1;
+            channel.traffic.of_queue(id).redeliver += 1;
             self.statistics.redeliver += 1;
         }
         let tag = if no_ack {
             queue.counters.get_no_ack += 1;
             channel.counters.get_no_ack += 1;
+            channel.traffic.of_queue(id).get_no_ack += 1;
             self.statistics.get_no_ack += 1;
             queue.persistent -= usize::from(entry.is_persistent());
             if let Some(stored) = entry.stored {
@@ -274,6 +279,7 @@ impl Core {
         } else {
             queue.counters.get += 1;
             channel.counters.get += 1;
+            channel.traffic.of_queue(id).get += 1;
             self.statistics.get += 1;
             queue.went_out(&entry);
             channel.unacked.hold(Held {

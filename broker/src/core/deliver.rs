@@ -11,6 +11,7 @@ use super::message::Message;
 use super::properties::Properties;
 use super::queue::{ConsumerKey, Entry, Overflow};
 use super::refusal::Refusal;
+use super::traffic::Taken;
 use super::vhost::QueueId;
 use super::wire;
 use std::time::Duration;
@@ -45,7 +46,7 @@ impl Core {
         self.page(id);
     }
 
-    fn expire(&mut self, id: QueueId, upto_ms: u64) {
+    pub(super) fn expire(&mut self, id: QueueId, upto_ms: u64) {
         for _ in 0..BURIED {
             let Some(queue) = self.queue(id) else {
                 return;
@@ -104,6 +105,7 @@ impl Core {
         loop {
             let queue = self.queues.get_mut(id.index as usize)?.as_deref_mut()?;
             let mut entry = queue.ready.pop()?;
+            queue.counters.disk_reads += u64::from(entry.message.is_none());
             if let Some(message) = bytes_of(&mut *self.journal, &mut entry) {
                 return Some((entry, message));
             }
@@ -154,6 +156,7 @@ impl Core {
         let mut count = 0;
         let traced = self.traced;
         let mut tapped = Vec::new();
+        let mut taken = Taken::default();
         while count < most {
             let Some(queue) = self.queues[id.index as usize].as_deref_mut() else {
                 break;
@@ -185,12 +188,13 @@ impl Core {
             let Some(mut entry) = queue.ready.pop() else {
                 break;
             };
+            queue.counters.disk_reads += u64::from(entry.message.is_none());
             let Some(message) = bytes_of(&mut *self.journal, &mut entry) else {
                 queue.persistent -= usize::from(entry.is_persistent());
                 self.statistics.unreadable += 1;
                 continue;
             };
-            let message = if queue.quorum {
+            let message = if queue.quorum && entry.returns > 0 {
                 counted(message, entry.returns)
             } else {
                 message
@@ -238,17 +242,20 @@ impl Core {
                     queue.counters.deliver_no_ack += 1;
                     channel.counters.deliver_no_ack += 1;
                     self.statistics.deliver_no_ack += 1;
+                    taken.deliver_no_ack += 1;
                 }
                 false => {
                     queue.counters.deliver += 1;
                     channel.counters.deliver += 1;
                     self.statistics.deliver += 1;
+                    taken.deliver += 1;
                 }
             }
             if redelivered {
                 queue.counters.redeliver += 1;
                 channel.counters.redeliver += 1;
                 self.statistics.redeliver += 1;
+                taken.redeliver += 1;
             }
             count += 1;
         }
@@ -258,6 +265,9 @@ impl Core {
         if count > 0 {
             let connection = &mut self.connections[at.connection as usize];
             connection.counters.sent_frames += 3 * count as u64;
+            if let Some(channel) = connection.channel_mut(at.channel) {
+                channel.traffic.of_queue(id).add(&taken);
+            }
             self.touch(at.connection);
         }
         count

@@ -7,6 +7,7 @@ mod headers;
 mod topic;
 
 use super::field::FieldTable;
+use super::traffic::Passed;
 use super::vhost::{Binding, ExchangeSpec, QueueId};
 use foldhash::HashMap;
 use headers::HeadersIndex;
@@ -55,9 +56,8 @@ pub struct Exchange {
     pub alternate: Option<Arc<str>>,
     /// The policies that apply, for listings.
     pub policy: super::policy::Effective,
-    /// Messages published to it and messages routed on from it.
-    pub published_in: u64,
-    pub published_out: u64,
+    /// Messages that went through.
+    pub passed: Passed,
     index: Index,
     bindings: usize,
 }
@@ -85,8 +85,7 @@ impl Exchange {
             index,
             alternate: None,
             policy: super::policy::Effective::default(),
-            published_in: 0,
-            published_out: 0,
+            passed: Passed::default(),
             bindings: 0,
         }
     }

@@ -34,6 +34,12 @@ pub enum FieldValue {
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct FieldTable(pub Vec<(String, FieldValue)>);
 
+/// A number in a field, for comparison.
+enum Number {
+    Whole(i128),
+    Fraction(f64),
+}
+
 /// Why bytes are not a field table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FieldError {
@@ -64,6 +70,61 @@ impl FieldValue {
             FieldValue::I64(v) => v,
             _ => return None,
         })
+    }
+
+    /// The value as a number, whatever its type: a decimal is none.
+    fn as_number(&self) -> Option<Number> {
+        Some(match *self {
+            FieldValue::F32(v) => Number::Fraction(v.into()),
+            FieldValue::F64(v) => Number::Fraction(v),
+            FieldValue::Timestamp(v) => Number::Whole(v.into()),
+            _ => Number::Whole(self.as_integer()?.into()),
+        })
+    }
+
+    /// Whether both mean the same: numbers compare by value, all else by type and value.
+    pub fn means(&self, other: &FieldValue) -> bool {
+        match (self.as_number(), other.as_number()) {
+            (Some(Number::Whole(a)), Some(Number::Whole(b))) => a == b,
+            (Some(Number::Fraction(a)), Some(Number::Fraction(b))) => a == b,
+            (Some(Number::Whole(whole)), Some(Number::Fraction(part)))
+            | (Some(Number::Fraction(part)), Some(Number::Whole(whole))) => whole as f64 == part,
+            _ => self == other,
+        }
+    }
+
+    /// The value as Erlang prints it, in which form RabbitMQ's error texts have it; text stands for itself.
+    pub fn printed(&self) -> String {
+        match self {
+            FieldValue::LongString(bytes) => String::from_utf8_lossy(bytes).into_owned(),
+            FieldValue::Array(items) => {
+                let items = items
+                    .iter()
+                    .map(|item| format!("{{{},{}}}", item.type_name(), item.term()));
+                format!("[{}]", items.collect::<Vec<_>>().join(","))
+            }
+            FieldValue::Table(table) => {
+                let fields = table.0.iter().map(|(name, value)| {
+                    format!("{{<<\"{name}\">>,{},{}}}", value.type_name(), value.term())
+                });
+                format!("[{}]", fields.collect::<Vec<_>>().join(","))
+            }
+            other => other.term(),
+        }
+    }
+
+    fn term(&self) -> String {
+        match self {
+            FieldValue::LongString(bytes) | FieldValue::Bytes(bytes) => super::frame::octets(bytes),
+            FieldValue::Array(_) | FieldValue::Table(_) => self.printed(),
+            FieldValue::Bool(value) => value.to_string(),
+            FieldValue::F32(value) => format!("{value:?}"),
+            FieldValue::F64(value) => format!("{value:?}"),
+            FieldValue::Timestamp(value) => value.to_string(),
+            FieldValue::Decimal { scale, value } => format!("{{{scale},{value}}}"),
+            FieldValue::Void => "undefined".to_owned(),
+            other => other.as_integer().unwrap_or(0).to_string(),
+        }
     }
 
     /// The value as text, when it is a long string of valid UTF-8.

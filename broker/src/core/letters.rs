@@ -247,9 +247,10 @@ fn is_cycle(headers: &FieldTable, from: &str, to: &str) -> bool {
 
 /// Enters a death into `x-death`: one table per queue and reason, the latest first.
 fn note_death(headers: &mut FieldTable, letter: &Letter, properties: &Properties<'_>, now_s: u64) {
-    let mut deaths = match headers.remove("x-death") {
-        Some(FieldValue::Array(deaths)) => deaths,
-        _ => Vec::new(),
+    let (is_first, mut deaths) = match headers.remove("x-death") {
+        Some(FieldValue::Array(deaths)) => (false, deaths),
+        Some(_) => (false, Vec::new()),
+        None => (true, Vec::new()),
     };
     let reason = letter.reason.word();
     let exchange = String::from_utf8_lossy(letter.message.exchange()).into_owned();
@@ -275,7 +276,7 @@ fn note_death(headers: &mut FieldTable, letter: &Letter, properties: &Properties
         }
         _ => new_death(letter, properties, &exchange, now_s),
     };
-    if headers.get("x-first-death-queue").is_none() {
+    if is_first {
         headers.set("x-first-death-exchange", FieldValue::string(exchange));
         headers.set("x-first-death-queue", FieldValue::string(&*letter.queue));
         headers.set("x-first-death-reason", FieldValue::string(reason));

@@ -182,6 +182,7 @@ impl Core {
 
     /// Gives back what a channel holds: consumers, deliveries, the transaction.
     pub(super) fn release_channel(&mut self, at: At) {
+        self.note_publishes(at);
         let Some(channel) = self.connections[at.connection as usize].channel_mut(at.channel) else {
             return;
         };

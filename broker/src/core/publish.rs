@@ -151,11 +151,14 @@ impl Core {
         mandatory: bool,
     ) {
         if routes.is_empty() {
-            if self.is_reply(&message) {
+            let is_reply = self.is_reply(&message);
+            if is_reply {
                 self.deliver_reply(&message);
-            } else if mandatory {
+            }
+            // the address of a direct reply is no queue: such a message has no route
+            if mandatory {
                 self.return_message(at, &message);
-            } else {
+            } else if !is_reply {
                 self.statistics.drop_unroutable += 1;
             }
             self.owe(
@@ -179,7 +182,7 @@ impl Core {
         let version = self.metadata.version;
         let connection = &mut self.connections[at.connection as usize];
         if let Some(channel) = connection.channel_mut(at.channel)
-            && let Some(routes) = channel.routes.get(route, version)
+            && let Some(routes) = channel.routes.publish(route, version)
         {
             return Ok(routes.clone());
         }
@@ -220,11 +223,14 @@ impl Core {
                 )
             })
             .unwrap_or_default();
+        if !by_key {
+            self.note_publish(Some(at), &vhost, exchange, &routes);
+            return Ok(routes);
+        }
+        // what takes another's place in the cache is counted before
+        self.note_publishes(at);
         let version = self.metadata.version;
-        if let (true, Some(channel)) = (
-            by_key,
-            self.connections[at.connection as usize].channel_mut(at.channel),
-        ) {
+        if let Some(channel) = self.connections[at.connection as usize].channel_mut(at.channel) {
             channel.routes.put(route, version, routes.clone());
         }
         Ok(routes)
@@ -423,6 +429,7 @@ impl Core {
         };
         let stored = stored.filter(|_| queue.keeps());
         queue.persistent += usize::from(stored.is_some());
+        queue.counters.disk_writes += u64::from(stored.is_some());
         queue.counters.publish += 1;
         let expires_ms = queue.expiry(ttl_ms, now_ms);
         queue.ready.push(Entry {

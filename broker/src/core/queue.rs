@@ -37,6 +37,9 @@ pub struct QueueCounters {
     pub rejected: u64,
     /// Delivered more often than the limit allows.
     pub limited: u64,
+    /// Messages read back from the journal, and written to it.
+    pub disk_reads: u64,
+    pub disk_writes: u64,
 }
 
 impl QueueCounters {
@@ -54,6 +57,8 @@ impl QueueCounters {
         self.dropped += other.dropped;
         self.rejected += other.rejected;
         self.limited += other.limited;
+        self.disk_reads += other.disk_reads;
+        self.disk_writes += other.disk_writes;
     }
 }
 

@@ -154,6 +154,7 @@ impl Core {
         self.statistics.ack += 1;
         if let Some(channel) = self.connections[at.connection as usize].channel_mut(at.channel) {
             channel.counters.ack += 1;
+            channel.traffic.of_queue(held.queue).ack += 1;
         }
         let Some(queue) = self
             .queues

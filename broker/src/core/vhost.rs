@@ -166,6 +166,13 @@ impl Vhost {
         &self.spec.name
     }
 
+    /// The exchange of that name, with the name as it is shared.
+    pub(super) fn exchange_with_name(&mut self, name: &[u8]) -> Option<(Arc<str>, &mut Exchange)> {
+        let name = std::str::from_utf8(name).ok()?;
+        let shared = self.exchanges.get_key_value(name)?.0.clone();
+        Some((shared, self.exchanges.get_mut(name)?))
+    }
+
     pub(super) fn declare_exchange(&mut self, spec: ExchangeSpec) {
         if !self.exchanges.contains_key(spec.name.as_str()) {
             let name: Arc<str> = spec.name.as_str().into();
@@ -368,10 +375,7 @@ impl Vhost {
                 continue;
             }
             visited.push(name.clone());
-            if name.is_empty() {
-                routes.extend(self.queue_by_bytes(envelope.key));
-                continue;
-            }
+            // the default exchange as an alternate has no bindings that could be followed
             let Some(exchange) = self.exchanges.get(&name) else {
                 continue;
             };

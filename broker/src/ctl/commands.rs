@@ -1,8 +1,30 @@
 //! The commands: one row each, in the file of its subject.
 
+/// A command of RabbitMQ's that is not there, with what does the same.
+macro_rules! refused {
+    ($name:literal, $usage:literal, $pointer:literal) => {
+        Command {
+            name: $name,
+            usage: $usage,
+            about: concat!("Not there: ", $pointer),
+            group: "Operations",
+            args: (0, crate::ctl::commands::MANY),
+            options: crate::ctl::commands::ANY_OPTION,
+            app: crate::ctl::commands::App::Any,
+            run: |_| {
+                Err(crate::ctl::tool::End::Fault(
+                    crate::ctl::wire::Fault::failed(concat!($name, " is not there: ", $pointer)),
+                ))
+            },
+        }
+    };
+}
+
 mod access;
 mod diagnostics;
 mod lists;
+mod machine;
+mod members;
 mod node;
 mod parameters;
 mod plugins;
@@ -41,11 +63,14 @@ pub struct Command {
     pub run: fn(&Run) -> Done,
 }
 
+/// The options of a command that takes whatever comes.
+pub const ANY_OPTION: &[&str] = &["*"];
+
 /// Any number of arguments.
 pub const MANY: usize = usize::MAX;
 
 /// Headings in the order of the help.
-const GROUPS: [&str; 13] = [
+const GROUPS: [&str; 14] = [
     "Help",
     "Nodes",
     "Cluster",
@@ -59,6 +84,7 @@ const GROUPS: [&str; 13] = [
     "Configuration and Environment",
     "Definitions",
     "Operations",
+    "Upgrade",
 ];
 
 fn tables(tool: Tool) -> Vec<&'static [Command]> {
@@ -70,8 +96,17 @@ fn tables(tool: Tool) -> Vec<&'static [Command]> {
             parameters::COMMANDS,
             queues::COMMANDS,
         ],
-        Tool::Diagnostics => vec![diagnostics::COMMANDS, lists::COMMANDS, node::SHARED],
+        Tool::Diagnostics => vec![
+            diagnostics::COMMANDS,
+            diagnostics::CRITICAL,
+            machine::COMMANDS,
+            lists::COMMANDS,
+            node::SHARED,
+        ],
         Tool::Plugins => vec![plugins::COMMANDS],
+        Tool::Queues => vec![members::QUEUES, diagnostics::CRITICAL],
+        Tool::Streams => vec![members::STREAMS],
+        Tool::Upgrade => vec![members::UPGRADE],
     }
 }
 
@@ -79,13 +114,16 @@ fn all(tool: Tool) -> impl Iterator<Item = &'static Command> {
     tables(tool).into_iter().flatten()
 }
 
-/// The command of this name. The node's health checks are found under every
-/// tool, so that `evenkeel ctl` alone has them all.
+/// The command of this name. The other tools' words are found under `evenkeel ctl`, too, so that it alone has them all.
 pub fn find(tool: Tool, name: &str) -> Option<&'static Command> {
-    let also = (tool == Tool::Ctl).then_some(diagnostics::COMMANDS);
-    all(tool)
-        .chain(also.into_iter().flatten())
-        .find(|c| c.name == name)
+    let others = [
+        Tool::Diagnostics,
+        Tool::Queues,
+        Tool::Streams,
+        Tool::Upgrade,
+    ];
+    let also = others.into_iter().filter(|_| tool == Tool::Ctl);
+    all(tool).chain(also.flat_map(all)).find(|c| c.name == name)
 }
 
 /// All names.
@@ -153,7 +191,14 @@ mod tests {
 
     #[test]
     fn each_command_has_a_name_of_its_own_and_a_heading() {
-        for tool in [Tool::Ctl, Tool::Diagnostics, Tool::Plugins] {
+        for tool in [
+            Tool::Ctl,
+            Tool::Diagnostics,
+            Tool::Plugins,
+            Tool::Queues,
+            Tool::Streams,
+            Tool::Upgrade,
+        ] {
             let mut seen = Vec::new();
             for command in all(tool) {
                 assert!(!seen.contains(&command.name), "{} twice", command.name);

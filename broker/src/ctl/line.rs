@@ -27,6 +27,11 @@ const FLAGS: &[(&[&str], &str)] = &[
     (&["-E"], "explicit"),
     (&["--minimal", "-m"], "minimal"),
     (&["--verbose", "-v"], "verbose"),
+    (&["--by-source"], "by-source"),
+    (&["--implicitly-enabled"], "implicitly-enabled"),
+    (&["--print-stacktrace"], "print-stacktrace"),
+    (&["--idempotent"], "idempotent"),
+    (&["--wait"], "wait"),
 ];
 
 const VALUES: &[(&[&str], &str)] = &[
@@ -47,6 +52,17 @@ const VALUES: &[(&[&str], &str)] = &[
     (&["--run-dir"], "run-dir"),
     (&["--per-connection-delay"], "per-connection-delay"),
     (&["--number", "-N"], "number"),
+    (&["--vhost-pattern"], "vhost-pattern"),
+    (&["--queue-pattern"], "queue-pattern"),
+    (&["--queue-timeout"], "queue-timeout"),
+    (&["--pid", "-P"], "pid"),
+    (&["--erlang-cookie"], "erlang-cookie"),
+    (&["--rabbitmq-home"], "rabbitmq-home"),
+    (&["--mnesia-dir"], "mnesia-dir"),
+    (&["--plugins-dir"], "plugins-dir"),
+    (&["--enabled-plugins-file"], "enabled-plugins-file"),
+    (&["--aliases-file"], "aliases-file"),
+    (&["--script-name"], "script-name"),
 ];
 
 /// A command line.

@@ -1,6 +1,5 @@
-//! The command line: `evenkeel ctl` and the links `rabbitmqctl`,
-//! `rabbitmq-diagnostics` and `rabbitmq-plugins`, in RabbitMQ's words, columns
-//! and exit codes.
+//! The command line: `evenkeel ctl` and the links `rabbitmqctl`, `rabbitmq-diagnostics`, `rabbitmq-plugins`,
+//! `rabbitmq-queues`, `rabbitmq-streams` and `rabbitmq-upgrade`, in RabbitMQ's words, columns and exit codes.
 //!
 //! The tools talk to a node of the same machine through its control socket
 //! ([`server`]); what they print is made here, what they ask is in [`wire`].
@@ -30,4 +29,19 @@ pub fn diagnostics(args: Vec<String>) -> ExitCode {
 /// `rabbitmq-plugins`.
 pub fn plugins(args: Vec<String>) -> ExitCode {
     run(Tool::Plugins, args)
+}
+
+/// `rabbitmq-queues`.
+pub fn queues(args: Vec<String>) -> ExitCode {
+    run(Tool::Queues, args)
+}
+
+/// `rabbitmq-streams`.
+pub fn streams(args: Vec<String>) -> ExitCode {
+    run(Tool::Streams, args)
+}
+
+/// `rabbitmq-upgrade`.
+pub fn upgrade(args: Vec<String>) -> ExitCode {
+    run(Tool::Upgrade, args)
 }

@@ -125,6 +125,10 @@ async fn on_the_node(m: &Management, name: &str, with: &With) -> Option<Done> {
         "set_log_level" => crate::log::set_level(&text(with, "level"))
             .map(|()| Value::Null)
             .map_err(Fault::failed),
+        "reset_logins" => {
+            m.reset_logins();
+            Ok(Value::Null)
+        }
         "running" => Ok(json!({"running": !m.is_stopped()})),
         "stop_app" => suspend(m, true).await,
         "start_app" => suspend(m, false).await,
@@ -252,6 +256,7 @@ async fn status(m: &Management) -> Done {
         "queues": view.open[4],
         "vhosts": vhosts,
         "listeners": listeners,
+        "certificates": m.facts.certificates,
         "processors": system::processors(),
     }))
 }
@@ -448,6 +453,9 @@ fn change(core: &mut crate::core::Core, op: &str, with: &With) -> Done {
             admin::set_user_limits(core, user, &limits).map_err(|error| match error {
                 AdminError::NoSuchUser(name) => {
                     Fault::failed(format!("{{:no_such_user, \"{name}\"}}"))
+                }
+                AdminError::Invalid(text) => {
+                    Fault::failed(text.trim_start_matches("Validation failed").trim())
                 }
                 other => other.into(),
             })?

@@ -13,16 +13,19 @@ pub enum Formatter {
     Json,
     /// Comma-separated, all in quotes.
     Csv,
+    /// Lists of pairs as Erlang prints them.
+    Erlang,
 }
 
 impl Formatter {
     /// By name.
     pub fn parse(name: &str) -> Option<Formatter> {
         match name {
-            "table" | "erlang" | "string" => Some(Formatter::Table),
+            "table" | "string" => Some(Formatter::Table),
             "pretty_table" => Some(Formatter::Pretty),
             "json" | "json_stream" => Some(Formatter::Json),
             "csv" => Some(Formatter::Csv),
+            "erlang" => Some(Formatter::Erlang),
             _ => None,
         }
     }
@@ -57,6 +60,7 @@ impl Rows {
             Formatter::Pretty => self.boxes(),
             Formatter::Json => self.json(),
             Formatter::Csv => self.csv(header),
+            Formatter::Erlang => self.erlang(),
         }
     }
 
@@ -91,6 +95,22 @@ impl Rows {
         };
         let rows: Vec<_> = self.rows.iter().map(object).collect();
         format!("[\n{}]\n", rows.join(","))
+    }
+
+    fn erlang(&self) -> String {
+        let row = |row: &Vec<Value>| {
+            let pairs = self.columns.iter().zip(row);
+            let pairs =
+                pairs.map(|(column, value)| format!("{{{column},{}}}", atomic(column, value)));
+            format!("[{}]", pairs.collect::<Vec<_>>().join(","))
+        };
+        let rows: Vec<_> = self.rows.iter().map(row).collect();
+        let line = format!("[{}]", rows.join(","));
+        // what does not fit in a line of a terminal stands one row a line
+        match line.len() {
+            0..80 => format!("{line}\n"),
+            _ => format!("[{}]\n", rows.join(",\n ")),
+        }
     }
 
     fn csv(&self, header: bool) -> String {
@@ -162,6 +182,28 @@ pub fn cell(value: &Value) -> String {
             format!("[{}]", items.join(", "))
         }
         Value::Object(map) => pairs(map),
+        other => other.to_string(),
+    }
+}
+
+/// A value as Erlang prints it: text as a binary, tags as atoms.
+fn atomic(column: &str, value: &Value) -> String {
+    let is_tags = column == "tags";
+    match value {
+        Value::String(text) if is_tags => text.clone(),
+        Value::String(text) => format!("<<\"{}\">>", text.replace('"', "\\\"")),
+        Value::Array(items) => {
+            let items: Vec<_> = items.iter().map(|item| atomic(column, item)).collect();
+            format!("[{}]", items.join(","))
+        }
+        Value::Object(map) => {
+            let pair = |(key, value): (&String, &Value)| {
+                let (kind, _) = type_of(value);
+                format!("{{<<\"{key}\">>,{kind},{}}}", atomic(key, value))
+            };
+            format!("[{}]", map.iter().map(pair).collect::<Vec<_>>().join(","))
+        }
+        Value::Null => "<<>>".to_owned(),
         other => other.to_string(),
     }
 }
@@ -241,6 +283,14 @@ mod tests {
         let text = "[\n{\"name\":\"cq\",\"arguments\":[[\"x-max-length\",\"long\",10]],\"tags\":[\"a\",\"b\"]}\n]\n";
         assert_eq!(rows().text(Formatter::Json, true), text);
         assert_eq!(Rows::default().text(Formatter::Json, true), "[]\n");
+    }
+
+    #[test]
+    fn erlang_has_lists_of_pairs() {
+        let text =
+            "[[{name,<<\"cq\">>},{arguments,[{<<\"x-max-length\">>,long,10}]},{tags,[a,b]}]]\n";
+        assert_eq!(rows().text(Formatter::Erlang, true), text);
+        assert_eq!(Rows::default().text(Formatter::Erlang, true), "[]\n");
     }
 
     #[test]

@@ -20,6 +20,12 @@ pub enum Tool {
     Diagnostics,
     /// `rabbitmq-plugins`.
     Plugins,
+    /// `rabbitmq-queues`.
+    Queues,
+    /// `rabbitmq-streams`.
+    Streams,
+    /// `rabbitmq-upgrade`.
+    Upgrade,
 }
 
 impl Tool {
@@ -29,6 +35,9 @@ impl Tool {
             Tool::Ctl => "rabbitmqctl",
             Tool::Diagnostics => "rabbitmq-diagnostics",
             Tool::Plugins => "rabbitmq-plugins",
+            Tool::Queues => "rabbitmq-queues",
+            Tool::Streams => "rabbitmq-streams",
+            Tool::Upgrade => "rabbitmq-upgrade",
         }
     }
 }
@@ -131,7 +140,10 @@ fn start(tool: Tool, line: Line, command: &Command) -> Done {
         Some("infinity") => None,
         Some(text) => match text.parse::<f64>() {
             Ok(seconds) if seconds > 0.0 && seconds < 1e6 => Some(Duration::from_secs_f64(seconds)),
-            _ => return Err(wrong_option("--timeout", text)),
+            _ => {
+                let short = line.given.iter().any(|word| word == "-t");
+                return Err(wrong_option(if short { "-t" } else { "--timeout" }, text));
+            }
         },
     };
     let named = line.option("node").map(str::to_owned);
@@ -159,6 +171,9 @@ fn wrong_option(name: &str, value: &str) -> End {
 }
 
 fn check(line: &Line, command: &Command) -> Done {
+    if command.options == commands::ANY_OPTION {
+        return Ok(());
+    }
     if let Some((name, value)) = line.wrong.first() {
         return Err(wrong_option(name, value));
     }
@@ -173,6 +188,16 @@ fn check(line: &Line, command: &Command) -> Done {
         "vhost",
         "run-dir",
         "no-table-headers",
+        // about Erlang's files and way to the node: without meaning here
+        "dry-run",
+        "print-stacktrace",
+        "erlang-cookie",
+        "rabbitmq-home",
+        "mnesia-dir",
+        "plugins-dir",
+        "enabled-plugins-file",
+        "aliases-file",
+        "script-name",
     ];
     for name in line.options.keys() {
         if !common.contains(name) && !command.options.contains(name) {
@@ -240,6 +265,16 @@ impl Run {
     pub fn list(&self, rows: Rows) -> Done {
         let header = !self.line.is_silent() && !self.line.has("no-table-headers");
         print!("{}", rows.text(self.formatter, header));
+        Ok(())
+    }
+
+    /// Writes a list in boxes, unless another form was asked for.
+    pub fn boxes(&self, rows: Rows) -> Done {
+        let formatter = match self.line.option("formatter") {
+            None => Formatter::Pretty,
+            Some(_) => self.formatter,
+        };
+        print!("{}", rows.text(formatter, true));
         Ok(())
     }
 

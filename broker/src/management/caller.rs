@@ -64,6 +64,16 @@ impl Caller {
         }
     }
 
+    /// Refuses those who may set policies nowhere.
+    pub fn must_be_policymaker_somewhere(&self) -> Result<(), Reply> {
+        match self.has(&["administrator", "policymaker"]) {
+            true => Ok(()),
+            false => Err(Reply::not_authorised(
+                "User not authorised to access object",
+            )),
+        }
+    }
+
     /// Refuses those who may not set policies in the virtual host.
     pub fn must_be_policymaker(&self, vhost: &str) -> Result<(), Reply> {
         let may = self.has(&["administrator", "policymaker"])
@@ -103,7 +113,7 @@ impl Management {
         let tags = ["administrator", "monitoring", "policymaker", "management"];
         match caller.has(&tags) {
             true => Ok(caller),
-            false => Err(Reply::error(401, "not_authorized", "Not management user")),
+            false => Err(Reply::not_authorised("Not management user")),
         }
     }
 

@@ -1,6 +1,7 @@
-//! The one place where the management interface looks into the live engine:
-//! gathers plain data, and asks for the few live operations.
+//! Where the management interface looks into the live engine (besides [`super::flows`]): gathers plain data, and asks
+//! for the few live operations.
 
+use super::flows::{Flows, channel_name, number};
 use super::properties;
 use super::sampler::{Look, NodeLook, Round};
 use super::state::now_ms;
@@ -10,15 +11,9 @@ use crate::core::channel::{ChannelCounters, Mode};
 use crate::core::connection::{Connection, State};
 use crate::core::queue::{Queue, QueueCounters};
 use crate::core::refusal::Refusal;
-use crate::core::vhost::QueueId;
 use crate::core::{Core, Statistics};
 use serde_json::Value;
 use std::collections::{BTreeMap, HashMap};
-
-/// A queue's number for rates: unique while the node runs.
-fn number(id: QueueId) -> u64 {
-    u64::from(id.index) << 32 | u64::from(id.generation)
-}
 
 /// Ready and unacknowledged messages per virtual host.
 pub fn depth_by_vhost(core: &Core) -> BTreeMap<String, (u64, u64)> {
@@ -41,6 +36,8 @@ fn queue_counters(c: &QueueCounters) -> Counters {
         get_empty: c.get_empty,
         ack: c.ack,
         redeliver: c.redeliver,
+        disk_reads: c.disk_reads,
+        disk_writes: c.disk_writes,
         ..Counters::default()
     }
 }
@@ -74,6 +71,7 @@ fn node_counters(s: &Statistics) -> Counters {
         get_empty: s.get_empty,
         ack: s.ack,
         redeliver: s.redeliver,
+        ..Counters::default()
     }
 }
 
@@ -104,7 +102,6 @@ fn view(core: &Core, queue: &Queue, owners: &HashMap<u64, String>) -> (u64, Queu
         .vhost(&queue.vhost)
         .and_then(|v| v.queues.get(&queue.name));
     let (ready, unacked) = (queue.ready.len() as u64, queue.unacked as u64);
-    let idle = queue.consumers.is_empty();
     let since = core
         .clock
         .wall_ms
@@ -138,7 +135,8 @@ fn view(core: &Core, queue: &Queue, owners: &HashMap<u64, String>) -> (u64, Queu
         persistent: queue.persistent as u64,
         in_memory: ready_in_memory(queue) + unacked,
         in_memory_bytes: queue.ready.resident() + queue.unacked_bytes,
-        idle_since_ms: idle.then_some(since),
+        by_priority: queue.ready.by_priority().collect(),
+        used_ms: since,
         head_timestamp: queue
             .ready
             .front()
@@ -204,12 +202,7 @@ pub fn consumers(core: &Core, keep: &dyn Fn(&ConsumerView) -> bool) -> Vec<Consu
                         }),
                     prefetch: consumer.prefetch,
                     arguments: consumer.arguments.as_deref().cloned().unwrap_or_default(),
-                    channel: format!("{} ({number})", connection.peer.name()),
-                    channel_number: number,
-                    connection: connection.peer.name(),
-                    connection_id: connection.serial,
-                    user: connection.user.to_string(),
-                    peer: address(&connection.peer.address),
+                    channel: channel_name(connection, number),
                 };
                 if keep(&view) {
                     views.push(view);
@@ -339,6 +332,8 @@ pub fn node(core: &Core) -> NodeView {
             quorum.add(&queue.counters);
         }
     }
+    view.counters.disk_reads = all.disk_reads;
+    view.counters.disk_writes = all.disk_writes;
     view.quorum = queue_counters(&quorum);
     view.dead_letters = [all.expired, all.dropped, all.rejected, all.limited];
     for (_, connection) in open(core) {
@@ -354,13 +349,30 @@ pub fn node(core: &Core) -> NodeView {
     view
 }
 
+/// Pairs of channels, exchanges and queues whose rates are kept.
+const PAIRS: usize = 20_000;
+
 /// One round of looking, for the rates.
-pub fn sample(core: &Core) -> Round {
+pub fn sample(core: &mut Core) -> Round {
     let at_ms = now_ms();
     let mut round = Round {
         node: NodeLook::new(at_ms, &node(core)),
         ..Round::default()
     };
+    let flows = Flows::of(core);
+    let through = flows.exchanges();
+    round.exchanges = through
+        .map(|(vhost, name, passed)| ((vhost, name), [passed.published_in, passed.published_out]))
+        .collect();
+    let look = |(pair, counters)| {
+        let look = Look {
+            at_ms,
+            counters,
+            ..Look::default()
+        };
+        (pair, look)
+    };
+    round.pairs = flows.all(PAIRS).into_iter().map(look).collect();
     for queue in core.queues() {
         let counters = queue_counters(&queue.counters);
         if counters != Counters::default() {

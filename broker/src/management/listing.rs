@@ -50,7 +50,7 @@ pub fn list(request: &Request, mut items: Vec<Value>, searched: &str) -> Reply {
         "item_count": page.len(),
         "items": page,
         "page": paging.page,
-        "page_count": filtered.div_ceil(paging.size).max(1),
+        "page_count": filtered.div_ceil(paging.size),
         "page_size": paging.size,
         "total_count": total,
     }))

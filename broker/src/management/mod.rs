@@ -8,6 +8,7 @@ pub mod api;
 mod caller;
 mod certificate;
 pub mod engine;
+pub mod flows;
 mod listing;
 mod metrics;
 mod page;

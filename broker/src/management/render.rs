@@ -1,7 +1,7 @@
 //! What was gathered, as JSON with RabbitMQ's names.
 
 use super::sampler::{Range, Sampler};
-use super::view::{ChannelView, ConnectionView, ConsumerView, Counters, QueueView};
+use super::view::{ChannelName, ChannelView, ConnectionView, ConsumerView, Counters, QueueView};
 use crate::core::definitions::json::to_json;
 use serde_json::{Map, Value, json};
 
@@ -111,7 +111,8 @@ pub fn queue(scene: Scene<'_>, id: u64, q: &QueueView) -> Map<String, Value> {
         map.insert("synchronised_slave_nodes".into(), json!([]));
         map.insert("recoverable_slaves".into(), json!([]));
     }
-    if let Some(idle) = q.idle_since_ms {
+    let idle = scene.sampler.queue_idle_since(id, &q.counters, q.used_ms);
+    if let Some(idle) = idle {
         map.insert("idle_since".into(), date(idle).into());
     }
     if let Some(owner) = &q.owner {
@@ -128,7 +129,7 @@ fn backing_queue_status(scene: Scene<'_>, id: u64, q: &QueueView) -> Value {
     let (ingress, egress, acked) = scene.sampler.queue_flow(id);
     let in_memory = q.in_memory.min(q.ready);
     let delivered = q.counters.deliver_get() - q.counters.redeliver.min(q.counters.deliver_get());
-    json!({
+    let mut status = json!({
         "avg_ack_egress_rate": acked,
         "avg_ack_ingress_rate": egress,
         "avg_egress_rate": egress,
@@ -144,7 +145,13 @@ fn backing_queue_status(scene: Scene<'_>, id: u64, q: &QueueView) -> Value {
         "q4": in_memory,
         "target_ram_count": "infinity",
         "version": 1,
-    })
+    });
+    if q.by_priority.len() > 1 {
+        let lengths = q.by_priority.iter().enumerate();
+        let lengths = lengths.map(|(priority, count)| (priority.to_string(), (*count).into()));
+        status["priority_lengths"] = Value::Object(lengths.collect());
+    }
+    status
 }
 
 /// RabbitMQ's tools read this object; there is no collector here.
@@ -163,6 +170,20 @@ fn memory(q: &QueueView) -> u64 {
     512 + (q.ready + q.unacked) * 64 + q.in_memory_bytes
 }
 
+/// A channel in the lists of others.
+pub fn channel_details(scene: Scene<'_>, c: &ChannelName) -> Value {
+    json!({
+        "connection_name": c.connection,
+        "name": c.text(),
+        "node": scene.node,
+        "number": c.number,
+        "pid": channel_pid(scene, c.connection_id, c.number),
+        "peer_host": c.peer.0,
+        "peer_port": c.peer.1,
+        "user": c.user,
+    })
+}
+
 /// One consumer.
 pub fn consumer(scene: Scene<'_>, c: &ConsumerView) -> Value {
     json!({
@@ -170,16 +191,7 @@ pub fn consumer(scene: Scene<'_>, c: &ConsumerView) -> Value {
         "ack_required": c.ack_required,
         "active": c.active,
         "activity_status": if c.active { "up" } else { "waiting" },
-        "channel_details": {
-            "connection_name": c.connection,
-            "name": c.channel,
-            "node": scene.node,
-            "number": c.channel_number,
-            "pid": channel_pid(scene, c.connection_id, c.channel_number),
-            "peer_host": c.peer.0,
-            "peer_port": c.peer.1,
-            "user": c.user,
-        },
+        "channel_details": channel_details(scene, &c.channel),
         "consumer_tag": c.tag,
         "exclusive": c.exclusive,
         "prefetch_count": c.prefetch,
@@ -220,10 +232,10 @@ pub fn channel(scene: Scene<'_>, connection: u64, c: &ChannelView) -> Map<String
     }) else {
         return Map::new();
     };
-    if let Some(idle) = c.idle_since_ms {
+    let id = (connection, c.number);
+    if let Some(idle) = scene.sampler.channel_idle_since(id, &c.counters) {
         map.insert("idle_since".into(), date(idle).into());
     }
-    let id = (connection, c.number);
     if let Some(stats) = scene.sampler.channel_stats(id, &c.counters) {
         map.insert("message_stats".into(), stats);
     }

@@ -4,9 +4,10 @@
 //! two looks, which is what a rate needs; queues that somebody looks at keep
 //! ten minutes too, a fixed number of them.
 
-use super::view::{Counters, NodeView};
+use super::view::{Counters, NodeView, Pair};
 use serde_json::{Map, Value, json};
 use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
 
 /// Looks kept of the node and of watched queues.
 const HISTORY: usize = 121;
@@ -86,6 +87,19 @@ impl NodeLook {
 struct Track {
     last: Look,
     before: Look,
+    /// When its counters were first seen as they are.
+    since_ms: u64,
+    seen: u64,
+}
+
+/// An exchange by virtual host and name.
+pub type ExchangeKey = (Arc<str>, Arc<str>);
+
+/// Messages in and out of an exchange, each look with its time.
+#[derive(Clone, Copy, Debug, Default)]
+struct Through {
+    last: (u64, [u64; 2]),
+    before: (u64, [u64; 2]),
     seen: u64,
 }
 
@@ -111,6 +125,8 @@ pub struct Sampler {
     queues: HashMap<u64, Track>,
     channels: HashMap<(u64, u16), Track>,
     connections: HashMap<u64, Octets>,
+    exchanges: HashMap<ExchangeKey, Through>,
+    pairs: HashMap<Pair, Track>,
     watched: HashMap<u64, Watched>,
 }
 
@@ -125,6 +141,10 @@ pub struct Round {
     pub channels: Vec<((u64, u16), Look)>,
     /// Connections: number, received, sent.
     pub connections: Vec<(u64, u64, u64)>,
+    /// Exchanges that were ever used: messages in and out.
+    pub exchanges: Vec<(ExchangeKey, [u64; 2])>,
+    /// Channels, exchanges and queues between which anything went.
+    pub pairs: Vec<(Pair, Look)>,
 }
 
 impl Sampler {
@@ -154,6 +174,19 @@ impl Sampler {
             octets.last = (at, received, sent);
             octets.seen = now;
         }
+        for (key, counts) in round.exchanges {
+            let through = self.exchanges.entry(key).or_default();
+            through.before = match through.seen {
+                0 => (at, counts),
+                _ => through.last,
+            };
+            (through.last, through.seen) = ((at, counts), now);
+        }
+        for (pair, look) in round.pairs {
+            track(self.pairs.entry(pair).or_default(), look, now);
+        }
+        self.exchanges.retain(|_, t| t.seen == now);
+        self.pairs.retain(|_, t| t.seen == now);
         self.queues.retain(|_, t| t.seen == now);
         self.channels.retain(|_, t| t.seen == now);
         self.connections.retain(|_, o| o.seen == now);
@@ -225,10 +258,54 @@ impl Sampler {
         }
     }
 
+    /// Since when nothing has happened in a queue, in milliseconds since 1970; `used_ms` is when it was last used
+    /// without messages. Nothing while something happens.
+    pub fn queue_idle_since(&self, id: u64, counters: &Counters, used_ms: u64) -> Option<u64> {
+        match self.queues.get(&id) {
+            None => (*counters == Counters::default()).then_some(used_ms),
+            Some(track) => track.idle_since(counters).map(|ms| ms.max(used_ms)),
+        }
+    }
+
+    /// The same of a channel that was ever used.
+    pub fn channel_idle_since(&self, id: (u64, u16), counters: &Counters) -> Option<u64> {
+        self.channels.get(&id)?.idle_since(counters)
+    }
+
+    /// `message_stats` of an exchange with its counts of now; nothing when it was never used.
+    pub fn exchange_stats(&self, key: &ExchangeKey, now: [u64; 2]) -> Option<Value> {
+        if now == [0, 0] {
+            return None;
+        }
+        let through = self.exchanges.get(key);
+        let mut out = Map::new();
+        for (index, name) in ["publish_in", "publish_out"].into_iter().enumerate() {
+            let per_second = through.map_or(0.0, |t| {
+                rate(t.before.0, t.before.1[index], t.last.0, t.last.1[index]).max(0.0)
+            });
+            out.insert(name.to_owned(), now[index].into());
+            out.insert(format!("{name}_details"), json!({"rate": per_second}));
+        }
+        Some(Value::Object(out))
+    }
+
+    /// The numbers of what went between two things, with their rates.
+    pub fn pair_stats(&self, pair: &Pair, counters: &Counters) -> Map<String, Value> {
+        let rates = self.pairs.get(pair).map(|t| (t.before, t.last));
+        match stats(counters, rates, None) {
+            Some(Value::Object(map)) => map,
+            _ => Map::new(),
+        }
+    }
+
     /// `message_stats` of a channel.
     pub fn channel_stats(&self, id: (u64, u16), counters: &Counters) -> Option<Value> {
         let rates = self.channels.get(&id).map(|t| (t.before, t.last));
-        stats(counters, rates, None)
+        let mut value = stats(counters, rates, None)?;
+        if let Value::Object(map) = &mut value {
+            map.retain(|name, _| !name.starts_with("disk_"));
+        }
+        Some(value)
     }
 
     /// Rates of bytes received and sent.
@@ -276,7 +353,17 @@ impl Sampler {
     }
 }
 
+impl Track {
+    /// Since when its counters are as they are; nothing when they moved since the last look.
+    fn idle_since(&self, now: &Counters) -> Option<u64> {
+        (self.last.counters == *now).then_some(self.since_ms)
+    }
+}
+
 fn track(track: &mut Track, look: Look, round: u64) {
+    if track.seen == 0 || track.last.counters != look.counters {
+        track.since_ms = look.at_ms;
+    }
     track.before = match track.seen {
         // first seen: it had nothing one interval ago, which is not known exactly
         0 => look,

@@ -137,6 +137,7 @@ async fn handle(
         value.to_str().ok().map(str::to_owned)
     };
     let (authorization, reason) = (header("authorization"), header("x-reason"));
+    let accept = header("accept");
     let parsed = |method, body| Request::new(method, &target, body).ok_or_else(Reply::not_found);
     let path = parsed(Method::Get, Bytes::new())?;
     if word == hyper::Method::OPTIONS {
@@ -151,6 +152,10 @@ async fn handle(
     }
     if path.path.first().is_none_or(|p| p != "api") {
         return page::serve(&path);
+    }
+    if accept.is_some_and(|accept| !takes_json(&accept)) {
+        let reason = "the interface answers in application/json";
+        return Err(Reply::error(406, "not_acceptable", reason));
     }
     let method = match word {
         hyper::Method::GET | hyper::Method::HEAD => Method::Get,
@@ -173,6 +178,14 @@ async fn handle(
     let mut request = parsed(method, body)?;
     request.reason = reason;
     route::answer(management, &caller, &request).await
+}
+
+/// Whether a client that says what it takes takes JSON.
+fn takes_json(accept: &str) -> bool {
+    let kinds = accept.split(',').filter_map(|kind| kind.split(';').next());
+    kinds
+        .map(str::trim)
+        .any(|kind| ["*/*", "application/*", "application/json", ""].contains(&kind))
 }
 
 async fn read_body(body: Incoming) -> Result<Bytes, Reply> {

@@ -179,6 +179,12 @@ impl Management {
         (load(&self.logins_good), load(&self.logins_bad))
     }
 
+    /// Counts logins anew.
+    pub fn reset_logins(&self) {
+        self.logins_good.store(0, Ordering::Relaxed);
+        self.logins_bad.store(0, Ordering::Relaxed);
+    }
+
     /// Adds a socket to the list.
     pub fn add_listener(&self, listener: Listener) {
         locked(&self.listeners).push(listener);

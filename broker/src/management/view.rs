@@ -29,17 +29,23 @@ pub struct Counters {
     pub ack: u64,
     /// Deliveries of messages that were out before.
     pub redeliver: u64,
+    /// Messages read from the disk.
+    pub disk_reads: u64,
+    /// Messages written to the disk.
+    pub disk_writes: u64,
 }
 
 impl Counters {
     /// Names and values in the order of the API.
-    pub fn named(&self) -> [(&'static str, u64); 12] {
+    pub fn named(&self) -> [(&'static str, u64); 14] {
         [
             ("ack", self.ack),
             ("confirm", self.confirm),
             ("deliver", self.deliver),
             ("deliver_get", self.deliver_get()),
             ("deliver_no_ack", self.deliver_no_ack),
+            ("disk_reads", self.disk_reads),
+            ("disk_writes", self.disk_writes),
             ("drop_unroutable", self.drop_unroutable),
             ("get", self.get),
             ("get_empty", self.get_empty),
@@ -53,6 +59,61 @@ impl Counters {
     /// All that left a queue.
     pub fn deliver_get(&self) -> u64 {
         self.deliver + self.deliver_no_ack + self.get + self.get_no_ack
+    }
+}
+
+/// Traffic between two things, of which the list that shows it knows the one.
+#[derive(Clone, Debug)]
+pub struct Flow {
+    /// Which one it is, for its rates.
+    pub pair: Pair,
+    /// The other one.
+    pub with: With,
+    /// What happened so far.
+    pub counters: Counters,
+}
+
+/// The two ends of some traffic.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Pair {
+    /// A channel (its connection's number and its own) and an exchange.
+    Publishing(u64, u16, std::sync::Arc<str>),
+    /// An exchange, by virtual host and name, and a queue.
+    Routing(std::sync::Arc<str>, std::sync::Arc<str>, u64),
+    /// A channel and a queue.
+    Taking(u64, u16, u64),
+}
+
+/// What the traffic of a list goes to or comes from.
+#[derive(Clone, Debug)]
+pub enum With {
+    /// A channel: name, number, its connection's name and number, client, user.
+    Channel(ChannelName),
+    /// An exchange by name, of the same virtual host.
+    Exchange(String),
+    /// A queue by name, of the same virtual host.
+    Queue(String),
+}
+
+/// How a channel is named in the lists of others.
+#[derive(Clone, Debug)]
+pub struct ChannelName {
+    /// Its connection's number.
+    pub connection_id: u64,
+    /// Its connection's name.
+    pub connection: String,
+    /// Its number.
+    pub number: u16,
+    /// The client's address and port.
+    pub peer: (String, u16),
+    /// The user.
+    pub user: String,
+}
+
+impl ChannelName {
+    /// `10.0.0.1:4000 -> 10.0.0.2:5672 (1)`.
+    pub fn text(&self) -> String {
+        format!("{} ({})", self.connection, self.number)
     }
 }
 
@@ -97,8 +158,10 @@ pub struct QueueView {
     pub in_memory: u64,
     /// Bodies' bytes in memory.
     pub in_memory_bytes: u64,
-    /// Idle since, in milliseconds since 1970; nothing when in use.
-    pub idle_since_ms: Option<u64>,
+    /// Messages ready by priority, the lowest first; one number where there are no priorities.
+    pub by_priority: Vec<usize>,
+    /// When it was used last apart from messages, in milliseconds since 1970.
+    pub used_ms: u64,
     /// The timestamp property of the message at the head.
     pub head_timestamp: Option<u64>,
     /// The part of time in which consumers could take at once what came.
@@ -126,18 +189,8 @@ pub struct ConsumerView {
     pub prefetch: u16,
     /// As given.
     pub arguments: FieldTable,
-    /// The channel's name.
-    pub channel: String,
-    /// The channel's number.
-    pub channel_number: u16,
-    /// The connection's name.
-    pub connection: String,
-    /// The connection's number.
-    pub connection_id: u64,
-    /// The user.
-    pub user: String,
-    /// The client's address and port.
-    pub peer: (String, u16),
+    /// The channel.
+    pub channel: ChannelName,
 }
 
 /// One channel.

@@ -3,7 +3,7 @@
 //! known and refused (E0007), or is unknown.
 
 use super::model::{ClientAuth, DiskLimit, LoginFrom, MemoryLimit, everywhere};
-use super::settings::{Draft, formatter, level};
+use super::settings::{Draft, formatter, level, node_name};
 use super::value::{Given, Item};
 use crate::diagnostic::{Diagnostic, Report};
 use crate::source::{FileId, Span};
@@ -13,7 +13,7 @@ use std::time::Duration;
 
 type Apply = fn(&mut State<'_>, &Line) -> Result<(), Diagnostic>;
 
-/// A key of `rabbitmq.conf`; a part `*` stands for any one word.
+/// A key of `rabbitmq.conf`; a part `*` stands for any one word, a last part `**` for one or more.
 pub struct Key {
     /// `listeners.tcp.*`.
     pub pattern: &'static str,
@@ -87,10 +87,11 @@ pub static KEYS: &[Key] = &[
     key!("reverse_dns_lookups", |_, l| l.only(false, "peers are shown by address")),
     key!("tcp_listen_options.backlog", |s, l| { s.draft.config.backlog = l.value.integer(1..=65_535)? as u32; Ok(()) }),
     key!("tcp_listen_options.nodelay", no effect: "always on"),
-    key!("tcp_listen_options.*", no effect: "the system's default serves"),
-    key!("tcp_listen_options.*.*", no effect: "the system's default serves"),
+    key!("tcp_listen_options", no effect: "the system's default serves"),
+    key!("tcp_listen_options.**", no effect: "the system's default serves"),
     key!("loopback_users", |s, l| { l.is_none()?; s.loopback = Some(Vec::new()); Ok(()) }),
     key!("loopback_users.*", loopback_user),
+    key!("ssl_options", no effect: "the files are named by `ssl_options.certfile` and `ssl_options.keyfile`"),
     key!("ssl_options.certfile", |s, l| { s.draft.certificate = Some(l.value.name()?.into()); Ok(()) }),
     key!("ssl_options.keyfile", |s, l| { s.draft.key = Some(l.value.name()?.into()); Ok(()) }),
     key!("ssl_options.cacertfile", |s, l| { s.draft.client_ca = Some(l.value.name()?.into()); Ok(()) }),
@@ -99,24 +100,27 @@ pub static KEYS: &[Key] = &[
     key!("ssl_options.versions.*", |s, l| { let v = l.value.name()?; s.versions.push(v); Ok(()) }),
     key!("ssl_options.depth", no effect: "chains are checked up to the authority"),
     key!("ssl_options.password", refused: "encrypted private keys are not read; decrypt the key file"),
-    key!("ssl_options.*", no effect: "suites and options are those that rustls has found safe"),
-    key!("ssl_options.*.*", no effect: "suites and options are those that rustls has found safe"),
+    key!("ssl_options.**", no effect: "suites and options are those that rustls has found safe"),
     key!("ssl_cert_login_from", |s, l| {
         let choices = [("distinguished_name", LoginFrom::DistinguishedName), ("common_name", LoginFrom::CommonName), ("subject_alternative_name", LoginFrom::SubjectAlternativeName)];
         s.draft.login_from = Some(l.value.choose(&choices)?);
         Ok(())
     }),
     key!("ssl_cert_login_san_type", no effect: "the first DNS or mail name is taken"),
+    key!("ssl_cert_login_san_index", no effect: "the first DNS or mail name is taken"),
+    key!("ssl_allow_poodle_attack", no effect: "there is no SSL 3"),
+    key!("trust_store.**", refused: "client certificates are checked against ssl_options.cacertfile"),
     key!("auth_backends.*", |_, l| match l.value.text()?.as_str() {
         "internal" | "rabbit_auth_backend_internal" => Ok(()),
         other => Err(Diagnostic::error("E0007", l.value.span, format!("the authentication backend `{other}` is not there")).label("only `internal` is")),
     }),
     key!("auth_backends.*.*", refused: "only the internal authentication backend is there"),
     key!("auth_mechanisms.*", no effect: "PLAIN and AMQPLAIN are offered, EXTERNAL with client certificates"),
-    key!("auth_ldap.*", refused: "only the internal authentication backend is there"),
-    key!("auth_http.*", refused: "only the internal authentication backend is there"),
-    key!("auth_oauth2.*", refused: "only the internal authentication backend is there"),
-    key!("auth_cache.*", refused: "only the internal authentication backend is there"),
+    key!("auth_ldap.**", refused: "only the internal authentication backend is there"),
+    key!("auth_http.**", refused: "only the internal authentication backend is there"),
+    key!("auth_oauth2.**", refused: "only the internal authentication backend is there"),
+    key!("auth_cache.**", refused: "only the internal authentication backend is there"),
+    key!("credential_validator.**", refused: "passwords are taken as they are; what gives them out must judge them"),
     key!("password_hashing_module", no effect: "new passwords are argon2id; imported hashes are kept as they are"),
     key!("default_vhost", |s, l| { s.draft.config.default_vhost = l.value.name()?; Ok(()) }),
     key!("default_user", |s, l| { s.draft.config.default_user.name = l.value.name()?; Ok(()) }),
@@ -128,6 +132,7 @@ pub static KEYS: &[Key] = &[
     key!("default_consumer_prefetch", refused: "write `prefetch` into `[limits]` of broker.toml"),
     key!("heartbeat", |s, l| { s.draft.config.heartbeat = Duration::from_secs(l.value.integer(0..=65_535)? as u64); Ok(()) }),
     key!("frame_max", |s, l| { s.draft.config.frame_max = l.value.integer(4096..=1 << 30)? as u32; Ok(()) }),
+    key!("initial_frame_max", no effect: "a frame before connection.tune is at most 4096 bytes"),
     key!("channel_max", |s, l| { s.draft.config.channel_max = l.value.integer(0..=65_535)? as u16; Ok(()) }),
     key!("connection_max", |s, l| {
         s.draft.config.connection_max = match l.value.text()?.as_str() { "infinity" => None, _ => Some(l.value.integer(0..=10_000_000)? as u64) };
@@ -153,47 +158,49 @@ pub static KEYS: &[Key] = &[
     key!("definitions.import_backend", |_, l| l.only_word("local_filesystem")),
     key!("definitions.local.path", |s, l| { s.draft.config.load_definitions = Some(l.value.name()?.into()); Ok(()) }),
     key!("definitions.skip_if_unchanged", no effect: "an unchanged definition changes nothing"),
-    key!("definitions.*.*", refused: "definitions come from a local file"),
+    key!("definitions.**", refused: "definitions come from a local file"),
     key!("management.load_definitions", |s, l| { s.draft.config.load_definitions = Some(l.value.name()?.into()); Ok(()) }),
     key!("management.tcp.port", |s, l| { s.management.1 = Some(l.port()?); Ok(()) }),
     key!("management.tcp.ip", |s, l| { s.management.0 = Some(l.ip()?); Ok(()) }),
     key!("management.listener.port", |s, l| { s.management.1 = Some(l.port()?); Ok(()) }),
     key!("management.listener.ip", |s, l| { s.management.0 = Some(l.ip()?); Ok(()) }),
+    key!("management.listener.ssl_opts.**", refused: "the management listener does not speak TLS; put a balancer before it"),
     key!("management.listener.ssl", |_, l| l.only(false, "the management listener does not speak TLS; put a balancer before it")),
-    key!("management.ssl.*", refused: "the management listener does not speak TLS; put a balancer before it"),
+    key!("management.ssl.**", refused: "the management listener does not speak TLS; put a balancer before it"),
     key!("management.tcp.*", no effect: "the default serves"),
     key!("management.rates_mode", no effect: "rates are always kept, in bounded memory"),
-    key!("management.sample_retention_policies.*.*", no effect: "samples are kept for ten minutes"),
+    key!("management.sample_retention_policies.**", no effect: "samples are kept for ten minutes"),
     key!("management.http_log_dir", refused: "requests are in the log at debug level"),
-    key!("management.cors.*", refused: "other origins are not served"),
-    key!("management.cors.*.*", refused: "other origins are not served"),
+    key!("management.cors.**", refused: "other origins are not served"),
+    key!("management.disable_basic_auth", |_, l| l.only(false, "the interface's login is basic authentication")),
+    key!("management.enable_uaa", |_, l| l.only(false, "only the internal authentication backend is there")),
     key!("management.path_prefix", refused: "the interface is at the root"),
-    key!("management.*", no effect: "the default serves"),
-    key!("management.*.*", no effect: "the default serves"),
+    key!("management.**", no effect: "the default serves"),
     key!("management_agent.*", no effect: "statistics are always there"),
     key!("collect_statistics", no effect: "statistics are always there"),
     key!("collect_statistics_interval", |s, l| { s.draft.config.sample_interval = l.ms()?.max(Duration::from_millis(100)); Ok(()) }),
     key!("prometheus.tcp.port", |s, l| { s.prometheus.1 = Some(l.port()?); Ok(()) }),
     key!("prometheus.tcp.ip", |s, l| { s.prometheus.0 = Some(l.ip()?); Ok(()) }),
+    key!("prometheus.path", |_, l| l.only_word("/metrics")),
     key!("prometheus.return_per_object_metrics", refused: "ask for /metrics/per-object or /metrics/detailed"),
-    key!("prometheus.ssl.*", refused: "the metrics listener does not speak TLS"),
-    key!("prometheus.*", no effect: "the default serves"),
-    key!("prometheus.*.*", no effect: "the default serves"),
+    key!("prometheus.ssl.**", refused: "the metrics listener does not speak TLS"),
+    key!("prometheus.**", no effect: "the default serves"),
     key!("cluster_name", |s, l| { s.draft.config.cluster_name = Some(l.value.name()?); Ok(()) }),
     key!("cluster_partition_handling", no effect: "a single node has no partitions"),
-    key!("cluster_partition_handling.*.*", no effect: "a single node has no partitions"),
-    key!("cluster_partition_handling.*.*.*", no effect: "a single node has no partitions"),
+    key!("cluster_partition_handling.**", no effect: "a single node has no partitions"),
     key!("cluster_keepalive_interval", no effect: "a single node has no peers"),
-    key!("cluster_formation.*", refused: "clustering is not there yet; this is one node"),
-    key!("cluster_formation.*.*", refused: "clustering is not there yet; this is one node"),
-    key!("cluster_formation.*.*.*", refused: "clustering is not there yet; this is one node"),
+    key!("cluster_formation.**", refused: "clustering is not there yet; this is one node"),
     key!("net_ticktime", no effect: "a single node has no peers"),
     key!("mirroring_sync_batch_size", no effect: "a single node has no mirrors"),
+    key!("mirroring_sync_max_throughput", no effect: "a single node has no mirrors"),
     key!("mirroring_flow_control", no effect: "a single node has no mirrors"),
     key!("queue_master_locator", no effect: "a single node leads all queues"),
     key!("queue_leader_locator", no effect: "a single node leads all queues"),
     key!("quorum_commands_soft_limit", no effect: "a quorum queue has one member here"),
     key!("raft.*", no effect: "a quorum queue has one member here"),
+    key!("quorum_queue.compute_checksums", no effect: "every record has a checksum"),
+    key!("classic_queue.default_version", no effect: "there is one kind of storage"),
+    key!("message_store_shutdown_timeout", no effect: "what is confirmed is on disk already"),
     key!("queue_index_embed_msgs_below", no effect: "all messages are in one log"),
     key!("msg_store_file_size_limit", no effect: "the log's segments have a size of their own"),
     key!("lazy_queue_explicit_gc_run_operation_threshold", no effect: "there is no garbage to collect"),
@@ -208,31 +215,31 @@ pub static KEYS: &[Key] = &[
     key!("log.console", no effect: "the log goes to standard error or to log.file"),
     key!("log.console.level", |s, l| { s.draft.config.log.level = level(&l.value)?; Ok(()) }),
     key!("log.default.level", |s, l| { s.draft.config.log.level = level(&l.value)?; Ok(()) }),
-    key!("log.*", no effect: "the log goes to standard error or to log.file"),
-    key!("log.*.*", no effect: "the log goes to standard error or to log.file"),
-    key!("log.*.*.*", no effect: "the log goes to standard error or to log.file"),
+    key!("log.**", no effect: "the log goes to standard error or to log.file"),
     key!("motd_file", no effect: "there is no banner"),
     key!("product.name", |s, l| { s.draft.config.product = l.value.name()?; Ok(()) }),
     key!("product.version", |s, l| { s.draft.config.version = l.value.name()?; Ok(()) }),
     key!("vhost_restart_strategy", no effect: "virtual hosts do not fail one by one"),
-    key!("erlang.*", no effect: "it tunes the Erlang runtime, which is not here"),
-    key!("erlang.*.*", no effect: "it tunes the Erlang runtime, which is not here"),
-    key!("distribution.*.*", no effect: "it tunes the Erlang runtime, which is not here"),
-    key!("sysmon_handler.*", no effect: "it tunes the Erlang runtime, which is not here"),
-    key!("sysmon_handler.*.*", no effect: "it tunes the Erlang runtime, which is not here"),
+    key!("nodename", |s, l| { s.draft.config.node = Some(node_name(&l.value)?); Ok(()) }),
+    key!("distributed_cookie", no effect: "tools are let in by the cookie file in the run directory"),
+    key!("delegate_count", no effect: "it tunes the Erlang runtime, which is not here"),
+    key!("default_worker_pool_size", no effect: "it tunes the Erlang runtime, which is not here"),
+    key!("socket_writer.gc_threshold", no effect: "there is no garbage to collect"),
+    key!("hipe_compile", no effect: "it tunes the Erlang runtime, which is not here"),
+    key!("mnesia_table_loading_retry_timeout", no effect: "a single node has no peers"),
+    key!("mnesia_table_loading_retry_limit", no effect: "a single node has no peers"),
+    key!("erlang.**", no effect: "it tunes the Erlang runtime, which is not here"),
+    key!("distribution.**", no effect: "it tunes the Erlang runtime, which is not here"),
+    key!("sysmon_handler.**", no effect: "it tunes the Erlang runtime, which is not here"),
     key!("trace_vhosts.*", refused: "turn tracing on with `ctl trace_on`"),
-    key!("mqtt.*", refused: "MQTT is not there"),
-    key!("mqtt.*.*", refused: "MQTT is not there"),
-    key!("mqtt.*.*.*", refused: "MQTT is not there"),
-    key!("stomp.*", refused: "STOMP is not there"),
-    key!("stomp.*.*", refused: "STOMP is not there"),
-    key!("stomp.*.*.*", refused: "STOMP is not there"),
-    key!("stream.*", refused: "streams are not there"),
-    key!("stream.*.*", refused: "streams are not there"),
-    key!("stream.*.*.*", refused: "streams are not there"),
-    key!("web_mqtt.*.*", refused: "MQTT is not there"),
-    key!("web_stomp.*.*", refused: "STOMP is not there"),
-    key!("amqp1_0.*", refused: "AMQP 1.0 is not there"),
+    key!("mqtt.**", refused: "MQTT is not there"),
+    key!("stomp.**", refused: "STOMP is not there"),
+    key!("stream.**", refused: "streams are not there"),
+    key!("web_mqtt.**", refused: "MQTT is not there"),
+    key!("web_stomp.**", refused: "STOMP is not there"),
+    key!("event_exchange.**", refused: "there is no exchange of events; the log tells them"),
+    key!("aws.**", refused: "clustering is not there yet; this is one node"),
+    key!("amqp1_0.**", refused: "AMQP 1.0 is not there"),
 ];
 
 fn add(list: &mut Option<Vec<SocketAddr>>, address: SocketAddr) {
@@ -378,6 +385,12 @@ fn apply(report: &mut Report, state: &mut State<'_>, line: &Line) {
     }
 }
 
+/// Whether a key has a row.
+#[cfg(test)]
+pub(super) fn is_known(words: &[String]) -> bool {
+    KEYS.iter().any(|row| row.matches(words))
+}
+
 fn unknown(key: &str, span: Span) -> Diagnostic {
     let names = KEYS
         .iter()
@@ -391,11 +404,17 @@ fn unknown(key: &str, span: Span) -> Diagnostic {
 
 impl Key {
     fn matches(&self, words: &[String]) -> bool {
-        let mut parts = self.pattern.split('.');
-        let all = words
-            .iter()
-            .all(|word| parts.next().is_some_and(|p| p == "*" || p == word));
-        all && parts.next().is_none()
+        let (pattern, has_rest) = match self.pattern.strip_suffix(".**") {
+            Some(family) => (family, true),
+            None => (self.pattern, false),
+        };
+        let parts: Vec<_> = pattern.split('.').collect();
+        let begins = words.len() >= parts.len()
+            && parts
+                .iter()
+                .zip(words)
+                .all(|(part, word)| *part == "*" || part == word);
+        begins && (words.len() > parts.len()) == has_rest
     }
 }
 

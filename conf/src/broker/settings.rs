@@ -555,7 +555,8 @@ pub static SECTIONS: &[(&str, &str)] = &[
     ("log", "Log output."),
 ];
 
-fn node_name(value: &Given) -> Result<String, Diagnostic> {
+/// A node's name: `rabbit@host` or `rabbit`.
+pub(super) fn node_name(value: &Given) -> Result<String, Diagnostic> {
     let text = value.name()?;
     let plain = |part: &str| {
         !part.is_empty()

@@ -194,3 +194,17 @@ fn the_examples_are_accepted() {
         assert!(config.is_some(), "{}", report.human(false));
     }
 }
+
+#[test]
+fn every_key_of_rabbitmq_3_10_is_known() {
+    let strange: Vec<_> = include_str!("rabbitmq_keys.txt")
+        .lines()
+        .filter(|key| {
+            let words = key
+                .split('.')
+                .map(|w| w.strip_prefix('$').unwrap_or(w).to_owned());
+            !rabbitmq_conf::is_known(&words.collect::<Vec<_>>())
+        })
+        .collect();
+    assert!(strange.is_empty(), "{strange:?}");
+}

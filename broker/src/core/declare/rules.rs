@@ -7,7 +7,7 @@ use super::super::vhost::{Destination, ExchangeSpec, QueueSpec, Vhost};
 use super::{ExchangeDeclaration, QueueDeclaration};
 
 /// The arguments that a repeated declaration of a queue must repeat.
-const COMPARED: [&str; 14] = [
+const COMPARED: [&str; 15] = [
     "x-expires",
     "x-message-ttl",
     "x-dead-letter-exchange",
@@ -22,6 +22,7 @@ const COMPARED: [&str; 14] = [
     "x-queue-type",
     "x-delivery-limit",
     "x-quorum-initial-group-size",
+    "x-queue-master-locator",
 ];
 
 pub(super) fn without_newlines(name: &str) -> String {
@@ -88,7 +89,7 @@ pub(super) fn check_match(arguments: &FieldTable) -> Result<(), Refusal> {
         other => Err(Refusal::precondition(format!(
             "Invalid x-match field type {} (value {}); expected longstr",
             other.type_name(),
-            shown(other)
+            other.printed()
         ))),
     }
 }
@@ -200,9 +201,7 @@ pub(super) fn same_argument(
 ) -> Result<(), Refusal> {
     let (is, wanted) = (is.get(name), wanted.get(name));
     let same = match (is, wanted) {
-        (Some(a), Some(b)) => {
-            a == b || (a.as_integer().is_some() && a.as_integer() == b.as_integer())
-        }
+        (Some(a), Some(b)) => a.means(b),
         (None, None) => true,
         // the type that a queue has anyway
         (None, Some(value)) => name == "x-queue-type" && value.as_str() == Some("classic"),
@@ -211,11 +210,13 @@ pub(super) fn same_argument(
     if same {
         return Ok(());
     }
+    let both = is.is_some() && wanted.is_some();
     let describe = |value: Option<&FieldValue>| match value {
         None => "none".to_owned(),
+        Some(value) if both => format!("'{}'", value.printed()),
         Some(value) => format!(
             "the value '{}' of type '{}'",
-            shown(value),
+            value.printed(),
             value.type_name()
         ),
     };
@@ -226,16 +227,4 @@ pub(super) fn inequivalent(name: &str, what: &str, wanted: &str, is: &str) -> Re
     Refusal::precondition(format!(
         "inequivalent arg '{name}' for {what}: received {wanted} but current is {is}"
     ))
-}
-
-pub(super) fn shown(value: &FieldValue) -> String {
-    match value {
-        FieldValue::LongString(bytes) => String::from_utf8_lossy(bytes).into_owned(),
-        FieldValue::Bool(value) => value.to_string(),
-        FieldValue::F32(value) => value.to_string(),
-        FieldValue::F64(value) => value.to_string(),
-        other => other
-            .as_integer()
-            .map_or_else(|| other.type_name().to_owned(), |n| n.to_string()),
-    }
 }

@@ -70,27 +70,9 @@ fn accepts(arguments: &FieldTable, headers: &FieldTable) -> bool {
     }
 }
 
-/// A void field asks only for presence; numbers compare by value within integers and within fractions.
+/// A void field asks only for presence.
 fn equal(wanted: &FieldValue, value: &FieldValue) -> bool {
-    if *wanted == FieldValue::Void {
-        return true;
-    }
-    match (wanted.as_integer(), value.as_integer()) {
-        (Some(a), Some(b)) => a == b,
-        (None, None) => match (fraction(wanted), fraction(value)) {
-            (Some(a), Some(b)) => a == b,
-            _ => wanted == value,
-        },
-        _ => false,
-    }
-}
-
-fn fraction(value: &FieldValue) -> Option<f64> {
-    match value {
-        FieldValue::F32(v) => Some(f64::from(*v)),
-        FieldValue::F64(v) => Some(*v),
-        _ => None,
-    }
+    *wanted == FieldValue::Void || wanted.means(value)
 }
 
 #[cfg(test)]
@@ -121,6 +103,25 @@ mod tests {
         let headers = table(&[("a", FieldValue::Bool(false))]);
         assert!(accepts(&table(&[("a", FieldValue::Void)]), &headers));
         assert!(!accepts(&table(&[("b", FieldValue::Void)]), &headers));
+    }
+
+    #[test]
+    fn numbers_compare_by_value_whatever_their_type() {
+        let headers = table(&[("n", FieldValue::F64(1.0))]);
+        for one in [
+            FieldValue::I8(1),
+            FieldValue::I64(1),
+            FieldValue::Timestamp(1),
+        ] {
+            assert!(accepts(&table(&[("n", one)]), &headers));
+        }
+        for other in [
+            FieldValue::I8(2),
+            FieldValue::string("1"),
+            FieldValue::Bool(true),
+        ] {
+            assert!(!accepts(&table(&[("n", other)]), &headers));
+        }
     }
 
     #[test]

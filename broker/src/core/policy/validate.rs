@@ -95,7 +95,7 @@ static SETTINGS: &[Setting] = &[
             &["drop-head", "reject-publish", "reject-publish-dlx"],
             "overflow value",
         ),
-        true,
+        false,
     ),
     setting(
         "queue-leader-locator",
@@ -476,7 +476,7 @@ mod tests {
         let got = validate_operator(map.as_object().expect("an object"));
         let text = "[{<<\"dead-letter-exchange\">>,<<\"x\">>}] are not recognised policy settings";
         assert_eq!(got, Err(text.to_owned()));
-        let map = json!({"max-length": 3, "overflow": "drop-head"});
+        let map = json!({"max-length": 3, "message-ttl": 5});
         assert_eq!(
             validate_operator(map.as_object().expect("an object")),
             Ok(())

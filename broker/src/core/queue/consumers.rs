@@ -77,7 +77,7 @@ impl Consumers {
         self.wake(key);
     }
 
-    /// Removes a consumer; the next in the order of arrival becomes the single active one.
+    /// Removes a consumer; of those left the first to have come of the highest priority becomes the single active one.
     pub fn remove(&mut self, key: ConsumerKey) -> bool {
         let Some(index) = self.members.iter().position(|member| member.key == key) else {
             return false;
@@ -91,7 +91,13 @@ impl Consumers {
         }
         self.rings.retain(|(_, ring)| !ring.is_empty());
         if self.active == Some(key) {
-            self.active = self.members.first().map(|member| member.key);
+            // of equals the last is the greatest, so the first to have come is looked for from the end
+            let next = self
+                .members
+                .iter()
+                .rev()
+                .max_by_key(|member| member.priority);
+            self.active = next.map(|member| member.key);
             if let Some(next) = self.active {
                 self.wake(next);
             }

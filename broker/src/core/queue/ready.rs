@@ -155,6 +155,13 @@ impl Ready {
         self.count == 0
     }
 
+    /// Messages by priority, the lowest first.
+    pub fn by_priority(&self) -> impl Iterator<Item = usize> {
+        std::iter::once(&self.first)
+            .chain(&self.higher)
+            .map(|level| level.fresh.len() + level.returned.len())
+    }
+
     /// Body bytes of all.
     pub fn bytes(&self) -> u64 {
         self.bytes

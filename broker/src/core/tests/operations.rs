@@ -10,6 +10,7 @@ use crate::core::properties::Properties;
 use crate::core::settings::Settings;
 use crate::core::vhost::VhostSpec;
 use crate::management::engine;
+use crate::management::flows::Flows;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -427,4 +428,40 @@ fn a_queues_capacity_falls_while_messages_wait_for_its_consumers() {
     bench.publish(client, "", "q", "waits");
     bench.pass(3_000);
     assert_eq!(capacity(&bench), Some(0.25));
+}
+
+#[test]
+fn traffic_is_told_apart_by_exchange_queue_and_channel() {
+    let mut bench = Bench::new();
+    let client = bench.connect();
+    for queue in ["a", "b"] {
+        bench.declare(client, queue, FieldTable::new());
+        bench.bind(client, queue, "amq.direct", "k", FieldTable::new());
+        bench.bind(client, queue, "amq.headers", "", FieldTable::new());
+    }
+    for key in ["k", "k", "nowhere"] {
+        bench.publish(client, "amq.direct", key, "x");
+    }
+    bench.publish(client, "", "a", "x");
+    bench.publish(client, "amq.headers", "", "x");
+    bench.consume(client, "b", "t", true);
+    bench.get(client, "a");
+    let flows = Flows::of(&mut bench.core);
+    let passed: Vec<_> = flows
+        .exchanges()
+        .map(|(_, name, passed)| (name.to_string(), passed.published_in, passed.published_out))
+        .collect();
+    for wanted in [("amq.direct", 3, 4), ("amq.headers", 1, 2), ("", 1, 1)] {
+        let wanted = (wanted.0.to_owned(), wanted.1, wanted.2);
+        assert!(passed.contains(&wanted), "{wanted:?} in {passed:?}");
+    }
+    let (incoming, deliveries) = flows.of_queue("/", "b");
+    let from: u64 = incoming.iter().map(|flow| flow.counters.publish).sum();
+    assert_eq!((incoming.len(), from), (2, 3));
+    assert_eq!(deliveries.len(), 1);
+    assert_eq!(deliveries[0].counters.deliver_no_ack, 3);
+    let (publishers, queues) = flows.of_exchange("/", "amq.direct");
+    assert_eq!((publishers.len(), publishers[0].counters.publish), (1, 3));
+    assert_eq!(queues.len(), 2);
+    assert!(queues.iter().all(|flow| flow.counters.publish == 2));
 }

@@ -3,6 +3,7 @@
 use super::{App::Running, Command, MANY};
 use crate::ctl::output::Rows;
 use crate::ctl::tool::{Done, End, Run, encoded};
+use crate::ctl::wire::{Fault, FaultKind};
 use serde_json::{Value, json};
 
 const USERS: &str = "Users";
@@ -76,6 +77,7 @@ pub static COMMANDS: &[Command] = &[
             let user = r.line.arg(0);
             r.banner(format!("Clearing password for user \"{user}\" ..."));
             r.change("clear_password", &[("user", json!(user))])
+                .map_err(|end| no_such_user(end, user))
         }
     ),
     command!(
@@ -155,6 +157,7 @@ pub static COMMANDS: &[Command] = &[
                 "clear_user_limits",
                 &[("user", json!(user)), ("name", json!(name))],
             )
+            .map_err(|end| no_such_user(end, user))
         }
     ),
     command!(
@@ -326,6 +329,10 @@ pub static COMMANDS: &[Command] = &[
             let vhost = r.line.arg(0);
             r.banner(format!("Adding vhost \"{vhost}\" ..."));
             let option = |name| json!(r.line.option(name));
+            let kind = r.line.option("default-queue-type").unwrap_or("classic");
+            if !["classic", "quorum", "undefined"].contains(&kind) {
+                return Err(End::Fault(Fault::failed("invalid_queue_type")));
+            }
             r.change(
                 "add_vhost",
                 &[
@@ -360,13 +367,17 @@ pub static COMMANDS: &[Command] = &[
         "<vhost> <tag> [...]",
         VHOSTS,
         "Sets virtual host tags",
-        (2, MANY),
+        (1, MANY),
         |r| {
             let (vhost, tags) = (r.line.arg(0), &r.line.args[1..]);
             r.banner(format!(
                 "Setting tags for virtual host \"{vhost}\" to [{}] ...",
                 tags.join(", ")
             ));
+            if !is_vhost(r, vhost)? {
+                let text = format!("Virtual host \"{vhost}\" does not exist");
+                return Err(End::Fault(Fault::new(FaultKind::Data, text)));
+            }
             r.change(
                 "set_vhost_tags",
                 &[("vhost", json!(vhost)), ("tags", json!(tags))],
@@ -384,6 +395,7 @@ pub static COMMANDS: &[Command] = &[
             r.banner(format!(
                 "Setting vhost limits to \"{definition}\" for vhost \"{vhost}\" ..."
             ));
+            r.need_vhost()?;
             r.change(
                 "set_vhost_limits",
                 &[("vhost", json!(vhost)), ("definition", json!(definition))],
@@ -422,6 +434,12 @@ pub static COMMANDS: &[Command] = &[
             r.banner(format!(
                 "Trying to restart vhost '{vhost}' on node '{node}' ..."
             ));
+            if !is_vhost(r, vhost)? {
+                let text = format!(
+                    "Failed to start vhost '{vhost}' on node '{node}'Reason: {{:no_such_vhost, \"{vhost}\"}}"
+                );
+                return Err(End::Fault(Fault::new(FaultKind::Exists, text)));
+            }
             r.say(format!(
                 "Vhost '{vhost}' is already running on node '{node}'"
             ));
@@ -454,9 +472,13 @@ fn password(r: &Run) -> Result<String, End> {
     if std::io::IsTerminal::is_terminal(&std::io::stdin()) {
         eprint!("Password: ");
     }
-    std::io::stdin()
+    let read = std::io::stdin()
         .read_line(&mut line)
         .map_err(|e| End::Usage(64, format!("the password cannot be read: {e}")))?;
+    if read == 0 {
+        let text = "Password is not provided via argument or stdin";
+        return Err(End::Fault(Fault::new(FaultKind::Exists, text)));
+    }
     Ok(line.trim_end_matches(['\r', '\n']).to_owned())
 }
 
@@ -498,6 +520,22 @@ fn of_user(r: &Run, user: &str, kind: &str) -> Result<Vec<Value>, End> {
     r.items(&format!("/api/users/{}/{kind}", encoded(user)))
 }
 
+/// Whether there is a virtual host of that name.
+fn is_vhost(r: &Run, name: &str) -> Result<bool, End> {
+    let known = r.items("/api/vhosts")?;
+    Ok(known.iter().any(|vhost| vhost["name"] == name))
+}
+
+/// A missing user as the commands about limits and passwords word it.
+fn no_such_user(end: End, user: &str) -> End {
+    match end {
+        End::Fault(fault) if fault.kind == FaultKind::NoUser => {
+            End::Fault(Fault::failed(format!("{{:no_such_user, \"{user}\"}}")))
+        }
+        other => other,
+    }
+}
+
 fn list_user_limits(r: &Run) -> Done {
     if r.line.has("global") {
         r.banner("Listing limits for all users ...");
@@ -509,7 +547,9 @@ fn list_user_limits(r: &Run) -> Done {
     }
     let user = r.line.option("user").unwrap_or("guest");
     r.banner(format!("Listing limits for user \"{user}\" ..."));
-    let limits = r.perform("user_limits", &[("user", json!(user))])?;
+    let limits = r
+        .perform("user_limits", &[("user", json!(user))])
+        .map_err(|end| no_such_user(end, user))?;
     r.say(limits.to_string());
     Ok(())
 }
@@ -525,7 +565,10 @@ fn list_vhosts(r: &Run) -> Done {
     ];
     let columns = super::lists::columns(r, &known, &["name"])?;
     r.banner("Listing vhosts ...");
-    let items = r.items("/api/vhosts")?;
+    let mut items = r.items("/api/vhosts")?;
+    for item in &mut items {
+        item["cluster_state"] = format!("[{{{}, running}}]", r.node.name).into();
+    }
     r.list(Rows::pick(&items, &columns))
 }
 
@@ -533,19 +576,15 @@ fn list_vhost_limits(r: &Run) -> Done {
     let all = r.items("/api/vhost-limits")?;
     if r.line.has("global") {
         r.banner("Listing limits for all vhosts ...");
-        let vhosts = r.items("/api/vhosts")?;
-        let limits = |vhost: &Value| {
-            let found = all.iter().find(|item| item["vhost"] == vhost["name"]);
-            found.map_or("{}".to_owned(), |item| item["value"].to_string())
-        };
-        let items: Vec<_> = vhosts
+        let items: Vec<_> = all
             .iter()
-            .map(|v| json!({"vhost": v["name"], "limits": limits(v)}))
+            .map(|item| json!({"vhost": item["vhost"], "limits": item["value"].to_string()}))
             .collect();
         return r.list(Rows::pick(&items, &["vhost", "limits"]));
     }
     let vhost = r.line.vhost();
     r.banner(format!("Listing limits for vhost \"{vhost}\" ..."));
+    r.need_vhost()?;
     let found = all.iter().find(|item| item["vhost"] == vhost);
     r.say(found.map_or(String::new(), |item| item["value"].to_string()));
     Ok(())

@@ -5,7 +5,7 @@ use super::Command;
 use super::node::{in_unit, listeners};
 use crate::ctl::output::Rows;
 use crate::ctl::tool::{Done, End, Run};
-use crate::ctl::wire::Fault;
+use crate::ctl::wire::{Fault, FaultKind};
 use serde_json::{Value, json};
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
@@ -153,20 +153,6 @@ pub static COMMANDS: &[Command] = &[
         }
     ),
     check!(
-        "check_if_node_is_quorum_critical",
-        "[--timeout <timeout>]",
-        "Health check that exits with a non-zero code if there are queues with minimum online quorum",
-        (0, 0),
-        |r| { critical(r, "quorum of any quorum queues") }
-    ),
-    check!(
-        "check_if_node_is_mirror_sync_critical",
-        "[--timeout <timeout>]",
-        "Health check that exits with a non-zero code if there are classic mirrored queues without online synchronised mirrors",
-        (0, 0),
-        |r| { critical(r, "data safety of any classic mirrored queues") }
-    ),
-    check!(
         "check_certificate_expiration",
         "[--within <period>] [--unit <unit>] [--timeout <timeout>]",
         "Checks the expiration date on the certificates for every listener configured to use TLS",
@@ -298,9 +284,15 @@ pub static COMMANDS: &[Command] = &[
         |r| {
             use std::net::ToSocketAddrs;
             let host = r.line.arg(0);
-            r.banner(format!("Resolving hostname {host}..."));
-            let found = (host, 0).to_socket_addrs();
-            let found = found.map_err(|e| End::Fault(Fault::failed(format!("{host}: {e}"))))?;
+            r.banner(format!(
+                "Asking node {} to resolve hostname {host} to IPv4 addresses...",
+                r.node.name
+            ));
+            let found = (host, 0).to_socket_addrs().map_err(|error| {
+                let text = format!("Hostname does not resolve ({error})");
+                End::Fault(Fault::new(FaultKind::Data, text))
+            })?;
+            let found = found.filter(|at| at.is_ipv4());
             found.for_each(|at| r.say(at.ip().to_string()));
             Ok(())
         }
@@ -322,6 +314,24 @@ pub static COMMANDS: &[Command] = &[
             r.list(Rows::pick(&items, &["user", "tags"]))
         },
     },
+];
+
+/// Those that `rabbitmq-queues` has too.
+pub static CRITICAL: &[Command] = &[
+    check!(
+        "check_if_node_is_quorum_critical",
+        "[--timeout <timeout>]",
+        "Health check that exits with a non-zero code if there are queues with minimum online quorum",
+        (0, 0),
+        |r| { critical(r, "quorum of any quorum queues") }
+    ),
+    check!(
+        "check_if_node_is_mirror_sync_critical",
+        "[--timeout <timeout>]",
+        "Health check that exits with a non-zero code if there are classic mirrored queues without online synchronised mirrors",
+        (0, 0),
+        |r| { critical(r, "data safety of any classic mirrored queues") }
+    ),
 ];
 
 /// Asks the node for a sign of life.
@@ -437,6 +447,10 @@ fn check_port_connectivity(r: &Run) -> Done {
 
 fn check_port_listener(r: &Run) -> Done {
     let (port, node) = (r.line.arg(0), &r.node.name);
+    if port.parse::<u16>().is_err() {
+        let text = "Bad argument: Argument must be a positive integer";
+        return Err(End::Usage(65, text.to_owned()));
+    }
     r.banner(format!(
         "Asking node {node} if there's an active listener on port {port} ..."
     ));
@@ -477,7 +491,7 @@ fn check_protocol_listener(r: &Run) -> Done {
         return Ok(());
     }
     Err(failed(format!(
-        "No listener for protocol {protocol} is active on node {node}. Found listeners for the following protocols: {}",
+        "No listener for protocol {wanted} is active on node {node}. Found listeners for the following protocols: {}",
         known.join(", ")
     )))
 }
@@ -497,11 +511,15 @@ fn critical(r: &Run, what: &str) -> Done {
 fn check_certificates(r: &Run) -> Done {
     let within = r.line.option("within").unwrap_or("4");
     let unit = r.line.option("unit").unwrap_or("weeks");
-    if within.parse::<u32>().is_err() || !["days", "weeks", "months", "years"].contains(&unit) {
-        return Err(End::Usage(
-            64,
-            "Supported units are: days, weeks, months, years".to_owned(),
-        ));
+    if within.parse::<u32>().is_err() {
+        let text = format!("Invalid options for this command:\n--within : {within}");
+        return Err(End::Usage(64, text));
+    }
+    if !["days", "weeks", "months", "years"].contains(&unit) {
+        let text = format!(
+            "unit '{unit}' is not supported. Please use one of: days, weeks, months, years"
+        );
+        return Err(End::Usage(64, text));
     }
     let node = &r.node.name;
     r.banner(format!(

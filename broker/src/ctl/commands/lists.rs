@@ -149,7 +149,7 @@ macro_rules! list {
             about: $about,
             group: GROUP,
             args: (0, MANY),
-            options: &["online", "offline", "local"],
+            options: &["online", "offline", "local", "queue-timeout"],
             app: Running,
             run: $run,
         }
@@ -317,7 +317,10 @@ fn list_connections(r: &Run) -> Done {
     r.banner("Listing connections ...");
     let mut items = r.items("/api/connections")?;
     for item in &mut items {
-        item["protocol"] = json!("{0,9,1}");
+        item["protocol"] = match r.is_json() {
+            true => json!([0, 9, 1]),
+            false => json!("{0,9,1}"),
+        };
     }
     r.list(Rows::pick(&items, &columns))
 }

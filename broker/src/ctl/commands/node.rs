@@ -77,7 +77,7 @@ pub static COMMANDS: &[Command] = &[
         NODES,
         "Waits for the node's start; a pid file is not needed and not read",
         (0, 1),
-        &[],
+        &["pid"],
         Any,
         |r| {
             r.banner(format!("Waiting for node {} ...", r.node.name));
@@ -90,7 +90,7 @@ pub static COMMANDS: &[Command] = &[
         NODES,
         "Stops the node",
         (0, 1),
-        &[],
+        &["idempotent"],
         Any,
         |r| stop(r, "Stopping and halting node")
     ),
@@ -100,7 +100,7 @@ pub static COMMANDS: &[Command] = &[
         NODES,
         "Stops the node and waits for its end",
         (0, 0),
-        &[],
+        &["wait"],
         Any,
         |r| stop(r, "Shutting down RabbitMQ node")
     ),
@@ -336,6 +336,8 @@ pub static COMMANDS: &[Command] = &[
         &[],
         Running,
         |r| {
+            r.banner("This command is DEPRECATED and will be removed in a future version.");
+            r.banner("Use check_running and check_alarms instead.");
             r.banner(format!("Checking health of node {} ...", r.node.name));
             r.say("Health check passed");
             Ok(())
@@ -347,7 +349,7 @@ pub static COMMANDS: &[Command] = &[
         MONITORING,
         "Lists authentication attempts on the target node",
         (0, 0),
-        &[],
+        &["by-source"],
         Running,
         |r| {
             r.banner(format!(
@@ -405,7 +407,11 @@ pub static COMMANDS: &[Command] = &[
             });
             match name == "all" || FEATURE_FLAGS.iter().any(|(known, _, _)| *known == name) {
                 true => Ok(()),
-                false => Err(End::Fault(Fault::failed("unsupported"))),
+                false => {
+                    let node = &r.node.name;
+                    let text = format!("This feature flag is not supported by node {node}");
+                    Err(End::Fault(Fault::new(FaultKind::Absent, text)))
+                }
             }
         }
     ),
@@ -522,7 +528,10 @@ fn stop(r: &Run, doing: &str) -> Done {
 
 fn await_online_nodes(r: &Run) -> Done {
     let Ok(count) = r.line.arg(0).parse::<u32>() else {
-        return Err(End::Usage(65, "the count is not a number".to_owned()));
+        return Err(End::Usage(
+            65,
+            "Bad argument: Argument must be a positive integer".to_owned(),
+        ));
     };
     let (node, limit) = (&r.node.name, seconds(r, 300));
     r.banner(format!(
@@ -857,6 +866,7 @@ fn set_memory(r: &Run) -> Done {
     let bad = || End::Usage(65, "Bad argument.".to_owned());
     let node = &r.node.name;
     match r.line.args.as_slice() {
+        [word] if word == "absolute" => Err(End::Usage(64, "not enough arguments.".to_owned())),
         [word, value] if word == "absolute" => {
             let bytes = size(value).ok_or_else(bad)?;
             r.banner(format!(

@@ -174,6 +174,7 @@ pub static COMMANDS: &[Command] = &[
                 "Listing runtime parameters for vhost \"{}\" ...",
                 r.line.vhost()
             ));
+            r.need_vhost()?;
             let mut items = r.items("/api/parameters")?;
             items.retain(|item| {
                 item["vhost"] == r.line.vhost() && item["component"] != "operator_policy"
@@ -322,9 +323,9 @@ fn texts(items: &mut [Value], key: &str) {
 fn only_json(r: &Run) -> Done {
     match r.line.option("format").unwrap_or("json") {
         "json" => Ok(()),
-        other => Err(End::Usage(
-            64,
-            format!("the format {other} is not there; definitions are JSON"),
+        _ => Err(End::Usage(
+            65,
+            "Bad argument: Format should be json; there are no Erlang terms here".to_owned(),
         )),
     }
 }
@@ -332,6 +333,14 @@ fn only_json(r: &Run) -> Done {
 fn export(r: &Run) -> Done {
     only_json(r)?;
     let path = r.line.arg(0);
+    let directory = std::path::Path::new(path).parent();
+    if let Some(missing) = directory.filter(|d| !d.as_os_str().is_empty() && !d.exists()) {
+        let text = format!(
+            "Bad argument: Directory {} does not exist",
+            missing.display()
+        );
+        return Err(End::Usage(65, text));
+    }
     if path != "-" {
         r.banner(format!(
             "Exporting definitions in JSON to a file at \"{path}\" ..."

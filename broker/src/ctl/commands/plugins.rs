@@ -24,8 +24,17 @@ macro_rules! command {
             about: $about,
             group: GROUP,
             args: $args,
+            // `-e` is the short form of --if-empty elsewhere and of --implicitly-enabled here
             options: &[
-                "enabled", "explicit", "minimal", "verbose", "all", "online", "offline",
+                "enabled",
+                "implicitly-enabled",
+                "if-empty",
+                "explicit",
+                "minimal",
+                "verbose",
+                "all",
+                "online",
+                "offline",
             ],
             app: Any,
             run: $run,
@@ -46,14 +55,14 @@ pub static COMMANDS: &[Command] = &[
         "enable",
         "<plugin1> [ <plugin2>]",
         "Enables one or more plugins",
-        (0, MANY),
+        (1, MANY),
         |r| change(r, "enable")
     ),
     command!(
         "disable",
         "<plugin1> [ <plugin2>]",
         "Disables one or more plugins",
-        (0, MANY),
+        (1, MANY),
         |r| change(r, "disable")
     ),
     command!(

@@ -1,7 +1,7 @@
 //! Work on queues and connections, and what is refused with a pointer.
 
 use super::App::{Any, Running};
-use super::{Command, MANY};
+use super::Command;
 use crate::ctl::tool::{Done, End, Run};
 use crate::ctl::wire::{Fault, FaultKind};
 use serde_json::json;
@@ -20,27 +20,6 @@ macro_rules! command {
             options: $options,
             app: Running,
             run: $run,
-        }
-    };
-}
-
-macro_rules! refused {
-    ($name:literal, $usage:literal, $pointer:literal) => {
-        Command {
-            name: $name,
-            usage: $usage,
-            about: concat!("Not there: ", $pointer),
-            group: OPERATIONS,
-            args: (0, MANY),
-            options: &[],
-            app: Any,
-            run: |_| {
-                Err(End::Fault(Fault::failed(concat!(
-                    $name,
-                    " is not there: ",
-                    $pointer
-                ))))
-            },
         }
     };
 }
@@ -167,7 +146,13 @@ pub static COMMANDS: &[Command] = &[
         "Does nothing: there is no garbage to collect",
         (0, 0),
         &[],
-        |_| Ok(())
+        |r| {
+            r.banner(format!(
+                "Will ask all processes on node {} to schedule a full sweep GC",
+                r.node.name
+            ));
+            Ok(())
+        }
     ),
     refused!(
         "eval",
@@ -205,6 +190,16 @@ pub static COMMANDS: &[Command] = &[
         "use stop_app, which also closes the connections that are open"
     ),
     refused!("resume_listeners", "", "use start_app"),
+    refused!(
+        "list_ciphers",
+        "",
+        "they are for encrypted values in the configuration, of which there are none"
+    ),
+    refused!(
+        "list_hashes",
+        "",
+        "they are for encrypted values in the configuration, of which there are none"
+    ),
     refused!("hipe_compile", "<directory>", "there is no Erlang here"),
     refused!(
         "schema_info",

@@ -2,6 +2,7 @@
 
 use crate::management::caller::Caller;
 use crate::management::engine;
+use crate::management::flows::{self, Flows};
 use crate::management::listing::{list, one};
 use crate::management::render::{self, Scene};
 use crate::management::reply::{Answer, Reply};
@@ -9,7 +10,7 @@ use crate::management::request::{Method, Request};
 use crate::management::sampler::Sampler;
 use crate::management::state::Management;
 use crate::management::view::{ChannelView, ConnectionView};
-use serde_json::{Value, json};
+use serde_json::Value;
 
 /// What clients are told when an administrator closes their connection.
 pub const CLOSED: &str = "Closed via management plugin";
@@ -77,9 +78,15 @@ async fn channel(m: &Management, caller: &Caller, request: &Request, name: &str)
     let mut value = channels_rendered(m, &views)
         .pop()
         .ok_or_else(Reply::not_found)?;
-    let wanted = name.to_owned();
-    let consumers = m
-        .with(move |core| engine::consumers(core, &|c| c.channel == wanted))
+    let Some((serial, view)) = views.pop() else {
+        return Err(Reply::not_found());
+    };
+    let (wanted, number) = (name.to_owned(), view.number);
+    let (consumers, (publishes, deliveries)) = m
+        .with(move |core| {
+            let consumers = engine::consumers(core, &|c| c.channel.text() == wanted);
+            (consumers, Flows::of(core).of_channel(serial, number))
+        })
         .await?;
     let sampler = m.sampler();
     let scene = scene(m, &sampler);
@@ -87,9 +94,8 @@ async fn channel(m: &Management, caller: &Caller, request: &Request, name: &str)
         .iter()
         .map(|c| render::consumer(scene, c))
         .collect();
-    // what went to and came from each exchange and queue is not counted by channel
-    value["publishes"] = json!([]);
-    value["deliveries"] = json!([]);
+    value["publishes"] = flows::rendered(scene, &view.vhost, &publishes);
+    value["deliveries"] = flows::rendered(scene, &view.vhost, &deliveries);
     Ok(one(request, value))
 }
 

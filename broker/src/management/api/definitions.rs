@@ -12,10 +12,7 @@ use serde_json::{Map, Value};
 /// Answers what begins with `definitions`.
 pub async fn answer(m: &Management, caller: &Caller, request: &Request, path: &[&str]) -> Answer {
     let vhost = path.get(1).map(|vhost| (*vhost).to_owned());
-    match &vhost {
-        Some(vhost) => caller.must_be_policymaker(vhost)?,
-        None => caller.must_be_administrator()?,
-    }
+    caller.must_be_administrator()?;
     if let Some(vhost) = &vhost {
         let name = vhost.clone();
         if m.with(move |core| core.metadata.vhost(&name).is_none())

@@ -8,10 +8,13 @@ use crate::core::definitions::json::{from_json, to_json};
 use crate::core::exchange::Exchange;
 use crate::management::caller::Caller;
 use crate::management::engine;
+use crate::management::flows::{self, Flows};
 use crate::management::listing::{list, one};
 use crate::management::properties;
+use crate::management::render::Scene;
 use crate::management::reply::{Answer, Reply};
 use crate::management::request::{Fields, Method, Request};
+use crate::management::sampler::ExchangeKey;
 use crate::management::state::Management;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -78,24 +81,43 @@ async fn exchanges(
 ) -> Result<Vec<Value>, Reply> {
     let caller = caller.clone();
     let (vhost, name) = (vhost.map(str::to_owned), name.map(str::to_owned));
-    m.with(move |core| {
-        let mut out = Vec::new();
-        for v in core.metadata.vhosts.values() {
-            let wanted = vhost.as_ref().is_none_or(|only| only == v.name());
-            if !wanted || !caller.sees(v.name()) {
-                continue;
+    let found: Vec<Counted> = m
+        .with(move |core| {
+            core.settle_traffic();
+            let mut out = Vec::new();
+            for v in core.metadata.vhosts.values() {
+                let wanted = vhost.as_ref().is_none_or(|only| only == v.name());
+                if !wanted || !caller.sees(v.name()) {
+                    continue;
+                }
+                let mut here: Vec<_> = v
+                    .exchanges
+                    .values()
+                    .filter(|x| name.as_ref().is_none_or(|only| *only == x.spec.name))
+                    .collect();
+                here.sort_by(|a, b| a.spec.name.cmp(&b.spec.name));
+                out.extend(here.into_iter().map(|x| counted(v.name(), x)));
             }
-            let mut here: Vec<_> = v
-                .exchanges
-                .values()
-                .filter(|x| name.as_ref().is_none_or(|only| *only == x.spec.name))
-                .collect();
-            here.sort_by(|a, b| a.spec.name.cmp(&b.spec.name));
-            out.extend(here.into_iter().map(|x| value(v.name(), x)));
+            out
+        })
+        .await?;
+    let sampler = m.sampler();
+    let with_stats = |(mut value, key, passed): Counted| {
+        if let Some(stats) = sampler.exchange_stats(&key, passed) {
+            value["message_stats"] = stats;
         }
-        out
-    })
-    .await
+        value
+    };
+    Ok(found.into_iter().map(with_stats).collect())
+}
+
+/// An exchange as the API shows it, which one it is, and messages in and out.
+type Counted = (Value, ExchangeKey, [u64; 2]);
+
+fn counted(vhost: &str, x: &Exchange) -> Counted {
+    let key = (vhost.into(), x.spec.name.as_str().into());
+    let passed = [x.passed.published_in, x.passed.published_out];
+    (value(vhost, x), key, passed)
 }
 
 async fn get(
@@ -107,8 +129,20 @@ async fn get(
 ) -> Answer {
     let mut found = exchanges(m, caller, Some(vhost), Some(name)).await?;
     let mut value = found.pop().ok_or_else(Reply::not_found)?;
-    value["incoming"] = json!([]);
-    value["outgoing"] = json!([]);
+    let (at, wanted) = (vhost.to_owned(), name.to_owned());
+    let (incoming, outgoing) = m
+        .with(move |core| Flows::of(core).of_exchange(&at, &wanted))
+        .await?;
+    let sampler = m.sampler();
+    let scene = Scene {
+        node: &m.facts.name,
+        sampler: &sampler,
+        plain: false,
+        range: None,
+        creation: m.facts.started_ms / 1000,
+    };
+    value["incoming"] = flows::rendered(scene, vhost, &incoming);
+    value["outgoing"] = flows::rendered(scene, vhost, &outgoing);
     Ok(one(request, value))
 }
 

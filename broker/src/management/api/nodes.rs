@@ -58,7 +58,10 @@ pub async fn answer(m: &Management, caller: &Caller, request: &Request, path: &[
     match (path, request.method) {
         (["overview"], _) => overview(m, caller, request).await,
         (["extensions"], _) => Ok(Reply::ok(json!([{"javascript": "dispatcher.js"}]))),
-        (["feature-flags"], _) => Ok(list(request, feature_flags(), "name")),
+        (["feature-flags"], _) => {
+            caller.must_be_administrator()?;
+            Ok(list(request, feature_flags(), "name"))
+        }
         (["rebalance", _], Method::Post) => {
             caller.must_be_administrator()?;
             Ok(Reply::no_content())

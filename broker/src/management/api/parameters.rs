@@ -48,6 +48,7 @@ pub async fn answer(m: &Management, caller: &Caller, request: &Request, path: &[
             Ok(Reply::no_content())
         }
         (["parameters", filter @ ..], _) => {
+            caller.must_be_policymaker_somewhere()?;
             let mut items = m.with(|core| parameters(core)).await?;
             items.retain(|item| caller.sees(item["vhost"].as_str().unwrap_or("")));
             for (key, wanted) in ["component", "vhost", "name"].into_iter().zip(filter) {
@@ -92,9 +93,9 @@ pub fn parameters(core: &Core) -> Vec<Value> {
 }
 
 async fn global(m: &Management, caller: &Caller, request: &Request, path: &[&str]) -> Answer {
+    caller.must_be_policymaker_somewhere()?;
     match (path, request.method) {
         (["global-parameters", name], Method::Put) => {
-            caller.must_be_administrator()?;
             let value = request.object_with(&["value"])?["value"].clone();
             let name = (*name).to_owned();
             let is_new = m
@@ -103,7 +104,6 @@ async fn global(m: &Management, caller: &Caller, request: &Request, path: &[&str
             Ok(Reply::put(is_new))
         }
         (["global-parameters", name], Method::Delete) => {
-            caller.must_be_administrator()?;
             let name = (*name).to_owned();
             m.with(move |core| admin::clear_global_parameter(core, name))
                 .await?

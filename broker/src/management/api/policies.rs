@@ -31,6 +31,7 @@ pub async fn answer(m: &Management, caller: &Caller, request: &Request, path: &[
         )),
         ([_, vhost], _) => {
             super::vhosts_must_exist(m, vhost).await?;
+            caller.must_see(vhost)?;
             let items = all(m, caller, operator, Some(vhost), None).await?;
             Ok(list(request, items, "name"))
         }

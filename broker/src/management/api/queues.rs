@@ -7,13 +7,14 @@ use crate::core::definitions::json::from_json;
 use crate::core::{Core, QueueDeclaration};
 use crate::management::caller::Caller;
 use crate::management::engine::{self, Fetched};
+use crate::management::flows::{self, Flows};
 use crate::management::listing::{list, one};
 use crate::management::render::{self, Scene};
 use crate::management::reply::{Answer, Reply};
 use crate::management::request::{Fields, Method, Request};
 use crate::management::sampler::{Range, add_samples};
 use crate::management::state::Management;
-use crate::management::view::QueueView;
+use crate::management::view::{ConsumerView, Flow, QueueView};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Value, json};
@@ -126,9 +127,14 @@ async fn find(m: &Management, at: &Place) -> Result<(u64, QueueView), Reply> {
 async fn get(m: &Management, request: &Request, at: &Place) -> Answer {
     let (id, view) = find(m, at).await?;
     let wanted = at.clone();
-    let consumers = m
+    let (consumers, (incoming, deliveries)) = m
         .with(move |core| {
-            engine::consumers(core, &|c| c.vhost == wanted.vhost && c.queue == wanted.name)
+            let here = |c: &ConsumerView| c.vhost == wanted.vhost && c.queue == wanted.name;
+            let consumers = engine::consumers(core, &here);
+            (
+                consumers,
+                Flows::of(core).of_queue(&wanted.vhost, &wanted.name),
+            )
         })
         .await?;
     let range = range(request);
@@ -149,8 +155,11 @@ async fn get(m: &Management, request: &Request, at: &Place) -> Answer {
     }
     let details = consumers.iter().map(|c| render::consumer(scene, c));
     map.insert("consumer_details".into(), details.collect());
-    map.insert("deliveries".into(), json!([]));
-    map.insert("incoming".into(), json!([]));
+    let mut shown = |key: &str, list: &[Flow]| {
+        map.insert(key.to_owned(), flows::rendered(scene, &at.vhost, list));
+    };
+    shown("deliveries", &deliveries);
+    shown("incoming", &incoming);
     Ok(one(request, Value::Object(map)))
 }
 

@@ -40,7 +40,10 @@ fn whoami(caller: &Caller) -> Value {
 async fn administer(m: &Management, request: &Request, path: &[&str]) -> Answer {
     match (path, request.method) {
         (["auth", "attempts", _], Method::Get) => Ok(attempts(m)),
-        (["auth", "attempts", _], _) => Ok(Reply::no_content()),
+        (["auth", "attempts", _], _) => {
+            m.reset_logins();
+            Ok(Reply::no_content())
+        }
         (["auth", "hash_password", password], _) => {
             let salt = random::<4>()?;
             let hash = Password::hash_salted(password.as_bytes(), salt);
@@ -304,9 +307,18 @@ async fn topic_permission(
             Ok(Reply::put(done.map_err(refused)?))
         }
         Method::Delete => {
-            m.with(move |core| admin::clear_topic_permission(core, user, vhost, exchange))
-                .await?
-                .map_err(|_| Reply::not_found())?;
+            m.with(move |core| {
+                let meant = |(v, u, x): &(String, String, String)| {
+                    *v == vhost && *u == user && exchange.as_ref().is_none_or(|only| only == x)
+                };
+                let mut known = core.metadata.access.topic_permissions.keys();
+                if !known.any(meant) {
+                    return Err(Reply::not_found());
+                }
+                let done = admin::clear_topic_permission(core, user, vhost, exchange);
+                done.map_err(|_| Reply::not_found())
+            })
+            .await??;
             Ok(Reply::no_content())
         }
         _ => {

@@ -17,6 +17,7 @@ pub async fn answer(m: &Management, caller: &Caller, request: &Request, path: &[
     match (path, request.method) {
         (["vhosts"], _) => Ok(list(request, vhosts(m, caller, None).await?, "name")),
         (["vhosts", name], Method::Get) => {
+            caller.must_be_administrator()?;
             let mut found = vhosts(m, caller, Some((*name).to_owned())).await?;
             let value = found.pop().ok_or_else(Reply::not_found)?;
             Ok(one(request, value))
@@ -35,7 +36,10 @@ pub async fn answer(m: &Management, caller: &Caller, request: &Request, path: &[
             Ok(Reply::no_content())
         }
         (["vhost-limits"], _) => limits(m, caller, request, None).await,
-        (["vhost-limits", vhost], _) => limits(m, caller, request, Some(vhost)).await,
+        (["vhost-limits", vhost], _) => {
+            caller.must_see(vhost)?;
+            limits(m, caller, request, Some(vhost)).await
+        }
         (["vhost-limits", vhost, name], method) => {
             caller.must_be_administrator()?;
             set_limit(m, request, method, vhost, name).await
@@ -144,6 +148,7 @@ async fn part(
             Ok(list(request, items, "user"))
         }
         _ => {
+            caller.must_see(name)?;
             let there = m.with(move |core| core.metadata.vhost(&wanted).is_some());
             match (there.await?, kind) {
                 (false, _) => Err(Reply::not_found()),

@@ -7,6 +7,12 @@ import { Table } from "./table.js";
 const link = (name) => `#/connection/${part(name)}`;
 const state = (word) => h("span", { class: word === "running" ? "tag good" : word === "blocked" ? "tag bad" : "tag warn" }, word);
 
+// Asks, then closes a connection; whether it was closed.
+async function close(name) {
+  if (!await confirmed(`Close the connection ${name}? Its client is told 320 and may come back.`, "Close it")) return false;
+  try { await remove(`/connections/${part(name)}`); toast("Closed"); return true; } catch (e) { toast(e.message, true); return false; }
+}
+
 export async function connections(main, { vhost }) {
   const table = new Table({
     columns: [
@@ -18,13 +24,17 @@ export async function connections(main, { vhost }) {
       { name: "Channels", of: (c) => c.channels, n: true },
       { name: "From client", of: (c) => c.recv_oct_details.rate, cell: (c) => `${bytes(c.recv_oct_details.rate)}/s`, n: true },
       { name: "To client", of: (c) => c.send_oct_details.rate, cell: (c) => `${bytes(c.send_oct_details.rate)}/s`, n: true },
+      { name: "", of: () => "", cell: (c) => h("button", { class: "quiet", "aria-label": `Close ${c.name}`, onclick: async () => { if (await close(c.name)) await refresh(); } }, "Close"), width: "84px" },
     ],
     search: (c) => `${c.name} ${c.user_provided_name || ""} ${c.user} ${c.vhost} ${c.state}`,
     open: (c) => { location.hash = link(c.name); },
     empty: "Nobody is connected.",
   });
   show(main, h("h1", {}, "Connections"), h("div", { class: "bar" }, table.filter), table.el);
-  return async () => table.set(await get(vhost ? `/vhosts/${part(vhost)}/connections` : "/connections"));
+  async function refresh() {
+    table.set(await get(vhost ? `/vhosts/${part(vhost)}/connections` : "/connections"));
+  }
+  return refresh;
 }
 
 const channelColumns = [
@@ -50,11 +60,8 @@ export async function connection(main, { args: [name] }) {
   const title = h("h1", {}, name);
   const facts = h("div");
   const table = new Table({ columns: channelColumns, search: (c) => c.name, empty: "It has no channel." });
-  const close = async () => {
-    if (!await confirmed(`Close the connection ${name}? Its client is told 320 and may come back.`, "Close it")) return;
-    try { await remove(path); toast("Closed"); location.hash = "#/connections"; } catch (e) { toast(e.message, true); }
-  };
-  show(main, h("div", { class: "bar" }, title, h("span", { class: "grow" }), h("button", { class: "danger", onclick: close }, "Close")), h("section", { class: "card" }, facts), h("h2", {}, "Channels"), table.el);
+  const leave = async () => { if (await close(name)) location.hash = "#/connections"; };
+  show(main, h("div", { class: "bar" }, title, h("span", { class: "grow" }), h("button", { class: "danger", onclick: leave }, "Close")), h("section", { class: "card" }, facts), h("h2", {}, "Channels"), table.el);
   return async () => {
     const [c, list] = await Promise.all([get(path), get(`${path}/channels`)]);
     show(title, c.user_provided_name || c.name, h("small", {}, c.user_provided_name ? c.name : ""));

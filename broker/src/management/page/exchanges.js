@@ -1,10 +1,25 @@
 // Exchanges, and one exchange with its bindings as a picture.
 
-import { h, s, show, row, options, plain, toast, confirmed } from "./dom.js";
+import { h, s, show, count, perSecond, row, options, plain, toast, confirmed } from "./dom.js";
 import { get, put, post, remove, part } from "./api.js";
 import { Table } from "./table.js";
 
 const label = (name) => name || "(default exchange)";
+const rate = (key) => (x) => x.message_stats?.[`${key}_details`]?.rate || 0;
+
+// Who publishes here and where that goes, or for a queue: from which exchanges, and who takes it.
+export function traffic(flows, kind) {
+  const of = (f) => f.stats.publish ?? f.stats.deliver_get ?? 0;
+  const details = (f) => f.stats.publish_details || f.stats.deliver_get_details;
+  const name = (f) => {
+    const channel = f.channel_details;
+    if (channel) return h("a", { href: `#/connection/${part(channel.connection_name)}` }, channel.name);
+    const thing = f.exchange || f.queue;
+    return h("a", { href: `#/${f.exchange ? "exchange" : "queue"}/${part(thing.vhost)}/${part(thing.name || "amq.default")}` }, label(thing.name));
+  };
+  const sorted = flows.slice().sort((a, b) => of(b) - of(a)).slice(0, 50);
+  return plain([kind, "Messages", "Rate"], sorted.map((f) => [name(f), count(of(f)), perSecond(details(f)?.rate)]), "No messages yet.");
+}
 
 export async function exchanges(main, { vhost }) {
   const link = (x) => `#/exchange/${part(x.vhost)}/${part(x.name || "amq.default")}`;
@@ -15,6 +30,8 @@ export async function exchanges(main, { vhost }) {
       { name: "Type", of: (x) => x.type },
       { name: "Features", of: (x) => `${x.durable}`, cell: (x) => [x.durable && "durable", x.auto_delete && "auto-delete", x.internal && "internal"].filter(Boolean).map((t) => h("span", { class: "tag" }, t)) },
       { name: "Policy", of: (x) => x.policy || "" },
+      { name: "In", of: rate("publish_in"), cell: (x) => perSecond(rate("publish_in")(x)), n: true },
+      { name: "Out", of: rate("publish_out"), cell: (x) => perSecond(rate("publish_out")(x)), n: true },
     ],
     search: (x) => `${label(x.name)} ${x.vhost} ${x.type}`,
     open: (x) => { location.hash = link(x); },
@@ -37,7 +54,7 @@ export async function exchange(main, { args: [vhost, name] }) {
   const path = `/exchanges/${part(vhost)}/${part(name)}`;
   const own = name === "amq.default" || name.startsWith("amq.");
   const title = h("h1", {}, label(name));
-  const [picture, table] = [h("div"), h("div")];
+  const [picture, table, incoming, outgoing] = Array.from({ length: 4 }, () => h("div"));
   const drop = async () => {
     if (!await confirmed(`Delete exchange ${name}?`)) return;
     try { await remove(path); location.hash = "#/exchanges"; } catch (e) { toast(e.message, true); }
@@ -58,12 +75,15 @@ export async function exchange(main, { args: [vhost, name] }) {
   };
   show(main, h("div", { class: "bar" }, title, h("span", { class: "grow" }), !own && h("button", { class: "danger", onclick: drop }, "Delete")),
     h("section", { class: "card" }, h("h2", {}, "Bindings"), picture, table),
+    h("div", { class: "grid" }, h("section", { class: "card" }, h("h2", {}, "Who publishes here"), incoming), h("section", { class: "card" }, h("h2", {}, "Where messages go"), outgoing)),
     h("div", { class: "grid" },
       name !== "amq.default" && h("section", { class: "card" }, h("h2", {}, "Bind"), h("form", { class: "form", onsubmit: bind }, row("To", to), row("Which is a", kind), row("Routing key", key), row("Arguments", args), h("div", { class: "end" }, h("button", {}, "Bind")))),
       h("section", { class: "card" }, h("h2", {}, "Publish a message"), h("form", { class: "form", onsubmit: send }, row("Routing key", routing), row("Body", payload), h("div", { class: "end" }, h("button", {}, "Publish"))))));
   async function refresh() {
     const [x, from, into] = await Promise.all([get(path), get(`${path}/bindings/source`), get(`${path}/bindings/destination`)]);
     show(title, label(x.name), h("small", {}, `${x.type} in ${x.vhost}`));
+    show(incoming, traffic(x.incoming, "Channel"));
+    show(outgoing, traffic(x.outgoing, "Queue"));
     draw(picture, label(x.name), into, from);
     show(table, plain(["To", "Key", "Arguments", ""], from.map((b) => [h("a", { href: `#/${b.destination_type}/${part(b.vhost)}/${part(b.destination)}` }, b.destination), h("span", { class: "mono" }, b.routing_key), Object.keys(b.arguments).length ? h("span", { class: "mono" }, JSON.stringify(b.arguments)) : "", b.source && h("button", { class: "quiet", onclick: async () => { try { await remove(`/bindings/${part(b.vhost)}/e/${part(b.source)}/${b.destination_type[0]}/${part(b.destination)}/${part(b.properties_key)}`); await refresh(); } catch (e) { toast(e.message, true); } } }, "Unbind")]), "Nothing is bound to it."));
   }

@@ -93,9 +93,12 @@ async function route() {
   try {
     const refresh = await make(main, { args: rest, vhost: state.vhost, refill: fillVhosts });
     if (serial === state.serial) state.refresh = refresh || null;
+    main.setAttribute("aria-busy", "true");
     if (refresh) await refresh();
   } catch (error) {
     failed(error);
+  } finally {
+    if (serial === state.serial) main.removeAttribute("aria-busy");
   }
   main.focus({ preventScroll: true });
 }

@@ -40,11 +40,11 @@ export async function overview(main) {
     chart(depth, c.at, [{ name: "ready", values: c.ready }, { name: "unacknowledged", values: c.unacked }], count);
     const of = (name, key) => ({ name, values: rates(c.at, c[key]) });
     chart(flow, rest, [of("in", "publish"), of("out", "deliver"), of("acknowledged", "ack"), of("confirmed", "confirm"), of("unroutable", "return")], perSecond);
-    chart(memory, c.at, [{ name: "in use", values: c.memory }], bytes);
-    chart(net, rest, [of("received", "received"), of("sent", "sent")], (n) => `${bytes(n)}/s`);
+    chart(memory, c.at, [{ name: "in use", values: c.memory }], bytes, 1024);
+    chart(net, rest, [of("received", "received"), of("sent", "sent")], (n) => `${bytes(n)}/s`, 1024);
     chart(churn, rest, [of("opened", "connection_created"), of("closed", "connection_closed")], perSecond);
     show(facts, plain(["", ""], [
-      ["Running since", since(node.uptime)], ["Version", `Evenkeel ${o.evenkeel_version}, as ${o.product_name} ${o.rabbitmq_version}`],
+      ["Running for", since(node.uptime)], ["Version", `Evenkeel ${o.evenkeel_version}, as ${o.product_name} ${o.rabbitmq_version}`],
       ["Memory", `${bytes(node.mem_used)} of ${bytes(node.mem_limit)}`], ["Disk free", `${bytes(node.disk_free)} (alarm below ${bytes(node.disk_free_limit)})`],
       ["Open files", `${count(node.fd_used)} of ${count(node.fd_total)}`], ["Listeners", (o.listeners || []).map((l) => h("div", {}, `${l.protocol} `, h("span", { class: "mono" }, `${l.ip_address}:${l.port}`)))],
     ]));

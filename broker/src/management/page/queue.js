@@ -4,12 +4,13 @@ import { h, show, count, perSecond, bytes, row, options, plain, toast, confirmed
 import { get, post, remove, part } from "./api.js";
 import { chart } from "./chart.js";
 import { tags } from "./queues.js";
+import { traffic } from "./exchanges.js";
 
 export async function queue(main, { args: [vhost, name] }) {
   const path = `/queues/${part(vhost)}/${part(name)}`;
   const title = h("h1", {}, name);
   const tiles = h("div", { class: "tiles" });
-  const [depth, flow, facts, consumers, bindings] = Array.from({ length: 5 }, () => h("div"));
+  const [depth, flow, facts, consumers, bindings, incoming, deliveries] = Array.from({ length: 7 }, () => h("div"));
   const samples = { at: [], ready: [], unacked: [], in: [], out: [], ack: [] };
   const act = (run, text) => async (event) => {
     event?.preventDefault();
@@ -27,6 +28,7 @@ export async function queue(main, { args: [vhost, name] }) {
       h("section", { class: "card" }, h("h2", {}, "About"), facts),
       h("section", { class: "card" }, h("h2", {}, "Bindings"), bindings, bind(vhost, name, () => refresh()))),
     h("section", { class: "card" }, h("h2", {}, "Consumers"), consumers),
+    h("div", { class: "grid" }, h("section", { class: "card" }, h("h2", {}, "Where messages come from"), incoming), h("section", { class: "card" }, h("h2", {}, "Who takes them"), deliveries)),
     h("div", { class: "grid" }, h("section", { class: "card" }, h("h2", {}, "Publish a message"), publish(vhost, name, act)),
       h("section", { class: "card" }, h("h2", {}, "Get messages"), fetchForm(path, () => refresh()), h("h2", {}, "Move messages"), move(path, act))));
 
@@ -41,6 +43,8 @@ export async function queue(main, { args: [vhost, name] }) {
     push(samples.in, rate("publish")); push(samples.out, rate("deliver_get")); push(samples.ack, rate("ack"));
     chart(depth, samples.at, [{ name: "ready", values: samples.ready }, { name: "unacknowledged", values: samples.unacked }], count);
     chart(flow, samples.at, [{ name: "in", values: samples.in }, { name: "out", values: samples.out }, { name: "acknowledged", values: samples.ack }], perSecond);
+    show(incoming, traffic(q.incoming, "Exchange"));
+    show(deliveries, traffic(q.deliveries, "Channel"));
     const json = (value) => h("span", { class: "mono" }, JSON.stringify(value));
     show(facts, plain(["", ""], [["Features", tags(q)], ["Arguments", json(q.arguments)], ["Policy", q.policy || "none"], ["Operator policy", q.operator_policy || "none"], ["In effect", json(q.effective_policy_definition)], ["On disk", `${count(q.messages_persistent)} messages`], ["Idle since", q.idle_since || "in use"], ...(q.exclusive ? [["Belongs to", q.owner_pid_details?.name || ""]] : [])]));
     show(consumers, plain(["Channel", "Tag", "Acknowledges", "Prefetch", "State"], q.consumer_details.map((c) => [h("a", { href: `#/connection/${part(c.channel_details.connection_name)}` }, c.channel_details.name), h("span", { class: "mono" }, c.consumer_tag), c.ack_required ? "yes" : "no", c.prefetch_count || "unlimited", c.active ? "active" : "waits"]), "Nobody consumes from this queue."));
