@@ -40,6 +40,7 @@ pub mod sys;
 pub mod takeover;
 pub mod tcp_info;
 pub mod trace;
+pub mod unix_file;
 pub mod version;
 pub mod wheel;
 pub mod worker;

@@ -3,14 +3,13 @@
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::os::fd::{AsFd as _, OwnedFd};
-use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use conf::lb::model::{
-    Account, AdminLevel, BindAddress, Host, SeverityOutput, StatsSocket, StatsSockets, UnixAccess,
+    AdminLevel, BindAddress, Host, SeverityOutput, StatsSocket, StatsSockets, UnixAccess,
 };
 use tokio::sync::Semaphore;
 
@@ -18,6 +17,7 @@ use super::command::Session;
 use super::{Control, address, connection};
 use crate::listener::Inherited;
 use crate::state::Peer;
+use crate::unix_file;
 
 /// Where the socket is that exists even when the configuration names none.
 pub const RUN_DIR: &str = "/run/evenkeel";
@@ -229,53 +229,8 @@ fn inherited(number: i32) -> io::Result<Listener> {
     }
 }
 
-/// Binds under a temporary name and renames it, so that the path always answers and never shows
-/// a socket whose access is not yet set.
 fn bind_unix(path: &Path, access: &UnixAccess) -> io::Result<UnixListener> {
-    let mut temporary = path.as_os_str().to_owned();
-    temporary.push(format!(".{}.tmp", std::process::id()));
-    let temporary = PathBuf::from(temporary);
-    let _ = std::fs::remove_file(&temporary);
-    let listener = UnixListener::bind(&temporary)?;
-    let finish = || {
-        grant(&temporary, access)?;
-        std::fs::rename(&temporary, path)
-    };
-    finish().inspect_err(|_| {
-        let _ = std::fs::remove_file(&temporary);
-    })?;
-    Ok(listener)
-}
-
-/// Mode and owner of a socket's file.
-fn grant(path: &Path, access: &UnixAccess) -> io::Result<()> {
-    if let Some(mode) = access.mode {
-        std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode))?;
-    }
-    let uid = access.user.as_ref().map(user_id).transpose()?;
-    let gid = access.group.as_ref().map(group_id).transpose()?;
-    if uid.is_some() || gid.is_some() {
-        std::os::unix::fs::chown(path, uid, gid)?;
-    }
-    Ok(())
-}
-
-fn user_id(account: &Account) -> io::Result<u32> {
-    match account {
-        Account::Id(id) => Ok(*id),
-        Account::Name(name) => nix::unistd::User::from_name(name)?
-            .map(|user| user.uid.as_raw())
-            .ok_or_else(|| io::Error::other(format!("no user {name}"))),
-    }
-}
-
-fn group_id(account: &Account) -> io::Result<u32> {
-    match account {
-        Account::Id(id) => Ok(*id),
-        Account::Name(name) => nix::unistd::Group::from_name(name)?
-            .map(|group| group.gid.as_raw())
-            .ok_or_else(|| io::Error::other(format!("no group {name}"))),
-    }
+    unix_file::in_place(path, access, |at| UnixListener::bind(at))
 }
 
 /// The CLI's sockets while they are served; a reload may change them.
@@ -373,7 +328,7 @@ impl Served {
         for socket in settings.sockets.iter().map(|s| &s.bind) {
             if let BindAddress::Unix(path) = &socket.address {
                 // In a chroot the path is another one: it keeps the access that it has.
-                let _ = grant(path, &socket.unix);
+                let _ = unix_file::grant(path, &socket.unix);
             }
         }
         self.open_all(sockets, settings)

@@ -2,13 +2,12 @@
 
 use super::inherited::Inherited;
 use crate::state::Peer;
-use crate::sys;
-use conf::lb::model::{Account, Bind, BindAddress, Host, UnixAccess};
+use crate::{sys, unix_file};
+use conf::lb::model::{Bind, BindAddress, Host, UnixAccess};
 use socket2::{Domain, Protocol, SockAddr, Socket, Type};
 use std::fmt;
 use std::io;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -328,49 +327,12 @@ fn set_inet_options(socket: &Socket, bind: &Bind, backlog: i32) -> io::Result<()
 }
 
 fn unix(path: &Path, access: &UnixAccess, backlog: i32) -> io::Result<Socket> {
-    let socket = Socket::new(Domain::UNIX, Type::STREAM.nonblocking().cloexec(), None)?;
-    // Bound beside its place and moved there when it is ready: a client never
-    // sees the path without a listener or with the wrong rights.
-    // The kernel goes on calling it by this name, which HAProxy's look like, too.
-    let mut fresh = path.as_os_str().to_owned();
-    fresh.push(format!(".{}.tmp", std::process::id()));
-    let fresh = PathBuf::from(fresh);
-    let _ = std::fs::remove_file(&fresh);
-    socket.bind(&SockAddr::unix(&fresh)?)?;
-    let prepare = || {
-        if let Some(mode) = access.mode {
-            std::fs::set_permissions(&fresh, std::fs::Permissions::from_mode(mode))?;
-        }
-        if access.user.is_some() || access.group.is_some() {
-            let user = access.user.as_ref().map(user_id).transpose()?;
-            let group = access.group.as_ref().map(group_id).transpose()?;
-            std::os::unix::fs::chown(&fresh, user, group)?;
-        }
+    unix_file::in_place(path, access, |at| {
+        let socket = Socket::new(Domain::UNIX, Type::STREAM.nonblocking().cloexec(), None)?;
+        socket.bind(&SockAddr::unix(at)?)?;
         socket.listen(backlog)?;
-        std::fs::rename(&fresh, path)
-    };
-    prepare().inspect_err(|_| {
-        let _ = std::fs::remove_file(&fresh);
-    })?;
-    Ok(socket)
-}
-
-fn user_id(account: &Account) -> io::Result<u32> {
-    match account {
-        Account::Id(id) => Ok(*id),
-        Account::Name(name) => nix::unistd::User::from_name(name)?
-            .map(|u| u.uid.as_raw())
-            .ok_or_else(|| io::Error::other(format!("no user `{name}`"))),
-    }
-}
-
-fn group_id(account: &Account) -> io::Result<u32> {
-    match account {
-        Account::Id(id) => Ok(*id),
-        Account::Name(name) => nix::unistd::Group::from_name(name)?
-            .map(|g| g.gid.as_raw())
-            .ok_or_else(|| io::Error::other(format!("no group `{name}`"))),
-    }
+        Ok(socket)
+    })
 }
 
 fn abstract_name(name: &str, backlog: i32) -> io::Result<Socket> {
