@@ -10,20 +10,22 @@ use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::os::unix::ffi::OsStringExt;
 use std::path::PathBuf;
 
-fn set_tcp_option(
+/// `setsockopt` with a value of the option's own type.
+fn set_option<T: Copy>(
     socket: &impl AsRawFd,
+    level: libc::c_int,
     option: libc::c_int,
-    value: libc::c_int,
+    value: &T,
 ) -> io::Result<()> {
-    let size = size_of::<libc::c_int>() as libc::socklen_t;
-    // SAFETY: the pointer and its length describe a live c_int; the descriptor
-    // stays open while `socket` is borrowed.
+    let size = size_of::<T>() as libc::socklen_t;
+    // SAFETY: the pointer and its length describe a live value, of which the kernel
+    // takes a copy; the descriptor stays open while `socket` is borrowed.
     let result = unsafe {
         libc::setsockopt(
             socket.as_raw_fd(),
-            libc::IPPROTO_TCP,
+            level,
             option,
-            (&raw const value).cast(),
+            std::ptr::from_ref(value).cast(),
             size,
         )
     };
@@ -31,6 +33,14 @@ fn set_tcp_option(
         0 => Ok(()),
         _ => Err(io::Error::last_os_error()),
     }
+}
+
+fn set_tcp_option(
+    socket: &impl AsRawFd,
+    option: libc::c_int,
+    value: libc::c_int,
+) -> io::Result<()> {
+    set_option(socket, libc::IPPROTO_TCP, option, &value)
 }
 
 /// `TCP_DEFER_ACCEPT`: connections appear once the client sent data, at most after this long.
@@ -80,21 +90,12 @@ pub fn steer_to_first(socket: &impl AsRawFd) -> io::Result<()> {
         len: 1,
         filter: program.as_mut_ptr(),
     };
-    let size = size_of::<libc::sock_fprog>() as libc::socklen_t;
-    // SAFETY: `filter` points to one live instruction and says so; the kernel copies it.
-    let result = unsafe {
-        libc::setsockopt(
-            socket.as_raw_fd(),
-            libc::SOL_SOCKET,
-            libc::SO_ATTACH_REUSEPORT_CBPF,
-            (&raw const filter).cast(),
-            size,
-        )
-    };
-    match result {
-        0 => Ok(()),
-        _ => Err(io::Error::last_os_error()),
-    }
+    set_option(
+        socket,
+        libc::SOL_SOCKET,
+        libc::SO_ATTACH_REUSEPORT_CBPF,
+        &filter,
+    )
 }
 
 /// Takes that back.
@@ -102,22 +103,13 @@ pub fn steer_to_first(socket: &impl AsRawFd) -> io::Result<()> {
 /// # Errors
 /// Nothing was there to be taken back.
 pub fn steer_no_more(socket: &impl AsRawFd) -> io::Result<()> {
-    let none: libc::c_int = 0;
-    let size = size_of::<libc::c_int>() as libc::socklen_t;
-    // SAFETY: the pointer and its length describe a live c_int, which the kernel ignores.
-    let result = unsafe {
-        libc::setsockopt(
-            socket.as_raw_fd(),
-            libc::SOL_SOCKET,
-            libc::SO_DETACH_REUSEPORT_BPF,
-            (&raw const none).cast(),
-            size,
-        )
-    };
-    match result {
-        0 => Ok(()),
-        _ => Err(io::Error::last_os_error()),
-    }
+    let ignored: libc::c_int = 0;
+    set_option(
+        socket,
+        libc::SOL_SOCKET,
+        libc::SO_DETACH_REUSEPORT_BPF,
+        &ignored,
+    )
 }
 
 /// A descriptor of our own for one that was inherited under this number; the
