@@ -606,6 +606,9 @@ fn on_change(log: &AccessLog, control: &Control, change: &StateChange) {
         let subject = format!("{}/{}", change.backend.name(), change.server.name());
         control.events.add(&subject, &text);
     }
+    if let Some(text) = change::still_draining(change) {
+        log.proxy(&change.backend, Level::Notice, &text);
+    }
     if let Some((text, shown)) =
         change::backend_down(change).filter(|_| change.change != Change::Tick)
     {

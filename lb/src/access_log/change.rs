@@ -9,10 +9,14 @@ pub fn words(change: &StateChange) -> Option<(Level, String)> {
     let transition = &change.transition;
     let ((from, before), (to, after)) = (transition.from, transition.to);
     let who = who(change);
-    if after.in_maintenance() && !before.in_maintenance() {
+    if before.in_maintenance() && after.in_maintenance() {
+        // drain or not, nobody sees a difference before it is over
+        return None;
+    }
+    if after.in_maintenance() {
         return Some(enters_maintenance(change, &who, from, before));
     }
-    if before.in_maintenance() && !after.in_maintenance() {
+    if before.in_maintenance() {
         let state = if to == Operation::Stopped {
             "DOWN"
         } else {
@@ -92,6 +96,22 @@ fn enters_maintenance(
         level,
         format!("{who} is going DOWN for maintenance{via}{}", left(change)),
     )
+}
+
+/// A second line about a server that comes from maintenance into drain.
+pub fn still_draining(change: &StateChange) -> Option<String> {
+    let (before, after) = (change.transition.from.1, change.transition.to.1);
+    if !before.in_maintenance() || after.in_maintenance() || !after.in_drain() {
+        return None;
+    }
+    let who = who(change);
+    Some(match &change.server.conf.track {
+        Some(leader) if !after.has(Admin::FORCED_DRAIN) => format!(
+            "{who} is leaving forced drain but remains in drain mode via {}/{}.",
+            leader.backend, leader.server
+        ),
+        Some(_) | None => format!("{who} remains in forced drain mode."),
+    })
 }
 
 /// The line about a backend that lost its last server: for the log and for

@@ -11,7 +11,7 @@ use crate::core::health::Health;
 use crate::core::order;
 use crate::core::server::Change;
 pub use crate::state::Administered as State;
-use crate::state::{Cause, ENDED_BY_OPERATORS, Endpoint, Kill, Proxy, Server, Victims};
+use crate::state::{Cause, Endpoint, Kill, Proxy, Server, Victims};
 
 /// The commands of this file.
 pub static COMMANDS: &[Command] = &[
@@ -71,9 +71,7 @@ pub static COMMANDS: &[Command] = &[
         "end a server's maintenance (as 'set server <bk>/<srv> state ready')",
         |call| {
             with_server(call, |call, _, server| {
-                call.control
-                    .change(server, Change::Clear(ENDED_BY_OPERATORS), "");
-                Answer::Done
+                set_state(call.control, server, State::Ready)
             })
         },
     ),

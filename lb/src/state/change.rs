@@ -50,15 +50,16 @@ impl Runtime {
     pub fn administer(&self, server: &Arc<Server>, state: Administered) {
         match state {
             Administered::Ready => {
-                self.change(server, Change::Clear(ENDED_BY_OPERATORS), "");
                 self.change(server, Change::Clear(Admin::FORCED_DRAIN), "");
+                self.change(server, Change::Clear(ENDED_BY_OPERATORS), "");
             }
             Administered::Drain => {
-                self.change(server, Change::Clear(ENDED_BY_OPERATORS), "");
                 self.change(server, Change::Set(Admin::FORCED_DRAIN), "");
+                self.change(server, Change::Clear(ENDED_BY_OPERATORS), "");
             }
             Administered::Maint => {
                 self.change(server, Change::Set(Admin::FORCED_MAINT), "");
+                self.change(server, Change::Clear(Admin::FORCED_DRAIN), "");
             }
         }
     }
