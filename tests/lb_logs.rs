@@ -193,3 +193,33 @@ fn each_log_line_counts_its_own_sample() {
         assert_eq!(counts, [5, 5]);
     });
 }
+
+#[test]
+fn a_format_tells_which_rule_decided_and_what_was_wrong_with_a_connection() {
+    sandboxed(|| {
+        echo();
+        let text = "listen l\n    bind 127.0.0.1:7001 accept-proxy\n    \
+            log-format \"%ts rule=%[last_rule_line] fc=%[fc_err]/%[fc_err_str] bc=%[bc_err]\"\n    \
+            error-log-format \"bad fc=%[fc_err]/%[fc_err_str]\"\n    \
+            tcp-request content set-var(txn.x) src\n    \
+            tcp-request content accept if { src 192.0.2.7 }\n    server s 127.0.0.1:6000\n";
+        let balancer = Balancer::new("", text);
+        let mut daemon = balancer.start(&[]);
+        let config = std::fs::read_to_string(balancer.file()).expect("the file is ours");
+        let rule = config.lines().position(|l| l.contains("content accept"));
+        let say = |header: &str| {
+            let mut stream = TcpStream::connect("127.0.0.1:7001").expect("the balancer listens");
+            let _ = stream.write_all(header.as_bytes());
+            let _ = stream.shutdown(std::net::Shutdown::Write);
+            let _ = stream.read_to_end(&mut Vec::new());
+        };
+        say("PROXY TCP4 192.0.2.7 192.0.2.8 1000 2000\r\nhello");
+        let line = daemon.wait_line(" rule=", LIMIT);
+        let expected = format!("-- rule={} fc=0/Success bc=0", rule.expect("the rule") + 1);
+        assert!(line.ends_with(&expected), "{line}");
+        say("GET / HTTP/1.1\r\nHost: nobody\r\n\r\n");
+        let line = daemon.wait_line("bad fc=", LIMIT);
+        let expected = "fc=15/Received something which does not look like a PROXY protocol header";
+        assert!(line.ends_with(expected), "{line}");
+    });
+}

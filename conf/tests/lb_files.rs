@@ -99,3 +99,60 @@ fn named_defaults_are_inherited_with_from_and_default_server_options_too() {
     assert_eq!(check(0), (true, 3));
     assert_eq!(check(1), (false, 9));
 }
+
+#[test]
+fn relative_paths_start_where_default_path_says() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let path = directory.path();
+    std::fs::create_dir(path.join("conf")).expect("a directory");
+    write(path, "near.lst", "192.0.2.1\n");
+    write(path, "conf/near.lst", "192.0.2.2\n");
+    let accepted = |place: &str, file: &str| {
+        let text = format!(
+            "global\n default-path {place}\nfrontend f\n bind :1\n acl a src -f {file}\n \
+             tcp-request connection reject if a\n"
+        );
+        write(path, "conf/lb.cfg", &text);
+        let (config, report) = lb::load(&[path.join("conf/lb.cfg")], Env::empty());
+        let tests = config.as_ref().map(|c| format!("{:?}", c.proxies[0].acls));
+        tests.ok_or_else(|| report.human(false))
+    };
+    let origin = format!("origin {}", path.display());
+    for (place, file, found) in [
+        ("config", "near.lst", "192.0.2.2"),
+        ("parent", "near.lst", "192.0.2.1"),
+        (origin.as_str(), "conf/near.lst", "192.0.2.2"),
+    ] {
+        let acls = accepted(place, file).unwrap_or_else(|e| panic!("{place}: {e}"));
+        assert!(acls.contains(found), "{place}: {acls}");
+    }
+    let refused = accepted("current", "near.lst").expect_err("nothing there");
+    assert!(refused.contains("near.lst"), "{refused}");
+    let refused = accepted("origin /nowhere/at/all", "x").expect_err("no such directory");
+    assert!(refused.contains("/nowhere/at/all"), "{refused}");
+}
+
+#[test]
+fn unix_sockets_of_binds_start_from_unix_bind() {
+    let text = "global\n stats socket /run/cli.sock\n unix-bind prefix /srv/lb mode 600 user lb gid 7\n\
+                frontend f\n bind /a.sock\n bind unix@/b.sock mode 666\n bind :1\n";
+    let (config, report) = lb::load_str(text);
+    let config = config.unwrap_or_else(|| panic!("{}", report.human(false)));
+    let binds = &config.proxies[0].front.as_ref().expect("a front").binds;
+    let unix = |index: usize| match &binds[index].address {
+        lb::BindAddress::Unix(path) => path.display().to_string(),
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(
+        (unix(0), unix(1)),
+        ("/srv/lb/a.sock".into(), "/srv/lb/b.sock".into())
+    );
+    assert_eq!(
+        (binds[0].unix.mode, binds[1].unix.mode),
+        (Some(0o600), Some(0o666))
+    );
+    assert_eq!(binds[0].unix.user, Some(lb::Account::Name("lb".into())));
+    assert_eq!(binds[1].unix.group, Some(lb::Account::Id(7)));
+    let cli = &config.global.stats.sockets[0].bind.address;
+    assert_eq!(cli, &lb::BindAddress::Unix("/run/cli.sock".into()));
+}

@@ -2,6 +2,7 @@
 //! privileges, started, given new configurations, stopped.
 
 use crate::counters::Thread;
+use crate::facts;
 use crate::listener::{self, BindError, Inherited, ListenerSet};
 use crate::state::{Generation, Mailbox, Message, Runtime};
 use crate::worker::Worker;
@@ -62,6 +63,7 @@ impl DataPath {
         let bound = listener::bind_all(&self.runtime, &conf, &listeners, inherited)?;
         let generation = Generation::next(&self.runtime, conf);
         self.runtime.install(generation.clone());
+        facts::set_variables(&self.runtime);
         self.replace(&mut listeners, listener::attach(&generation, bound));
         Ok(generation)
     }

@@ -1,9 +1,11 @@
 //! What expressions may ask about the surroundings of a session: addresses,
 //! names, counters, the process. Contents of the connection are not here.
 
-use crate::core::expr::{Found, Sample};
-use crate::state::{Generation, Peer, Proxy, Runtime, Server};
-use conf::lb::model::{DateUnit, Fetch, ServerRef};
+use crate::core::expr::{Found, Sample, World, evaluate};
+use crate::state::{ConnectionError, Generation, Peer, Proxy, Runtime, Server};
+use conf::lb::model::{
+    DateUnit, Fetch, Format, FormatPart, Mode, ProcessVariable, RuleLine, ServerRef, VariableValue,
+};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, SystemTime};
@@ -36,6 +38,86 @@ pub struct Scene<'a> {
     pub id: u64,
 }
 
+impl<'a> Scene<'a> {
+    /// What is there without a session.
+    pub fn outside(runtime: &'a Runtime, generation: &'a Generation) -> Scene<'a> {
+        Scene {
+            runtime,
+            generation,
+            frontend: None,
+            backend: None,
+            server: None,
+            listener: (0, 0, None),
+            client: Peer::None,
+            local: Peer::None,
+            outgoing: Peer::None,
+            remote: Peer::None,
+            rcvd_proxy: false,
+            id: 0,
+        }
+    }
+}
+
+impl World for Scene<'_> {
+    fn fetch(&mut self, fetch: &Fetch) -> Found {
+        Scene::fetch(self, fetch)
+    }
+
+    fn variable(&self, name: &str) -> Option<Sample> {
+        self.runtime.variables.get(name)
+    }
+
+    fn set_variable(&mut self, name: &str, value: Option<Sample>) {
+        self.runtime.variables.set(name, value);
+    }
+}
+
+/// Gives the process its variables as the configuration has them.
+pub fn set_variables(runtime: &Runtime) {
+    for variable in &runtime.generation().conf.global.variables {
+        set_variable(runtime, variable);
+    }
+}
+
+/// Sets one of them.
+pub fn set_variable(runtime: &Runtime, variable: &ProcessVariable) {
+    let generation = runtime.generation();
+    let mut scene = Scene::outside(runtime, &generation);
+    let value = match &variable.value {
+        VariableValue::Expr(expr) => evaluate(expr, &mut scene).value,
+        VariableValue::Format(format) => Some(Sample::Text(format_text(format, &mut scene))),
+    };
+    runtime.variables.set(&variable.name, value);
+}
+
+/// `last_rule_file` and `last_rule_line`.
+pub fn of_rule(fetch: &Fetch, rule: Option<&RuleLine>) -> Option<Sample> {
+    let rule = rule?;
+    match fetch {
+        Fetch::LastRuleFile => Some(Sample::text(&*rule.file)),
+        Fetch::LastRuleLine => Some(Sample::Int(i64::from(rule.number))),
+        _ => None,
+    }
+}
+
+/// A format's text in a world without a session's tags.
+pub fn format_text(format: &Format, world: &mut dyn World) -> Vec<u8> {
+    let mut out = Vec::new();
+    for part in &format.parts {
+        match part {
+            FormatPart::Text(text) => out.extend(text.as_bytes()),
+            FormatPart::Space => out.push(b' '),
+            FormatPart::Expr(expr, _) => {
+                let value = evaluate(expr, world).value;
+                out.extend(value.map(|v| v.to_line()).unwrap_or_default());
+            }
+            // tags became expressions when the file was read
+            FormatPart::Tag(..) => {}
+        }
+    }
+    out
+}
+
 impl Scene<'_> {
     /// The value of a fetch; missing for those that need contents or HTTP.
     pub fn fetch(&self, fetch: &Fetch) -> Found {
@@ -55,7 +137,10 @@ impl Scene<'_> {
             Fetch::Src | Fetch::FcSrc => ip(&self.client),
             Fetch::SrcPort | Fetch::FcSrcPort => port(&self.client),
             Fetch::SrcIsLocal | Fetch::FcSrcIsLocal => is_local(&self.client),
-            Fetch::HttpMajor => Some(Sample::Int(1)),
+            Fetch::HttpMajor => {
+                let http = self.frontend.is_some_and(|f| f.conf.mode == Mode::Http);
+                http.then_some(Sample::Int(1))
+            }
             Fetch::Dst | Fetch::FcDst => ip(&self.local),
             Fetch::DstPort | Fetch::FcDstPort => port(&self.local),
             Fetch::DstIsLocal | Fetch::FcDstIsLocal => is_local(&self.local),
@@ -65,6 +150,14 @@ impl Scene<'_> {
             Fetch::BcDst => ip(&self.remote),
             Fetch::BcDstPort => port(&self.remote),
             Fetch::FcRcvdProxy => Some(Sample::Bool(self.rcvd_proxy)),
+            // rules and lines see connections that came about; what did not has a line of its own
+            Fetch::ConnectionError { server, words } => {
+                let there = !server || self.outgoing != Peer::None;
+                there.then(|| match words {
+                    true => Sample::text(ConnectionError::NOTHING),
+                    false => Sample::Int(0),
+                })
+            }
             _ => None,
         }
     }

@@ -40,6 +40,19 @@ impl Listener {
             .and_then(|f| f.binds.get(self.index as usize))
     }
 
+    /// The address that a client connected to. The bound one says it, unless it
+    /// stands for several: the any-address, or those of others (`transparent`).
+    pub fn local_of(&self, client: &socket2::Socket) -> Option<Peer> {
+        let bound = self.bound.local();
+        let transparent = self.conf().is_some_and(|b| b.transparent);
+        match bound.inet() {
+            Some(address) if transparent || address.ip().is_unspecified() => {
+                client.local_addr().ok().map(|address| peer(&address))
+            }
+            _ => Some(bound.clone()),
+        }
+    }
+
     /// The frontend's live part.
     pub fn front(&self) -> Option<&Arc<FrontLive>> {
         self.proxy.front.as_ref()
@@ -162,10 +175,7 @@ impl Admission {
         for (rate, limit) in limits {
             let limit = limit.load(Relaxed);
             if limit > 0 {
-                let (count, left_ms) = rate.this_second(now_ms);
-                if count >= limit {
-                    return Err(Full::Rate(left_ms));
-                }
+                rate.room(limit, now_ms).map_err(Full::Rate)?;
             }
         }
         let own = listener.conf().and_then(|b| b.maxconn);

@@ -89,6 +89,7 @@ fn run(mut config: Config) -> std::io::Result<Vec<Row>> {
     let runtime = Runtime::new(Vec::new());
     let generation = Generation::next(&runtime, Arc::new(config));
     runtime.install(generation.clone());
+    crate::facts::set_variables(&runtime);
     let quiet: Teller = Arc::new(|_: &Proxy, _, _: &str| {});
     let until = Instant::now() + patience(&generation);
     let (prober, _) = probe::start(runtime, quiet)?;

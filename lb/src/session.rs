@@ -33,7 +33,7 @@ use crate::state::{
     Answer, BackLive, Cause, Dismissal, End, Generation, Mailbox, Peer, Phase, Proxy, Runtime,
     Server, SessionId, Slot, Ticket,
 };
-use conf::lb::model::Level;
+use conf::lb::model::{Level, RuleLine};
 use mio::unix::SourceFd;
 use mio::{Interest, Registry, Token};
 use std::io::{self, ErrorKind};
@@ -178,6 +178,8 @@ pub struct Extra {
     pub(crate) source: Option<Peer>,
     pub(crate) variables: Vec<(String, Sample)>,
     pub(crate) captures: Vec<Option<Vec<u8>>>,
+    /// The rule that ended the last list of content rules.
+    pub(crate) last_rule: Option<RuleLine>,
     pub(crate) priority: Priority,
     pub(crate) level: Option<Option<Level>>,
     /// A PROXY header is expected by a rule, and one came.

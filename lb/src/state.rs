@@ -13,22 +13,26 @@
 
 mod assign;
 mod change;
+mod connection_error;
 mod generation;
 mod mailbox;
 mod proxy;
 mod record;
 mod server;
 mod slot;
+mod variables;
 
 pub use crate::listener::Admission;
 pub use assign::{Assigned, Request};
 pub use change::{Administered, ENDED_BY_OPERATORS, StateChange};
+pub use connection_error::ConnectionError;
 pub use generation::Generation;
 pub use mailbox::{Dismissal, Kill, Mailbox, Message, SessionId, SessionView, Victims, WAKE};
 pub use proxy::{BackLive, FrontLive, ListenerLive, Proxy};
 pub use record::{Cause, End, HandedOver, HttpRecord, Peer, Phase, Proxied, SessionRecord, Timers};
 pub use server::{CheckAt, Endpoint, Server, ServerLive};
 pub use slot::{Answer, Slot, Ticket, Waiter};
+pub use variables::Variables;
 
 use crate::counters::{Clock, Counters, Gauge, Rate};
 use arc_swap::ArcSwap;
@@ -44,6 +48,8 @@ pub struct Runtime {
     pub started: SystemTime,
     /// Sums over the whole process.
     pub process: ProcessLive,
+    /// Variables that every session sees.
+    pub variables: Variables,
     /// What the data path calls at its edges.
     pub hooks: Hooks,
     threads: Vec<Arc<Mailbox>>,
@@ -122,6 +128,7 @@ impl Runtime {
                 accept_paused: AtomicBool::new(false),
                 stopping: AtomicBool::new(false),
             },
+            variables: Variables::default(),
             hooks: Hooks::default(),
             threads,
             generation: ArcSwap::from_pointee(Generation::default()),

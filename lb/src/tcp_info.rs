@@ -2,7 +2,7 @@
 //! log line or a rule shows it.
 #![allow(unsafe_code)]
 
-use conf::lb::model::TcpFact;
+use conf::lb::model::TcpFigure;
 use std::io;
 use std::os::fd::AsRawFd;
 
@@ -30,20 +30,20 @@ pub struct TcpInfo {
 }
 
 impl TcpInfo {
-    /// One of the facts.
-    pub fn value(&self, fact: TcpFact) -> i64 {
-        i64::from(match fact {
-            TcpFact::RttMillis => self.rtt_us / 1000,
-            TcpFact::RttMicros => self.rtt_us,
-            TcpFact::RttVarMillis => self.rttvar_us / 1000,
-            TcpFact::RttVarMicros => self.rttvar_us,
-            TcpFact::Unacked => self.unacked,
-            TcpFact::Sacked => self.sacked,
-            TcpFact::Lost => self.lost,
-            TcpFact::Retransmitted => self.retrans,
-            TcpFact::Fackets => self.fackets,
-            TcpFact::Reordering => self.reordering,
-        })
+    /// One figure; times in milliseconds unless `micros`.
+    pub fn figure(&self, figure: TcpFigure, micros: bool) -> u32 {
+        let time = |us: u32| if micros { us } else { us / 1000 };
+        match figure {
+            TcpFigure::Rtt => time(self.rtt_us),
+            TcpFigure::RttVariation => time(self.rttvar_us),
+            TcpFigure::Unacked => self.unacked,
+            TcpFigure::Sacked => self.sacked,
+            TcpFigure::Retransmitted => self.retrans,
+            TcpFigure::AllRetransmitted => self.total_retrans,
+            TcpFigure::Facked => self.fackets,
+            TcpFigure::Lost => self.lost,
+            TcpFigure::Reordering => self.reordering,
+        }
     }
 }
 

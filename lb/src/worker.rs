@@ -51,8 +51,6 @@ pub struct Worker {
     wheel: Wheel,
     shop: Workshop,
     listeners: Vec<Watched>,
-    /// When listeners that rest may try again.
-    retry_accept_ms: Option<u64>,
     serial: u32,
     now_ms: u64,
     loops: u64,
@@ -78,6 +76,8 @@ struct Watched {
     /// The poll's token; taken again only when the socket is gone.
     token: usize,
     ready: bool,
+    /// Not asked before this moment: it is at a limit.
+    rests_until_ms: u64,
 }
 
 impl Worker {
@@ -103,7 +103,6 @@ impl Worker {
                 tap: None,
             },
             listeners: Vec::new(),
-            retry_accept_ms: None,
             serial: 0,
             now_ms,
             loops: 0,
@@ -159,7 +158,7 @@ impl Worker {
         if !self.again.is_empty() || self.accept_is_due() {
             return Some(Duration::ZERO);
         }
-        let next = match (self.wheel.next_ms(), self.retry_accept_ms) {
+        let next = match (self.wheel.next_ms(), self.retry_accept_ms()) {
             (Some(a), Some(b)) => Some(a.min(b)),
             (a, b) => a.or(b),
         };
@@ -292,7 +291,11 @@ impl Worker {
                 Message::Kill(kill) => self.kill(&kill),
                 Message::Dismiss(dismissal) => self.dismiss(dismissal),
                 Message::Sessions(answer) => answer(self.views()),
-                Message::ResumeAccept => self.retry_accept_ms = Some(self.now_ms),
+                Message::ResumeAccept => {
+                    for watched in &mut self.listeners {
+                        watched.rests_until_ms = 0;
+                    }
+                }
                 Message::Watch(order) => self.tracer.get_or_insert_default().add(order),
                 Message::Unwatch(number) => {
                     let others = self.tracer.as_mut().is_some_and(|t| t.remove(number));
@@ -407,6 +410,7 @@ impl Worker {
             self.listeners.extend(known.into_iter().map(|w| Watched {
                 listener: listener.clone(),
                 ready: true,
+                rests_until_ms: 0,
                 ..w
             }));
         }
@@ -433,6 +437,7 @@ impl Worker {
                     socket,
                     token,
                     ready: true,
+                    rests_until_ms: 0,
                 }),
                 Err(e) => self.runtime.warn(&format!(
                     "thread {thread}: cannot watch {}: {e}",

@@ -138,3 +138,77 @@ fn a_thread_without_work_still_turns_so_that_far_deadlines_are_met() {
         std::thread::yield_now();
     }
 }
+
+#[test]
+fn without_servers_sessions_go_where_dispatch_says() {
+    let address = serve(|s| answer(s, b"ok"));
+    let rig = Rig::with(&format!("  dispatch {address}"));
+    let mut client = rig.connect();
+    client.write_all(b"hello").expect("send");
+    assert_eq!(ends_of(&mut client), Ok(b"ok".to_vec()));
+    drop(client);
+    let line = rig.next_line();
+    assert_eq!((line.end.as_str(), line.server.as_str()), ("--", "<NOSRV>"));
+}
+
+#[test]
+fn a_transparent_backend_and_the_any_address_follow_the_client() {
+    let address = serve(|s| answer(s, b"ok"));
+    let port = address.port();
+    let transparent = format!(
+        "  option transparent\n  tcp-request content set-dst ipv4(127.0.0.1)\n  \
+         tcp-request content set-dst-port int({port})"
+    );
+    let any = format!("  server s1 0.0.0.0:{port}");
+    for lines in [transparent, any] {
+        let rig = Rig::with(&lines);
+        let mut client = rig.connect();
+        client.write_all(b"hello").expect("send");
+        assert_eq!(ends_of(&mut client), Ok(b"ok".to_vec()), "{lines}");
+    }
+}
+
+#[test]
+fn an_rdp_cookie_leads_to_the_server_that_it_names() {
+    let named = |name: &'static [u8]| {
+        serve(move |s| {
+            s.read_exact(&mut [0; 5]).expect("request");
+            s.write_all(name).expect("answer");
+        })
+    };
+    let (a, b) = (named(b"a"), named(b"b"));
+    let rig = Rig::with(&format!(
+        "  tcp-request inspect-delay 10s\n  tcp-request content accept if {{ req.rdp_cookie_cnt gt 0 }}\n  \
+         persist rdp-cookie\n  balance first\n  server s1 {a}\n  server s2 {b}"
+    ));
+    let ip = u32::from_le_bytes([127, 0, 0, 1]);
+    for (server, name) in [(b, "s2"), (a, "s1"), (b, "s2")] {
+        let port = server.port().swap_bytes();
+        let request = format!("TPKT-and-X2Cookie: msts={ip}.{port}.0000\r\n");
+        let mut client = rig.connect();
+        client.write_all(request.as_bytes()).expect("send");
+        client.read_exact(&mut [0; 1]).expect("answer");
+        drop(client);
+        assert_eq!(rig.next_line().server, name);
+    }
+}
+
+#[test]
+fn variables_of_the_process_are_there_from_the_start_and_shared() {
+    let address = serve(|s| answer(s, b"ok"));
+    let rig = Rig::load(
+        &format!(
+            "global\n  set-var proc.open bool(true)\ndefaults\n  mode tcp\n  timeout connect 5s\n  \
+             timeout client 20s\n  timeout server 20s\n  log 127.0.0.1:9 local0\n  option tcplog\n\
+             listen l\n  bind 127.0.0.1:1\n  \
+             tcp-request content reject unless {{ var(proc.open) -m bool }}\n  \
+             tcp-request content set-var(proc.open) bool(false)\n  server s1 {address}\n"
+        ),
+        1,
+    );
+    for expected in [b"ok".to_vec(), Vec::new()] {
+        let mut client = rig.connect();
+        client.write_all(b"hello").expect("send");
+        assert_eq!(ends_of(&mut client), Ok(expected));
+    }
+}

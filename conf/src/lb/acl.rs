@@ -128,7 +128,7 @@ pub fn test(d: &mut Draft, words: &[Word], place: Span) -> Result<AclTest, Diagn
     let values = take_flags(&words[1..], &mut flags)?;
     let mut all = Vec::new();
     for file in &flags.files {
-        all.extend(values_of(file)?);
+        all.extend(values_of(d, file)?);
     }
     all.extend(values.iter().cloned());
     let matcher = matcher(&parsed, suffix, &flags, &all, criterion)?;
@@ -204,8 +204,8 @@ fn take_flags<'w>(words: &'w [Word], flags: &mut Flags) -> Result<&'w [Word], Di
 }
 
 /// The lines of a pattern file, without comments and empty ones.
-fn values_of(file: &Word) -> Result<Vec<Word>, Diagnostic> {
-    let bytes = std::fs::read(&file.text).map_err(|e| {
+fn values_of(d: &Draft, file: &Word) -> Result<Vec<Word>, Diagnostic> {
+    let bytes = std::fs::read(d.around.path(&file.text)).map_err(|e| {
         Diagnostic::error("E0001", file.span, format!("cannot read `{}`", file.text))
             .label(e.to_string())
     })?;

@@ -2,12 +2,14 @@
 
 use super::env::Env;
 use super::model::{
-    Back, Front, LogTarget, Mode, Place, Proxy, ProxyKind, Server, ServerAddress, ServerPort,
+    Back, Front, LogTarget, Mode, Place, Proxy, ProxyKind, RuleLine, Server, ServerAddress,
+    ServerPort, UnixAccess,
 };
 use super::proxy::server;
 use crate::diagnostic::Diagnostic;
 use crate::source::Span;
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::rc::Rc;
 
 /// `no option x`, `default option x` or just `option x`.
@@ -29,6 +31,32 @@ pub struct Surroundings {
     pub env: Env,
     /// Targets of `global` so far, for `log global`.
     pub global_logs: Vec<LogTarget>,
+    /// `unix-bind` of `global` so far.
+    pub unix_bind: UnixBind,
+    /// The line that is being read.
+    pub line: RuleLine,
+    /// What relative paths of files that are read start from, by `default-path`;
+    /// nothing: the working directory.
+    pub base: Option<PathBuf>,
+}
+
+impl Surroundings {
+    /// Where a file is that a line names.
+    pub fn path(&self, name: &str) -> PathBuf {
+        match &self.base {
+            Some(base) => base.join(name),
+            None => PathBuf::from(name),
+        }
+    }
+}
+
+/// `unix-bind`: what `bind` lines with a path of a socket start from.
+#[derive(Clone, Debug, Default)]
+pub struct UnixBind {
+    /// What stands ahead of their paths.
+    pub prefix: String,
+    /// Owner and permissions unless they say otherwise.
+    pub access: UnixAccess,
 }
 
 /// A name that must exist in the end.
@@ -130,12 +158,19 @@ pub struct Marks {
     pub http_rules: Vec<super::model::CheckStep>,
     /// These came from `defaults`: rules of the section replace them.
     pub inherited_rules: [bool; 2],
+    /// The first of them that stands where the check of that time does not run it, and
+    /// no other kind of check was chosen since.
+    pub unused_rules: [Option<Span>; 2],
     /// The request of `option httpchk`.
     pub httpchk: Option<super::model::HttpSend>,
     /// `http-check send-state`.
     pub send_state: bool,
     /// `external-check command` and `path`.
     pub external: super::model::ExternalCheck,
+    /// `option transparent`.
+    pub transparent: Option<Span>,
+    /// `dispatch`.
+    pub dispatch: Option<(ServerAddress, Span)>,
     /// The `option external-check` line.
     pub external_option: Option<Span>,
 }
@@ -192,6 +227,7 @@ impl Draft {
         draft.marks.mode = None;
         draft.marks.latest_rule = None;
         draft.marks.inherited_rules = [true; 2];
+        draft.marks.unused_rules = [None; 2];
         draft
     }
 

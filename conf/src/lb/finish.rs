@@ -9,6 +9,7 @@ use super::model::{
 };
 use super::post;
 use super::proxy::check_rules::plain_request;
+use super::proxy::server::direct;
 use crate::diagnostic::Report;
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -122,6 +123,9 @@ fn settle(draft: &mut Draft) {
     let logging = &mut draft.proxy.logging;
     logging.wants_tcp_info = wants_tcp_info(logging);
     settle_checks(draft);
+    let direct = direct(draft).map(Arc::new);
+    let back = draft.back();
+    back.direct = direct.filter(|_| back.servers.is_empty());
     for server in &mut draft.back().servers {
         let server = Arc::make_mut(server);
         if let Some(track) = &mut server.track

@@ -1,6 +1,6 @@
 //! Files in, configuration and report out.
 
-use super::draft::{Draft, Negation, Surroundings};
+use super::draft::{Draft, Negation};
 use super::env::Env;
 use super::global::{self, GlobalDraft};
 use super::healthcheck::{self, Named};
@@ -16,7 +16,6 @@ use crate::keyword::{self, Args, Word};
 use crate::source::{FileId, Span};
 use crate::suggest;
 use std::path::{Path, PathBuf};
-use std::rc::Rc;
 
 /// Most files of one run.
 const MAX_FILES: usize = 4096;
@@ -139,6 +138,8 @@ impl Loader {
     fn file(&mut self, file: FileId) {
         let source = self.report.sources.file(file).clone();
         let path = source.path().to_string_lossy().into_owned();
+        self.global.file = source.path().to_owned();
+        self.global.line.file = path.as_str().into();
         let mut start = 0;
         for (index, line) in source.text().split_inclusive('\n').enumerate() {
             let place = LinePlace {
@@ -148,6 +149,7 @@ impl Loader {
                 path: &path,
                 section: &self.section_word.clone(),
             };
+            self.global.line.number = place.number;
             self.line(line, place);
             start += line.len() as u32;
         }
@@ -383,13 +385,6 @@ impl Loader {
         None
     }
 
-    fn around(&self) -> Rc<Surroundings> {
-        Rc::new(Surroundings {
-            env: self.global.env.clone(),
-            global_logs: self.global.global.logs.clone(),
-        })
-    }
-
     fn open_defaults(&mut self, words: &[Word], header: Span) {
         let (name, at) = match words.get(1) {
             Some(word) if word.text != "from" => (word.text.clone(), 2),
@@ -411,7 +406,7 @@ impl Loader {
             Some(base) => base.from_defaults(None, &name, header),
             None => Draft::new(None, &name, header),
         };
-        draft.around = self.around();
+        draft.around = self.global.surroundings();
         self.section = Section::Proxy(Box::new(draft));
     }
 
@@ -425,7 +420,7 @@ impl Loader {
             Some(base) => base.from_defaults(Some(kind), &name, header),
             None => Draft::new(Some(kind), &name, header),
         };
-        draft.around = self.around();
+        draft.around = self.global.surroundings();
         self.section = Section::Proxy(Box::new(draft));
     }
 
@@ -450,7 +445,7 @@ impl Loader {
         self.section = match self.name_of(words, "healthcheck") {
             Some(name) => {
                 let mut draft = Draft::new(Some(ProxyKind::Backend), &name, header);
-                draft.around = self.around();
+                draft.around = self.global.surroundings();
                 Section::HealthCheck(Box::new(Named { name, draft }))
             }
             None => Section::Skipped,
@@ -506,10 +501,7 @@ impl Loader {
             }
             Section::Proxy(draft) => {
                 draft.negation = negation;
-                draft.around = Rc::new(Surroundings {
-                    env: self.global.env.clone(),
-                    global_logs: self.global.global.logs.clone(),
-                });
+                draft.around = self.global.surroundings();
                 proxy_line(draft, words, &place, &mut self.report);
             }
         }

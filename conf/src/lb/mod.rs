@@ -36,6 +36,7 @@ pub mod words;
 pub use codes::CODES;
 pub use env::Env;
 pub use finish::fill_fullconn;
+pub use global::variables::process_variable;
 pub use load::text_of;
 pub use load::{load, load_str, load_texts};
 pub use messages::Voice;

@@ -209,6 +209,8 @@ fn not_yet(out: &mut String) {
         ("Keywords of proxies", known::PROXY),
         ("Options of `server`", known::SERVER_OPTIONS),
         ("Options of `bind`", known::BIND_OPTIONS),
+        ("Fetches", known::FETCHES),
+        ("Converters", known::CONVERTERS),
     ];
     for (heading, names) in lists {
         let _ = writeln!(out, "\n{heading}: `{}`.", names.join("`, `"));

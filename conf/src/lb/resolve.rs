@@ -75,7 +75,7 @@ impl Walk<'_, '_> {
             return;
         };
         self.source(&mut back.source, place);
-        for server in &mut back.servers {
+        for server in back.servers.iter_mut().chain(&mut back.direct) {
             self.server(&proxy.name, Arc::make_mut(server));
         }
     }

@@ -3,9 +3,9 @@
 //! the evaluator that rules use.
 
 use super::line::Context;
-use crate::core::expr::{Found, Sample, Window, World, evaluate};
-use crate::facts::Scene;
-use crate::state::SessionRecord;
+use crate::core::expr::{Found, Sample, World, evaluate};
+use crate::facts::{Scene, of_rule};
+use crate::state::{SessionRecord, Variables};
 use conf::lb::model::{Expr, Fetch};
 
 /// The value as bytes; nothing where the session has none.
@@ -21,23 +21,15 @@ struct Held<'a> {
 }
 
 impl World for Held<'_> {
-    fn request(&self) -> Window<'_> {
-        Window {
-            bytes: &[],
-            complete: true,
-        }
-    }
-
-    fn response(&self) -> Window<'_> {
-        self.request()
-    }
-
     fn fetch(&mut self, wanted: &Fetch) -> Found {
         let own = self.of_record(wanted);
         Found::maybe(own.or_else(|| self.of_surroundings(wanted)))
     }
 
     fn variable(&self, name: &str) -> Option<Sample> {
+        if Variables::own(name) {
+            return self.context.runtime?.variables.get(name);
+        }
         let held = self.record.variables.iter().find(|(key, _)| key == name);
         held.map(|(_, value)| value.clone())
     }
@@ -65,7 +57,19 @@ impl Held<'_> {
                 figure,
                 micros,
             } => Sample::Int(i64::from(record.tcp_figure(*server, *figure, *micros)?)),
-            Fetch::FcTcp(fact) => Sample::Int(record.tcp?.value(*fact)),
+            Fetch::LastRuleFile | Fetch::LastRuleLine => {
+                of_rule(wanted, record.last_rule.as_ref())?
+            }
+            Fetch::ConnectionError {
+                server: false,
+                words,
+            } => {
+                let error = record.failure?;
+                match words {
+                    true => Sample::text(error.words()),
+                    false => Sample::Int(error.number()),
+                }
+            }
             Fetch::Status => Sample::Int(i64::from(http()?.status?)),
             Fetch::Method => text(http()?.request_words().next()?),
             Fetch::CaptureReqUri => text(http()?.request_words().nth(1)?),

@@ -15,7 +15,7 @@ mod line;
 mod ring;
 mod sink;
 
-use crate::state::{Cause, Proxy, Runtime, SessionRecord};
+use crate::state::{Cause, ConnectionError, Proxy, Runtime, SessionRecord};
 use arc_swap::ArcSwap;
 use clock::Moment;
 use conf::lb::model::{
@@ -197,13 +197,22 @@ impl AccessLog {
     }
 
     /// A connection that ended before it was a session.
-    fn failure(&self, record: &SessionRecord, logging: &Logging, failure: &str) {
+    fn failure(&self, record: &SessionRecord, logging: &Logging, failure: ConnectionError) {
         let level = match logging.separate_errors {
             true => Level::Err,
             false => Level::Info,
         };
         let mut text = String::with_capacity(128);
-        line::failure(&mut text, record, failure);
+        match &logging.error_format {
+            Some(format) => {
+                let settings = self.settings.load();
+                let number = self.requests.fetch_add(1, Relaxed);
+                let unique_id = self.named(record, number).unwrap_or_default();
+                let context = settings.context([0, number], &unique_id, false, self.runtime());
+                line::format(&mut text, format, record, &context);
+            }
+            None => line::failure(&mut text, record, failure.words()),
+        }
         self.send(&logging.targets, logging.tag.as_deref(), level, "", &text);
     }
 
@@ -386,7 +395,7 @@ fn level_of(record: &SessionRecord, logging: &Logging) -> Option<Level> {
         return None;
     }
     let failed = is_error(record);
-    if !record.at_start && logging.dont_log_null && record.bytes_in == 0 {
+    if !record.at_start && logging.dont_log_null && record.bytes_in == 0 && record.http.is_none() {
         return None;
     }
     if logging.dont_log_normal && !failed {

@@ -47,11 +47,11 @@ fn record(generation: &Generation) -> SessionRecord {
         proxied: None,
         unique_id: None,
         priority: Priority::default(),
-        tcp: None,
         variables: vec![("txn.name".into(), Sample::Text(b"va\nlue".to_vec()))],
         http: None,
         tcp_info: None,
         failure: None,
+        last_rule: None,
     }
 }
 

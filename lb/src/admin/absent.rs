@@ -10,7 +10,6 @@ const COOKIES: &str = "cookie persistence is not there";
 const PEERS: &str = "peers are not there";
 const CACHE: &str = "there is no HTTP cache";
 const RESOLVERS: &str = "there are no resolvers: names are looked up at start and reload";
-const VARIABLES: &str = "there are no process-wide variables";
 const DEVELOPERS: &str = "it is for developers of HAProxy and has no meaning here";
 const TRACE: &str =
     "it is for developers of HAProxy; 'show sess <id>' and 'show events -w' show what happens here";
@@ -35,7 +34,6 @@ pub static COMMANDS: &[Command] = &[
     Command::absent(&["enable", "dynamic-cookie"], COOKIES),
     Command::absent(&["get", "acl"], ACL),
     Command::absent(&["get", "map"], ACL),
-    Command::absent(&["get", "var"], VARIABLES),
     Command::absent(&["httpclient"], DEVELOPERS),
     Command::absent(&["mcli-debug-mode"], DEVELOPERS),
     Command::absent(&["new", "ssl"], TLS),
@@ -46,7 +44,6 @@ pub static COMMANDS: &[Command] = &[
     Command::absent(&["set", "profiling"], DEVELOPERS),
     Command::absent(&["set", "ssl"], TLS),
     Command::absent(&["set", "table"], TABLES),
-    Command::absent(&["set", "var"], VARIABLES),
     Command::absent(&["show", "acl"], ACL),
     Command::absent(&["show", "cache"], CACHE),
     Command::absent(&["show", "libs"], DEVELOPERS),

@@ -70,8 +70,8 @@ pub struct Session {
     pub peer: Peer,
     /// The connection itself, where listeners may be handed out over it.
     pub stream: Option<Arc<OwnedFd>>,
-    /// `expert-mode` and `experimental-mode`: scripts for HAProxy switch them on; no command here
-    /// needs them.
+    /// `expert-mode` and `experimental-mode`: scripts for HAProxy switch them on; `set var` needs
+    /// the second.
     pub modes: [bool; 2],
 }
 

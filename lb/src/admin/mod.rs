@@ -28,6 +28,7 @@ pub mod show_sess;
 pub mod socket;
 mod successor;
 pub mod time;
+mod variables;
 mod watch;
 
 use command::{Answer, Call, Command, Run, Session};
@@ -48,6 +49,7 @@ pub fn table() -> impl Iterator<Item = &'static Command> {
             help::COMMANDS,
             absent::COMMANDS,
             successor::COMMANDS,
+            variables::COMMANDS,
             watch::COMMANDS,
         ]
         .into_iter()

@@ -65,16 +65,8 @@ pub fn state_text(runtime: &Runtime, proxies: &[Arc<Proxy>]) -> String {
 
 fn state_line(runtime: &Runtime, proxy: &Proxy, server: &Arc<Server>, out: &mut String) {
     let status = server.status().clone();
-    let health = server
-        .health
-        .lock()
-        .unwrap_or_else(|e| e.into_inner())
-        .clone();
-    let agent = server
-        .agent
-        .lock()
-        .unwrap_or_else(|e| e.into_inner())
-        .clone();
+    let health = server.health_now();
+    let agent = server.agent_now();
     // a server without checks is shown as one whose check waits for its start
     let resting = status.admin.in_maintenance();
     let (value, bits) = match health.configured {

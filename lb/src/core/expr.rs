@@ -147,12 +147,25 @@ pub struct Window<'a> {
     pub complete: bool,
 }
 
+impl Window<'_> {
+    /// No bytes, and none to wait for.
+    pub const NOTHING: Window<'static> = Window {
+        bytes: &[],
+        complete: true,
+    };
+}
+
 /// What surrounds an evaluation.
 pub trait World {
-    /// What the client has sent and is not yet passed on.
-    fn request(&self) -> Window<'_>;
+    /// What the client has sent and is not yet passed on; nothing where no
+    /// contents are looked at.
+    fn request(&self) -> Window<'_> {
+        Window::NOTHING
+    }
     /// What the server has sent and is not yet passed on.
-    fn response(&self) -> Window<'_>;
+    fn response(&self) -> Window<'_> {
+        Window::NOTHING
+    }
     /// Everything else: addresses, counters, names, time.
     fn fetch(&mut self, fetch: &Fetch) -> Found;
     /// A variable.
@@ -201,6 +214,7 @@ fn fetch(fetch: &Fetch, world: &mut dyn World) -> Found {
         Fetch::ReqSslVer => content::tls_version(world.request()),
         Fetch::ReqSslAlpn => content::alpn(world.request()),
         Fetch::ReqSslEcExt => content::has_ec_extension(world.request()),
+        Fetch::ReqSslStExt => content::ticket_extension(world.request()),
         Fetch::ReqRdpCookie(name) => content::rdp_cookie(world.request(), name.as_deref()),
         Fetch::ReqRdpCookieCnt(name) => {
             let found = content::rdp_cookie(world.request(), name.as_deref());

@@ -22,6 +22,8 @@ pub enum Bad {
     Signature,
     /// A signature, and then something that the protocol does not allow.
     Malformed,
+    /// A protocol that it does not know.
+    Protocol,
     /// The checksum in the header is not that of the header.
     Checksum,
 }
@@ -85,7 +87,7 @@ fn parse_v1(bytes: &[u8]) -> Result<Option<(Header, usize)>, Bad> {
                 SocketAddr::new(to, to_port),
             ))
         }
-        _ => return Err(Bad::Malformed),
+        _ => return Err(Bad::Protocol),
     };
     let header = Header {
         addresses,

@@ -22,6 +22,8 @@ pub enum Verdict {
 pub trait Target: World {
     /// Performs an action that does not end the list.
     fn perform(&mut self, action: &TcpAction);
+    /// This rule ends the list.
+    fn ended_by(&mut self, rule: &TcpRule);
     /// The same as a [`World`].
     fn world(&mut self) -> &mut dyn World;
 }
@@ -36,13 +38,18 @@ pub fn judge(rules: &[TcpRule], acls: &[Acl], complete: bool, target: &mut dyn T
             Truth::Open | Truth::No => continue,
             Truth::Yes => {}
         }
-        match &rule.action {
-            TcpAction::Accept => return Verdict::Accept,
-            TcpAction::Reject => return Verdict::Reject,
-            TcpAction::SilentDrop => return Verdict::Drop,
-            TcpAction::Close => return Verdict::Close,
-            action => target.perform(action),
-        }
+        let verdict = match &rule.action {
+            TcpAction::Accept => Verdict::Accept,
+            TcpAction::Reject => Verdict::Reject,
+            TcpAction::SilentDrop => Verdict::Drop,
+            TcpAction::Close => Verdict::Close,
+            action => {
+                target.perform(action);
+                continue;
+            }
+        };
+        target.ended_by(rule);
+        return verdict;
     }
     Verdict::Accept
 }

@@ -225,16 +225,14 @@ impl Client {
             draft.status = Some(status);
             draft.ended(cause, Phase::Request);
         }
-        if !matches!(refusal, Refusal::Left) {
-            let answer = Answer::error(status, &self.live.frontend.conf.http);
-            // the client may not be there to read it
-            let _ = self
-                .sink
-                .write(&answer.bytes, Some(Duration::from_secs(5)))
-                .await;
-            // the line counts what a request was answered with, and this was none
-            self.sink.take_count();
-        }
+        let answer = Answer::error(status, &self.live.frontend.conf.http);
+        // the client may not be there to read it
+        let _ = self
+            .sink
+            .write(&answer.bytes, Some(Duration::from_secs(5)))
+            .await;
+        // the line counts what a request was answered with, and this was none
+        self.sink.take_count();
     }
 
     fn capture(&self, reason: &str) {

@@ -4,6 +4,9 @@
 use std::sync::Arc;
 use std::time::{Instant, SystemTime};
 
+use conf::lb::model::RuleLine;
+
+use super::captures::Captured;
 use super::gate::Live;
 use crate::core::queue::Priority;
 use crate::counters::Cells;
@@ -35,6 +38,12 @@ pub struct Draft {
     pub server_queue: u32,
     pub backend_queue: u32,
     pub level: Option<Option<conf::lb::model::Level>>,
+    /// What the line shows of headers and cookies.
+    pub captured: Captured,
+    /// A rule refused the answer.
+    pub answer_denied: bool,
+    /// The rule that ended the last list of rules.
+    pub last_rule: Option<RuleLine>,
     /// No line is written: monitors.
     pub silent: bool,
     /// Answered here: counts as intercepted.
@@ -65,6 +74,9 @@ impl Draft {
             server_queue: 0,
             backend_queue: 0,
             level: None,
+            captured: Captured::default(),
+            answer_denied: false,
+            last_rule: None,
             silent: false,
             intercepted: false,
         }
@@ -156,13 +168,20 @@ impl Draft {
             | (Cause::Client | Cause::ClientTimeout, Phase::Request, _) => {
                 cells.bad_requests.add_shared(1);
             }
-            (Cause::Proxy, _, _) => cells.denied_requests.add_shared(1),
+            (Cause::Proxy, Phase::Request, _) => cells.denied_requests.add_shared(1),
+            (Cause::Proxy, Phase::Headers, _) if self.answer_denied => {
+                cells.denied_responses.add_shared(1);
+            }
             _ => {}
         }
     }
 
     fn count_ends(&self, cells: &Cells) {
         match (self.end.cause, self.end.phase) {
+            (Cause::Proxy, Phase::Headers) if self.answer_denied => {
+                cells.denied_responses.add_shared(1);
+            }
+            (Cause::Proxy, Phase::Headers) => cells.failed_responses.add_shared(1),
             (Cause::Server | Cause::ServerTimeout, Phase::Headers | Phase::Data) => {
                 cells.failed_responses.add_shared(1);
                 if self.end.cause == Cause::Server {
@@ -209,6 +228,7 @@ impl Draft {
         ];
         SessionRecord {
             failure: None,
+            last_rule: self.last_rule,
             id: origin.id.number(),
             at_start: false,
             frontend: origin.frontend.clone(),
@@ -239,7 +259,6 @@ impl Draft {
             proxied: None,
             unique_id: None,
             priority: Priority::default(),
-            tcp: None,
             variables: Vec::new(),
             tcp_info: None,
             http: Some(Box::new(HttpRecord {
@@ -251,10 +270,10 @@ impl Draft {
                 response_ms: self.response_ms,
                 active_ms,
                 cookie_letters: ['-', '-'],
-                request_cookie: None,
-                response_cookie: None,
-                request_headers: Vec::new(),
-                response_headers: Vec::new(),
+                request_cookie: self.captured.request_cookie,
+                response_cookie: self.captured.response_cookie,
+                request_headers: self.captured.request_headers,
+                response_headers: self.captured.response_headers,
             })),
         }
     }

@@ -12,6 +12,7 @@ use super::head::{self, Body, Request, Response};
 use super::rules::{self, Facts};
 use super::stream::{LastByte, Sink, Source, Stop};
 use super::upstream::{Failed, InBackend, Upstream};
+use crate::admin::capture::{Capture, Captures};
 use crate::state::{Cause, Generation, Phase, Proxy, Request as Wish};
 use crate::trace::beside::shown;
 
@@ -22,6 +23,8 @@ const HEAD_MAX: usize = 64 * 1024;
 struct Broken {
     cause: Cause,
     phase: Phase,
+    /// A rule refused the answer.
+    denied: bool,
 }
 
 impl Client {
@@ -30,6 +33,8 @@ impl Client {
         if let Some(draft) = &mut self.draft {
             draft.request_ms = Some(draft.elapsed_ms());
             draft.request_line.clone_from(&request.line);
+            let wanted = &self.live.frontend.conf.http.captures;
+            draft.captured.request(wanted, &request.fields);
         }
         self.live
             .trace(|| format!("-> request {}", shown(&request.line)));
@@ -128,24 +133,31 @@ impl Client {
             }),
             ..Wish::default()
         };
-        let next = match self.reach(backend, wish).await {
-            Ok(upstream) => self.talk(generation, backend, upstream, request).await,
-            Err(failed) => {
-                drop(inside);
-                return self.fail(&request, failed).await;
+        let next = loop {
+            match self.reach(backend, wish.clone()).await {
+                Ok(upstream) => {
+                    if let Some(next) = self.talk(generation, backend, upstream, &request).await {
+                        break next;
+                    }
+                }
+                Err(failed) => {
+                    drop(inside);
+                    return self.fail(&request, failed).await;
+                }
             }
         };
         drop(inside);
         next
     }
 
+    /// Nothing when the server had closed a kept connection: to be done again on a fresh one.
     async fn talk(
         &mut self,
         generation: &Generation,
         backend: &Arc<Proxy>,
         mut upstream: Upstream,
-        request: Request,
-    ) -> Next {
+        request: &Request,
+    ) -> Option<Next> {
         self.live.is_in(Phase::Headers);
         self.live
             .connected(upstream.outgoing.clone(), upstream.remote.clone());
@@ -154,10 +166,11 @@ impl Client {
             draft.remote = upstream.remote.clone();
         }
         let outcome = self
-            .transfer(generation, backend, &mut upstream, &request)
+            .transfer(generation, backend, &mut upstream, request)
             .await;
         upstream.release();
-        match outcome {
+        let again = upstream.reused && request.may_be_repeated();
+        Some(match outcome {
             Ok(transferred) => {
                 if transferred.server_stays && self.keeps_server() {
                     self.kept = Some(upstream);
@@ -168,28 +181,32 @@ impl Client {
                     Next::Close
                 }
             }
-            Err((Broken { cause, phase }, answered)) => {
+            Err((broken, false))
+                if again && (broken.cause, broken.phase) == (Cause::Server, Phase::Headers) =>
+            {
+                return None;
+            }
+            Err((broken, answered)) => {
+                let Broken { cause, phase, .. } = broken;
                 if let Some(draft) = &mut self.draft {
                     draft.ended(cause, phase);
+                    draft.answer_denied = broken.denied;
                 }
                 let status = match cause {
-                    _ if answered => return Next::Close,
+                    _ if answered => return Some(Next::Close),
                     Cause::Server | Cause::Proxy => 502,
                     Cause::ServerTimeout => 504,
                     Cause::ClientTimeout => 408,
-                    _ => return Next::Close,
+                    _ => return Some(Next::Close),
                 };
-                self.fail(
-                    &request,
-                    Failed {
-                        cause,
-                        phase,
-                        status,
-                    },
-                )
-                .await
+                let failed = Failed {
+                    cause,
+                    phase,
+                    status,
+                };
+                self.fail(request, failed).await
             }
-        }
+        })
     }
 
     fn keeps_server(&self) -> bool {
@@ -272,6 +289,7 @@ impl Client {
             keeps_client: false,
             answered: false,
             facts,
+            captures: &self.gate.control.captures,
         };
         down.keeps_client = request.keeps_alive()
             && self.live.frontend.conf.http.connection != ConnectionMode::Close;
@@ -287,6 +305,8 @@ impl Client {
                 if let Some(draft) = draft {
                     draft.response_ms = Some(began.elapsed().as_millis() as u32);
                     draft.status = Some(response.status);
+                    let wanted = &live.frontend.conf.http.captures;
+                    draft.captured.response(wanted, &response.fields);
                 }
                 live.trace(|| format!("<- status {} of the server", response.status));
                 live.is_in(Phase::Data);
@@ -363,6 +383,7 @@ fn server_broke(stop: Stop, phase: Phase) -> Broken {
             Stop::Closed | Stop::Broken => Cause::Server,
         },
         phase,
+        denied: false,
     }
 }
 
@@ -373,6 +394,7 @@ fn client_broke(stop: Stop, phase: Phase) -> Broken {
             Stop::Closed | Stop::Broken => Cause::Client,
         },
         phase,
+        denied: false,
     }
 }
 
@@ -403,6 +425,7 @@ impl Upload<'_> {
                 .map_err(|_| Broken {
                     cause: Cause::Proxy,
                     phase: Phase::Data,
+                    denied: false,
                 })?;
             let piece = self.source.buffer.split_to(taken);
             moved();
@@ -433,6 +456,8 @@ struct Download<'a> {
     answered: bool,
     /// What rules about the answer may ask.
     facts: Facts<'a>,
+    /// Where answers go that are none.
+    captures: &'a Captures,
 }
 
 impl Download<'_> {
@@ -444,12 +469,8 @@ impl Download<'_> {
         now_ms: impl Fn() -> u64,
     ) -> Result<Response, Broken> {
         loop {
-            let parsed = head::response(&self.source.buffer, method).map_err(|_| Broken {
-                cause: Cause::Proxy,
-                phase: Phase::Headers,
-            });
-            match parsed {
-                Err(_) => return Err(server_broke(Stop::Broken, Phase::Headers)),
+            match head::response(&self.source.buffer, method) {
+                Err(invalid) => return Err(self.not_http(invalid.text())),
                 Ok(Some((response, length))) => {
                     let _ = self.source.buffer.split_to(length);
                     if matches!(response.status, 100..=199) && response.status != 101 {
@@ -461,7 +482,7 @@ impl Download<'_> {
                     return self.send_head(response).await;
                 }
                 Ok(None) if self.source.buffer.len() > HEAD_MAX => {
-                    return Err(server_broke(Stop::Broken, Phase::Headers));
+                    return Err(self.not_http("the head is too long"));
                 }
                 Ok(None) => match self.source.fill(self.server_limit).await {
                     Ok(_) => {}
@@ -478,6 +499,29 @@ impl Download<'_> {
         }
     }
 
+    /// What the server sent is no answer: kept for `show errors`.
+    fn not_http(&self, reason: &str) -> Broken {
+        let server = self.facts.server.as_ref();
+        self.captures.keep(
+            self.facts.proxy.name(),
+            false,
+            Capture {
+                at: std::time::SystemTime::now(),
+                number: 0,
+                peer: crate::admin::address::peer(self.facts.client),
+                backend: self.facts.proxy.name().to_owned(),
+                server: server.map_or("<NONE>", |(s, ..)| s.name()).to_owned(),
+                reason: reason.to_owned(),
+                bytes: self.source.buffer.to_vec(),
+            },
+        );
+        Broken {
+            cause: Cause::Proxy,
+            phase: Phase::Headers,
+            denied: false,
+        }
+    }
+
     /// `http-response` rules, the backend's ahead of the frontend's.
     fn judge(&self, mut response: Response) -> Result<Response, Broken> {
         let frontend = self.facts.frontend;
@@ -487,6 +531,7 @@ impl Download<'_> {
             passes.then_some(()).ok_or(Broken {
                 cause: Cause::Proxy,
                 phase: Phase::Headers,
+                denied: true,
             })
         };
         if !Arc::ptr_eq(facts.proxy, frontend) {
@@ -529,9 +574,11 @@ impl Download<'_> {
                     Err(stop) => return Err(server_broke(stop, Phase::Data)),
                 }
             }
-            let taken = progress
-                .pass(&self.source.buffer)
-                .map_err(|_| server_broke(Stop::Broken, Phase::Data))?;
+            let taken = progress.pass(&self.source.buffer).map_err(|_| Broken {
+                cause: Cause::Proxy,
+                phase: Phase::Data,
+                denied: false,
+            })?;
             let piece = self.source.buffer.split_to(taken);
             let written = self.sink.write(&piece, self.client_limit).await;
             written.map_err(|stop| client_broke(stop, Phase::Data))?;

@@ -85,6 +85,7 @@ pub fn request(bytes: &[u8]) -> Result<Option<(Request, usize)>, Invalid> {
     };
     let fields = fields(parsed.headers);
     let body = framing(&fields)?.unwrap_or(Body::None);
+    one_host(&fields)?;
     let line = first_line(bytes);
     let request = Request {
         method: method.to_owned(),
@@ -124,6 +125,20 @@ pub fn response(bytes: &[u8], method: &str) -> Result<Option<(Response, usize)>,
         body,
     };
     Ok(Some((response, length)))
+}
+
+/// Several `host` fields must agree: who routes by one must not be told another.
+fn one_host(fields: &[Field]) -> Result<(), Invalid> {
+    let mut hosts = fields
+        .iter()
+        .filter(|f| f.name.eq_ignore_ascii_case("host"));
+    let Some(first) = hosts.next() else {
+        return Ok(());
+    };
+    match hosts.all(|host| host.value.eq_ignore_ascii_case(&first.value)) {
+        true => Ok(()),
+        false => Err(Invalid::Syntax),
+    }
 }
 
 fn fields(parsed: &[httparse::Header<'_>]) -> Vec<Field> {
@@ -216,6 +231,17 @@ pub fn connection_says(fields: &[Field], word: &str) -> bool {
 }
 
 impl Request {
+    /// A server that got it twice does no more than one that got it once, and all
+    /// of it is here (RFC 9110 §9.2.2).
+    pub fn may_be_repeated(&self) -> bool {
+        let method = self.method.as_str();
+        let idempotent = matches!(
+            method,
+            "GET" | "HEAD" | "OPTIONS" | "TRACE" | "PUT" | "DELETE"
+        );
+        idempotent && self.body == Body::None
+    }
+
     /// The client wants the connection to stay.
     pub fn keeps_alive(&self) -> bool {
         match self.minor {

@@ -15,6 +15,7 @@
 
 pub mod answer;
 pub mod body;
+mod captures;
 mod client;
 mod draft;
 pub mod exporter;

@@ -3,15 +3,14 @@
 use std::sync::Arc;
 
 use conf::lb::model::{
-    Back, Balance, BalanceUri, Condition, Config, Expr, Fetch, Format, FormatPart, HttpAction,
-    Password,
+    Back, Balance, BalanceUri, Condition, Config, Expr, Fetch, Format, HttpAction, Password,
 };
 
 use super::gate::{Gate, Live};
 use super::head::{self, Field, Request, Response};
 use crate::core::balance;
-use crate::core::expr::{self, Found, Sample, Window, World};
-use crate::facts::Scene;
+use crate::core::expr::{self, Found, Sample, World};
+use crate::facts::{Scene, format_text};
 use crate::state::{Generation, Peer, Proxy, Runtime, Server};
 
 /// What a request, or the answer to it, is judged by.
@@ -36,17 +35,6 @@ pub(super) struct Facts<'a> {
 struct Look<'a, 'f>(&'a Facts<'f>);
 
 impl World for Look<'_, '_> {
-    fn request(&self) -> Window<'_> {
-        Window {
-            bytes: &[],
-            complete: true,
-        }
-    }
-
-    fn response(&self) -> Window<'_> {
-        self.request()
-    }
-
     fn fetch(&mut self, fetch: &Fetch) -> Found {
         match self
             .0
@@ -58,9 +46,9 @@ impl World for Look<'_, '_> {
         }
     }
 
-    // a configuration with variables in HTTP rules is refused
-    fn variable(&self, _: &str) -> Option<Sample> {
-        None
+    // a configuration with other variables in HTTP rules is refused
+    fn variable(&self, name: &str) -> Option<Sample> {
+        self.0.runtime.variables.get(name)
     }
 
     fn set_variable(&mut self, _: &str, _: Option<Sample>) {}
@@ -103,19 +91,7 @@ impl<'f> Facts<'f> {
 
     /// A format's text as it is.
     pub fn body(&self, format: &Format) -> Vec<u8> {
-        let mut out = Vec::new();
-        for part in &format.parts {
-            match part {
-                FormatPart::Text(text) => out.extend(text.as_bytes()),
-                FormatPart::Space => out.push(b' '),
-                FormatPart::Expr(expr, _) => {
-                    out.extend(self.value(expr).map(|v| v.to_line()).unwrap_or_default());
-                }
-                // tags became expressions when the file was read
-                FormatPart::Tag(..) => {}
-            }
-        }
-        out
+        format_text(format, &mut Look(self))
     }
 
     /// What the balancing algorithm hashes, if it hashes.
@@ -183,6 +159,10 @@ impl<'f> Facts<'f> {
                 let host = head::field(fields, "host").unwrap_or(b"");
                 Sample::Text([host, request.path().as_bytes()].concat())
             }
+            Fetch::CaptureReqHdr(slot) => {
+                let capture = self.frontend.conf.http.captures.request.get(*slot)?;
+                part(&values(fields, &capture.name, false), -1)?
+            }
             Fetch::ReqProtoHttp => Sample::Bool(true),
             Fetch::ReqVer => version(request.minor),
             Fetch::ReqHdr(name, occurrence) => part(&values(fields, name, true), *occurrence)?,
@@ -200,6 +180,10 @@ impl<'f> Facts<'f> {
         let fields = &response.fields;
         Some(match fetch {
             Fetch::Status => Sample::Int(i64::from(response.status)),
+            Fetch::CaptureResHdr(slot) => {
+                let capture = self.frontend.conf.http.captures.response.get(*slot)?;
+                part(&values(fields, &capture.name, false), -1)?
+            }
             Fetch::ResVer => version(response.minor),
             Fetch::ResHdr(name, occurrence) => part(&values(fields, name, true), *occurrence)?,
             Fetch::ResFhdr(name, occurrence) => part(&values(fields, name, false), *occurrence)?,
@@ -291,6 +275,10 @@ fn cookie(fields: &[Field], name: &str) -> Option<Vec<u8>> {
 
 /// The beginning of a URI that counts: at most so many characters, at most so many directories.
 fn uri_part(uri: &str, options: &BalanceUri) -> Vec<u8> {
+    let uri = match uri.split_once("://").filter(|_| options.path_only) {
+        Some((_, rest)) => rest.find('/').map_or("", |at| &rest[at..]),
+        None => uri,
+    };
     let mut bytes = uri.as_bytes();
     if options.len > 0 {
         bytes = &bytes[..bytes.len().min(options.len as usize)];
@@ -371,6 +359,12 @@ mod tests {
         assert_eq!(part(0, 0), b"/a/b/c");
         assert_eq!(part(3, 0), b"/a/");
         assert_eq!(part(0, 1), b"/a");
+        let path_only = BalanceUri {
+            path_only: true,
+            ..BalanceUri::default()
+        };
+        assert_eq!(uri_part("http://host/a/b", &path_only), b"/a/b");
+        assert_eq!(uri_part("/a/b", &path_only), b"/a/b");
     }
 
     #[test]

@@ -71,11 +71,16 @@ impl Client {
         request: &mut Request,
     ) -> Option<Next> {
         for rule in rules {
-            let mut facts = self.facts(generation, request);
-            facts.proxy = proxy;
+            let facts = self.facts_of(proxy, generation, request);
             if !facts.hold(rule.condition.as_ref()) {
                 continue;
             }
+            if rule.action.is_final()
+                && let Some(draft) = &mut self.draft
+            {
+                draft.last_rule = Some(rule.line.clone());
+            }
+            let facts = self.facts_of(proxy, generation, request);
             match &rule.action {
                 HttpAction::Allow => return None,
                 HttpAction::Deny(answer) => {
@@ -119,6 +124,19 @@ impl Client {
             }
         }
         None
+    }
+
+    /// What rules of this proxy are judged by.
+    fn facts_of<'f>(
+        &'f self,
+        proxy: &'f Arc<Proxy>,
+        generation: &'f Generation,
+        request: &'f Request,
+    ) -> Facts<'f> {
+        Facts {
+            proxy,
+            ..self.facts(generation, request)
+        }
     }
 
     fn ends(&mut self, cause: Cause) {

@@ -25,6 +25,8 @@ pub(super) struct Upstream {
     pub sink: Sink,
     pub outgoing: Peer,
     pub remote: Peer,
+    /// It has carried a request before.
+    pub reused: bool,
     slot: Option<Slot>,
     counted: Option<Counted>,
 }
@@ -112,7 +114,7 @@ impl Client {
             let runtime = self.gate.control.runtime.clone();
             let counted = Counted::new(&server, runtime.now_ms());
             count(backend, &server, |cells| cells.connects.add_shared(1));
-            let connected = connect(&server, back, self.live.local.port()).await;
+            let connected = connect(&server, back, self.live.local.inet()).await;
             let stop = match connected {
                 Ok((stream, outgoing, remote)) => {
                     observe(&runtime, &server, false);
@@ -128,6 +130,7 @@ impl Client {
                         remote,
                         slot: Some(slot),
                         counted: Some(counted),
+                        reused: false,
                     });
                 }
                 Err(stop) => stop,
@@ -183,6 +186,7 @@ impl Client {
         let now_ms = self.gate.control.runtime.now_ms();
         kept.counted = Some(Counted::new(server, now_ms));
         kept.slot = Some(Slot::take(server.clone()));
+        kept.reused = true;
         server.counters.shared().reuses.add_shared(1);
         server.backend.counters.shared().reuses.add_shared(1);
         if let Some(draft) = &mut self.draft {
@@ -302,7 +306,7 @@ fn redispatches(back: &Back, nth: u32) -> bool {
 async fn connect(
     server: &Server,
     back: &Back,
-    client_port: Option<u16>,
+    dialled: Option<SocketAddr>,
 ) -> Result<(Box<dyn Duplex>, Peer, Peer), Stop> {
     let limit = back.timeouts.connect;
     match &*server.endpoint() {
@@ -321,9 +325,7 @@ async fn connect(
         }
         Endpoint::Unresolved => Err(Stop::Broken),
         endpoint @ (Endpoint::Inet(_) | Endpoint::Mapped(..)) => {
-            let address = endpoint
-                .inet(client_port.unwrap_or(0))
-                .ok_or(Stop::Broken)?;
+            let address = endpoint.inet(|| dialled).ok_or(Stop::Broken)?;
             let socket = if address.is_ipv6() {
                 TcpSocket::new_v6()?
             } else {

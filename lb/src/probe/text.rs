@@ -4,7 +4,7 @@
 use super::dialogue::Facts;
 use crate::core::expr::{Found, Sample, Window, World, evaluate};
 use crate::facts::Scene;
-use crate::state::Peer;
+use crate::state::{Peer, Variables};
 use conf::lb::model::{Expr, Fetch, Format, FormatPart, Tag};
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -112,18 +112,10 @@ impl Scope {
         let around = self.facts.surroundings.as_ref()?;
         let generation = around.runtime.generation();
         let scene = Scene {
-            runtime: &around.runtime,
-            generation: &generation,
-            frontend: None,
             backend: Some(&around.backend),
             server: Some(&around.server),
-            listener: (0, 0, None),
-            client: Peer::None,
-            local: Peer::None,
-            outgoing: Peer::None,
             remote: self.target(),
-            rcvd_proxy: false,
-            id: 0,
+            ..Scene::outside(&around.runtime, &generation)
         };
         scene.fetch(fetch).value
     }
@@ -133,13 +125,6 @@ impl Scope {
 struct Look<'a>(&'a Scope);
 
 impl World for Look<'_> {
-    fn request(&self) -> Window<'_> {
-        Window {
-            bytes: &[],
-            complete: true,
-        }
-    }
-
     fn response(&self) -> Window<'_> {
         Window {
             bytes: &self.0.payload,
@@ -173,6 +158,10 @@ impl World for Look<'_> {
     }
 
     fn variable(&self, name: &str) -> Option<Sample> {
+        if Variables::own(name) {
+            let around = self.0.facts.surroundings.as_ref()?;
+            return around.runtime.variables.get(name);
+        }
         self.0.variables.borrow().get(name).cloned()
     }
 

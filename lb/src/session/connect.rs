@@ -3,10 +3,11 @@
 use super::route::{Peek, peek};
 use super::{Attached, Context, Session, Stage, Turn};
 use crate::core::balance;
+use crate::core::expr::{Sample, content};
 use crate::core::proxy_protocol::{self, Extras};
 use crate::core::server::Operation;
 use crate::relay::Side;
-use crate::state::{Answer, Assigned, Cause, End, Phase, Proxy, Request, Server, Waiter};
+use crate::state::{Answer, Assigned, Cause, End, Endpoint, Phase, Proxy, Request, Server, Waiter};
 use conf::lb::model::{Balance, Expr, Fetch};
 use mio::unix::SourceFd;
 use mio::{Interest, Token};
@@ -48,7 +49,7 @@ impl Session {
         let waiter = || Waiter::Session(cx.mailbox.clone(), cx.id);
         match backend.assign(cx.runtime, &request, waiter) {
             Assigned::Slot(slot) => {
-                if request.pinned.is_none() {
+                if request.pinned.is_none() && backend.direct.is_none() {
                     slot.server().counters.of(cx.thread()).balanced.add(1);
                     if let Some(back) = &backend.back {
                         back.counters.of(cx.thread()).balanced.add(1);
@@ -102,13 +103,8 @@ impl Session {
                 Some(balance::key_of(back, &found?.to_bytes()))
             }
             Balance::RdpCookie(name) => {
-                let cookie = Expr {
-                    fetch: Fetch::ReqRdpCookie(Some(name.clone())),
-                    converters: Vec::new(),
-                    text: String::new(),
-                };
-                let found = self.on_request(cx, true, |facts| facts.value(&cookie));
-                Some(balance::key_of(back, &found?.to_bytes()))
+                let cookie = self.rdp_cookie(cx, name)?;
+                Some(balance::key_of(back, &cookie.to_bytes()))
             }
             Balance::RoundRobin
             | Balance::StaticRr
@@ -119,6 +115,33 @@ impl Session {
             | Balance::UrlParam(_)
             | Balance::Header(..) => None,
         }
+    }
+
+    /// The value of the client's RDP cookie of this name.
+    fn rdp_cookie(&mut self, cx: &mut Context<'_>, name: &str) -> Option<Sample> {
+        let cookie = Expr {
+            fetch: Fetch::ReqRdpCookie(Some(name.to_owned())),
+            converters: Vec::new(),
+            text: String::new(),
+        };
+        self.on_request(cx, true, |facts| facts.value(&cookie))
+    }
+
+    /// `persist rdp-cookie`: the server that the client's cookie names.
+    pub(super) fn persisted(
+        &mut self,
+        cx: &mut Context<'_>,
+        backend: &Proxy,
+    ) -> Option<Arc<Server>> {
+        let back = backend.conf.back.as_ref()?;
+        let name = back.persist_rdp_cookie.as_ref()?;
+        let cookie = self.rdp_cookie(cx, name)?;
+        let named = Endpoint::Inet(content::rdp_server(&cookie.to_bytes())?.into());
+        let fits = |server: &&Arc<Server>| {
+            let stopped = server.status().operation == Operation::Stopped;
+            *server.endpoint() == named && (back.persist || !stopped)
+        };
+        backend.servers.iter().find(fits).cloned()
     }
 
     /// A try at another server than the last is a redispatch, at the same one a retry.

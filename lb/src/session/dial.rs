@@ -1,8 +1,7 @@
 //! Sockets towards servers: address, options, source.
 
 use super::Session;
-use crate::listener;
-use crate::state::{Endpoint, Server};
+use crate::state::{Endpoint, Peer, Server};
 use conf::lb::model::{Host, SourceAddress, UseSource};
 use socket2::{Domain, Protocol, SockAddr, Socket, TcpKeepalive, Type};
 use std::io;
@@ -25,10 +24,7 @@ impl Session {
                 socket.connect(&SockAddr::unix(path)?)?;
                 return Ok(socket);
             }
-            Endpoint::Inet(_) | Endpoint::Mapped(..) => {
-                let port = self.local_address().and_then(|l| l.port());
-                endpoint.inet(port.unwrap_or(0))
-            }
+            Endpoint::Inet(_) | Endpoint::Mapped(..) => endpoint.inet(|| self.dialled()),
             Endpoint::Unresolved => None,
         };
         let Some(address) = address else {
@@ -129,17 +125,20 @@ impl Session {
     }
 
     /// The address that the client connected to.
-    pub(super) fn local_address(&self) -> Option<crate::state::Peer> {
+    pub(super) fn local_address(&self) -> Option<Peer> {
         if let Some(local) = self.extra.as_ref().and_then(|e| e.local.clone()) {
             return Some(local);
         }
-        let bound = self.admission.listener().bound.local();
-        match bound.inet() {
-            Some(address) if address.ip().is_unspecified() => {
-                let local = self.client.socket.local_addr().ok()?;
-                Some(listener::peer(&local))
-            }
-            _ => Some(bound.clone()),
-        }
+        self.admission.listener().local_of(&self.client.socket)
+    }
+
+    /// Where the client wanted to go: ahead of a redirection by the packet
+    /// filter, if there was one.
+    pub(super) fn dialled(&self) -> Option<SocketAddr> {
+        let told = self.extra.as_ref().and_then(|e| e.local.as_ref());
+        let redirected = || self.client.socket.original_dst_v4().ok()?.as_socket();
+        told.and_then(Peer::inet)
+            .or_else(redirected)
+            .or_else(|| self.local_address()?.inet())
     }
 }

@@ -4,7 +4,7 @@ use super::{Context, Session, Stage, Turn};
 use crate::counters::{Cell, Cells};
 use crate::state::{Cause, End, Peer, Phase, Proxied, SessionRecord, Timers};
 use crate::tcp_info::{self, TcpInfo};
-use conf::lb::model::{Fetch, Format, FormatPart, Logging, SessionFormat};
+use conf::lb::model::SessionFormat;
 use std::io::Read;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -192,11 +192,13 @@ impl Session {
         }
     }
 
-    /// What the kernel knows of the client's and the server's connection.
-    fn kernel_info(&self) -> [Option<TcpInfo>; 2] {
-        let client = tcp_info::of(&self.client.socket).ok();
-        let server = self.server.as_ref();
-        [client, server.and_then(|s| tcp_info::of(&s.socket).ok())]
+    /// What the kernel knows of the client's or the server's connection.
+    pub(super) fn kernel_info(&self, server: bool) -> Option<TcpInfo> {
+        let socket = match server {
+            true => &self.server.as_ref()?.socket,
+            false => &self.client.socket,
+        };
+        tcp_info::of(socket).ok()
     }
 
     fn log(&mut self, cx: &mut Context<'_>, end: End, at_start: bool) {
@@ -212,14 +214,13 @@ impl Session {
         let server = server.or_else(|| extra.and_then(|e| e.server.clone()));
         let backend = self.backend().clone();
         let front = self.frontend().front.as_ref();
+        let logging = &self.frontend().conf.logging;
         let outgoing = self
             .server
             .as_ref()
             .and_then(|s| s.socket.local_addr().ok());
-        let remote = server.as_ref().and_then(|s| {
-            let port = self.local_address().and_then(|l| l.port()).unwrap_or(0);
-            s.endpoint().inet(port)
-        });
+        let remote = server.as_ref();
+        let remote = remote.and_then(|s| s.endpoint().inet(|| self.dialled()));
         // At its end a session counts no more behind the frontend.
         let over = matches!(self.stage, Stage::Over);
         let in_backend = u32::from(over && self.routed.is_some());
@@ -274,35 +275,13 @@ impl Session {
                 authority: e.authority.clone(),
                 unique_id: e.unique_id.clone(),
             }),
-            tcp: wants_tcp(&self.frontend().conf.logging)
-                .then(|| tcp_info::of(&self.client.socket).ok())
-                .flatten(),
             http: None,
-            tcp_info: (over && self.frontend().conf.logging.wants_tcp_info)
-                .then(|| Box::new(self.kernel_info())),
+            tcp_info: (logging.wants_tcp_info && (over || at_start && logging.as_soon_as_possible))
+                .then(|| Box::new([false, true].map(|server| self.kernel_info(server)))),
             failure: None,
+            last_rule: extra.and_then(|e| e.last_rule.clone()),
         }
     }
-}
-
-/// The line says something that only the client's open socket knows.
-fn wants_tcp(logging: &Logging) -> bool {
-    let asks = |format: &Format| {
-        let parts = format.parts.iter();
-        parts.into_iter().any(
-            |part| matches!(part, FormatPart::Expr(e, _) if matches!(e.fetch, Fetch::FcTcp(_))),
-        )
-    };
-    let own = match &logging.format {
-        SessionFormat::Custom(format) => Some(format),
-        _ => None,
-    };
-    let all = [
-        own,
-        logging.error_format.as_ref(),
-        logging.structured_data.as_ref(),
-    ];
-    all.into_iter().flatten().any(asks)
 }
 
 impl Context<'_> {

@@ -4,10 +4,9 @@ use super::{Context, Extra, Session};
 use crate::core::expr::{Found, Sample, Window, World, evaluate};
 use crate::core::queue::Priority;
 use crate::core::rules::Target;
-use crate::facts::Scene;
-use crate::state::{Generation, Peer, Runtime};
-use crate::tcp_info;
-use conf::lb::model::{Expr, Fetch, Format, FormatPart, TcpAction};
+use crate::facts::{Scene, format_text, of_rule};
+use crate::state::{Generation, Peer, Runtime, Variables};
+use conf::lb::model::{Expr, Fetch, Format, TcpAction, TcpRule};
 use std::net::SocketAddr;
 
 /// Variables that a session may hold; more are ignored.
@@ -41,11 +40,7 @@ impl World for Facts<'_> {
                 figure,
                 micros,
             } => {
-                let info = match (server, &session.server) {
-                    (false, _) => tcp_info::of(&session.client.socket).ok(),
-                    (true, Some(server)) => tcp_info::of(&server.socket).ok(),
-                    (true, None) => None,
-                };
+                let info = session.kernel_info(*server);
                 let value = info.map(|info| i64::from(info.figure(*figure, *micros)));
                 return Found::maybe(value.map(Sample::Int));
             }
@@ -58,9 +53,8 @@ impl World for Facts<'_> {
             Fetch::FcPpAuthority => {
                 return Found::maybe(self.extra.authority.clone().map(Sample::Text));
             }
-            Fetch::FcTcp(fact) => {
-                let info = tcp_info::of(&session.client.socket).ok();
-                return Found::maybe(info.map(|info| Sample::Int(info.value(*fact))));
+            Fetch::LastRuleFile | Fetch::LastRuleLine => {
+                return Found::maybe(of_rule(fetch, self.extra.last_rule.as_ref()));
             }
             Fetch::CaptureReqHdr(slot) => {
                 let held = self.extra.captures.get(*slot).cloned().flatten();
@@ -107,11 +101,17 @@ impl World for Facts<'_> {
     }
 
     fn variable(&self, name: &str) -> Option<Sample> {
+        if Variables::own(name) {
+            return self.runtime.variables.get(name);
+        }
         let known = self.extra.variables.iter().find(|(n, _)| n == name);
         known.map(|(_, value)| value.clone())
     }
 
     fn set_variable(&mut self, name: &str, value: Option<Sample>) {
+        if Variables::own(name) {
+            return self.runtime.variables.set(name, value);
+        }
         let variables = &mut self.extra.variables;
         variables.retain(|(n, _)| n != name);
         if let Some(value) = value.filter(|_| variables.len() < VARIABLES) {
@@ -171,7 +171,7 @@ impl Target for Facts<'_> {
             }
             TcpAction::Capture { expr, slot, len } => {
                 let value = self.value(expr).map(|v| {
-                    let mut text = v.to_text();
+                    let mut text = v.to_line();
                     text.truncate(*len);
                     text
                 });
@@ -182,6 +182,12 @@ impl Target for Facts<'_> {
             }
             TcpAction::ExpectProxy => self.extra.expects_header = true,
             TcpAction::Accept | TcpAction::Reject | TcpAction::Close | TcpAction::SilentDrop => {}
+        }
+    }
+
+    fn ended_by(&mut self, rule: &TcpRule) {
+        if rule.line.is_some() {
+            self.extra.last_rule.clone_from(&rule.line);
         }
     }
 
@@ -200,20 +206,9 @@ impl Facts<'_> {
         self.value(expr)?.to_int()
     }
 
-    /// A format's text; tags that only a finished session has are empty.
+    /// A format's text.
     pub fn text(&mut self, format: &Format) -> Vec<u8> {
-        let mut out = Vec::new();
-        for part in &format.parts {
-            match part {
-                FormatPart::Text(text) => out.extend(text.as_bytes()),
-                FormatPart::Space => out.push(b' '),
-                FormatPart::Expr(expr, _) => {
-                    out.extend(self.value(expr).map(|v| v.to_line()).unwrap_or_default());
-                }
-                FormatPart::Tag(..) => {}
-            }
-        }
-        out
+        format_text(format, self)
     }
 
     fn local(&self) -> Peer {

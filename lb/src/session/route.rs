@@ -7,7 +7,7 @@ use crate::core::proxy_protocol::{self, Bad};
 use crate::core::rules::{Verdict, judge};
 use crate::listener::Admission;
 use crate::relay::Side;
-use crate::state::{Cause, End, HandedOver, Peer, Phase, Proxy, Server};
+use crate::state::{Cause, ConnectionError, End, HandedOver, Peer, Phase, Proxy, Server};
 use crate::sys;
 use conf::lb::model::{BackendName, Mode, TcpRule};
 use mio::unix::SourceFd;
@@ -17,12 +17,6 @@ use std::io::{Read, Write};
 use std::os::fd::AsRawFd;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
-
-const CLOSED: &str = "Connection closed while waiting for PROXY protocol header";
-const TRUNCATED: &str = "Truncated PROXY protocol header received";
-const FOREIGN: &str = "Received something which does not look like a PROXY protocol header";
-const INVALID: &str = "Received an invalid PROXY protocol header";
-const LATE: &str = "Timeout while waiting for PROXY protocol header";
 
 impl Session {
     /// The first step after accept and registration.
@@ -135,19 +129,26 @@ impl Session {
         let size = match peek(&self.client, buffer) {
             Peek::Bytes(size) => size,
             Peek::Nothing => return Turn::Rearm,
-            Peek::Ended => return self.header_failed(cx, CLOSED, 0),
+            Peek::Ended => return self.header_failed(cx, ConnectionError::HeaderMissing, 0),
         };
         match proxy_protocol::parse(&buffer[..size]) {
-            Ok(None) if self.client.ending => self.header_failed(cx, TRUNCATED, size),
+            Ok(None) if self.client.ending => {
+                self.header_failed(cx, ConnectionError::HeaderTruncated, size)
+            }
             Ok(None) => Turn::Rearm,
-            Err(Bad::Signature) if size < 16 => self.header_failed(cx, TRUNCATED, size),
-            Err(Bad::Signature) => self.header_failed(cx, FOREIGN, size),
-            Err(Bad::Malformed | Bad::Checksum) => self.header_failed(cx, INVALID, size),
+            Err(Bad::Signature) if size < 16 => {
+                self.header_failed(cx, ConnectionError::HeaderTruncated, size)
+            }
+            Err(Bad::Signature) => self.header_failed(cx, ConnectionError::HeaderForeign, size),
+            Err(Bad::Protocol) => self.header_failed(cx, ConnectionError::HeaderOfOther, size),
+            Err(Bad::Malformed | Bad::Checksum) => {
+                self.header_failed(cx, ConnectionError::HeaderInvalid, size)
+            }
             Ok(Some((header, length))) => {
                 // Taken out of the socket; what follows stays there.
                 let fd = self.client.socket.as_raw_fd();
                 if recv(fd, &mut buffer[..length], MsgFlags::empty()) != Ok(length) {
-                    return self.header_failed(cx, TRUNCATED, size);
+                    return self.header_failed(cx, ConnectionError::HeaderTruncated, size);
                 }
                 self.client.readable = true;
                 let waited = (cx.now_ms - self.accepted_ms) as u32;
@@ -166,18 +167,22 @@ impl Session {
 
     pub(super) fn greeting_late(&mut self, cx: &mut Context<'_>) -> Turn {
         match peek(&self.client, &mut [0; 1]) {
-            Peek::Bytes(size) => self.header_failed(cx, TRUNCATED, size),
-            Peek::Nothing | Peek::Ended => self.header_failed(cx, LATE, 0),
+            Peek::Bytes(size) => self.header_failed(cx, ConnectionError::HeaderTruncated, size),
+            Peek::Nothing | Peek::Ended => self.header_failed(cx, ConnectionError::HeaderLate, 0),
         }
     }
 
     /// No PROXY header came: one line says why, unless nothing came at all
     /// and such connections are not to be logged.
-    fn header_failed(&mut self, cx: &mut Context<'_>, why: &'static str, size: usize) -> Turn {
+    fn header_failed(&mut self, cx: &mut Context<'_>, why: ConnectionError, size: usize) -> Turn {
         let logging = &self.frontend().conf.logging;
         let silent = size == 0 && logging.dont_log_null || logging.targets.is_empty();
         if let Some(log) = cx.runtime.hooks.log.get().filter(|_| !silent) {
-            let mut record = self.record(cx, End::default(), true);
+            let end = End {
+                cause: Cause::Proxy,
+                phase: Phase::Request,
+            };
+            let mut record = self.record(cx, end, true);
             record.failure = Some(why);
             log(&record);
         }
@@ -215,11 +220,15 @@ impl Session {
         if let Some(turn) = self.inspect(cx, &backend, rules, true) {
             return turn;
         }
+        let mut pinned = None;
         if !back.use_server.is_empty() {
-            let pinned = self.use_server(cx, &backend);
-            if pinned.is_some() {
-                self.extra().pinned = pinned;
-            }
+            pinned = self.use_server(cx, &backend);
+        }
+        if pinned.is_none() && back.persist_rdp_cookie.is_some() {
+            pinned = self.persisted(cx, &backend);
+        }
+        if pinned.is_some() {
+            self.extra().pinned = pinned;
         }
         self.ask_for_server(cx)
     }

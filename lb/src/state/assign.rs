@@ -98,6 +98,9 @@ impl Proxy {
         let Some(back) = &self.back else {
             return Assigned::NoServer;
         };
+        if let Some(direct) = &self.direct {
+            return Assigned::Slot(Slot::take(direct.clone()));
+        }
         let chosen = match &request.pinned {
             Some(server) => Some(server.clone()),
             None if !self.is_up() => return Assigned::NoServer,

@@ -20,6 +20,8 @@ pub struct Proxy {
     pub back: Option<Arc<BackLive>>,
     /// Its servers in the order of the file.
     pub servers: Vec<Arc<Server>>,
+    /// Where sessions go when it has none of its own (`dispatch`, `option transparent`).
+    pub direct: Option<Arc<Server>>,
     pub(super) balancer: Option<Mutex<Balancer>>,
 }
 
@@ -121,6 +123,14 @@ impl Proxy {
                     back.servers.iter().map(server).collect()
                 })
                 .unwrap_or_default(),
+            direct: back
+                .as_ref()
+                .zip(conf.back.as_ref())
+                .and_then(|(live, back)| {
+                    let old = before.and_then(|p| p.direct.as_ref());
+                    let server = back.direct.clone()?;
+                    Some(Server::build(runtime, server, weak.clone(), live, old))
+                }),
             balancer: conf.back.as_ref().map(|back| {
                 let seed = getrandom::u64().unwrap_or(u64::from(conf.id));
                 Mutex::new(Balancer::new(back, seed))
@@ -181,9 +191,8 @@ impl Proxy {
 
     /// A server can take sessions (or there is none and the backend is none of servers).
     pub fn is_up(&self) -> bool {
-        self.back
-            .as_ref()
-            .is_some_and(|b| b.active.load(Relaxed) + b.backups.load(Relaxed) > 0)
+        let usable = |b: &Arc<BackLive>| b.active.load(Relaxed) + b.backups.load(Relaxed) > 0;
+        self.direct.is_some() || self.back.as_ref().is_some_and(usable)
     }
 }
 

@@ -1,10 +1,10 @@
 //! What a session leaves behind: everything that its log line may say.
 
-use super::{Proxy, Server};
+use super::{ConnectionError, Proxy, Server};
 use crate::core::expr::Sample;
 use crate::core::queue::Priority;
 use crate::tcp_info::TcpInfo;
-use conf::lb::model::{Level, TcpFigure};
+use conf::lb::model::{Level, RuleLine, TcpFigure};
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::os::fd::OwnedFd;
@@ -234,7 +234,9 @@ pub struct SessionRecord {
     /// Bytes to the client.
     pub bytes_out: u64,
     /// It ended before it was a session, for this reason: the line says only that.
-    pub failure: Option<&'static str>,
+    pub failure: Option<ConnectionError>,
+    /// The rule that ended the last list of rules.
+    pub last_rule: Option<RuleLine>,
     /// Termination state.
     pub end: End,
     /// Connections of the process, the frontend, the backend and the server at
@@ -260,8 +262,6 @@ pub struct SessionRecord {
     pub priority: Priority,
     /// A PROXY header came, with these words.
     pub proxied: Option<Proxied>,
-    /// What the system knew about the client's connection, if the line wants it.
-    pub tcp: Option<TcpInfo>,
     /// What only HTTP has.
     pub http: Option<Box<HttpRecord>>,
     /// What the kernel knows of the client's and the server's connection at
@@ -274,24 +274,6 @@ impl SessionRecord {
     pub fn tcp_figure(&self, server: bool, figure: TcpFigure, micros: bool) -> Option<u32> {
         let info = self.tcp_info.as_ref()?[usize::from(server)]?;
         Some(info.figure(figure, micros))
-    }
-}
-
-impl TcpInfo {
-    /// One figure; times in milliseconds unless `micros`.
-    pub fn figure(&self, figure: TcpFigure, micros: bool) -> u32 {
-        let time = |us: u32| if micros { us } else { us / 1000 };
-        match figure {
-            TcpFigure::Rtt => time(self.rtt_us),
-            TcpFigure::RttVariation => time(self.rttvar_us),
-            TcpFigure::Unacked => self.unacked,
-            TcpFigure::Sacked => self.sacked,
-            TcpFigure::Retransmitted => self.retrans,
-            TcpFigure::AllRetransmitted => self.total_retrans,
-            TcpFigure::Facked => self.fackets,
-            TcpFigure::Lost => self.lost,
-            TcpFigure::Reordering => self.reordering,
-        }
     }
 }
 

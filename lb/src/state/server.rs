@@ -117,16 +117,24 @@ impl Endpoint {
         }
     }
 
-    /// The address for a client that connected to `client_port`.
-    pub fn inet(&self, client_port: u16) -> Option<SocketAddr> {
-        match self {
-            Endpoint::Inet(address) => Some(*address),
-            Endpoint::Mapped(ip, offset) => {
-                let port = (i32::from(client_port) + offset) as u16;
-                Some(SocketAddr::new(*ip, port))
-            }
-            Endpoint::Unix(_) | Endpoint::Abstract(_) | Endpoint::Unresolved => None,
-        }
+    /// The address for a client that connected to `dialled`, which is asked for
+    /// only where it counts: a mapped port follows the client's, and the
+    /// any-address stands for wherever the client wanted to go.
+    pub fn inet(&self, dialled: impl FnOnce() -> Option<SocketAddr>) -> Option<SocketAddr> {
+        let (ip, port) = match self {
+            Endpoint::Inet(address) if !address.ip().is_unspecified() => return Some(*address),
+            Endpoint::Inet(address) => (address.ip(), Ok(address.port())),
+            Endpoint::Mapped(ip, offset) => (*ip, Err(*offset)),
+            Endpoint::Unix(_) | Endpoint::Abstract(_) | Endpoint::Unresolved => return None,
+        };
+        let dialled = dialled();
+        let client_port = dialled.map_or(0, |address| address.port());
+        let port = port.unwrap_or_else(|offset| (i32::from(client_port) + offset) as u16);
+        let ip = match dialled {
+            Some(dialled) if ip.is_unspecified() => dialled.ip(),
+            _ => ip,
+        };
+        Some(SocketAddr::new(ip, port))
     }
 }
 
@@ -232,6 +240,16 @@ impl Server {
 }
 
 impl ServerLive {
+    /// What its health check found so far.
+    pub fn health_now(&self) -> Health {
+        lock(&self.health).clone()
+    }
+
+    /// What its agent said so far.
+    pub fn agent_now(&self) -> Health {
+        lock(&self.agent).clone()
+    }
+
     fn new(runtime: &Runtime, conf: &model::Server, backend: Arc<BackLive>) -> Arc<ServerLive> {
         let now_ms = runtime.now_ms();
         let status = fresh_status(conf, now_ms);

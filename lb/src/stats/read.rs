@@ -288,27 +288,11 @@ pub fn server(runtime: &Runtime, proxy: &Proxy, server: &Arc<Server>, legends: b
     let now_ms = runtime.now_ms();
     let totals = server.counters.totals();
     let status = server.status().clone();
-    let own = server
-        .health
-        .lock()
-        .unwrap_or_else(|e| e.into_inner())
-        .clone();
-    let agent = server
-        .agent
-        .lock()
-        .unwrap_or_else(|e| e.into_inner())
-        .clone();
+    let own = server.health_now();
+    let agent = server.agent_now();
     let leader = tracked(runtime, server);
-    let followed = leader.as_ref().map_or_else(
-        || own.clone(),
-        |leader| {
-            leader
-                .health
-                .lock()
-                .unwrap_or_else(|e| e.into_inner())
-                .clone()
-        },
-    );
+    let followed = leader.as_ref();
+    let followed = followed.map_or_else(|| own.clone(), |leader| leader.health_now());
     let (shown, colour) = state(server, &status, &followed, &agent);
     let is_backup = server.conf.backup;
     let mut row = Row::new(Kind::Server, proxy.name(), server.name());
@@ -320,6 +304,8 @@ pub fn server(runtime: &Runtime, proxy: &Proxy, server: &Arc<Server>, legends: b
     row.traffic = traffic(&totals, level(&server.sessions, limit));
     row.http = http(proxy, &totals, Rate::default());
     let checked = own.configured;
+    // what is not asked says nothing about now
+    let resting = status.admin.in_maintenance();
     row.back = Some(Back {
         queue: Level {
             cur: server.queue.len() as u32,
@@ -346,8 +332,8 @@ pub fn server(runtime: &Runtime, proxy: &Proxy, server: &Arc<Server>, legends: b
         },
         is_backup,
         colour,
-        check: checked.then(|| check(&own)),
-        agent: agent.configured.then(|| check(&agent)),
+        check: (checked && own.enabled && !resting).then(|| check(&own)),
+        agent: (agent.configured && agent.enabled && !resting).then(|| check(&agent)),
         failed_checks: checked.then_some(totals.failed_checks),
         observed_failures: server.conf.observe.map(|_| totals.observed_errors),
         throttle_percent: (status.operation == Operation::Starting && status.usable())

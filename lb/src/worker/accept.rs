@@ -1,6 +1,6 @@
 //! Accepting: limits, rests when descriptors run out, spreading over the threads.
 
-use super::Worker;
+use super::{Watched, Worker};
 use crate::listener::{Accepted, Admission, Full, Listener, peer};
 use crate::session::{Context, Session};
 use crate::state::{HandedOver, Message, SessionId};
@@ -30,33 +30,36 @@ pub(super) enum Stop {
 
 impl Worker {
     pub(super) fn accept_is_due(&self) -> bool {
-        self.retry_accept_ms.is_none() && self.listeners.iter().any(|w| w.ready)
+        let due = |w: &Watched| w.ready && w.rests_until_ms <= self.now_ms;
+        self.listeners.iter().any(due)
     }
 
-    /// Takes what waits in the backlogs, as far as limits and budgets allow.
+    /// When the next of the listeners that rest may try again.
+    pub(super) fn retry_accept_ms(&self) -> Option<u64> {
+        let resting = self.listeners.iter().filter(|w| w.ready);
+        resting.map(|w| w.rests_until_ms).min()
+    }
+
+    /// Takes what waits in the backlogs, as far as limits and budgets allow. A
+    /// listener at its limit rests alone: the others go on.
     pub(super) fn accept_all(&mut self) {
-        match self.retry_accept_ms {
-            Some(at_ms) if at_ms > self.now_ms => return,
-            Some(_) => self.retry_accept_ms = None,
-            None => {}
-        }
         for n in 0..self.listeners.len() {
-            if !self.listeners[n].ready {
+            let watched = &self.listeners[n];
+            if !watched.ready || watched.rests_until_ms > self.now_ms {
                 continue;
             }
-            let (listener, socket) = {
-                let watched = &self.listeners[n];
-                (watched.listener.clone(), watched.socket.clone())
-            };
-            match self.accept_from(&listener, &socket) {
-                Stop::Drained => self.listeners[n].ready = false,
+            let (listener, socket) = (watched.listener.clone(), watched.socket.clone());
+            let stop = self.accept_from(&listener, &socket);
+            let watched = &mut self.listeners[n];
+            match stop {
+                Stop::Drained => watched.ready = false,
                 Stop::Budget => {}
                 Stop::Full => {
-                    // Not ready for this thread's loop, until something ends.
+                    // Until something ends.
                     self.runtime.process.accept_paused.store(true, Relaxed);
-                    self.retry_accept_ms = Some(self.now_ms + REST_MS);
+                    watched.rests_until_ms = self.now_ms + REST_MS;
                 }
-                Stop::Until(at_ms) => self.retry_accept_ms = Some(at_ms),
+                Stop::Until(at_ms) => watched.rests_until_ms = at_ms,
             }
         }
     }
@@ -188,16 +191,13 @@ impl Worker {
         } = accepted;
         admission.count_session(self.mailbox.thread, self.now_ms);
         let listener = admission.listener().clone();
-        let local = match listener.bound.local().inet() {
-            Some(address) if !address.ip().is_unspecified() => Ok(listener.bound.local().clone()),
-            _ => socket.local_addr().map(|a| peer(&a)),
-        };
+        let local = listener.local_of(&socket).unwrap_or_default();
         let handed = HandedOver {
             socket: socket.into(),
             frontend: listener.proxy.clone(),
             listener: listener.index,
             client,
-            local: local.unwrap_or_default(),
+            local,
             accepted: std::time::SystemTime::now(),
             accepted_ms: at_ms,
             admission,

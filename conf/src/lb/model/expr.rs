@@ -15,22 +15,6 @@ pub struct Expr {
     pub text: String,
 }
 
-/// What the system knows about a client's TCP connection.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[allow(missing_docs)]
-pub enum TcpFact {
-    RttMillis,
-    RttMicros,
-    RttVarMillis,
-    RttVarMicros,
-    Unacked,
-    Sacked,
-    Lost,
-    Retransmitted,
-    Fackets,
-    Reordering,
-}
-
 /// A figure of the kernel's `TCP_INFO`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TcpFigure {
@@ -183,8 +167,17 @@ pub enum Fetch {
     FcDstIsLocal,
     /// `fc_http_major`, `bc_http_major`: 1.
     HttpMajor,
-    /// `fc_rtt` and its kin.
-    FcTcp(TcpFact),
+    /// `fc_err`, `bc_err` and the same in words: what is wrong with a connection.
+    ConnectionError {
+        /// Towards the server rather than the client.
+        server: bool,
+        /// In words rather than as a number.
+        words: bool,
+    },
+    /// `last_rule_file`: of the rule that ended the last list of rules.
+    LastRuleFile,
+    /// `last_rule_line`.
+    LastRuleLine,
     /// `fc_rcvd_proxy`.
     FcRcvdProxy,
     /// `fc_pp_authority`.
@@ -252,6 +245,8 @@ pub enum Fetch {
     ReqSslAlpn,
     /// `req.ssl_ec_ext`.
     ReqSslEcExt,
+    /// `req.ssl_st_ext`: 0 none, 1 an empty extension, 2 a ticket.
+    ReqSslStExt,
     /// `req.proto_http`.
     ReqProtoHttp,
     /// `wait_end`: true once the inspection ended.

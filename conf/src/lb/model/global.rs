@@ -61,8 +61,28 @@ pub struct Global {
     pub strict_limits: bool,
     /// `noepoll`, `nosplice`, `noreuseport`, `nogetaddrinfo` ...
     pub disable: Disable,
+    /// `set-var`, `set-var-fmt`: variables that every session sees, in order.
+    pub variables: Vec<ProcessVariable>,
     /// `prometheus bind`: where metrics are served without HTTP rules (Evenkeel's own).
     pub prometheus: Option<super::Bind>,
+}
+
+/// A variable of the process, set when the configuration starts to work.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ProcessVariable {
+    /// Its full name, `proc.` included.
+    pub name: String,
+    /// What it is set to.
+    pub value: VariableValue,
+}
+
+/// What a variable is set to.
+#[derive(Clone, Debug, PartialEq)]
+pub enum VariableValue {
+    /// The value of an expression.
+    Expr(super::Expr),
+    /// A format's text.
+    Format(Format),
 }
 
 /// Facilities switched off.

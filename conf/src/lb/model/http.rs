@@ -1,6 +1,6 @@
 //! What `mode http` needs: the statistics page, monitoring, rules.
 
-use super::{Condition, Format, Place};
+use super::{Condition, Format, Place, RuleLine};
 use std::time::Duration;
 
 /// `stats ...` of a proxy.
@@ -87,8 +87,30 @@ pub struct Http {
     pub request_rules: Vec<HttpRule>,
     /// `http-response` rules.
     pub response_rules: Vec<HttpRule>,
+    /// `capture cookie`, `capture request header`, `capture response header`.
+    pub captures: HttpCaptures,
     /// `errorfile <code> <file>`: the whole answer, read at load time.
     pub error_files: Vec<ErrorFile>,
+}
+
+/// What log lines of an HTTP frontend show besides: `capture ...`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct HttpCaptures {
+    /// `capture request header`, by slot.
+    pub request: Vec<HttpCapture>,
+    /// `capture response header`, by slot.
+    pub response: Vec<HttpCapture>,
+    /// `capture cookie`: the first cookie whose name starts so.
+    pub cookie: Option<HttpCapture>,
+}
+
+/// One of them.
+#[derive(Clone, Debug, PartialEq)]
+pub struct HttpCapture {
+    /// Name of the header or start of the cookie's.
+    pub name: String,
+    /// Bytes kept.
+    pub len: usize,
 }
 
 /// `errorfile`.
@@ -134,6 +156,8 @@ pub struct HttpRule {
     pub condition: Option<Condition>,
     /// Where it stands.
     pub place: Place,
+    /// Its line, for `last_rule_line`.
+    pub line: RuleLine,
 }
 
 /// What an HTTP rule does.
@@ -159,6 +183,24 @@ pub enum HttpAction {
     SetLogLevel(Option<super::Level>),
     /// `use-service prometheus-exporter`.
     PrometheusExporter,
+}
+
+impl HttpAction {
+    /// No further rule of the list is looked at.
+    pub fn is_final(&self) -> bool {
+        match self {
+            HttpAction::Allow
+            | HttpAction::Deny(_)
+            | HttpAction::Auth(_)
+            | HttpAction::Return(_)
+            | HttpAction::Reject
+            | HttpAction::PrometheusExporter => true,
+            HttpAction::SetHeader(..)
+            | HttpAction::AddHeader(..)
+            | HttpAction::DelHeader(_)
+            | HttpAction::SetLogLevel(_) => false,
+        }
+    }
 }
 
 /// A locally made answer.

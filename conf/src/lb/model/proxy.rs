@@ -166,6 +166,9 @@ pub struct FrontTimeouts {
 pub struct Back {
     /// Servers in order.
     pub servers: Vec<Arc<Server>>,
+    /// `dispatch` or `option transparent` of a section without servers: where
+    /// sessions go.
+    pub direct: Option<Arc<Server>>,
     /// `balance`.
     pub balance: Balance,
     /// `hash-type`.
@@ -188,6 +191,8 @@ pub struct Back {
     pub abortonclose: bool,
     /// `option persist`.
     pub persist: bool,
+    /// `persist rdp-cookie`: the cookie's name.
+    pub persist_rdp_cookie: Option<String>,
     /// `source` for all servers without one.
     pub source: Option<SourceAddress>,
     /// `tcp-request content` of a `backend`.
@@ -282,6 +287,8 @@ pub struct BalanceUri {
     pub len: u32,
     /// `depth`, 0: no bound.
     pub depth: u32,
+    /// `path-only`: without scheme and host, where the request names them.
+    pub path_only: bool,
 }
 
 /// `hash-type <method> [<function> [<modifier>]]`.

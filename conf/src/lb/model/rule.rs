@@ -1,6 +1,7 @@
 //! TCP rules and the choice of a backend.
 
 use super::{Condition, Expr, Format, Level, Place};
+use std::sync::Arc;
 
 /// A `tcp-request` or `tcp-response` rule.
 #[derive(Clone, Debug, PartialEq)]
@@ -11,6 +12,17 @@ pub struct TcpRule {
     pub condition: Option<Condition>,
     /// Where it stands.
     pub place: Place,
+    /// Its line, for `last_rule_line`; nothing in rules ahead of a session.
+    pub line: Option<RuleLine>,
+}
+
+/// The line of a rule.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RuleLine {
+    /// The configuration file as it was named.
+    pub file: Arc<str>,
+    /// From 1.
+    pub number: u32,
 }
 
 /// What a TCP rule does. Which actions a list may hold is checked: see the

@@ -181,19 +181,16 @@ impl Findings<'_, '_> {
 }
 
 /// Whether HTTP rules have the value: contents of the connection are taken
-/// apart by then, and sessions of HTTP have no variables.
+/// apart by then, and sessions of HTTP have no variables of their own.
 fn in_http(fetch: &Fetch, name: &str) -> bool {
     match fetch {
-        Fetch::Var(..)
-        | Fetch::PrioClass
+        Fetch::Var(name, _) => name.starts_with("proc."),
+        Fetch::PrioClass
         | Fetch::PrioOffset
         | Fetch::FcRcvdProxy
         | Fetch::FcPpAuthority
         | Fetch::FcPpUniqueId
         | Fetch::DstConn
-        | Fetch::FcTcp(_)
-        | Fetch::CaptureReqHdr(_)
-        | Fetch::CaptureResHdr(_)
         | Fetch::TcpInfo { .. }
         | Fetch::CheckPayload(..) => false,
         Fetch::ReqProtoHttp => true,

@@ -3,7 +3,7 @@
 use super::Whole;
 use crate::diagnostic::Diagnostic;
 use crate::lb::draft::Draft;
-use crate::lb::model::{CheckKind, CheckStep, Mode, ProxyKind};
+use crate::lb::model::{Mode, ProxyKind};
 
 pub(super) fn check(whole: &Whole<'_>, found: &mut Vec<Diagnostic>) {
     for draft in whole.running() {
@@ -106,39 +106,22 @@ fn precedence(draft: &Draft, found: &mut Vec<Diagnostic>) {
     );
 }
 
-/// Check rules that the chosen kind of check does not run.
+/// Check rules that no check runs.
 fn unused_rules(draft: &Draft, found: &mut Vec<Diagnostic>) {
-    let Some(back) = draft.proxy.back.as_ref().filter(|_| draft.has_back()) else {
+    if !draft.has_back() {
         return;
-    };
-    let kind = &back.check.kind;
-    let tcp = draft.marks.tcp_rules.first();
-    let http = draft.marks.http_rules.first();
+    }
+    let [tcp, http] = draft.marks.unused_rules;
     let unused = [
-        (
-            "tcp-check",
-            "option tcp-check",
-            tcp,
-            matches!(kind, CheckKind::Tcp(_)),
-        ),
-        (
-            "http-check",
-            "option httpchk",
-            http,
-            matches!(kind, CheckKind::Http(_)),
-        ),
+        ("tcp-check", "option tcp-check", tcp),
+        ("http-check", "option httpchk", http),
     ];
-    for (rules, option, first, runs) in unused {
-        // Those of `defaults` wait for the sections that run them.
-        let own = |step: &&CheckStep| {
-            let (rule, header) = (step.place.0, draft.proxy.place.0);
-            rule.file != header.file || rule.start >= header.start
-        };
-        if let Some(step) = first.filter(|_| !runs).filter(own) {
+    for (rules, option, first) in unused {
+        if let Some(span) = first {
             found.push(
                 Diagnostic::warning(
                     "E1033",
-                    step.place.0,
+                    span,
                     format!("`{rules}` rules of `{}` are ignored", draft.proxy.name),
                 )
                 .label(format!("there is no `{option}`")),

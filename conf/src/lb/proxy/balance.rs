@@ -118,8 +118,8 @@ fn uri(a: &mut Args<'_>) -> Result<BalanceUri, Diagnostic> {
     loop {
         if a.take_if("whole").is_some() {
             uri.whole = true;
-        } else if let Some(word) = a.peek().filter(|w| w.text == "path-only") {
-            return Err(not_yet(word, "balance uri path-only"));
+        } else if a.take_if("path-only").is_some() {
+            uri.path_only = true;
         } else if a.take_if("len").is_some() {
             uri.len = value::take_u32(a, "a length")?;
         } else if a.take_if("depth").is_some() {

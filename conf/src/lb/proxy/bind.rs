@@ -9,6 +9,7 @@ use crate::lb::known::{self, without_effect};
 use crate::lb::model::{Account, AdminLevel, Bind, BindAddress, Place, SeverityOutput};
 use crate::lb::value::{self, Unit};
 use crate::suggest;
+use std::ffi::OsString;
 
 /// A bind line in the making.
 #[derive(Debug)]
@@ -88,10 +89,17 @@ fn bind(d: &mut Draft, a: &mut Args<'_>) -> Result<(), Diagnostic> {
             Vec::new()
         }
     };
-    let blank = Bind::new(BindAddress::Fd(0), Place(word.span));
+    let mut blank = Bind::new(BindAddress::Fd(0), Place(word.span));
+    let unix = d.around.unix_bind.clone();
+    blank.unix = unix.access;
     let (draft, mut findings) = options(blank, a, false);
     d.diagnostics.append(&mut findings);
-    for address in found {
+    for mut address in found {
+        if let BindAddress::Unix(path) = &mut address {
+            let mut prefixed = OsString::from(&unix.prefix);
+            prefixed.push(&*path);
+            *path = prefixed.into();
+        }
         let bind = Bind {
             address,
             ..draft.bind.clone()
@@ -157,6 +165,18 @@ fn octal(text: &str) -> Option<u32> {
 
 fn id(a: &mut Args<'_>) -> Result<u32, Diagnostic> {
     Ok(value::take_number(a, "an id", 0, i64::from(u32::MAX))? as u32)
+}
+
+/// `1/2-3`, `all`, `odd`, `even`: threads that would accept.
+fn threads(d: &mut BindDraft, a: &mut Args<'_>, name: &str) -> Result<(), Diagnostic> {
+    let number = |text: &str| text.parse::<u32>().is_ok_and(|n| n > 0);
+    let set = |text: &str| {
+        matches!(text, "all" | "odd" | "even") || text.split('-').all(number) && !text.is_empty()
+    };
+    let sets = |text: &str| text.split('/').all(set).then_some(());
+    a.parse("a set of threads, such as 1/1-2", sets)?;
+    d.diagnostics.push(without_effect(a.head(), name));
+    Ok(())
 }
 
 /// The line.
@@ -335,6 +355,35 @@ pub static OPTIONS: &[Keyword<BindDraft>] = &[
             d.bind.nice = value::take_number(a, "a niceness", -1024, 1024)? as i32;
             Ok(())
         },
+    },
+    Keyword {
+        name: "shards",
+        args: "{ <number> | by-thread }",
+        doc: "How many sockets share the address (accepted, has no effect: each thread has its own).",
+        example: "bind :5672 shards by-thread",
+        apply: |d, a| {
+            let shards = |text: &str| match text {
+                "by-thread" => Some(0),
+                number => number.parse::<u32>().ok().filter(|n| *n > 0),
+            };
+            a.parse("a number or `by-thread`", shards)?;
+            d.diagnostics.push(without_effect(a.head(), "shards"));
+            Ok(())
+        },
+    },
+    Keyword {
+        name: "thread",
+        args: "[<group>/]<threads>",
+        doc: "Which threads accept (accepted, has no effect: all do).",
+        example: "bind :5672 thread 1/1-2",
+        apply: |d, a| threads(d, a, "thread"),
+    },
+    Keyword {
+        name: "process",
+        args: "<process>[/<threads>]",
+        doc: "Older word for `thread`.",
+        example: "bind :5672 process 1/1-2",
+        apply: |d, a| threads(d, a, "process"),
     },
     Keyword {
         name: "mss",

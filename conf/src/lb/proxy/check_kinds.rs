@@ -80,6 +80,7 @@ impl Script {
     }
 
     fn choose(self, d: &mut Draft) {
+        d.marks.unused_rules = [None; 2];
         d.back().check.kind = match d.negation {
             Negation::Plain => CheckKind::Protocol(self.steps),
             Negation::No | Negation::Default => CheckKind::Connect,

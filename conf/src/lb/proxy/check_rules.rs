@@ -6,8 +6,8 @@ use crate::lb::acl::regex;
 use crate::lb::call::Call;
 use crate::lb::draft::Draft;
 use crate::lb::model::{
-    CheckAction, CheckConnect, CheckExpect, CheckPayload, CheckStatus, CheckStep, ExpectHeader,
-    ExpectPattern, Format, HeaderMatch, HttpSend, Place,
+    CheckAction, CheckConnect, CheckExpect, CheckKind, CheckPayload, CheckStatus, CheckStep,
+    ExpectHeader, ExpectPattern, Format, HeaderMatch, HttpSend, Place,
 };
 use crate::lb::sample::{self, When, fetch};
 use crate::lb::value;
@@ -43,6 +43,13 @@ fn push(d: &mut Draft, a: &Args<'_>, script: Script, action: CheckAction, commen
         comment,
         place: Place(a.head()),
     };
+    let runs = match script {
+        Script::Tcp => matches!(d.back().check.kind, CheckKind::Tcp(_)),
+        Script::Http => matches!(d.back().check.kind, CheckKind::Http(_)),
+    };
+    if !runs {
+        d.marks.unused_rules[script as usize].get_or_insert(a.head());
+    }
     // the rules of a section replace those of its defaults
     if std::mem::take(&mut d.marks.inherited_rules[script as usize]) {
         rules(d, script).clear();

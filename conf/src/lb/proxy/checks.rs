@@ -15,6 +15,7 @@ fn choose(d: &mut Draft, kind: CheckKind) {
     let same = std::mem::discriminant(&d.back().check.kind) == std::mem::discriminant(&kind);
     if d.negation == Negation::Plain {
         d.back().check.kind = kind;
+        d.marks.unused_rules = [None; 2];
     } else if same {
         d.back().check.kind = CheckKind::Connect;
     }

@@ -1,7 +1,8 @@
 //! What a proxy is, and its limits.
 
 use crate::diagnostic::Diagnostic;
-use crate::keyword::{Args, Keyword};
+use crate::keyword::{Args, Keyword, wrong};
+use crate::lb::call::Call;
 use crate::lb::draft::{Draft, Referred};
 use crate::lb::model::{Mode, StateSource};
 use crate::lb::value::{self, Unit};
@@ -54,6 +55,17 @@ pub fn not_in_defaults(a: &Args<'_>) -> Diagnostic {
         format!("`{}` not allowed in a `defaults` section", a.keyword()),
     )
     .label("belongs into a frontend, backend or listen section")
+}
+
+fn persist(d: &mut Draft, a: &mut Args<'_>) -> Applied {
+    let word = a.expect("a kind of persistence")?;
+    let call = Call::of(word)?;
+    if call.name != "rdp-cookie" {
+        return Err(wrong(word, "a kind of persistence").label("there is `rdp-cookie`"));
+    }
+    a.finish()?;
+    d.back().persist_rdp_cookie = Some(call.optional(0).unwrap_or("msts").to_owned());
+    Ok(())
 }
 
 /// Takes a time of `*tcpka-*` keywords, whose bare numbers count seconds.
@@ -219,6 +231,15 @@ pub static BACK: &[Keyword<Draft>] = &[
             d.back().fullconn_set = count > 0;
             a.finish()
         },
+    },
+    Keyword {
+        name: "persist",
+        args: "rdp-cookie[(<name>)]",
+        doc: "A client whose RDP cookie (`msts` unless another is named) holds the address and port \
+              of a server goes there, unless that is down and `option persist` is off. The cookie \
+              must have come by then: see `tcp-request inspect-delay` and `req.rdp_cookie`.",
+        example: "persist rdp-cookie",
+        apply: persist,
     },
     Keyword {
         name: "source",

@@ -6,12 +6,11 @@ use crate::lb::condition;
 use crate::lb::draft::Draft;
 use crate::lb::format;
 use crate::lb::known;
-use crate::lb::model::{ErrorFile, HttpAction, HttpAnswer, HttpRule, Place};
+use crate::lb::model::{ErrorFile, HttpAction, HttpAnswer, HttpCapture, HttpRule, Place};
 use crate::lb::proxy::actions;
 use crate::lb::sample::When;
 use crate::lb::value;
 use crate::suggest;
-use std::path::PathBuf;
 
 type Applied = Result<(), Diagnostic>;
 
@@ -27,7 +26,7 @@ fn errorfile(d: &mut Draft, a: &mut Args<'_>) -> Applied {
     }
     let file = a.expect("a file")?;
     a.finish()?;
-    let path = PathBuf::from(&file.text);
+    let path = d.around.path(&file.text);
     let content = std::fs::read(&path).map_err(|e| {
         Diagnostic::error("E0001", file.span, format!("cannot read `{}`", file.text))
             .label(e.to_string())
@@ -126,6 +125,7 @@ pub fn rule(d: &mut Draft, a: &mut Args<'_>, when: When) -> Result<HttpRule, Dia
         action,
         condition,
         place: Place(span),
+        line: d.around.line.clone(),
     })
 }
 
@@ -238,7 +238,7 @@ fn answer(d: &mut Draft, a: &mut Args<'_>, status: u16) -> Result<HttpAnswer, Di
             answer.body = Some(format::parse_live(d, word, when)?);
         } else if a.take_if("file").is_some() {
             let file = a.expect("a file")?;
-            let bytes = std::fs::read(&file.text).map_err(|e| {
+            let bytes = std::fs::read(d.around.path(&file.text)).map_err(|e| {
                 Diagnostic::error("E0001", file.span, format!("cannot read `{}`", file.text))
                     .label(e.to_string())
             })?;
@@ -296,8 +296,55 @@ pub static BOTH: &[Keyword<Draft>] = &[
     },
 ];
 
+/// `<name> len <bytes>`
+fn capture(d: &mut Draft, a: &mut Args<'_>) -> Result<HttpCapture, Diagnostic> {
+    if d.kind.is_none() {
+        return Err(super::general::not_in_defaults(a));
+    }
+    let name = a.expect("a name")?.text.clone();
+    a.choose("the word `len`", &[("len", ())])?;
+    let len = value::take_number(a, "a number of bytes", 1, 1 << 16)? as usize;
+    a.finish()?;
+    Ok(HttpCapture { name, len })
+}
+
 /// Of the side of the clients.
 pub static FRONT: &[Keyword<Draft>] = &[
+    Keyword {
+        name: "capture request header",
+        args: "<name> len <bytes>",
+        doc: "Log lines show the last header of this name in the request, among the others between \
+              braces.",
+        example: "capture request header Host len 32",
+        apply: |d, a| {
+            let capture = capture(d, a)?;
+            d.proxy.http.captures.request.push(capture);
+            Ok(())
+        },
+    },
+    Keyword {
+        name: "capture response header",
+        args: "<name> len <bytes>",
+        doc: "Same, of the answer.",
+        example: "capture response header Server len 32",
+        apply: |d, a| {
+            let capture = capture(d, a)?;
+            d.proxy.http.captures.response.push(capture);
+            Ok(())
+        },
+    },
+    Keyword {
+        name: "capture cookie",
+        args: "<name> len <bytes>",
+        doc: "Log lines show the first cookie whose name starts so, of request and answer, as \
+              `name=value`. `=` behind the name makes it exact.",
+        example: "capture cookie SESSION= len 32",
+        apply: |d, a| {
+            d.proxy.http.captures.cookie = Some(capture(d, a)?);
+            d.marks.http_only.push(("capture cookie", a.head()));
+            Ok(())
+        },
+    },
     Keyword {
         name: "monitor-uri",
         args: "<path>",

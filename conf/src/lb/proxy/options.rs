@@ -328,6 +328,18 @@ pub static BACK: &[Keyword<Draft>] = &[
         apply: |d, a| switch(d, a, |p| &mut back(p).persist),
     },
     Keyword {
+        name: "option transparent",
+        args: "",
+        doc: "In a section without servers: sessions go on to the address that the client wanted to \
+              reach, which a redirection by the packet filter or a `transparent` bind let us see.",
+        example: "option transparent",
+        apply: |d, a| {
+            a.finish()?;
+            d.marks.transparent = (d.negation == Negation::Plain).then_some(a.head());
+            Ok(())
+        },
+    },
+    Keyword {
         name: "option srvtcpka",
         args: "",
         doc: "TCP keep-alives towards servers.",

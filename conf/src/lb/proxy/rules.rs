@@ -47,10 +47,12 @@ fn rule(d: &mut Draft, a: &mut Args<'_>, list: List) -> Result<TcpRule, Diagnost
     let span = a.head();
     let action = actions::take(d, a, list)?;
     let condition = condition::optional(d, a, list.when())?;
+    let in_session = matches!(list, List::Content | List::Response);
     Ok(TcpRule {
         action,
         condition,
         place: Place(span),
+        line: in_session.then(|| d.around.line.clone()),
     })
 }
 

@@ -222,8 +222,60 @@ fn finish_check(draft: &mut ServerDraft) {
     };
 }
 
+fn dispatch(d: &mut Draft, a: &mut Args<'_>) -> Result<(), Diagnostic> {
+    if d.kind.is_none() {
+        return Err(super::general::not_in_defaults(a));
+    }
+    let word = a.expect("an address and port")?;
+    let found = address(word, &d.around.env)?;
+    let complete = !matches!(
+        found,
+        ServerAddress::Tcp {
+            port: ServerPort::Mapped(_),
+            ..
+        }
+    );
+    if !complete {
+        return Err(Diagnostic::error(
+            "E1001",
+            word.span,
+            "`dispatch` needs an address and a port",
+        )
+        .label("expected address:port"));
+    }
+    a.finish()?;
+    d.marks.dispatch = Some((found, word.span));
+    Ok(())
+}
+
+/// What log lines call a session's server where there is none.
+const NO_SERVER: &str = "<NOSRV>";
+
+/// Where sessions go in a section without servers, as `dispatch` or `option
+/// transparent` has it.
+pub fn direct(draft: &Draft) -> Option<Server> {
+    let (address, span) = match (&draft.marks.dispatch, draft.marks.transparent) {
+        (Some((address, span)), _) => (address.clone(), *span),
+        (None, Some(span)) => (no_address(), span),
+        (None, None) => return None,
+    };
+    Some(Server {
+        name: NO_SERVER.to_owned(),
+        address,
+        place: Place(span),
+        ..blank()
+    })
+}
+
 /// The lines.
 pub static KEYWORDS: &[Keyword<Draft>] = &[
+    Keyword {
+        name: "dispatch",
+        args: "<address>:<port>",
+        doc: "In a section without servers: all sessions go there, unchecked.",
+        example: "dispatch 192.0.2.1:5672",
+        apply: dispatch,
+    },
     Keyword {
         name: "server",
         args: "<name> <address>[:<port>] [<options>]",

@@ -5,6 +5,7 @@ use super::fetch::{bad_variable, variable};
 use crate::diagnostic::Diagnostic;
 use crate::lb::address::{mask4, mask6};
 use crate::lb::call::Call;
+use crate::lb::known;
 use crate::lb::model::{ArithmeticOp, Converter, HashFunction, Operand, Regex};
 use crate::lb::value;
 
@@ -32,7 +33,7 @@ pub fn find(name: &str) -> Option<&'static Row> {
 
 /// Whether HAProxy has a converter of this name.
 pub fn is_known(name: &str) -> bool {
-    KNOWN.contains(&name) || name.starts_with("map") || name.starts_with("table_")
+    known::CONVERTERS.contains(&name) || name.starts_with("map") || name.starts_with("table_")
 }
 
 type Made = Result<Converter, Diagnostic>;
@@ -230,37 +231,3 @@ pub static TABLE: &[Row] = rows! {
     "ltrim" "<characters>" Str Str "without these at the start" => |c| Ok(Converter::Ltrim(text(c, 0)?));
     "rtrim" "<characters>" Str Str "without these at the end" => |c| Ok(Converter::Rtrim(text(c, 0)?));
 };
-
-/// Converters of HAProxy 2.6 that are not there yet.
-static KNOWN: &[&str] = &[
-    "add_item",
-    "aes_gcm_dec",
-    "capture-req",
-    "capture-res",
-    "cut_crlf",
-    "digest",
-    "fix_is_valid",
-    "fix_tag_value",
-    "hmac",
-    "host_only",
-    "http_date",
-    "in_table",
-    "json_query",
-    "jwt_header_query",
-    "jwt_payload_query",
-    "jwt_verify",
-    "language",
-    "md5",
-    "mqtt_field_value",
-    "mqtt_is_valid",
-    "param",
-    "port_only",
-    "protobuf",
-    "secure_memcmp",
-    "sha1",
-    "sha2",
-    "ungrpc",
-    "xxh3",
-    "xxh32",
-    "xxh64",
-];

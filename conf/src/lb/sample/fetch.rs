@@ -5,7 +5,8 @@ use crate::diagnostic::Diagnostic;
 use crate::keyword::wrong;
 use crate::lb::call::Call;
 use crate::lb::draft::{Draft, Referred};
-use crate::lb::model::{DateUnit, Fetch, LvStart, PayloadLv, ServerRef, TcpFact, TcpFigure};
+use crate::lb::known;
+use crate::lb::model::{DateUnit, Fetch, LvStart, PayloadLv, ServerRef, TcpFigure};
 use crate::lb::proxy::server_options::server_ref;
 use crate::lb::value;
 
@@ -91,7 +92,7 @@ pub fn find(name: &str) -> Option<&'static Row> {
 
 /// Whether HAProxy has a fetch of this name.
 pub fn is_known(name: &str) -> bool {
-    KNOWN.contains(&name) || KNOWN_STARTS.iter().any(|start| name.starts_with(start))
+    known::FETCHES.contains(&name) || known::FETCH_STARTS.iter().any(|s| name.starts_with(s))
 }
 
 /// Older names.
@@ -117,6 +118,7 @@ const ALIASES: &[(&str, &str)] = &[
     ("cook", "req.cook"),
     ("urlp", "url_param"),
     ("capture.req.method", "method"),
+    ("meth", "method"),
     ("ssl_fc_is_resumed", "ssl_fc"),
 ];
 
@@ -220,24 +222,6 @@ fn named(call: &Call<'_>, what: &str, make: fn(String) -> Fetch) -> Made {
     Ok(make(call.one(what)?))
 }
 
-fn tcp(call: &Call<'_>, fact: TcpFact) -> Made {
-    plain(call, Fetch::FcTcp(fact))
-}
-
-fn round_trip(call: &Call<'_>, millis: TcpFact, micros: TcpFact) -> Made {
-    too_many(call, 1)?;
-    match call.optional(0) {
-        None | Some("ms") => Ok(Fetch::FcTcp(millis)),
-        Some("us") => Ok(Fetch::FcTcp(micros)),
-        Some(other) => {
-            Err(
-                Diagnostic::error("E0005", call.span, format!("`{other}` is not a unit"))
-                    .label("expected `ms` or `us`"),
-            )
-        }
-    }
-}
-
 fn date(_: &mut Draft, call: &Call<'_>) -> Made {
     too_many(call, 2)?;
     let unit = match call.optional(1) {
@@ -331,12 +315,11 @@ fn tcp_info(c: &Call<'_>, server: bool, figure: TcpFigure) -> Result<Fetch, Diag
     let micros = match c.optional(0) {
         None | Some("ms") => false,
         Some("us") => true,
-        Some(_) => {
-            return Err(Diagnostic::error(
-                "E0005",
-                c.span,
-                "the unit is `us` or `ms`",
-            ));
+        Some(other) => {
+            return Err(
+                Diagnostic::error("E0005", c.span, format!("`{other}` is not a unit"))
+                    .label("expected `ms` or `us`"),
+            );
         }
     };
     Ok(Fetch::TcpInfo {
@@ -429,14 +412,20 @@ pub static TABLE: &[Row] = rows! {
     "fc_dst_is_local" "" Bool Client "the own address of the client's socket is one of this host" => |_, c| plain(c, Fetch::FcDstIsLocal);
     "fc_http_major" "" Int Client "1" => |_, c| plain(c, Fetch::HttpMajor);
     "bc_http_major" "" Int Server "1" => |_, c| plain(c, Fetch::HttpMajor);
-    "fc_rtt" "[<unit>]" Int Client "round trip time to the client, ms or us" => |_, c| round_trip(c, TcpFact::RttMillis, TcpFact::RttMicros);
-    "fc_rttvar" "[<unit>]" Int Client "variance of the round trip time, ms or us" => |_, c| round_trip(c, TcpFact::RttVarMillis, TcpFact::RttVarMicros);
-    "fc_unacked" "" Int Client "segments that the client has not acknowledged" => |_, c| tcp(c, TcpFact::Unacked);
-    "fc_sacked" "" Int Client "segments that the client acknowledged selectively" => |_, c| tcp(c, TcpFact::Sacked);
-    "fc_lost" "" Int Client "segments lost on the way to the client" => |_, c| tcp(c, TcpFact::Lost);
-    "fc_retrans" "" Int Client "segments being sent again to the client" => |_, c| tcp(c, TcpFact::Retransmitted);
-    "fc_fackets" "" Int Client "forward acknowledgements of the client" => |_, c| tcp(c, TcpFact::Fackets);
-    "fc_reordering" "" Int Client "reordering seen on the way to the client" => |_, c| tcp(c, TcpFact::Reordering);
+    "fc_rtt" "[us|ms]" Int Client "round trip time to the client, ms or us" => |_, c| tcp_info(c, false, TcpFigure::Rtt);
+    "fc_rttvar" "[us|ms]" Int Client "variance of the round trip time, ms or us" => |_, c| tcp_info(c, false, TcpFigure::RttVariation);
+    "fc_unacked" "" Int Client "segments that the client has not acknowledged" => |_, c| tcp_info(c, false, TcpFigure::Unacked);
+    "fc_sacked" "" Int Client "segments that the client acknowledged selectively" => |_, c| tcp_info(c, false, TcpFigure::Sacked);
+    "fc_lost" "" Int Client "segments lost on the way to the client" => |_, c| tcp_info(c, false, TcpFigure::Lost);
+    "fc_retrans" "" Int Client "segments being sent again to the client" => |_, c| tcp_info(c, false, TcpFigure::Retransmitted);
+    "fc_fackets" "" Int Client "forward acknowledgements of the client" => |_, c| tcp_info(c, false, TcpFigure::Facked);
+    "fc_reordering" "" Int Client "reordering seen on the way to the client" => |_, c| tcp_info(c, false, TcpFigure::Reordering);
+    "fc_err" "" Int Client "what was wrong with the client's connection: 0 nothing" => |_, c| plain(c, Fetch::ConnectionError { server: false, words: false });
+    "fc_err_str" "" Str Client "same in words" => |_, c| plain(c, Fetch::ConnectionError { server: false, words: true });
+    "bc_err" "" Int Server "what was wrong with the server's connection: 0 nothing" => |_, c| plain(c, Fetch::ConnectionError { server: true, words: false });
+    "bc_err_str" "" Str Server "same in words" => |_, c| plain(c, Fetch::ConnectionError { server: true, words: true });
+    "last_rule_file" "" Str Client "configuration file of the rule that last ended a list of content or HTTP rules" => |_, c| plain(c, Fetch::LastRuleFile);
+    "last_rule_line" "" Int Client "line of that rule" => |_, c| plain(c, Fetch::LastRuleLine);
     "fc_pp_authority" "" Str Client "authority of the PROXY header" => |_, c| plain(c, Fetch::FcPpAuthority);
     "fc_pp_unique_id" "" Str Client "unique id of the PROXY header" => |_, c| plain(c, Fetch::FcPpUniqueId);
     "bc_src" "" Ip Server "own address towards the server" => |_, c| plain(c, Fetch::BcSrc);
@@ -485,6 +474,7 @@ pub static TABLE: &[Row] = rows! {
     "req.ssl_ver" "" Int Request "TLS version of a client hello" => |_, c| plain(c, Fetch::ReqSslVer);
     "req.ssl_alpn" "" Str Request "protocols that a TLS client offers" => |_, c| plain(c, Fetch::ReqSslAlpn);
     "req.ssl_ec_ext" "" Bool Request "a TLS client supports elliptic curves" => |_, c| plain(c, Fetch::ReqSslEcExt);
+    "req.ssl_st_ext" "" Int Request "session ticket of a TLS client: 0 none, 1 an empty extension, 2 one" => |_, c| plain(c, Fetch::ReqSslStExt);
     "req.proto_http" "" Bool Request "the bytes look like HTTP" => |_, c| plain(c, Fetch::ReqProtoHttp);
     "wait_end" "" Bool InspectionEnd "true once the inspection ended" => |_, c| plain(c, Fetch::WaitEnd);
     "method" "" Method HttpLine "HTTP method" => |_, c| plain(c, Fetch::Method);
@@ -524,109 +514,3 @@ pub static TABLE: &[Row] = rows! {
         Ok(Fetch::CheckPayload(offset(c, 0)?, offset(c, 1)?))
     };
 };
-
-/// Fetches of HAProxy 2.6 that are not there yet.
-static KNOWN: &[&str] = &[
-    "base32",
-    "base32+src",
-    "baseq",
-    "bc_err",
-    "bc_err_str",
-    "capture.res.ver",
-    "cook_cnt",
-    "cook_val",
-    "cookie",
-    "cpu_calls",
-    "cpu_ns_avg",
-    "cpu_ns_tot",
-    "distcc_body",
-    "distcc_param",
-    "fc_err",
-    "fc_err_str",
-    "fcgi.docroot",
-    "fcgi.index",
-    "hdr_ip",
-    "hdr_val",
-    "http_auth_bearer",
-    "http_auth_group",
-    "http_auth_pass",
-    "http_auth_type",
-    "http_first_req",
-    "lat_ns_avg",
-    "lat_ns_tot",
-    "last_rule_file",
-    "last_rule_line",
-    "quic_enabled",
-    "req.body",
-    "req.body_len",
-    "req.body_param",
-    "req.body_size",
-    "req.cook_cnt",
-    "req.cook_val",
-    "req.fhdr_cnt",
-    "req.hdr_ip",
-    "req.hdr_names",
-    "req.hdr_val",
-    "req.hdrs",
-    "req.hdrs_bin",
-    "req.hdrs_len",
-    "req.ssl_cipherlist",
-    "req.ssl_keyshare_groups",
-    "req.ssl_sigalgs",
-    "req.ssl_st_ext",
-    "req.ssl_supported_groups",
-    "request_date",
-    "res.body",
-    "res.body_len",
-    "res.body_size",
-    "res.cache_hit",
-    "res.cache_name",
-    "res.comp",
-    "res.comp_algo",
-    "res.cook",
-    "res.cook_cnt",
-    "res.cook_val",
-    "res.fhdr_cnt",
-    "res.hdr_ip",
-    "res.hdr_names",
-    "res.hdr_val",
-    "res.hdrs",
-    "res.hdrs_bin",
-    "scook",
-    "scook_cnt",
-    "scook_val",
-    "server_status",
-    "set-cookie",
-    "shdr_ip",
-    "shdr_val",
-    "table_avl",
-    "table_cnt",
-    "thread_id",
-    "txn.sess_term_state",
-    "txn.status",
-    "txn.timer.total",
-    "url32",
-    "url32+src",
-    "url_ip",
-    "url_port",
-    "urlp_val",
-    "url_param_val",
-    "internal.htx_blk.data",
-    "pool_name",
-    "prometheus",
-];
-
-/// How the names of whole families start.
-static KNOWN_STARTS: &[&str] = &[
-    "sc_",
-    "sc0_",
-    "sc1_",
-    "sc2_",
-    "src_",
-    "ssl_",
-    "internal.",
-    "fc_",
-    "bc_",
-    "txn.",
-    "quic_",
-];

@@ -2,6 +2,7 @@
 
 use super::{Found, Sample, Window};
 use conf::lb::model::{LvStart, PayloadLv};
+use std::net::SocketAddrV4;
 
 /// Bytes that are there.
 pub(super) fn length(window: Window<'_>) -> Found {
@@ -210,6 +211,34 @@ pub(super) fn has_ec_extension(window: Window<'_>) -> Found {
     of_hello(window, |kind, _, body| {
         Some(Sample::Bool(extension(kind, body, 10).is_some()))
     })
+}
+
+/// The session ticket extension of the client's hello: 0 when it has none, 1
+/// when it is empty, 2 with a ticket.
+pub(super) fn ticket_extension(window: Window<'_>) -> Found {
+    of_hello(window, |kind, _, body| {
+        let value = extension(kind, body, 35);
+        Some(Sample::Int(match value.map(|v| v.bytes.len()) {
+            None => 0,
+            Some(0) => 1,
+            Some(_) => 2,
+        }))
+    })
+}
+
+/// The server that an RDP cookie of the form `<address>.<port>.<reserved>` names:
+/// decimal numbers whose bytes are, in the order of a little-endian machine's
+/// memory, those of the address and the port.
+pub fn rdp_server(cookie: &[u8]) -> Option<SocketAddrV4> {
+    let text = std::str::from_utf8(cookie).ok()?;
+    let mut parts = text.split('.');
+    let address: u32 = parts.next()?.parse().ok()?;
+    let port: u16 = parts.next()?.parse().ok()?;
+    parts.next()?;
+    Some(SocketAddrV4::new(
+        address.to_le_bytes().into(),
+        port.swap_bytes(),
+    ))
 }
 
 /// The cookie (`mstshash=` or the named one) of an RDP connection request.

@@ -110,7 +110,7 @@ pub(super) fn convert(
         C::Utime(format, offset) => time(int(&value)?, *offset, format, false)?,
         C::Strcmp(name) => {
             let other = world.variable(name)?.to_text();
-            Sample::Int(raw(&value).cmp(&other) as i64)
+            Sample::Int(strcmp(&raw(&value), &other))
         }
         C::Json => Sample::Text(json(&raw(&value))),
         C::SetVar(name) => {
@@ -296,6 +296,15 @@ fn time(seconds: i64, offset: i64, format: &str, local: bool) -> Option<Sample> 
     };
     let text = jiff::fmt::strtime::format(format, &stamp.to_zoned(zone)).ok()?;
     Some(Sample::text(text))
+}
+
+/// The difference of the first bytes that differ, else of the lengths.
+fn strcmp(a: &[u8], b: &[u8]) -> i64 {
+    let differing = a.iter().zip(b).find(|(a, b)| a != b);
+    match differing {
+        Some((a, b)) => i64::from(*a) - i64::from(*b),
+        None => a.len() as i64 - b.len() as i64,
+    }
 }
 
 fn json(text: &[u8]) -> Vec<u8> {

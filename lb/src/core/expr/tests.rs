@@ -176,6 +176,7 @@ fn a_tls_hello_tells_its_names_once_it_is_whole() {
     assert_eq!(get(Fetch::ReqSslHelloType), Some(Sample::Int(1)));
     assert_eq!(get(Fetch::ReqSslVer), Some(Sample::Int(0x30003)));
     assert_eq!(get(Fetch::ReqSslEcExt), Some(Sample::Bool(true)));
+    assert_eq!(get(Fetch::ReqSslStExt), Some(Sample::Int(0)));
     world.request = b"AMQP\0\0\x09\x01".to_vec();
     let found = evaluate(&expr(Fetch::ReqSslSni, vec![]), &mut world);
     assert_eq!(found, Found::missing());
@@ -226,5 +227,17 @@ proptest! {
             let found = evaluate(&expr(fetch, vec![Converter::Be2hex(":".to_owned(), 3, true)]), &mut world);
             prop_assert!(!(complete && found.open));
         }
+    }
+}
+
+#[test]
+fn an_rdp_cookie_names_a_server_by_its_address_and_port() {
+    // 10.1.2.217:3389 as Windows writes it
+    assert_eq!(
+        content::rdp_server(b"3640787210.15629.0000"),
+        Some("10.1.2.217:3389".parse().expect("an address"))
+    );
+    for other in ["", "3640787210", "1.2", "x.15629.0000", "4294967296.1.0"] {
+        assert_eq!(content::rdp_server(other.as_bytes()), None, "{other}");
     }
 }
