@@ -169,7 +169,7 @@ mod tests {
         let none: IpAddr = "203.0.113.77".parse().expect("an address");
         let fd = open().expect("a socket");
         for family in families(none) {
-            assert_eq!(dump(&fd, *family, none).expect("a list"), []);
+            assert!(dump(&fd, *family, none).expect("a list").is_empty());
         }
     }
 
