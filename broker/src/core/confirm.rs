@@ -87,10 +87,8 @@ impl Core {
             }
             Mode::Transaction(transaction) => {
                 let committing = &mut transaction.committing;
-                while committing
-                    .pop_front_if(|position| *position <= reached.durable)
-                    .is_some()
-                {
+                while committing.front().is_some_and(|at| *at <= reached.durable) {
+                    committing.pop_front();
                     output.method(at.channel, &Method::TxCommitOk);
                 }
                 !committing.is_empty()

@@ -67,7 +67,7 @@ async fn sample(management: &Management, interval: Duration) {
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
     loop {
         ticks.tick().await;
-        let Ok(mut round) = management.with(|core| engine::sample(core)).await else {
+        let Ok(mut round) = management.with(engine::sample).await else {
             continue;
         };
         let process = system::process();

@@ -483,10 +483,13 @@ impl Store {
 
     /// How much is appended and not yet written.
     pub fn congestion(&self) -> Congestion {
-        match self.tail.buffered() + self.shared.pending_bytes() {
-            0..=CONGESTED_BYTES => Congestion::None,
-            ..=FLOODED_BYTES => Congestion::Some,
-            _ => Congestion::Much,
+        let waiting = self.tail.buffered() + self.shared.pending_bytes();
+        if waiting <= CONGESTED_BYTES {
+            Congestion::None
+        } else if waiting <= FLOODED_BYTES {
+            Congestion::Some
+        } else {
+            Congestion::Much
         }
     }
 

@@ -90,7 +90,7 @@ fn judge(word: &str, before: &Value, after: &Value, elapsed: Duration) -> Outcom
     let master = after["master"].as_str();
     let since = after["since_ms"].as_u64().map(Duration::from_millis);
     let took = since.map_or(elapsed, |since| elapsed.saturating_sub(since));
-    let took_ms = (offered && state == "BACKUP").then(|| took.as_millis() as u64);
+    let took_ms = (offered && state == "BACKUP").then_some(took.as_millis() as u64);
     let (good, text) = match (word, state.as_str(), offered) {
         ("resume", _, _) => {
             let down = after["master_down_ms"].as_u64().unwrap_or(0);
