@@ -133,6 +133,7 @@ impl Balancer {
             .store(limits.maxconn, Relaxed);
         let log = AccessLog::open(&config, &program());
         let control = Control::new(data.runtime().clone());
+        set(&control.log, log.clone());
         let mut takeover = takeover::begin(options, &config, &run_dir).map_err(one)?;
         bind(&data, &config, options, &mut takeover)?;
         let inherited = &mut takeover.inherited;
@@ -632,7 +633,6 @@ fn offer(control: &Arc<Control>, data: &Arc<DataPath>, reloader: &Arc<Reloader>)
         &control.stop_frontend,
         Box::new(move |proxy: &Arc<Proxy>| data.stop_frontend(proxy.name())),
     );
-    set(&control.log, reloader.log.clone());
     let texts = reloader.clone();
     set(
         &control.running_texts,

@@ -304,7 +304,7 @@ pub fn server(runtime: &Runtime, proxy: &Proxy, server: &Arc<Server>, legends: b
     row.traffic = traffic(&totals, level(&server.sessions, limit));
     row.http = http(proxy, &totals, Rate::default());
     let checked = own.configured;
-    // what is not asked says nothing about now
+    // what is not asked says nothing about now; an agent is asked in maintenance, too
     let resting = status.admin.in_maintenance();
     row.back = Some(Back {
         queue: Level {
@@ -333,7 +333,7 @@ pub fn server(runtime: &Runtime, proxy: &Proxy, server: &Arc<Server>, legends: b
         is_backup,
         colour,
         check: (checked && own.enabled && !resting).then(|| check(&own)),
-        agent: (agent.configured && agent.enabled && !resting).then(|| check(&agent)),
+        agent: (agent.configured && agent.enabled).then(|| check(&agent)),
         failed_checks: checked.then_some(totals.failed_checks),
         observed_failures: server.conf.observe.map(|_| totals.observed_errors),
         throttle_percent: (status.operation == Operation::Starting && status.usable())
