@@ -212,6 +212,10 @@ impl Traced {
         if place.server != self.server {
             if let Some(server) = &place.server {
                 lines.push(format!("server {server}"));
+                // a near server answers within the step that connects
+                if place.phase == Phase::Data {
+                    lines.push(format!("phase {}", word(Phase::Connect)));
+                }
             }
             self.server = place.server;
         }
