@@ -104,8 +104,13 @@ pub fn conclude(balance: &Balance) -> ExitCode {
 
 /// Runs a publisher and a consumer until `stop`, then drains.
 async fn run(target: Target, ledger: Rc<RefCell<Ledger>>, stop: watch::Receiver<bool>) {
-    let publish = publisher(target.clone(), ledger.clone(), stop.clone());
-    let consume = consumer(target, ledger, stop);
+    // what is published and not yet confirmed may be confirmed still: the consumer stays until then
+    let (published, over) = watch::channel(false);
+    let publish = async {
+        publisher(target.clone(), ledger.clone(), stop).await;
+        let _ = published.send(true);
+    };
+    let consume = consumer(target.clone(), ledger.clone(), over);
     tokio::join!(publish, consume);
 }
 
