@@ -173,7 +173,6 @@ fn what_a_mode_cannot_evaluate_is_refused_by_name() {
         "use_backend b_%b",
         "use_backend b_%Tt",
         "tcp-request content set-var-fmt(txn.x) %r",
-        "tcp-request content reject if { fc_err gt 3 }",
         "tcp-request content set-var(txn.x) src,xxh32",
         "tcp-request content set-var(txn.x) src,xxh64(1)",
         "tcp-request content set-var(txn.x) src,sha1",
