@@ -272,26 +272,6 @@ impl File {
         Ok(())
     }
 
-    /// Writes so that it is durable, and nothing else, when this returns.
-    pub fn write_durably(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
-        self.write_all_at(bytes, offset)?;
-        let mut state = self.disk.lock();
-        state.burn()?;
-        if state.failing_sync {
-            return Err(io::Error::other("simulated input/output error"));
-        }
-        let (from, end) = (offset as usize, offset as usize + bytes.len());
-        let inode = &mut state.inodes[self.inode];
-        inode.changes.retain(
-            |change| !matches!(change, Change::Sector { at, .. } if (from..end).contains(at)),
-        );
-        if inode.durable.len() < end {
-            inode.durable.resize(end, 0);
-        }
-        inode.durable[from..end].copy_from_slice(bytes);
-        Ok(())
-    }
-
     pub fn reserve(&self, length: u64) -> io::Result<()> {
         let mut state = self.disk.lock();
         state.burn()?;
@@ -334,25 +314,6 @@ impl File {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn what_is_written_durably_survives_and_makes_nothing_else_durable() {
-        let mut lost = false;
-        for seed in 0..50 {
-            let disk = Disk::new(seed);
-            let file = disk.open("a").unwrap();
-            file.write_all_at(&[1; SECTOR * 4], 0).unwrap();
-            file.sync().unwrap();
-            disk.sync_names().unwrap();
-            file.write_all_at(&[2; SECTOR * 4], 0).unwrap();
-            file.write_durably(&[3; SECTOR], SECTOR as u64).unwrap();
-            disk.crash();
-            let bytes = disk.contents("a");
-            assert_eq!(bytes[SECTOR..2 * SECTOR], [3; SECTOR]);
-            lost |= bytes[0] == 1;
-        }
-        assert!(lost);
-    }
 
     #[test]
     fn synced_bytes_survive_and_unsynced_sectors_may_go_one_by_one() {

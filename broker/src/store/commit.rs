@@ -9,10 +9,9 @@ use super::metadata_log::MetadataLog;
 use super::segment::{self, Header, Role};
 use super::shared::{Health, Operation, Shared, Turn};
 use super::slots::Slots;
-use super::straight::{self, Straight};
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// A full disk is tried again this often.
 const RETRY: Duration = Duration::from_millis(500);
@@ -58,11 +57,9 @@ impl Committers {
         loop {
             let turn = self.shared.wait();
             let before = self.shared.durable();
-            let began = Instant::now();
             let health = self.turn(turn != Turn::Work);
             if self.shared.durable() != before {
                 self.shared.wake();
-                self.shared.synced(began.elapsed());
             }
             match health {
                 Health::Failed(_) => return,
@@ -107,7 +104,6 @@ struct Hot {
     file: Arc<dyn DiskFile>,
     end: u32,
     dirty: bool,
-    straight: Option<Straight>,
 }
 
 impl Committer {
@@ -116,80 +112,6 @@ impl Committer {
             return Health::Failed(reason.clone());
         }
         let (operations, wanted) = self.shared.pending();
-        let due = sync || wanted > self.durable;
-        let health = match self.write_straight(&operations, due) {
-            Ok(Some(position)) => {
-                let done = operations.len();
-                drop(operations);
-                self.written = position;
-                self.shared.set_written(position);
-                self.shared.written_through(done);
-                self.say_durable();
-                Health::Good
-            }
-            Ok(None) => self.write_and_sync(operations, wanted, sync),
-            // as with a sync that failed
-            Err(error) => Health::Failed(format!("cannot write and sync the message log: {error}")),
-        };
-        if let Health::Failed(reason) = &health {
-            self.failed = Some(reason.clone());
-        }
-        self.shared.set_health(health.clone());
-        health
-    }
-
-    /// Writes a small batch and makes it durable with one system call, where that is possible; answers the position
-    /// behind it.
-    fn write_straight(
-        &mut self,
-        operations: &[(u64, Operation)],
-        due: bool,
-    ) -> io::Result<Option<u64>> {
-        let Some(hot) = self.hot.as_mut().filter(|hot| due && !hot.dirty) else {
-            return Ok(None);
-        };
-        let (Some(straight), true, Some((position, _))) = (
-            &mut hot.straight,
-            self.metadata.is_synced(),
-            operations.last(),
-        ) else {
-            return Ok(None);
-        };
-        let pieces = operations.iter().map(|(_, operation)| match operation {
-            Operation::Write { segment, bytes, .. } if *segment == hot.segment => Some(&bytes[..]),
-            Operation::Write { .. }
-            | Operation::Open { .. }
-            | Operation::Seal { .. }
-            | Operation::Command { .. } => None,
-        });
-        let Some(pieces) = pieces.collect::<Option<Vec<&[u8]>>>() else {
-            return Ok(None);
-        };
-        let length: usize = pieces.iter().map(|piece| piece.len()).sum();
-        if length > straight::LARGEST {
-            return Ok(None);
-        }
-        match straight.write(&pieces) {
-            Ok(true) => {
-                hot.end += length as u32;
-                Ok(Some(*position))
-            }
-            Ok(false) => Ok(None),
-            // the system knows the way and does not go it here: the usual one writes all of it again
-            Err(error) if error.kind() == io::ErrorKind::InvalidInput => {
-                hot.straight = None;
-                Ok(None)
-            }
-            Err(error) => Err(error),
-        }
-    }
-
-    fn write_and_sync(
-        &mut self,
-        operations: Vec<(u64, Operation)>,
-        wanted: u64,
-        sync: bool,
-    ) -> Health {
         let mut health = Health::Good;
         let mut done = 0;
         for (position, operation) in &operations {
@@ -215,6 +137,10 @@ impl Committer {
             // The kernel may have dropped the pages that it could not write: trying again would report success.
             health = Health::Failed(format!("cannot sync the message log: {error}"));
         }
+        if let Health::Failed(reason) = &health {
+            self.failed = Some(reason.clone());
+        }
+        self.shared.set_health(health.clone());
         health
     }
 
@@ -257,11 +183,9 @@ impl Committer {
             return Err(error);
         }
         self.slots.assign(segment, slot);
-        let straight = Straight::new(&*file, segment::DATA);
         self.hot = Some(Hot {
             segment,
             file,
-            straight,
             end: segment::DATA,
             dirty: true,
         });
@@ -276,9 +200,6 @@ impl Committer {
         hot.dirty = true;
         hot.file.write_all_at(bytes, u64::from(offset))?;
         hot.end = offset + bytes.len() as u32;
-        if let Some(straight) = &mut hot.straight {
-            straight.note(bytes);
-        }
         Ok(())
     }
 
@@ -297,18 +218,13 @@ impl Committer {
         self.sync_hot()?;
         self.metadata.sync()?;
         self.metadata.shorten()?;
-        self.say_durable();
-        Ok(())
-    }
-
-    /// Everything that is written is durable.
-    fn say_durable(&mut self) {
         self.durable = self.written;
         let place = self
             .hot
             .as_ref()
             .map_or((0, 0), |hot| (hot.segment, hot.end));
         self.shared.set_durable(self.durable, place);
+        Ok(())
     }
 }
 

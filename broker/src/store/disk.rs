@@ -4,7 +4,6 @@
 use nix::fcntl::{FallocateFlags, PosixFadviseAdvice, fallocate, posix_fadvise};
 use std::fs::{self, File, OpenOptions};
 use std::io;
-use std::os::fd::AsRawFd;
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -37,9 +36,6 @@ pub trait DiskFile: Send + Sync {
     fn length(&self) -> io::Result<u64>;
     /// Returns when everything written to this file is durable.
     fn sync(&self) -> io::Result<()>;
-    /// Another way to write this file: whole blocks of 4 KiB from memory at such a place, durable when a write returns,
-    /// and only they. Nothing where the system has no such way.
-    fn straight(&self) -> Option<Arc<dyn DiskFile>>;
 }
 
 /// Reads exactly `buffer.len()` bytes; a shorter file is an error.
@@ -171,15 +167,6 @@ impl DiskFile for RealFile {
 
     fn sync(&self) -> io::Result<()> {
         self.0.sync_data()
-    }
-
-    fn straight(&self) -> Option<Arc<dyn DiskFile>> {
-        let mut options = OpenOptions::new();
-        options
-            .write(true)
-            .custom_flags(libc::O_DIRECT | libc::O_DSYNC);
-        let path = format!("/proc/self/fd/{}", self.0.as_raw_fd());
-        Some(Arc::new(RealFile(options.open(path).ok()?)))
     }
 }
 

@@ -140,13 +140,8 @@ impl MetadataLog {
         Ok(())
     }
 
-    /// Whether everything appended is durable.
-    pub fn is_synced(&self) -> bool {
-        self.durable == self.end
-    }
-
     pub fn sync(&mut self) -> io::Result<()> {
-        if !self.is_synced() {
+        if self.durable < self.end {
             self.file.sync()?;
             self.durable = self.end;
         }

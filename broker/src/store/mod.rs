@@ -27,7 +27,6 @@ mod segments;
 mod shared;
 mod slots;
 mod squash;
-mod straight;
 mod summary;
 mod tail;
 #[cfg(test)]

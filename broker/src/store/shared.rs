@@ -3,14 +3,12 @@
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// Operations that nobody waits for are written after this at the latest, and synced.
 const LAZY: Duration = Duration::from_millis(50);
 /// Unless there is that much.
 const EAGER_BYTES: usize = 256 << 10;
-/// A batch is not waited for longer than this.
-const LONGEST_GATHERING: Duration = Duration::from_millis(1);
 /// No more than this is left to a caller that may commit by itself.
 const HELD_BYTES: usize = 64 << 10;
 /// Emptied buffers kept for the next turn.
@@ -87,26 +85,12 @@ struct State {
     stopping: bool,
     health: Health,
     buffers: Vec<Vec<u8>>,
-    /// Bytes written since the last sync.
-    unsynced: usize,
-    gathering: Gathering,
-}
-
-/// What the next batch is expected to be: publishers that are limited by a window send as much as was just confirmed.
-#[derive(Debug, Default)]
-struct Gathering {
-    /// Enough to begin with it.
-    bytes: usize,
-    /// It is waited for until then at most.
-    until: Option<Instant>,
 }
 
 /// What the committer's thread is doing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Waiting {
     Working,
-    /// Until the batch is as large as expected, or that takes too long.
-    Gathering,
     /// Until something urgent comes or a moment has passed.
     Briefly,
     /// Until anything comes.
@@ -123,17 +107,6 @@ pub(super) enum Turn {
     Stop,
 }
 
-impl State {
-    /// How long the batch may still be waited for.
-    fn still_gathering(&self) -> Option<Duration> {
-        if self.bytes >= self.gathering.bytes || self.stopping {
-            return None;
-        }
-        let left = self.gathering.until?.checked_duration_since(Instant::now());
-        left.filter(|left| !left.is_zero())
-    }
-}
-
 impl Shared {
     pub fn new(wake: Wake) -> Shared {
         Shared {
@@ -146,8 +119,6 @@ impl Shared {
                 stopping: false,
                 health: Health::Good,
                 buffers: Vec::new(),
-                unsynced: 0,
-                gathering: Gathering::default(),
             }),
             changed: Condvar::new(),
             durable: AtomicU64::new(0),
@@ -243,8 +214,7 @@ impl Shared {
         state.operations.extend(operations.drain(..));
         self.pending_bytes.store(state.bytes, Ordering::Relaxed);
         state.wanted = state.wanted.max(wanted);
-        let rests = matches!(state.waiting, Waiting::Briefly | Waiting::Asleep)
-            && state.health == Health::Good;
+        let rests = state.waiting != Waiting::Working && state.health == Health::Good;
         if may_hold && wanted != 0 && state.bytes <= HELD_BYTES && rests {
             state.held = true;
             return true;
@@ -252,9 +222,8 @@ impl Shared {
         let urgent = wanted != 0 || state.bytes >= EAGER_BYTES;
         match state.waiting {
             Waiting::Working => state.held = false,
-            Waiting::Gathering if state.bytes < state.gathering.bytes => state.held = false,
             Waiting::Briefly if !urgent => return state.held,
-            Waiting::Gathering | Waiting::Briefly | Waiting::Asleep => self.rouse(state),
+            Waiting::Briefly | Waiting::Asleep => self.rouse(state),
         }
         false
     }
@@ -283,9 +252,7 @@ impl Shared {
 
     /// What was held is committed.
     pub fn let_go(&self) {
-        let mut state = self.lock();
-        state.held = false;
-        state.unsynced = 0;
+        self.lock().held = false;
     }
 
     /// Asks the committer to write and sync everything, then to end.
@@ -313,7 +280,6 @@ impl Shared {
                 break;
             };
             state.bytes -= operation.bytes();
-            state.unsynced += operation.bytes();
             self.pending_bytes.store(state.bytes, Ordering::Relaxed);
             if let Operation::Write { bytes, .. } = operation
                 && state.buffers.len() < BUFFERS
@@ -323,17 +289,6 @@ impl Shared {
                 state.buffers.push(buffer);
             }
         }
-    }
-
-    /// A batch is synced, which took so long: the next one may be waited for, a part of that time, until it is about as
-    /// large as this one and what has come meanwhile together.
-    pub fn synced(&self, took: Duration) {
-        let mut state = self.lock();
-        let all = std::mem::take(&mut state.unsynced) + state.bytes;
-        state.gathering = Gathering {
-            bytes: all - all / 8,
-            until: Some(Instant::now() + (took / 2).min(LONGEST_GATHERING)),
-        };
     }
 
     /// A buffer for the next turn.
@@ -388,20 +343,7 @@ impl Shared {
             }
             let waited_for = state.wanted > self.durable() && !state.held;
             if waited_for && (dirty || !state.operations.is_empty()) || state.bytes >= EAGER_BYTES {
-                let Some(left) = state.still_gathering() else {
-                    return Turn::Work;
-                };
-                state.waiting = Waiting::Gathering;
-                let (guard, timeout) = self
-                    .changed
-                    .wait_timeout(state, left)
-                    .unwrap_or_else(PoisonError::into_inner);
-                state = guard;
-                if timeout.timed_out() {
-                    state.gathering.until = None;
-                }
-                state.waiting = Waiting::Working;
-                continue;
+                return Turn::Work;
             }
             if state.operations.is_empty() && !dirty {
                 state.waiting = Waiting::Asleep;
@@ -433,62 +375,5 @@ impl Shared {
             .wait_timeout_while(state, moment, |state| !state.stopping)
             .unwrap_or_else(PoisonError::into_inner);
         state.stopping
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    const LONG: Duration = Duration::from_secs(3600);
-
-    fn write(bytes: usize) -> Operation {
-        Operation::Write {
-            segment: 1,
-            offset: 0,
-            bytes: Arc::new(vec![0; bytes]),
-        }
-    }
-
-    /// A batch of 800 bytes is synced, 200 are there already.
-    fn after_a_batch() -> Shared {
-        let shared = Shared::new(Box::new(|| {}));
-        shared.push(&mut vec![(800, write(800))], 800, false);
-        assert_eq!(shared.wait(), Turn::Work);
-        shared.written_through(1);
-        shared.set_written(800);
-        shared.set_durable(800, (1, 800));
-        shared.push(&mut vec![(1000, write(200))], 1000, false);
-        shared.synced(LONG);
-        shared
-    }
-
-    #[test]
-    fn a_batch_is_waited_for_until_it_is_about_as_large_as_what_was_on_its_way_before() {
-        let shared = after_a_batch();
-        shared.lock().gathering.until = Some(Instant::now() + LONG);
-        assert!(shared.lock().still_gathering().is_some());
-        shared.push(&mut vec![(1600, write(600))], 1600, false);
-        assert!(shared.lock().still_gathering().is_some());
-        shared.push(&mut vec![(1700, write(100))], 1700, false);
-        assert!(shared.lock().still_gathering().is_none());
-        assert_eq!(shared.wait(), Turn::Work);
-    }
-
-    #[test]
-    fn a_batch_that_does_not_come_is_not_waited_for_long() {
-        let shared = after_a_batch();
-        assert_eq!(shared.wait(), Turn::Work);
-        let until = shared.lock().gathering.until;
-        assert!(until.is_none_or(|until| until <= Instant::now()));
-    }
-
-    #[test]
-    fn what_is_committed_elsewhere_is_not_expected_again() {
-        let shared = after_a_batch();
-        shared.written_through(1);
-        shared.let_go();
-        shared.synced(LONG);
-        assert_eq!(shared.lock().gathering.bytes, 0);
     }
 }

@@ -54,11 +54,7 @@ impl Disk for SimDisk {
     }
 }
 
-#[derive(Clone)]
 struct SimFile(disk::File, Arc<Reads>);
-
-/// Its other way.
-struct SimStraight(SimFile);
 
 impl DiskFile for SimFile {
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
@@ -95,47 +91,6 @@ impl DiskFile for SimFile {
 
     fn sync(&self) -> io::Result<()> {
         self.0.sync()
-    }
-
-    fn straight(&self) -> Option<Arc<dyn DiskFile>> {
-        Some(Arc::new(SimStraight(self.clone())))
-    }
-}
-
-impl DiskFile for SimStraight {
-    fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
-        self.0.read_at(buffer, offset)
-    }
-
-    fn read_now(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
-        self.0.read_now(buffer, offset)
-    }
-
-    fn will_read(&self, _: u64, _: u64) {}
-
-    fn write_all_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
-        assert!(bytes.len().is_multiple_of(4096) && offset.is_multiple_of(4096));
-        self.0.0.write_durably(bytes, offset)
-    }
-
-    fn reserve(&self, length: u64) -> io::Result<()> {
-        self.0.reserve(length)
-    }
-
-    fn truncate(&self, length: u64) -> io::Result<()> {
-        self.0.truncate(length)
-    }
-
-    fn length(&self) -> io::Result<u64> {
-        self.0.length()
-    }
-
-    fn sync(&self) -> io::Result<()> {
-        self.0.sync()
-    }
-
-    fn straight(&self) -> Option<Arc<dyn DiskFile>> {
-        None
     }
 }
 
