@@ -6,9 +6,14 @@ mod kit;
 use kit::Daemon;
 use std::path::Path;
 use std::process::Command;
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+/// One comparison at a time: beside another RabbitMQ tells its statistics late.
+static TURN: Mutex<()> = Mutex::new(());
+
 fn alike(kind: &str) {
+    let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
     kit::sandboxed(|| {
         let place = tempfile::tempdir().expect("a temporary directory");
         let python = std::env::var("EVENKEEL_PYTHON").unwrap_or_else(|_| "python3".to_owned());
