@@ -27,10 +27,12 @@ fn check(scenario: &Scenario, outcome: &Outcome) {
 fn by_name(name: &str) {
     let scenario = SCENARIOS.iter().find(|s| s.name == name);
     let scenario = scenario.expect("a scenario of this name");
-    check(
-        scenario,
-        &scenario::run(scenario, Proxies::Ours, &kit::binary()),
-    );
+    let outcome = scenario::run(scenario, Proxies::Ours, &kit::binary());
+    check(scenario, &outcome);
+    if scenario.actions.iter().all(|a| a.ends_with(":reload")) {
+        let reconnects: u64 = outcome.books.iter().map(|b| b.reconnects).sum();
+        assert_eq!(reconnects, 0, "no session ends:\n{}", outcome.output);
+    }
 }
 
 macro_rules! scenarios {

@@ -9,7 +9,7 @@ use super::order::Order;
 use super::plan::{Host, Plan, VIP};
 use super::state::{self, StateDir};
 use super::view::Event;
-use super::{local, rabbit, space};
+use super::{local, rabbit, space, watch};
 use std::collections::{HashMap, HashSet};
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -173,18 +173,66 @@ impl Up {
         for host in &hosts {
             let orders = self.orders(host)?;
             self.programs.insert(host.name.clone(), orders);
+        }
+        for host in self.plan.brokers.clone() {
             self.start_host(&host.name).await?;
         }
         if self.options.with_rabbitmq {
             rabbit::join(&self.plan, &self.lab, &mut self.ends).await?;
         }
-        let limit = Duration::from_secs(if self.options.with_rabbitmq { 120 } else { 30 });
-        self.wait_ready(limit).await
+        self.start_proxies().await
     }
 
+    /// Brokers answer before balancers check them, and balancers before their VRRP daemons look
+    /// at them: whoever becomes master then has no reason to give the role away again.
+    async fn start_proxies(&mut self) -> Result<(), String> {
+        let limit = Duration::from_secs(30);
+        let plan = self.plan.clone();
+        for broker in &plan.brokers {
+            let at = SocketAddr::from((broker.address, 5672));
+            let what = format!("the broker on host {}", broker.name);
+            self.wait_for(limit, &what, async || answers_amqp(&plan, at).await)
+                .await?;
+        }
+        for host in &plan.proxies {
+            self.start_programs(&host.name, Some("lb")).await?;
+        }
+        for host in &plan.proxies {
+            let what = format!("the balancer on host {}", host.name);
+            let socket = host.file("lb.sock");
+            self.wait_for(limit, &what, async || {
+                tokio::net::UnixStream::connect(&socket).await.is_ok()
+            })
+            .await?;
+        }
+        for host in self
+            .plan
+            .hosts()
+            .map(|h| h.name.clone())
+            .collect::<Vec<_>>()
+        {
+            self.start_host(&host).await?;
+        }
+        let lab = self.lab.clone();
+        let what = format!("the virtual address {VIP}:5672");
+        self.wait_for(limit, &what, async || {
+            answers_amqp(&plan, plan.at_vip(5672)).await
+                && watch::look_at_proxies(&lab, &plan).await.is_settled()
+        })
+        .await
+    }
+
+    /// What runs on a host and does not run now.
     pub(super) async fn start_host(&mut self, host: &str) -> Result<(), String> {
+        self.start_programs(host, None).await
+    }
+
+    async fn start_programs(&mut self, host: &str, only: Option<&str>) -> Result<(), String> {
         let orders = self.programs.get(host).cloned().unwrap_or_default();
         for (name, order) in orders {
+            if only.is_some_and(|only| only != name) {
+                continue;
+            }
             let key = (host.to_owned(), name);
             if self.running.get(&key) == Some(&true) {
                 continue;
@@ -196,8 +244,13 @@ impl Up {
         Ok(())
     }
 
-    /// Until the virtual address answers AMQP; fails when a daemon ends before.
-    async fn wait_ready(&mut self, limit: Duration) -> Result<(), String> {
+    /// Until `so` holds; fails when a daemon ends before.
+    async fn wait_for(
+        &mut self,
+        limit: Duration,
+        what: &str,
+        so: impl AsyncFn() -> bool,
+    ) -> Result<(), String> {
         let end = Instant::now() + limit;
         loop {
             if let Ok((host, name, how)) = self.ends.try_recv() {
@@ -205,13 +258,11 @@ impl Up {
                     "{name} on host {host} ended with {how} before it was ready"
                 ));
             }
-            if answers_amqp(&self.plan).await {
+            if so().await {
                 return Ok(());
             }
             if Instant::now() > end {
-                return Err(format!(
-                    "the virtual address {VIP}:5672 does not answer AMQP after {limit:?}"
-                ));
+                return Err(format!("{what} is not ready after {limit:?}"));
             }
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
@@ -234,9 +285,8 @@ impl Up {
     }
 }
 
-/// Whether a client at the virtual address gets `connection.start`.
-async fn answers_amqp(plan: &Plan) -> bool {
-    let at: SocketAddr = plan.at_vip(5672);
+/// Whether a client at this address gets `connection.start`.
+async fn answers_amqp(plan: &Plan, at: SocketAddr) -> bool {
     let try_it = async {
         let mut stream = gate::connect(&plan.gate, at).await.ok()?;
         stream.write_all(b"AMQP\x00\x00\x09\x01").await.ok()?;

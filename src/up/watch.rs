@@ -79,16 +79,30 @@ impl Status {
         let held = self.proxies.iter().filter(|p| p.master);
         held.map(|p| p.name.as_str()).collect()
     }
+
+    /// Whether nothing is left to change by itself: the first proxy, which has the highest
+    /// priority, holds the address, and every balancer sees every broker.
+    pub fn is_settled(&self) -> bool {
+        let sees_all = |p: &Proxy| p.balancer && p.servers.iter().all(|s| s.status == "UP");
+        let first = self.proxies.first().map(|p| p.name.as_str());
+        self.masters().iter().copied().eq(first) && self.proxies.iter().all(sees_all)
+    }
 }
 
 /// Takes a look.
 pub async fn look(lab: &Lab, plan: &Plan) -> Status {
+    let mut status = look_at_proxies(lab, plan).await;
+    for host in &plan.brokers {
+        status.brokers.push(broker(plan, host).await);
+    }
+    status
+}
+
+/// Takes a look at the proxy hosts only.
+pub async fn look_at_proxies(lab: &Lab, plan: &Plan) -> Status {
     let mut status = Status::default();
     for host in &plan.proxies {
         status.proxies.push(proxy(lab, host).await);
-    }
-    for host in &plan.brokers {
-        status.brokers.push(broker(plan, host).await);
     }
     status
 }
@@ -203,6 +217,35 @@ pub async fn get(plan: &Plan, at: SocketAddr, path: &str) -> std::io::Result<Val
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_picture_is_settled_once_the_better_host_holds_the_address_and_sees_the_brokers() {
+        let proxy = |name: &str, master, status: &str| Proxy {
+            name: name.to_owned(),
+            master,
+            balancer: true,
+            servers: vec![Server {
+                status: status.to_owned(),
+                ..Server::default()
+            }],
+            ..Proxy::default()
+        };
+        let settled = |proxies: [Proxy; 2]| {
+            let proxies = proxies.to_vec();
+            Status {
+                proxies,
+                brokers: Vec::new(),
+            }
+            .is_settled()
+        };
+        assert!(settled([proxy("a", true, "UP"), proxy("b", false, "UP")]));
+        assert!(!settled([proxy("a", false, "UP"), proxy("b", true, "UP")]));
+        assert!(!settled([proxy("a", true, "UP"), proxy("b", true, "UP")]));
+        assert!(!settled([
+            proxy("a", true, "UP"),
+            proxy("b", false, "DOWN")
+        ]));
+    }
 
     #[test]
     fn the_servers_of_the_amqp_proxy_are_read_from_the_statistics() {

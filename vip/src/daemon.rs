@@ -22,7 +22,17 @@ use crate::vmac;
 use crate::watch::{Key, ToWatch};
 use conf::vip::model::{Config, Family};
 use std::net::IpAddr;
+use std::time::Duration;
 use tracing::{info, warn};
+
+/// How long a balancer that recovers leaves a living master alone: what was wrong (all brokers
+/// were away) is over for the other host's balancer within its own check interval, 2 s by default.
+const SETTLING: Duration = Duration::from_millis(2500);
+
+/// Whether this is a balancer's good news after bad ones.
+fn recovers(key: &Key, before: &Level, after: &Level) -> bool {
+    matches!(key, Key::Balancer(_)) && matches!(before, Level::Bad(_)) && *after == Level::Good
+}
 
 /// A listener and where it listens.
 #[derive(Debug)]
@@ -335,9 +345,13 @@ impl Daemon {
             because = format!("{key} {why}");
         }
         let mut news = false;
-        for instance in &mut self.instances {
+        let mut settling = Vec::new();
+        for (i, instance) in self.instances.iter_mut().enumerate() {
             for (known, item) in &mut instance.tracked {
                 if known == key && item.level != *level {
+                    if recovers(key, &item.level, level) {
+                        settling.push(i);
+                    }
                     item.level = level.clone();
                     news = true;
                 }
@@ -348,6 +362,9 @@ impl Daemon {
             return;
         }
         info!(tracked = %key, level = ?level, "{because}");
+        for i in settling {
+            self.dispatch(i, Event::Settle(SETTLING));
+        }
         self.reassess(&because);
     }
 

@@ -89,6 +89,8 @@ pub struct Router {
     /// The peer was seen as backup while this router was active.
     peer_waited: bool,
     preempt_from: Option<Time>,
+    /// Until when a worse master is left alone, whatever `preempt_delay` says.
+    settled_at: Option<Time>,
     /// The worse master that is not followed, and when it was last heard.
     worse: Option<(Time, IpAddr, u8)>,
     demoted: bool,
@@ -114,6 +116,7 @@ impl Router {
             in_pair: false,
             peer_waited: false,
             preempt_from: None,
+            settled_at: None,
             worse: None,
             demoted: false,
             maintenance: false,
@@ -131,6 +134,7 @@ impl Router {
             Event::Timeout => self.timeout(now, out),
             Event::Received(heard) => self.received(now, heard, out),
             Event::Health(health) => self.health(now, health, out),
+            Event::Settle(after) => self.settled_at = Some(now + after),
             Event::Demote => self.demote(now, out),
             Event::Maintenance => self.maintain(now, out),
             Event::Resume => self.resume(now, out),

@@ -11,6 +11,9 @@ use std::time::{Duration, Instant};
 
 /// Largest answer that is looked at.
 const LARGEST: usize = 4 << 20;
+/// Between two looks at a balancer that is dead or unfit, if its `interval` is not shorter:
+/// two hosts whose balancers recover together should know it together.
+const HURRY: Duration = Duration::from_millis(100);
 /// How long an answer may take.
 const PATIENCE: Duration = Duration::from_secs(2);
 const PROMPT: &[u8] = b"\n> ";
@@ -22,6 +25,7 @@ pub struct Balancer {
     stream: Option<UnixStream>,
     answer: Vec<u8>,
     asked_at: Option<Instant>,
+    bad: bool,
     /// When it is asked (or called) next.
     pub next_at: Instant,
 }
@@ -34,6 +38,7 @@ impl Balancer {
             stream: None,
             answer: Vec::new(),
             asked_at: None,
+            bad: false,
             next_at: Instant::now(),
         }
     }
@@ -50,6 +55,27 @@ impl Balancer {
 
     /// Calls or asks, if it is time; gives a level when one is certain.
     pub fn tick(&mut self, now: Instant) -> Option<Level> {
+        let level = self.look(now);
+        self.noted(now, level)
+    }
+
+    /// Remembers what is told; bad news is soon looked at again.
+    fn noted(&mut self, now: Instant, level: Option<Level>) -> Option<Level> {
+        if let Some(level) = &level {
+            self.bad = matches!(level, Level::Bad(_));
+            self.next_at = self.next_at.min(now + self.pause());
+        }
+        level
+    }
+
+    fn pause(&self) -> Duration {
+        match self.bad {
+            true => self.conf.interval.min(HURRY),
+            false => self.conf.interval,
+        }
+    }
+
+    fn look(&mut self, now: Instant) -> Option<Level> {
         if self.asked_at.is_some_and(|at| now - at > PATIENCE) {
             self.hang_up();
             self.next_at = now + self.conf.interval;
@@ -58,7 +84,7 @@ impl Balancer {
         if now < self.next_at || self.asked_at.is_some() {
             return None;
         }
-        self.next_at = now + self.conf.interval;
+        self.next_at = now + self.pause();
         if self.stream.is_none()
             && let Err(error) = self.call()
         {
@@ -98,11 +124,16 @@ impl Balancer {
     fn closed(&mut self, now: Instant) -> Option<Level> {
         self.hang_up();
         self.next_at = now;
-        self.tick(now)
+        self.look(now)
     }
 
     /// Reads what came; gives a level when an answer is complete or the socket closed.
     pub fn read(&mut self, now: Instant) -> Option<Level> {
+        let level = self.receive(now);
+        self.noted(now, level)
+    }
+
+    fn receive(&mut self, now: Instant) -> Option<Level> {
         let mut buffer = [0; 16_384];
         loop {
             let stream = self.stream.as_ref()?;
@@ -203,6 +234,23 @@ mod tests {
             verdict,
             Level::Bad("has no usable server in backend admin".to_owned())
         );
+    }
+
+    #[test]
+    fn an_unfit_balancer_is_looked_at_again_soon() {
+        let mut balancer = Balancer::new(TrackedBalancer {
+            name: "proxy".to_owned(),
+            place: conf::vip::model::Place(Default::default()),
+            socket: "/nowhere/lb.sock".into(),
+            backends: Vec::new(),
+            interval: Duration::from_secs(5),
+            weight: Default::default(),
+        });
+        let now = balancer.next_at;
+        assert!(matches!(balancer.tick(now), Some(Level::Bad(_))));
+        assert_eq!(balancer.next_at, now + HURRY);
+        assert!(matches!(balancer.tick(now + HURRY), Some(Level::Bad(_))));
+        assert_eq!(balancer.next_at, now + HURRY * 2);
     }
 
     #[test]

@@ -60,7 +60,8 @@ impl Router {
             return true;
         }
         self.worse = Some((now, heard.sender, heard.priority));
-        if !self.settings.preempt || self.demoted {
+        let settles = self.settled_at.is_some_and(|at| now < at);
+        if !self.settings.preempt || self.demoted || settles {
             return true;
         }
         if self.settings.preempt_delay.is_zero() {

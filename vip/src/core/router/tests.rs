@@ -215,6 +215,27 @@ fn a_worse_master_is_left_alone_for_the_preempt_delay() {
     );
 }
 
+#[test]
+fn who_recovers_leaves_a_living_master_alone_that_may_recover_as_well() {
+    let settle = Duration::from_millis(2500);
+    // the master recovers in time: nothing moves
+    let mut router = backup(settings(250));
+    step(&mut router, at(900), Event::Settle(settle));
+    step(&mut router, at(900), fit(250));
+    for (ms, priority) in [(1000, 154), (2000, 154), (3000, 254), (4000, 254)] {
+        step(&mut router, at(ms), heard(12, priority));
+        let due = at(ms) + router.master_down_interval();
+        assert_eq!(router.deadline(), Some(due), "at {ms} ms");
+    }
+    // it does not: it is ignored from then on
+    let mut router = backup(settings(250));
+    step(&mut router, at(900), Event::Settle(settle));
+    step(&mut router, at(3000), heard(12, 154));
+    let due = router.deadline();
+    step(&mut router, at(4000), heard(12, 154));
+    assert_eq!(router.deadline(), due);
+}
+
 // Point 28.
 
 #[test]

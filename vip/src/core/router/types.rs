@@ -63,6 +63,9 @@ pub enum Event {
     Received(Heard),
     /// The tracked things give this priority, or a fault.
     Health(Health),
+    /// What made this router worse is over, and may be over for the others, too: a living
+    /// master is left alone for so long.
+    Settle(Duration),
     /// The operator wants the other host to be active.
     Demote,
     /// The operator wants this host out of the election.
