@@ -4,7 +4,8 @@ mod kit;
 
 use kit::Daemon;
 use nix::sys::signal::Signal;
-use std::process::Command;
+use std::io::Write;
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 fn args(state: &str) -> Vec<String> {
@@ -104,6 +105,53 @@ fn killed_it_leaves_no_process_and_the_next_run_clears_its_files() {
     let mut next = start(&state, &["--for", "0s"]);
     let status = next.wait_exit(Duration::from_secs(60));
     assert_eq!(status.code(), Some(0), "{}", next.output());
+}
+
+#[test]
+#[ignore = "needs network namespaces and script(1); tests/run runs it"]
+fn the_live_view_takes_keys_and_gives_the_terminal_back() {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let state = dir.path().join("up").display().to_string();
+    let words = args(&state).join(" ").replace(" --plain", "");
+    let line = format!("stty cols 90 rows 30; {} {words}", kit::binary().display());
+    let mut command = Command::new("script");
+    command
+        .args(["-qec", &line, "/dev/null"])
+        .env("TERM", "xterm");
+    let mut child = command
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("script(1) is part of every Debian");
+    kit::wait_until("it is ready", Duration::from_secs(60), || {
+        let (status, ..) = kit::evenkeel(&["up", "--state-dir", &state, "--do", "status"]);
+        status == 0
+    });
+    let mut keys = child.stdin.take().expect("piped");
+    keys.write_all(b"q").expect("it reads keys");
+    let output = child.wait_with_output().expect("own child");
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert_eq!(output.status.code(), Some(0), "{text}");
+    assert!(text.contains("Proxy hosts"), "{text}");
+    let (_, after) = text
+        .rsplit_once("\u{1b}[?1049l")
+        .expect("the screen is left");
+    assert!(after.contains("ended after"), "{after}");
+}
+
+#[test]
+fn a_bad_timetable_is_refused_before_anything_starts() {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let state = dir.path().join("up").display().to_string();
+    for (entry, help) in [
+        ("3s:kil-lb a", "kill-lb"),
+        ("3s:kill-node a", "it is for N1"),
+        ("soon", "TIME:ACTION"),
+    ] {
+        let (status, _, stderr) = kit::evenkeel(&["up", "--state-dir", &state, "--at", entry]);
+        assert_eq!(status, 2, "{entry}: {stderr}");
+        assert!(stderr.contains(help), "{entry}: {stderr}");
+    }
 }
 
 /// Processes whose command line names the state directory.

@@ -1,6 +1,7 @@
 //! What a person can do to the running picture, and asking for it from another
 //! shell (`evenkeel up --do ...`).
 
+use super::plan::{Host, Plan};
 use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -62,18 +63,22 @@ pub const WORDS: &[(&str, &str)] = &[
     ("quit", "end"),
 ];
 
-/// Reads `kill-proxy A`, `heal`, ...; `known` tells whether a host exists.
-pub fn parse(words: &[String], known: impl Fn(&str) -> Option<String>) -> Result<Action, String> {
+/// Reads `kill-proxy A`, `heal`, ...; hosts are those of the plan, brokers by their number, too.
+pub fn parse(words: &[String], plan: &Plan) -> Result<Action, String> {
     let word = words.first().map_or("", String::as_str);
     let host = match words.get(1) {
         None => None,
-        Some(name) => Some(known(name).ok_or_else(|| format!("there is no host `{name}`"))?),
+        Some(name) => Some(named(word, name, plan)?),
     };
     if let Some(extra) = words.get(2) {
         return Err(format!("`{word}` takes no `{extra}`"));
     }
-    let need =
-        |host: Option<String>| host.ok_or_else(|| format!("`{word}` needs a host, such as A"));
+    let need = |host: Option<String>| {
+        let example = hosts_for(word, plan)
+            .first()
+            .map_or("A".to_owned(), |h| h.name.to_uppercase());
+        host.ok_or_else(|| format!("`{word}` needs a host, such as {example}"))
+    };
     Ok(match word {
         "kill-proxy" => Action::KillProxy(need(host)?),
         "kill-lb" => Action::KillBalancer(need(host)?),
@@ -104,6 +109,33 @@ pub fn parse(words: &[String], known: impl Fn(&str) -> Option<String>) -> Result
             return Err(format!("there is no action `{word}`; {hint}"));
         }
     })
+}
+
+/// The host of this name, if the action is for hosts of its kind.
+fn named(word: &str, name: &str, plan: &Plan) -> Result<String, String> {
+    let found = plan.host(name).or_else(|| plan.host(&format!("n{name}")));
+    let host = found.ok_or_else(|| format!("there is no host `{name}`"))?;
+    let fitting = hosts_for(word, plan);
+    if fitting.iter().any(|h| h.name == host.name) {
+        return Ok(host.name.clone());
+    }
+    let names: Vec<_> = fitting.iter().map(|h| h.name.to_uppercase()).collect();
+    let names = names.join(", ");
+    Err(format!(
+        "`{word}` is not for host {}; it is for {names}",
+        name.to_uppercase()
+    ))
+}
+
+/// The hosts that an action can be done to.
+fn hosts_for<'a>(word: &str, plan: &'a Plan) -> Vec<&'a Host> {
+    match word {
+        "kill-proxy" | "kill-lb" | "kill-vip" | "hang-vip" | "hang-lb" | "demote" | "reload" => {
+            plan.proxies.iter().collect()
+        }
+        "kill-node" | "stop-node" | "start-node" => plan.brokers.iter().collect(),
+        _ => plan.hosts().collect(),
+    }
 }
 
 /// `5s:kill-proxy A` from `--at`.
@@ -155,9 +187,20 @@ mod tests {
 
     fn read(text: &str) -> Result<Action, String> {
         let words: Vec<_> = text.split(' ').map(str::to_owned).collect();
-        parse(&words, |n| {
-            (n == "A" || n == "n1").then(|| n.to_lowercase())
-        })
+        let options = super::super::options::parse(Vec::new());
+        let options = options.unwrap_or_else(|_| panic!("defaults"));
+        parse(&words, &Plan::new(&options, Path::new("/nowhere")))
+    }
+
+    #[test]
+    fn an_action_is_done_to_hosts_of_its_kind() {
+        assert_eq!(read("kill-node 1"), Ok(Action::KillNode("n1".to_owned())));
+        assert_eq!(read("cut c"), Ok(Action::Cut("c".to_owned())));
+        let refused = read("kill-proxy N1").unwrap_err();
+        assert!(refused.contains("it is for A, B"), "{refused}");
+        let refused = read("kill-node a").unwrap_err();
+        assert!(refused.contains("it is for N1"), "{refused}");
+        assert!(read("stop-node").unwrap_err().contains("such as N1"));
     }
 
     #[test]

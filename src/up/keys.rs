@@ -172,19 +172,24 @@ mod tests {
     use super::*;
     use crate::up::options;
 
-    fn selection() -> Selection {
+    fn plan() -> Plan {
         let options = options::parse(vec!["--brokers".to_owned(), "2".to_owned()]);
         let options = options.unwrap_or_else(|_| panic!("good options"));
-        Selection::of(&Plan::new(&options, std::path::Path::new("/nowhere")))
+        Plan::new(&options, std::path::Path::new("/nowhere"))
+    }
+
+    fn selection() -> Selection {
+        Selection::of(&plan())
     }
 
     #[test]
     fn every_key_stands_for_a_known_action() {
         for key in KEYS {
-            for action in [key.proxy, key.broker].iter().filter(|a| !a.is_empty()) {
+            let of_both = [(key.proxy, "a"), (key.broker, "n1")];
+            for (action, host) in of_both.iter().filter(|(a, _)| !a.is_empty()) {
+                let action = action.replace('*', host);
                 let words: Vec<_> = action.split(' ').map(str::to_owned).collect();
-                let known = |name: &str| Some(name.to_owned());
-                let read = super::super::action::parse(&words, known);
+                let read = super::super::action::parse(&words, &plan());
                 assert!(read.is_ok(), "{action}: {read:?}");
             }
         }

@@ -54,9 +54,13 @@ async fn whole(options: Options, dir: PathBuf) -> Result<ExitCode, String> {
     if options.no_vip {
         return local::run(&options, &dir).await;
     }
+    let plan = Plan::new(&options, &dir);
+    for entry in &options.at {
+        let (_, words) = action::timed(entry)?;
+        action::parse(&words, &plan).map_err(|e| format!("--at {entry}: {e}"))?;
+    }
     prerequisites(&options)?;
     let mut state = StateDir::take(&dir)?;
-    let plan = Plan::new(&options, &dir);
     let doors = doors(&options, &plan).await?;
     plan.write()
         .map_err(|e| format!("cannot write to {}: {e}", dir.display()))?;
@@ -168,6 +172,9 @@ impl Up {
             made.map_err(|e| format!("cannot make host {}: {e}", host.name))?;
         }
         if self.options.with_rabbitmq {
+            println!(
+                "starting three RabbitMQ nodes and making a cluster of them, which takes about a minute ..."
+            );
             rabbit::prepare(&self.plan, &self.lab).await?;
         }
         for host in &hosts {

@@ -190,14 +190,7 @@ impl Up {
         status: &Status,
         traffic: Option<&Traffic>,
     ) -> bool {
-        let plan = self.plan.clone();
-        let known = |name: &str| {
-            let numbered = format!("n{name}");
-            plan.host(name)
-                .or_else(|| plan.host(&numbered))
-                .map(|h| h.name.clone())
-        };
-        let action = match action::parse(&request.words, known) {
+        let action = match action::parse(&request.words, &self.plan) {
             Ok(action) => action,
             Err(reason) => {
                 let _ = request.answer.send(format!("error: {reason}\n"));

@@ -157,7 +157,6 @@ impl View {
     /// Gives the terminal back.
     pub fn close(&mut self) {
         if matches!(self, View::Live(_)) {
-            ratatui::restore();
             *self = View::Plain {
                 last: Duration::ZERO,
             };
@@ -165,9 +164,9 @@ impl View {
     }
 }
 
-impl Drop for View {
+impl Drop for Live {
     fn drop(&mut self) {
-        self.close();
+        ratatui::restore();
     }
 }
 
