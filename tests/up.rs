@@ -132,7 +132,7 @@ fn the_live_view_takes_keys_and_gives_the_terminal_back() {
     let output = child.wait_with_output().expect("own child");
     let text = String::from_utf8_lossy(&output.stdout);
     assert_eq!(output.status.code(), Some(0), "{text}");
-    assert!(text.contains("Proxy hosts"), "{text}");
+    assert!(text.contains("Brokers"), "{text}");
     let (_, after) = text
         .rsplit_once("\u{1b}[?1049l")
         .expect("the screen is left");

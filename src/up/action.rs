@@ -164,7 +164,8 @@ pub fn ask(dir: &Path, words: &[String]) -> ExitCode {
         Err(error) => {
             let place = dir.display();
             eprintln!(
-                "evenkeel up: nothing answers in {place} ({error}); is `evenkeel up` running?"
+                "evenkeel up: nothing answers in {place} ({error}); is `evenkeel up` running? \
+                 (with --no-vip it takes no actions)"
             );
             ExitCode::from(2)
         }
