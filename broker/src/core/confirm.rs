@@ -167,17 +167,25 @@ impl Confirms {
     /// One acknowledgement for everything up to `number` that has not been answered.
     fn ack_upto(&mut self, number: u64, send: &mut impl FnMut(Method<'_>)) -> u64 {
         let mut count = number.saturating_sub(self.answered);
-        if count > 0 {
-            let multiple = count > 1;
-            if !self.early.is_empty() {
-                let later = self.early.split_off(&(number + 1));
-                count -= std::mem::replace(&mut self.early, later).len() as u64;
+        if count == 0 {
+            return 0;
+        }
+        // clients refuse an answer to what has been answered: the number sent is of one that was not
+        let mut last = number;
+        if !self.early.is_empty() {
+            let later = self.early.split_off(&(number + 1));
+            let early = std::mem::replace(&mut self.early, later);
+            count -= early.len() as u64;
+            while early.contains(&last) {
+                last -= 1;
             }
+        }
+        self.answered = number;
+        if count > 0 {
             send(Method::BasicAck {
-                delivery_tag: number,
-                multiple,
+                delivery_tag: last,
+                multiple: count > 1,
             });
-            self.answered = number;
         }
         count
     }
@@ -211,6 +219,7 @@ mod tests {
                 answers.resize(wanted.len(), None);
                 let count = confirms.write(reached(durable), |method| match method {
                     Method::BasicAck { delivery_tag, multiple } => {
+                        assert_eq!(answers[delivery_tag as usize - 1], None, "answered twice");
                         let first = if multiple { 0 } else { delivery_tag as usize - 1 };
                         for n in first..delivery_tag as usize {
                             answers[n].get_or_insert(true);
@@ -218,6 +227,7 @@ mod tests {
                         }
                     }
                     Method::BasicNack { delivery_tag, .. } => {
+                        assert_eq!(answers[delivery_tag as usize - 1], None, "answered twice");
                         answers[delivery_tag as usize - 1].get_or_insert(false);
                     }
                     other => panic!("{other:?}"),
