@@ -22,7 +22,7 @@ pub mod field;
 pub mod frame;
 mod handshake;
 pub mod journal;
-mod letters;
+pub mod letters;
 mod lifecycle;
 pub mod limits;
 pub mod message;
@@ -55,7 +55,7 @@ use alarm::Alarms;
 use connection::{At, Connection};
 use handshake::Greeting;
 use journal::Journal;
-use letters::Letter;
+use letters::{Deaths, Letter};
 use metadata::{Command, Metadata};
 use names::Names;
 use queue::{Queue, QueueCounters};
@@ -116,6 +116,10 @@ pub struct Statistics {
     pub redeliver: u64,
     /// Publishes on channels in confirm mode.
     pub publish_confirm: u64,
+    /// AMQP logins that were granted, and refused.
+    pub logins: (u64, u64),
+    /// Messages that left queues undelivered.
+    pub deaths: Deaths,
     /// What deleted queues had counted: without it the sums over queues would fall.
     pub gone_classic: QueueCounters,
     pub gone_quorum: QueueCounters,

@@ -170,14 +170,10 @@ impl Core {
         let (mut entry, message) = self.take_ready(id).ok_or(Progress::Done)?;
         let left = self.queue(id).map_or(0, |queue| queue.ready.len());
         self.note_browsed(id, browse, message.clone(), entry.redelivered, left);
-        let Some(queue) = self.queue_mut(id) else {
-            return Err(Progress::Done);
-        };
         if browse.leave == Leave::Rejected {
-            queue.counters.rejected += 1;
             entry.message = Some(message);
             self.bury(id, entry, Reason::Rejected);
-        } else {
+        } else if let Some(queue) = self.queue_mut(id) {
             queue.counters.ack += 1;
             self.statistics.ack += 1;
             self.forget_entry(id, entry.seq, entry.stored);
@@ -218,6 +214,7 @@ impl Core {
     /// Publishes a message; says whether it went to any queue.
     pub fn inject(
         &mut self,
+        user: &str,
         vhost: &str,
         exchange: &str,
         key: &str,
@@ -236,6 +233,14 @@ impl Core {
         let seen = glance(header).map_err(malformed)?;
         let decoded = Properties::decode(header).map_err(malformed)?;
         let ttl_ms = decoded.expiration.map(expiration).transpose()?;
+        if let Some(claimed) = decoded.user_id {
+            self.check_claim(user, claimed)?;
+        }
+        let found = self.metadata.vhost(vhost);
+        let found = found.and_then(|vhost| vhost.exchanges.get(exchange));
+        if found.is_some_and(|exchange| exchange.spec.internal) {
+            return Err(Refusal::internal_exchange(vhost, exchange));
+        }
         let mut route = Vec::with_capacity(exchange.len() + key.len() + 2);
         for part in [exchange, key] {
             route.push(part.len() as u8);

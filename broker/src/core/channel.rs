@@ -42,6 +42,7 @@ pub struct ChannelCounters {
     pub publish: u64,
     pub confirm: u64,
     pub return_unroutable: u64,
+    pub drop_unroutable: u64,
     pub deliver: u64,
     pub deliver_no_ack: u64,
     pub get: u64,
@@ -207,6 +208,8 @@ pub struct Held {
     pub queue: QueueId,
     /// The consumer's number, or [`BY_GET`].
     pub consumer: u32,
+    /// Settled in a transaction that is still open.
+    pub pledged: bool,
     pub delivered_ms: u64,
     pub entry: Entry,
 }
@@ -283,6 +286,46 @@ impl Unacked {
         held
     }
 
+    /// Marks one delivery as settled in an open transaction; whether it was out and not marked.
+    pub fn pledge(&mut self, tag: u64) -> bool {
+        let index = tag.checked_sub(self.first);
+        let index = index.and_then(|index| usize::try_from(index).ok());
+        let slot = index.and_then(|index| self.slots.get_mut(index));
+        let held = slot.and_then(Option::as_mut).filter(|held| !held.pledged);
+        held.map(|held| held.pledged = true).is_some()
+    }
+
+    /// The same for all up to a tag (0: all there are); answers the tag of the last one, if there was any.
+    pub fn pledge_upto(&mut self, tag: u64) -> Option<u64> {
+        let upto = if tag == 0 { self.last } else { tag };
+        let mut last = None;
+        if upto > self.last {
+            return None;
+        }
+        for (tag, slot) in (self.first..=upto).zip(&mut self.slots) {
+            if let Some(held) = slot.as_mut().filter(|held| !held.pledged) {
+                held.pledged = true;
+                last = Some(tag);
+            }
+        }
+        last
+    }
+
+    /// The transaction was rolled back: nothing is settled in it.
+    pub fn redeem(&mut self) {
+        self.iter_mut().for_each(|held| held.pledged = false);
+    }
+
+    /// Takes what no open transaction settles, the last first.
+    pub fn take_unpledged(&mut self) -> Vec<Held> {
+        let slots = self.slots.iter_mut().rev();
+        let free = slots.filter(|slot| slot.as_ref().is_some_and(|held| !held.pledged));
+        let taken: Vec<_> = free.filter_map(Option::take).collect();
+        self.live -= taken.len();
+        self.trim();
+        taken
+    }
+
     /// Takes the last delivery, to give everything back in reverse order.
     pub fn take_last(&mut self) -> Option<Held> {
         while let Some(slot) = self.slots.pop_back() {
@@ -297,15 +340,6 @@ impl Unacked {
     /// Whether the tag has been given out at all.
     pub fn was_given(&self, tag: u64) -> bool {
         tag != 0 && tag <= self.last
-    }
-
-    pub fn contains(&self, tag: u64) -> bool {
-        let index = tag
-            .checked_sub(self.first)
-            .and_then(|index| usize::try_from(index).ok());
-        index
-            .and_then(|index| self.slots.get(index))
-            .is_some_and(Option::is_some)
     }
 
     /// The oldest delivery.
@@ -469,6 +503,7 @@ mod tests {
                 generation: 0,
             },
             consumer: 0,
+            pledged: false,
             delivered_ms: 0,
             entry,
         }
@@ -492,7 +527,9 @@ mod tests {
                         prop_assert_eq!(unacked.skip_tag(), last);
                     }
                     3 => {
-                        prop_assert_eq!(unacked.contains(tag), oracle.contains_key(&tag));
+                        let pledged = unacked.pledge(tag);
+                        prop_assert_eq!(pledged, oracle.contains_key(&tag));
+                        prop_assert!(!unacked.pledge(tag), "once only");
                         prop_assert_eq!(unacked.take(tag).map(|h| h.entry.seq), oracle.remove(&tag));
                     }
                     _ => {

@@ -94,8 +94,8 @@ impl Core {
             .find_queue(&vhost, &name)
             .ok_or_else(|| Refusal::no_queue(&vhost, &name))?;
         let (id, quorum) = (found.id, found.quorum);
-        let in_use =
-            found.consumers.is_exclusive() || (wanted.exclusive && !found.consumers.is_empty());
+        let shared = !found.consumers.is_empty() || found.consumers.is_single_active();
+        let in_use = found.consumers.is_exclusive() || (wanted.exclusive && shared);
         self.not_locked(at, &name)?;
         let channel = self.connections[at.connection as usize].channel(at.channel);
         if quorum && channel.is_some_and(|channel| channel.global_prefetch != 0) {
@@ -285,6 +285,7 @@ impl Core {
             channel.unacked.hold(Held {
                 queue: id,
                 consumer: BY_GET,
+                pledged: false,
                 delivered_ms: now_ms,
                 entry,
             })

@@ -65,6 +65,7 @@ impl Core {
             same_queue(vhost, &record.spec, &wanted)?;
             return Ok(Declared { created: false });
         }
+        rules::fits("queue", &wanted.name)?;
         let mut arguments = wanted.arguments;
         if let (None, Some(kind)) = (
             arguments.get("x-queue-type"),
@@ -104,6 +105,14 @@ impl Core {
             queue,
         });
         Ok(Declared { created: true })
+    }
+
+    /// Refuses what concerns a queue that one connection has for itself, for who has no connection.
+    pub fn not_exclusive(&self, vhost: &str, name: &str) -> Result<(), Refusal> {
+        match self.find_queue(vhost, name) {
+            Some(queue) if queue.owner.is_some() => Err(rules::locked(vhost, name)),
+            _ => Ok(()),
+        }
     }
 
     /// Deletes a queue; answers how many messages were ready. A missing one is no error.
@@ -178,6 +187,7 @@ impl Core {
         wanted: ExchangeDeclaration,
     ) -> Result<Declared, Refusal> {
         self.check_exchange_kind(&wanted.kind)?;
+        rules::fits("exchange", &wanted.name)?;
         let found = self.the_vhost(vhost)?;
         if let Some(exchange) = found.exchanges.get(wanted.name.as_str()) {
             same_exchange(vhost, &exchange.spec, &wanted)?;

@@ -61,7 +61,6 @@ impl Core {
             let Some(entry) = queue.ready.pop_expired(upto_ms) else {
                 return;
             };
-            queue.counters.expired += 1;
             self.bury(id, entry, Reason::Expired);
         }
         self.later.push(id);
@@ -94,7 +93,6 @@ impl Core {
             let Some(entry) = queue.ready.pop() else {
                 return;
             };
-            queue.counters.dropped += 1;
             self.bury(id, entry, Reason::MaxLength);
         }
         self.later.push(id);
@@ -218,6 +216,7 @@ impl Core {
                 channel.unacked.hold(Held {
                     queue: id,
                     consumer: number,
+                    pledged: false,
                     delivered_ms: now_ms,
                     entry,
                 })

@@ -313,6 +313,7 @@ impl Core {
         let now_ms = self.clock.now_ms;
         let connection = &mut self.connections[index as usize];
         let mechanism = connection.mechanism;
+        self.statistics.logins.1 += 1;
         tracing::warn!(peer = %connection.peer.address, user = &*connection.user, mechanism, "login refused");
         if connection.capabilities.authentication_failure_close {
             let text = format!(
@@ -333,6 +334,7 @@ impl Core {
     }
 
     fn tune(&mut self, index: u32) {
+        self.statistics.logins.0 += 1;
         self.connections[index as usize].state = State::Tuning;
         let settings = &self.settings;
         let method = Method::ConnectionTune {

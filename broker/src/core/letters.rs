@@ -12,15 +12,40 @@ use std::sync::Arc;
 
 /// Why a message left its queue undelivered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Reason {
+pub enum Reason {
     Expired,
     Rejected,
     MaxLength,
     DeliveryLimit,
 }
 
+/// How many messages left queues undelivered: of classic and of quorum queues, without and with a dead-letter
+/// exchange, by reason.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Deaths([[[u64; 4]; 2]; 2]);
+
+impl Deaths {
+    /// Messages of one kind of queue that died for a reason, with a dead-letter exchange or without.
+    pub fn count(&self, quorum: bool, lettered: bool, reason: Reason) -> u64 {
+        self.0[usize::from(quorum)][usize::from(lettered)][reason as usize]
+    }
+
+    fn note(&mut self, quorum: bool, lettered: bool, reason: Reason) {
+        self.0[usize::from(quorum)][usize::from(lettered)][reason as usize] += 1;
+    }
+}
+
 impl Reason {
-    fn word(self) -> &'static str {
+    /// All of them.
+    pub const ALL: [Reason; 4] = [
+        Reason::Expired,
+        Reason::MaxLength,
+        Reason::Rejected,
+        Reason::DeliveryLimit,
+    ];
+
+    /// The word for it in `x-death` and in metrics.
+    pub fn word(self) -> &'static str {
         match self {
             Reason::Expired => "expired",
             Reason::Rejected => "rejected",
@@ -51,7 +76,8 @@ impl Core {
         };
         queue.persistent -= usize::from(entry.is_persistent());
         if queue.settings.dead_letter_exchange.is_none() {
-            let key = queue.key;
+            let (key, quorum) = (queue.key, queue.quorum);
+            self.statistics.deaths.note(quorum, false, reason);
             if let Some(stored) = entry.stored {
                 self.journal.settle(key, entry.seq, stored);
             }
@@ -118,6 +144,8 @@ impl Core {
             queue.name.clone(),
             queue.settings.dead_letter_key.clone(),
         );
+        let quorum = queue.quorum;
+        self.statistics.deaths.note(quorum, true, reason);
         self.letters.push_back(Letter {
             vhost,
             queue: name,

@@ -159,7 +159,7 @@ impl Core {
             if mandatory {
                 self.return_message(at, &message);
             } else if !is_reply {
-                self.statistics.drop_unroutable += 1;
+                self.note_dropped(at);
             }
             self.owe(
                 at,
@@ -174,6 +174,13 @@ impl Core {
         }
         let published = self.enqueue(message, routes, ttl_ms);
         self.owe(at, published);
+    }
+
+    fn note_dropped(&mut self, at: At) {
+        self.statistics.drop_unroutable += 1;
+        if let Some(channel) = self.connections[at.connection as usize].channel_mut(at.channel) {
+            channel.counters.drop_unroutable += 1;
+        }
     }
 
     /// The queues that exchange and key lead to, from the channel's cache where it can be.
@@ -201,9 +208,7 @@ impl Core {
             .and_then(|v| v.exchanges.get(exchange))
             .ok_or_else(missing)?;
         if entry.spec.internal {
-            let text =
-                format!("cannot publish to internal exchange '{exchange}' in vhost '{vhost}'");
-            return Err(Refusal::access(text));
+            return Err(Refusal::internal_exchange(&vhost, exchange));
         }
         self.permit_topic(at, Right::Write, exchange, &String::from_utf8_lossy(key))?;
         let by_key = found.is_some_and(|v| v.routes_by_key_only(exchange));
@@ -279,13 +284,13 @@ impl Core {
     }
 
     fn check_user(&self, at: At, claimed: &[u8]) -> Result<(), Refusal> {
-        let user = &self.connections[at.connection as usize].user;
-        let may_claim = self
-            .metadata
-            .access
-            .users
-            .get(&**user)
-            .is_some_and(|user| user.is("impersonator"));
+        self.check_claim(&self.connections[at.connection as usize].user, claimed)
+    }
+
+    /// Whether a user may name this one as who publishes.
+    pub(super) fn check_claim(&self, user: &str, claimed: &[u8]) -> Result<(), Refusal> {
+        let users = &self.metadata.access.users;
+        let may_claim = users.get(user).is_some_and(|user| user.is("impersonator"));
         if claimed == user.as_bytes() || may_claim {
             return Ok(());
         }
@@ -462,14 +467,12 @@ impl Core {
         if overflow == Overflow::DropHead || !queue.is_full_for(message.size()) {
             return true;
         }
-        // consumers that wait may make room, and a queue of length 0 hands messages straight to them
+        // consumers that wait may make room
         self.run_queue(id);
         let Some(queue) = self.queue(id) else {
             return false;
         };
-        if !queue.is_full_for(message.size())
-            || (queue.ready.is_empty() && queue.consumers.next().is_some())
-        {
+        if !queue.is_full_for(message.size()) {
             return true;
         }
         if overflow == Overflow::RejectPublishDlx {

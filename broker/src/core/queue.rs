@@ -32,11 +32,6 @@ pub struct QueueCounters {
     pub get_empty: u64,
     pub ack: u64,
     pub redeliver: u64,
-    pub expired: u64,
-    pub dropped: u64,
-    pub rejected: u64,
-    /// Delivered more often than the limit allows.
-    pub limited: u64,
     /// Messages read back from the journal, and written to it.
     pub disk_reads: u64,
     pub disk_writes: u64,
@@ -53,10 +48,6 @@ impl QueueCounters {
         self.get_empty += other.get_empty;
         self.ack += other.ack;
         self.redeliver += other.redeliver;
-        self.expired += other.expired;
-        self.dropped += other.dropped;
-        self.rejected += other.rejected;
-        self.limited += other.limited;
         self.disk_reads += other.disk_reads;
         self.disk_writes += other.disk_writes;
     }

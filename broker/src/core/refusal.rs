@@ -98,6 +98,12 @@ impl Refusal {
         Refusal::new(Code::NotFound, text)
     }
 
+    pub fn internal_exchange(vhost: &str, name: &str) -> Refusal {
+        Refusal::access(format!(
+            "cannot publish to internal exchange '{name}' in vhost '{vhost}'"
+        ))
+    }
+
     pub fn no_queue(vhost: &str, name: &str) -> Refusal {
         Refusal::not_found(format!("no queue '{name}' in vhost '{vhost}'"))
     }

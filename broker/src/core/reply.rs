@@ -19,6 +19,11 @@ pub(super) fn is_queue(name: &[u8]) -> bool {
     name == QUEUE
 }
 
+/// Whether no queue may have this name, because it begins like the addresses.
+pub(super) fn is_claimed(name: &[u8]) -> bool {
+    name.starts_with(QUEUE)
+}
+
 /// Whether this is the address of somebody who waits for an answer.
 pub(super) fn is_address(name: &[u8]) -> bool {
     name.len() > QUEUE.len() + 1 && name.starts_with(QUEUE) && name[QUEUE.len()] == b'.'

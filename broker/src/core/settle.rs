@@ -77,17 +77,17 @@ impl Core {
         let Some(channel) = self.connections[at.connection as usize].channel_mut(at.channel) else {
             return Ok(());
         };
-        let Settlement { tag, multiple, .. } = settlement;
         if let Mode::Transaction(_) = &channel.mode {
-            let known = if multiple {
-                tag == 0 || channel.unacked.was_given(tag)
-            } else {
-                channel.unacked.contains(tag)
+            let Settlement { tag, multiple, .. } = settlement;
+            let pledged = match multiple {
+                true => channel.unacked.pledge_upto(tag),
+                false => channel.unacked.pledge(tag).then_some(tag),
             };
-            if !known {
-                return Err(unknown_tag(tag));
-            }
-            return self.hold_back_settlement(at, settlement);
+            return match pledged {
+                Some(tag) => self.hold_back_settlement(at, Settlement { tag, ..settlement }),
+                None if multiple && tag == 0 => Ok(()),
+                None => Err(unknown_tag(tag)),
+            };
         }
         self.settle(at, settlement)
     }
@@ -143,7 +143,6 @@ impl Core {
                     return;
                 };
                 queue.came_in(&held.entry);
-                queue.counters.rejected += 1;
                 self.condemn(held.queue, held.entry, Reason::Rejected);
             }
         }
@@ -211,7 +210,6 @@ impl Core {
             .delivery_limit
             .or(default_limit.filter(|_| queue.quorum));
         if limit.is_some_and(|limit| returns > limit) {
-            queue.counters.limited += 1;
             self.condemn(held.queue, held.entry, Reason::DeliveryLimit);
             return;
         }
@@ -223,15 +221,11 @@ impl Core {
         self.schedule(held.queue);
     }
 
-    /// `basic.recover`: everything out on the channel goes back to its queues.
+    /// `basic.recover`: everything out on the channel goes back to its queues, but for what an open transaction settles.
     fn recover(&mut self, at: At) {
-        let mut returned = Vec::new();
-        while let Some(channel) = self.connections[at.connection as usize].channel_mut(at.channel)
-            && let Some(held) = channel.unacked.take_last()
-        {
-            returned.push(held);
-        }
-        for held in returned {
+        let channel = self.connections[at.connection as usize].channel_mut(at.channel);
+        let returned = channel.map(|channel| channel.unacked.take_unpledged());
+        for held in returned.into_iter().flatten() {
             self.free_room(at, &held);
             self.give_back(held);
         }

@@ -7,5 +7,6 @@ mod oracle;
 mod queues;
 mod refusals;
 mod routing;
+mod settling;
 mod timing;
 mod unfinished;

@@ -36,6 +36,7 @@ impl Core {
                     committing,
                     ..Transaction::default()
                 };
+                channel.unacked.redeem();
                 self.reply(at, &Method::TxRollbackOk);
             }
             (_, Mode::Plain | Mode::Confirm(_)) => {

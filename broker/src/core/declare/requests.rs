@@ -297,6 +297,9 @@ impl Core {
         if passive && super::super::reply::is_address(queue.as_bytes()) {
             return self.on_declare_reply_queue(at, queue, nowait);
         }
+        if super::super::reply::is_claimed(queue.as_bytes()) {
+            return Err(Refusal::no_queue(&vhost, queue));
+        }
         let name: Arc<str> = if passive {
             let name: Arc<str> = without_newlines(queue).as_str().into();
             if self.find_queue(&vhost, &name).is_none() {

@@ -49,6 +49,18 @@ pub(super) fn not_default(exchange: &str) -> Result<(), Refusal> {
     Ok(())
 }
 
+/// Refuses a name that no frame could carry.
+pub(super) fn fits(kind: &str, name: &str) -> Result<(), Refusal> {
+    if name.len() > 255 {
+        let text = format!(
+            "{kind} should be less than 255 bytes, actually was {}\n",
+            name.len()
+        );
+        return Err(Refusal::precondition(text));
+    }
+    Ok(())
+}
+
 pub(super) fn reserved(kind: &str, name: &str) -> Result<(), Refusal> {
     if name.starts_with("amq.") {
         return Err(Refusal::access(format!(

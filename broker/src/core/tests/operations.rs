@@ -3,6 +3,7 @@
 use super::kit::{Answer, Bench, Client, basic_consume, queue_declare, table, text};
 use crate::core::field::{FieldTable, FieldValue};
 use crate::core::journal::{Congestion, Damaged, Journal, Position, QueueKey, Reference, Stored};
+use crate::core::letters::Reason;
 use crate::core::message::Message;
 use crate::core::metadata::Command;
 use crate::core::method::Method;
@@ -394,7 +395,9 @@ fn counters_tell_the_types_apart_and_do_not_fall_when_queues_go() {
     }
     let before = engine::node(&bench.core);
     assert_eq!((before.counters.get, before.quorum.get), (2, 1));
-    assert_eq!(before.dead_letters, [0, 0, 1, 1]);
+    let of = |quorum, reason| before.deaths.count(quorum, false, reason);
+    assert_eq!(of(true, Reason::DeliveryLimit), 1);
+    assert_eq!(of(false, Reason::Rejected), 1);
     for queue in ["quorum", "classic"] {
         let delete = Method::QueueDelete {
             ticket: 0,
@@ -408,7 +411,7 @@ fn counters_tell_the_types_apart_and_do_not_fall_when_queues_go() {
     let after = engine::node(&bench.core);
     assert_eq!(after.open[4], 0);
     assert_eq!(after.quorum, before.quorum);
-    assert_eq!(after.dead_letters, before.dead_letters);
+    assert_eq!(after.deaths, before.deaths);
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 use super::kit::{Answer, Bench, queue_declare};
 use crate::core::alarm::Alarm;
+use crate::core::channel::Settlement;
 use crate::core::field::FieldTable;
 use crate::core::frame;
 use crate::core::method::Method;
@@ -15,14 +16,6 @@ fn bench() -> Bench {
         max_message_size: LARGEST as u64,
         ..Settings::default()
     })
-}
-
-fn get(queue: &str) -> Method<'_> {
-    Method::BasicGet {
-        ticket: 0,
-        queue,
-        no_ack: false,
-    }
 }
 
 /// All of a publish but the last byte of its body, or that byte.
@@ -93,24 +86,23 @@ fn settlements_in_a_transaction_count_too() {
     let mut bench = bench();
     let client = bench.connect();
     bench.call(client, &queue_declare("q", FieldTable::new()));
-    bench.publish(client, "", "q", "x");
+    let most = LARGEST / size_of::<Settlement>();
+    for _ in 0..=most {
+        bench.publish(client, "", "q", "x");
+    }
     bench.ask(client, &Method::TxSelect);
-    bench.call(client, &get("q"));
-    let ack = Method::BasicAck {
-        delivery_tag: 1,
-        multiple: false,
-    };
-    let mut count = 0;
-    let answers = loop {
-        let answers = bench.call(client, &ack);
-        if !answers.is_empty() {
-            break answers;
-        }
-        count += 1;
-        assert!(count < LARGEST);
-    };
+    bench.consume(client, "q", "c", false);
+    let mut answers = Vec::new();
+    for delivery_tag in 1..=most as u64 + 1 {
+        assert_eq!(answers, []);
+        let ack = Method::BasicAck {
+            delivery_tag,
+            multiple: false,
+        };
+        answers = bench.call(client, &ack);
+    }
     assert!(closed_with(&answers, TOO_MUCH));
-    assert_eq!(bench.ready("q"), 1);
+    assert_eq!(bench.ready("q"), most + 1);
 }
 
 #[test]

@@ -1,0 +1,85 @@
+//! Settlements that an open transaction holds, and who may consume alone.
+
+use super::kit::{Bench, Client, basic_consume, bodies, table};
+use crate::core::field::FieldValue;
+use crate::core::method::Method;
+
+fn ack(delivery_tag: u64, multiple: bool) -> Method<'static> {
+    Method::BasicAck {
+        delivery_tag,
+        multiple,
+    }
+}
+
+/// A queue of five messages, all out to a channel with a transaction.
+fn transaction() -> (Bench, Client) {
+    let mut bench = Bench::new();
+    let client = bench.connect();
+    bench.declare(client, "q", table([]));
+    for body in ["1", "2", "3", "4", "5"] {
+        bench.publish(client, "", "q", body);
+    }
+    bench.ask(client, &Method::TxSelect);
+    bench.consume(client, "q", "c", false);
+    (bench, client)
+}
+
+#[test]
+fn a_delivery_is_settled_once_even_in_an_open_transaction() {
+    for (tag, multiple) in [(2, false), (2, true), (9, true)] {
+        let (mut bench, client) = transaction();
+        assert_eq!(bench.call(client, &ack(2, true)), []);
+        let closed = bench.ask(client, &ack(tag, multiple));
+        assert!(closed.contains(&format!("unknown delivery tag {tag}")));
+        assert_eq!(bench.ready("q"), 5, "nothing was committed");
+    }
+}
+
+#[test]
+fn a_rollback_makes_deliveries_unsettled_again() {
+    let (mut bench, client) = transaction();
+    bench.call(client, &ack(3, true));
+    assert_eq!(bench.ask(client, &Method::TxRollback), "TxRollbackOk");
+    bench.call(client, &ack(2, false));
+    assert_eq!(bench.ask(client, &Method::TxCommit), "TxCommitOk");
+    bench.call(client, &Method::BasicRecover { requeue: true });
+    let queue = bench.core.find_queue("/", "q").expect("there");
+    assert_eq!(queue.counters.ack, 1);
+}
+
+#[test]
+fn all_means_all_that_are_out_now_and_recovery_leaves_them_alone() {
+    let (mut bench, client) = transaction();
+    bench.call(client, &ack(3, true));
+    let again = bench.call(client, &Method::BasicRecover { requeue: true });
+    assert_eq!(bodies(&again), ["4", "5"]);
+    bench.call(client, &ack(0, true));
+    bench.publish(client, "", "q", "6");
+    let committed = bench.call(client, &Method::TxCommit);
+    assert_eq!(bodies(&committed[1..]), ["6"]);
+    let queue = bench.core.find_queue("/", "q").expect("there");
+    assert_eq!((queue.counters.ack, queue.unacked), (5, 1));
+}
+
+#[test]
+fn nobody_has_a_queue_with_a_single_active_consumer_alone() {
+    let mut bench = Bench::new();
+    let client = bench.connect();
+    let single = [("x-single-active-consumer", FieldValue::Bool(true))];
+    bench.declare(client, "q", table(single));
+    let closed = bench.ask(client, &basic_consume("q", "t", false, true, table([])));
+    assert!(
+        closed.contains("queue 'q' in vhost '/' in exclusive use"),
+        "{closed}"
+    );
+}
+
+#[test]
+fn names_that_begin_like_addresses_of_answers_are_of_no_queue() {
+    let mut bench = Bench::new();
+    for name in ["amq.rabbitmq.reply-to.x", "amq.rabbitmq.reply-tox"] {
+        let client = bench.connect();
+        let closed = bench.declare(client, name, table([]));
+        assert!(closed.contains(&format!("no queue '{name}'")), "{closed}");
+    }
+}
