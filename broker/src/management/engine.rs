@@ -2,6 +2,7 @@
 //! for the few live operations.
 
 use super::flows::{Flows, channel_name, number};
+use super::numbers::{ChannelNumbers, QueueNumbers};
 use super::properties;
 use super::sampler::{Look, NodeLook, Round};
 use super::state::now_ms;
@@ -26,7 +27,7 @@ pub fn depth_by_vhost(core: &Core) -> BTreeMap<String, (u64, u64)> {
     out
 }
 
-fn queue_counters(c: &QueueCounters) -> Counters {
+pub fn queue_counters(c: &QueueCounters) -> Counters {
     Counters {
         publish: c.publish,
         deliver: c.deliver,
@@ -42,11 +43,12 @@ fn queue_counters(c: &QueueCounters) -> Counters {
     }
 }
 
-fn channel_counters(c: &ChannelCounters) -> Counters {
+pub fn channel_counters(c: &ChannelCounters) -> Counters {
     Counters {
         publish: c.publish,
         confirm: c.confirm,
         return_unroutable: c.return_unroutable,
+        drop_unroutable: c.drop_unroutable,
         deliver: c.deliver,
         deliver_no_ack: c.deliver_no_ack,
         get: c.get,
@@ -101,7 +103,8 @@ fn view(core: &Core, queue: &Queue, owners: &HashMap<u64, String>) -> (u64, Queu
         .metadata
         .vhost(&queue.vhost)
         .and_then(|v| v.queues.get(&queue.name));
-    let (ready, unacked) = (queue.ready.len() as u64, queue.unacked as u64);
+    let numbers = QueueNumbers::of(core, queue);
+    let (ready, unacked) = numbers.messages;
     let since = core
         .clock
         .wall_ms
@@ -130,31 +133,23 @@ fn view(core: &Core, queue: &Queue, owners: &HashMap<u64, String>) -> (u64, Queu
         },
         ready,
         unacked,
-        ready_bytes: queue.ready.bytes(),
-        unacked_bytes: queue.unacked_bytes,
-        persistent: queue.persistent as u64,
-        in_memory: ready_in_memory(queue) + unacked,
-        in_memory_bytes: queue.ready.resident() + queue.unacked_bytes,
+        ready_bytes: numbers.bytes.0,
+        unacked_bytes: numbers.bytes.1,
+        persistent: numbers.persistent,
+        in_memory: numbers.resident.0 + unacked,
+        in_memory_bytes: numbers.resident.1 + numbers.bytes.1,
         by_priority: queue.ready.by_priority().collect(),
         used_ms: since,
-        head_timestamp: queue
-            .ready
-            .front()
-            .and_then(|entry| entry.message.as_ref())
-            .and_then(|m| {
-                crate::core::properties::Properties::decode(m.header())
-                    .ok()?
-                    .timestamp
-            }),
-        capacity: queue.capacity.ratio(core.clock.now_ms),
-        counters: queue_counters(&queue.counters),
+        head_timestamp: numbers.head_timestamp,
+        capacity: numbers.capacity,
+        counters: numbers.counters,
     };
     (number(queue.id), view)
 }
 
 /// About how many ready messages have their bytes in memory: the store keeps
 /// bytes, not messages.
-fn ready_in_memory(queue: &Queue) -> u64 {
+pub fn ready_in_memory(queue: &Queue) -> u64 {
     let (ready, bytes) = (queue.ready.len() as u64, queue.ready.bytes());
     match queue.ready.resident() {
         0 => 0,
@@ -214,7 +209,7 @@ pub fn consumers(core: &Core, keep: &dyn Fn(&ConsumerView) -> bool) -> Vec<Consu
 }
 
 /// Connections that have come as far as to have a name and a user.
-fn open(core: &Core) -> impl Iterator<Item = (usize, &Connection)> {
+pub fn open(core: &Core) -> impl Iterator<Item = (usize, &Connection)> {
     let shown = |c: &Connection| !matches!(c.state, State::Header | State::Refused);
     core.connections.iter().filter(move |(_, c)| shown(c))
 }
@@ -259,11 +254,7 @@ pub fn channels(core: &Core) -> Vec<(u64, ChannelView)> {
     let mut views = Vec::new();
     for (_, c) in open(core) {
         for (number, channel) in c.channels() {
-            let (unconfirmed, uncommitted, acks_uncommitted) = match &channel.mode {
-                Mode::Plain => (0, 0, 0),
-                Mode::Confirm(confirms) => (confirms.pending.len(), 0, 0),
-                Mode::Transaction(t) => (0, t.publishes.len(), t.settlements.len()),
-            };
+            let numbers = ChannelNumbers::of(channel);
             let view = ChannelView {
                 name: format!("{} ({number})", c.peer.name()),
                 number,
@@ -275,9 +266,9 @@ pub fn channels(core: &Core) -> Vec<(u64, ChannelView)> {
                 transactional: matches!(channel.mode, Mode::Transaction(_)),
                 consumers: channel.consumers.len() as u64,
                 unacked: channel.unacked.len() as u64,
-                unconfirmed: unconfirmed as u64,
-                uncommitted: uncommitted as u64,
-                acks_uncommitted: acks_uncommitted as u64,
+                unconfirmed: numbers.unconfirmed,
+                uncommitted: numbers.uncommitted,
+                acks_uncommitted: numbers.acks_uncommitted,
                 prefetch: channel.prefetch,
                 global_prefetch: channel.global_prefetch,
                 idle_since_ms: None,
@@ -316,6 +307,8 @@ pub fn node(core: &Core) -> NodeView {
         queues: (s.queues_declared, s.queues_created, s.queues_deleted),
         alarms: (core.alarms.memory, core.alarms.disk),
         publish_confirm: s.publish_confirm,
+        logins: s.logins,
+        deaths: s.deaths,
         ..NodeView::default()
     };
     let (mut all, mut quorum) = (s.gone_classic, s.gone_quorum);
@@ -335,7 +328,6 @@ pub fn node(core: &Core) -> NodeView {
     view.counters.disk_reads = all.disk_reads;
     view.counters.disk_writes = all.disk_writes;
     view.quorum = queue_counters(&quorum);
-    view.dead_letters = [all.expired, all.dropped, all.rejected, all.limited];
     for (_, connection) in open(core) {
         view.open[0] += 1;
         view.open[1] += connection.channels().len() as u64;
@@ -440,13 +432,14 @@ impl From<&Browsed> for Fetched {
 /// Publishes; says whether the message went to any queue.
 pub fn publish(
     core: &mut Core,
+    user: &str,
     vhost: &str,
     exchange: &str,
     key: &str,
     header: &[u8],
     body: &[u8],
 ) -> Result<bool, Refusal> {
-    core.inject(vhost, exchange, key, header, body)
+    core.inject(user, vhost, exchange, key, header, body)
 }
 
 /// Whether an orderly stop has begun.

@@ -39,7 +39,8 @@ fn published(count: u64) -> Counters {
     }
 }
 
-fn taken(t: &Taken) -> Counters {
+/// What a channel took from a queue.
+pub fn taken(t: &Taken) -> Counters {
     Counters {
         deliver: t.deliver,
         deliver_no_ack: t.deliver_no_ack,

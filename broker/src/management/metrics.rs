@@ -1,6 +1,9 @@
 //! Prometheus metrics: RabbitMQ's series by their names, and ours beside them.
 
+mod columns;
 mod detailed;
+mod facts;
+mod global;
 mod node;
 
 use super::reply::{Answer, Reply};

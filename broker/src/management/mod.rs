@@ -11,6 +11,7 @@ pub mod engine;
 pub mod flows;
 mod listing;
 mod metrics;
+mod numbers;
 mod page;
 mod properties;
 pub mod render;

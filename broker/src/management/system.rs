@@ -83,6 +83,8 @@ pub fn store(data_dir: &Path) -> StoreView {
     let mut view = StoreView {
         written: field("write_bytes:"),
         read: field("read_bytes:"),
+        write_calls: field("syscw:"),
+        read_calls: field("syscr:"),
         ..StoreView::default()
     };
     let files = std::fs::read_dir(data_dir.join("log"));

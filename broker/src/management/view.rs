@@ -2,6 +2,7 @@
 //! thread and formatted elsewhere.
 
 use crate::core::field::FieldTable;
+use crate::core::letters::Deaths;
 use crate::core::policy::Effective;
 
 /// Counters that rates are made of, of a queue, a channel or the whole node.
@@ -306,8 +307,10 @@ pub struct NodeView {
     pub publish_confirm: u64,
     /// What happened in quorum queues, deleted ones too.
     pub quorum: Counters,
-    /// Dead letters: expired, over the limit, rejected, delivery limit.
-    pub dead_letters: [u64; 4],
+    /// AMQP logins granted, refused.
+    pub logins: (u64, u64),
+    /// Messages that left queues undelivered.
+    pub deaths: Deaths,
 }
 
 /// The store's numbers.
@@ -317,6 +320,10 @@ pub struct StoreView {
     pub written: u64,
     /// Bytes that the process read from disks.
     pub read: u64,
+    /// Write calls of the process, to sockets, too.
+    pub write_calls: u64,
+    /// Read calls of the process, from sockets, too.
+    pub read_calls: u64,
     /// Files of the message log.
     pub files: u64,
     /// Bytes of the message log on disk.
