@@ -130,6 +130,43 @@ fn users_are_kept_in_rabbitmqctls_words_and_exit_codes() {
 }
 
 #[test]
+fn waiting_needs_a_process_and_passwords_may_come_hashed() {
+    let n = Node::start();
+    let file = n.path("rabbit@test.pid").display().to_string();
+    let out = n.good(&["wait", &file, "--timeout", "20"]);
+    assert!(out.contains("\npid is "), "{out}");
+    let missing = n.bad(&["wait", "/nonexistent/pid", "--timeout", "0.1"]);
+    let text = "operation wait on node rabbit@test timed out. Timeout value used: 100";
+    assert!(missing.0 == 75 && missing.1.contains(text), "{missing:?}");
+    let none = n.bad(&["wait"]);
+    assert!(none.1.contains("No pid or pidfile specified"), "{none:?}");
+    assert_eq!(none.0, 64);
+    // salt 908dc60a and the word test12, from RabbitMQ's documentation
+    let hash = "kI3GCqW5JLMJa4iX1lo7X4D6XbYqlLgxIs30+P6tENUV2POR";
+    n.good(&["add_user", "known", hash, "--pre-hashed-password"]);
+    n.good(&["authenticate_user", "known", "test12"]);
+    assert_eq!(
+        n.bad(&["add_user", "x", "zzz", "--pre-hashed-password"]).0,
+        65
+    );
+    let missing = n.bad(&["list_topic_permissions", "-p", "none"]);
+    assert!(
+        missing.0 == 65 && missing.1.contains("'none' does not exist"),
+        "{missing:?}"
+    );
+    assert_eq!(
+        n.good(&["-q", "list_vhost_limits", "--formatter", "json"]),
+        "[]\n"
+    );
+    let passed = "{\"result\":\"ok\"}\n";
+    let (out, ..) = n.tool(
+        "rabbitmq-diagnostics",
+        &["-q", "check_alarms", "--formatter", "json"],
+    );
+    assert_eq!(out, passed);
+}
+
+#[test]
 fn lists_have_columns_and_formats() {
     let n = Node::start();
     let definitions = n.path("d.json");

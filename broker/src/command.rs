@@ -28,7 +28,8 @@ An AMQP 0-9-1 broker; runs without any file and any option.
   -V, --version
 
 Environment: RABBITMQ_NODENAME, RABBITMQ_NODE_PORT, RABBITMQ_NODE_IP_ADDRESS,
-RABBITMQ_CONFIG_FILE, RABBITMQ_MNESIA_BASE stand for the options above.
+RABBITMQ_CONFIG_FILE, RABBITMQ_MNESIA_BASE stand for the options above;
+RABBITMQ_PID_FILE names a file for the process identifier.
 ";
 
 /// What a command line asks for.
@@ -163,6 +164,7 @@ fn from_environment(env: impl Fn(&str) -> Option<OsString>) -> Result<Options, S
         options.over.listen = vec![address(&ip, 5672)?];
     }
     options.over.data_dir = env("RABBITMQ_MNESIA_BASE").map(PathBuf::from);
+    options.over.pid_file = env("RABBITMQ_PID_FILE").map(PathBuf::from);
     Ok(options)
 }
 

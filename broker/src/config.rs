@@ -23,6 +23,8 @@ pub struct Overrides {
     pub data_dir: Option<PathBuf>,
     /// Where the control socket is.
     pub run_dir: Option<PathBuf>,
+    /// A further file for the process identifier.
+    pub pid_file: Option<PathBuf>,
 }
 
 /// Everything that a start needs to know.
@@ -36,6 +38,8 @@ pub struct NodeConfig {
     pub data_dir: PathBuf,
     /// Where the control socket and the cookie are.
     pub run_dir: PathBuf,
+    /// Where the process identifier is written, for `ctl wait`.
+    pub pid_files: Vec<PathBuf>,
     /// The configuration file that was read.
     pub config_file: Option<PathBuf>,
 }
@@ -65,11 +69,13 @@ impl NodeConfig {
         let data_dir = data_dir.unwrap_or_else(default_data_dir);
         let run_dir = over.run_dir.or_else(|| config.run_dir.clone());
         let run_dir = run_dir.unwrap_or_else(default_run_dir);
+        let own = pid_path(&run_dir, &node);
         NodeConfig {
             config,
             node,
             data_dir,
             run_dir,
+            pid_files: std::iter::once(own).chain(over.pid_file).collect(),
             config_file,
         }
     }
@@ -182,6 +188,10 @@ pub fn socket_path(run_dir: &Path, node: &str) -> PathBuf {
 /// node's user alone.
 pub fn cookie_path(run_dir: &Path, node: &str) -> PathBuf {
     run_dir.join(format!("{node}.cookie"))
+}
+
+fn pid_path(run_dir: &Path, node: &str) -> PathBuf {
+    run_dir.join(format!("{node}.pid"))
 }
 
 #[cfg(test)]

@@ -167,6 +167,7 @@ fn facts(config: &NodeConfig) -> NodeFacts {
         our_version: env!("CARGO_PKG_VERSION"),
         data_dir: config.data_dir.clone(),
         run_dir: config.run_dir.clone(),
+        pid_files: config.pid_files.clone(),
         config_files: config.config_file.iter().cloned().collect(),
         log_file: c.log.file.clone(),
         started_ms: management::now_ms(),

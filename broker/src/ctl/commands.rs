@@ -29,6 +29,7 @@ mod node;
 mod parameters;
 mod plugins;
 mod queues;
+mod wait;
 
 use super::tool::{Done, Run, Tool};
 

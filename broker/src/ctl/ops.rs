@@ -2,6 +2,7 @@
 
 use super::wire::{Fault, FaultKind, Said, What};
 use crate::admin::{self, AdminError};
+use crate::core::access::Password;
 use crate::core::definitions::{export, parse_tags, policy_spec};
 use crate::core::limits::Limits;
 use crate::core::vhost::VhostSpec;
@@ -306,7 +307,13 @@ async fn passwords(m: &Management, op: &str, with: &With) -> Done {
             )),
         };
     }
-    let password = hash(password).await?;
+    let password = match with.get("hashed") {
+        Some(Value::Bool(true)) => Password::import(&password, None).map_err(|_| {
+            let text = "Error: the password hash is not four bytes of salt and a SHA-256 digest, in base64";
+            Fault::new(FaultKind::Data, text)
+        })?,
+        _ => hash(password).await?,
+    };
     let adds = op == "add_user";
     m.with(move |core| match adds {
         true => admin::add_user(core, name, password),
@@ -374,7 +381,7 @@ fn change(core: &mut crate::core::Core, op: &str, with: &With) -> Done {
     let value = |key: &str| with.get(key).cloned().unwrap_or(Value::Null);
     match op {
         "delete_user" => admin::delete_user(core, user)?,
-        "clear_password" => admin::set_password(core, user, crate::core::access::Password::None)?,
+        "clear_password" => admin::set_password(core, user, Password::None)?,
         "set_user_tags" => {
             let tags = parse_tags(with.get("tags")).unwrap_or_default();
             admin::set_tags(core, user, tags)?;

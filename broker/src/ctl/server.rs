@@ -57,8 +57,15 @@ pub fn open(management: Arc<Management>) -> io::Result<Control> {
     }
     let _ = std::fs::remove_file(&socket);
     let cookie = write_cookie(&cookie_file).map_err(|e| named(&cookie_file, e))?;
+    let pid = format!("{}\n", std::process::id());
+    let pid_files = &management.facts.pid_files;
+    for file in pid_files {
+        std::fs::write(file, &pid).map_err(|e| named(file, e))?;
+    }
     let listener = UnixListener::bind(&socket).map_err(|e| named(&socket, e))?;
-    let files = Files(vec![socket.clone(), cookie_file]);
+    let mut files = vec![socket.clone(), cookie_file];
+    files.extend(pid_files.iter().cloned());
+    let files = Files(files);
     std::fs::set_permissions(&socket, std::fs::Permissions::from_mode(0o600))
         .map_err(|e| named(&socket, e))?;
     Ok(Control {

@@ -256,6 +256,14 @@ impl Run {
         println!("{}", text.as_ref());
     }
 
+    /// A check that went well.
+    pub fn pass(&self, text: impl AsRef<str>) {
+        match self.is_json() {
+            true => self.say("{\"result\":\"ok\"}"),
+            false => self.say(text),
+        }
+    }
+
     /// Whether JSON was asked for.
     pub fn is_json(&self) -> bool {
         self.formatter == Formatter::Json

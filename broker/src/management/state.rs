@@ -46,6 +46,8 @@ pub struct NodeFacts {
     pub data_dir: PathBuf,
     /// Where the control socket is.
     pub run_dir: PathBuf,
+    /// Where the process identifier is written.
+    pub pid_files: Vec<PathBuf>,
     /// The configuration file.
     pub config_files: Vec<PathBuf>,
     /// The log file; none = standard error.

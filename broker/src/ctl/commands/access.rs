@@ -293,6 +293,7 @@ pub static COMMANDS: &[Command] = &[
             r.banner(format!(
                 "Listing topic permissions for vhost \"{vhost}\" ..."
             ));
+            r.need_vhost()?;
             let items = r.items(&format!("/api/vhosts/{}/topic-permissions", r.vhost_path()))?;
             r.list(Rows::pick(&items, &["user", "exchange", "write", "read"]))
         }
@@ -489,9 +490,14 @@ fn add_user(r: &Run) -> Done {
     if password.is_empty() {
         return Err(End::Usage(65, "user password cannot be empty".to_owned()));
     }
+    let hashed = r.line.has("pre-hashed-password");
     r.change(
         "add_user",
-        &[("user", json!(user)), ("password", json!(password))],
+        &[
+            ("user", json!(user)),
+            ("password", json!(password)),
+            ("hashed", json!(hashed)),
+        ],
     )?;
     r.banner(
         "Done. Don't forget to grant the user permissions to some virtual hosts! \
@@ -586,7 +592,8 @@ fn list_vhost_limits(r: &Run) -> Done {
     r.banner(format!("Listing limits for vhost \"{vhost}\" ..."));
     r.need_vhost()?;
     let found = all.iter().find(|item| item["vhost"] == vhost);
-    r.say(found.map_or(String::new(), |item| item["value"].to_string()));
+    let none = if r.is_json() { "[]" } else { "" };
+    r.say(found.map_or(none.to_owned(), |item| item["value"].to_string()));
     Ok(())
 }
 

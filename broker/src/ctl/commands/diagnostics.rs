@@ -47,7 +47,7 @@ pub static COMMANDS: &[Command] = &[
                 "Checking if RabbitMQ is running on node {node} ..."
             ));
             running(r)?;
-            r.say(format!(
+            r.pass(format!(
                 "RabbitMQ on node {node} is fully booted and running"
             ));
             Ok(())
@@ -107,6 +107,11 @@ pub static COMMANDS: &[Command] = &[
                 "Asking node {node} to report any known resource alarms ..."
             ));
             let status = r.perform("status", &[])?;
+            if r.is_json() {
+                let all = &status["alarms"];
+                r.say(json!({"alarms": all, "node": node, "result": "ok"}).to_string());
+                return Ok(());
+            }
             match names(&status).as_slice() {
                 [] => r.say(format!(
                     "Node {node} reported no alarms, local or clusterwide"
@@ -148,7 +153,7 @@ pub static COMMANDS: &[Command] = &[
                 "Checking if all vhosts are running on node {node} ..."
             ));
             running(r)?;
-            r.say(format!("Node {node} reported all vhosts as running"));
+            r.pass(format!("Node {node} reported all vhosts as running"));
             Ok(())
         }
     ),
@@ -339,7 +344,10 @@ pub fn ping(r: &Run) -> Done {
     let node = &r.node.name;
     r.banner(format!("Will ping {node}. This only checks if the node's process is running and answers. Timeout: 60000 ms."));
     r.perform("running", &[])?;
-    r.say("Ping succeeded");
+    match r.is_json() {
+        true => r.say("{\"message\":\"Ping succeeded\"}"),
+        false => r.say("Ping succeeded"),
+    }
     Ok(())
 }
 
@@ -380,7 +388,7 @@ fn alarms(r: &Run, none: &str) -> Done {
     let status = r.perform("status", &[])?;
     match names(&status).as_slice() {
         [] => {
-            r.say(format!("Node {node} reported {none}"));
+            r.pass(format!("Node {node} reported {none}"));
             Ok(())
         }
         set => Err(failed(format!(

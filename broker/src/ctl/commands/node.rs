@@ -73,16 +73,13 @@ pub static COMMANDS: &[Command] = &[
     ),
     command!(
         "wait",
-        "[--pid <pid>] [<pidfile>] [--timeout <timeout>]",
+        "[<pidfile>] [--pid|-P <pid>] [--timeout <timeout>]",
         NODES,
-        "Waits for the node's start; a pid file is not needed and not read",
+        "Waits for the node whose process a pid file names; see also await_startup",
         (0, 1),
         &["pid"],
         Any,
-        |r| {
-            r.banner(format!("Waiting for node {} ...", r.node.name));
-            wait_until_up(r, 10)
-        }
+        super::wait::wait
     ),
     command!(
         "stop",
@@ -494,12 +491,12 @@ pub static SHARED: &[Command] = &[
     ),
 ];
 
-fn seconds(r: &Run, usual: u64) -> Duration {
+pub fn seconds(r: &Run, usual: u64) -> Duration {
     let given = r.line.option("timeout").and_then(|t| t.parse::<f64>().ok());
     given.map_or(Duration::from_secs(usual), Duration::from_secs_f64)
 }
 
-fn wait_until_up(r: &Run, usual: u64) -> Done {
+pub fn wait_until_up(r: &Run, usual: u64) -> Done {
     let until = Instant::now() + seconds(r, usual);
     loop {
         let up = r.perform("running", &[]);
