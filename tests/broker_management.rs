@@ -509,6 +509,142 @@ fn metrics_have_the_known_names_and_each_family_once() {
 }
 
 #[test]
+fn metrics_tell_objects_and_deaths_apart() {
+    let b = broker();
+    b.put("/queues/%2f/q", json!({"arguments": {"x-max-length": 1}}));
+    let message =
+        json!({"properties": {}, "routing_key": "q", "payload": "x", "payload_encoding": "string"});
+    for _ in 0..2 {
+        b.ask(
+            "POST",
+            "/exchanges/%2f/amq.default/publish",
+            message.clone(),
+        );
+    }
+    let metrics = |path: &str| request(&b.metrics, None, "GET", path, "").2;
+    let whole = metrics("/metrics");
+    for line in [
+        "rabbitmq_queue_messages_ready 1\n",
+        "rabbitmq_queue_messages_published_total 2\n",
+        "rabbitmq_global_messages_dead_lettered_maxlen_total{queue_type=\"rabbit_classic_queue\",dead_letter_strategy=\"disabled\"} 1\n",
+        "rabbitmq_global_messages_dead_lettered_maxlen_total{queue_type=\"rabbit_classic_queue\",dead_letter_strategy=\"at_most_once\"} 0\n",
+        "rabbitmq_auth_attempts_total{protocol=\"amqp091\"} 0\n",
+    ] {
+        assert!(whole.contains(line), "{line}\n{whole}");
+    }
+    let all = "/metrics/detailed?family=queue_metrics&family=queue_consumer_count&family=channel_queue_exchange_metrics&family=node_metrics&family=exchange_bindings";
+    let detailed = metrics(all);
+    for line in [
+        "rabbitmq_detailed_queue_messages_ram{vhost=\"/\",queue=\"q\"} 1\n",
+        "rabbitmq_detailed_queue_head_message_timestamp{vhost=\"/\",queue=\"q\"} NaN\n",
+        "queue_vhost=\"/\",queue=\"q\",exchange_vhost=\"/\",exchange=\"\"} 2\n",
+        "rabbitmq_detailed_erlang_net_ticktime_seconds 60\n",
+        "rabbitmq_cluster_exchange_bindings{vhost=\"/\",exchange=\"amq.direct\",type=\"direct\"} 0\n",
+        "rabbitmq_identity_info{",
+    ] {
+        assert!(detailed.contains(line), "{line}\n{detailed}");
+    }
+    assert_eq!(
+        detailed
+            .matches("TYPE rabbitmq_detailed_queue_consumers ")
+            .count(),
+        1
+    );
+}
+
+#[test]
+fn refusals_have_the_known_statuses_and_reasons() {
+    let b = broker();
+    b.put(
+        "/exchanges/%2f/inside",
+        json!({"type": "direct", "internal": true}),
+    );
+    let message =
+        json!({"properties": {}, "routing_key": "k", "payload": "x", "payload_encoding": "string"});
+    let mut claimed = message.clone();
+    claimed["properties"]["user_id"] = "other".into();
+    let long = format!("/queues/%2f/{}", "z".repeat(256));
+    for (method, path, body, status, reason) in [
+        (
+            "PUT",
+            long.as_str(),
+            json!({}),
+            400,
+            "queue should be less than 255 bytes, actually was 256",
+        ),
+        (
+            "POST",
+            "/exchanges/%2f/inside/publish",
+            message.clone(),
+            400,
+            "cannot publish to internal exchange",
+        ),
+        (
+            "POST",
+            "/exchanges/%2f/amq.topic/publish",
+            claimed,
+            400,
+            "user_id property set to 'other'",
+        ),
+        (
+            "PUT",
+            "/users/x",
+            json!({"password": "x", "password_hash": "", "tags": ""}),
+            400,
+            "both_password_and",
+        ),
+        (
+            "GET",
+            "/vhosts/none/permissions",
+            Value::Null,
+            404,
+            "Not Found",
+        ),
+        ("GET", "/vhost-limits/none", Value::Null, 404, "Not Found"),
+        (
+            "PUT",
+            "/parameters/policy/%2f/x",
+            json!({"value": {}}),
+            400,
+            "policies may not be set",
+        ),
+        (
+            "POST",
+            "/vhosts/%2f/start/none",
+            Value::Null,
+            400,
+            "failed with nodedown",
+        ),
+        (
+            "POST",
+            "/bindings/none/e/amq.topic/q/q",
+            json!({}),
+            404,
+            "vhost_not_found",
+        ),
+        (
+            "POST",
+            "/users/bulk-delete",
+            json!({"users": ["nobody"]}),
+            400,
+            "no_such_user",
+        ),
+        (
+            "PUT",
+            "/vhost-limits/%2f/max-queues",
+            json!({"value": "x"}),
+            400,
+            "max-queues should be a number",
+        ),
+    ] {
+        let (found, value) = b.ask(method, path, body);
+        assert_eq!(found, status, "{method} {path}: {value}");
+        let shown = value["reason"].to_string();
+        assert!(shown.contains(reason), "{method} {path}: {shown}");
+    }
+}
+
+#[test]
 fn pages_columns_and_order_work_on_lists() {
     let b = broker();
     for i in 0..7 {

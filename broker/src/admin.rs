@@ -350,10 +350,18 @@ pub fn set_parameter(
     }
 }
 
+fn is_unlimited(core: &Core, vhost: &str) -> bool {
+    let found = core.metadata.vhost(vhost);
+    found.is_none_or(|vhost| vhost.limits.is_unlimited())
+}
+
 /// Removes a runtime parameter.
 pub fn clear_parameter(core: &mut Core, component: &str, vhost: String, name: String) -> Done {
     check_vhost(core, &vhost)?;
     match component {
+        "vhost-limits" if name != "limits" || is_unlimited(core, &vhost) => {
+            Err(AdminError::NoSuchParameter)
+        }
         "vhost-limits" => set_vhost_limits(core, vhost, &Map::new()),
         "operator_policy" => clear_policy(core, vhost, name, true),
         "policy" => clear_policy(core, vhost, name, false),

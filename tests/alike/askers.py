@@ -135,7 +135,7 @@ def traffic(place):
     # a busy machine tells its counts late
     for _ in range(20):
         queue = json.loads(place.broker.http("GET", "/api/queues/%2f/tr.b")[2])
-        if (queue.get("messages"), queue.get("messages_ready")) == (28, 26):
+        if (queue.get("messages"), queue.get("messages_ready")) == (40, 38):
             break
         time.sleep(1)
     connection = next(c["name"] for c in json.loads(place.broker.http("GET", "/api/connections")[2]) if c["state"] == "running" and c["user"] == "guest")

@@ -17,6 +17,7 @@ import api
 import askers  # noqa: F401 -- adds its cases to api's
 import corners  # noqa: F401 -- adds its cases to those of frames
 import frames
+import margins  # noqa: F401 -- adds its cases to both
 import tools
 from brokers import Ours, Rabbit
 

@@ -400,7 +400,7 @@ pub fn policy_spec(name: String, map: &Map<String, Value>) -> Result<PolicySpec,
     let section = "policies";
     let entry = Entry { section, map };
     let priority = match map.get("priority") {
-        None | Some(Value::Null) => 0,
+        None => 0,
         Some(value) => value.as_i64().ok_or_else(|| {
             let shown = super::policy::erlang_term(value);
             validation(format!("priority should be a number, actually was {shown}"))

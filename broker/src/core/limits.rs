@@ -24,6 +24,8 @@ pub struct UserLimits {
 pub trait Limits: Default + Copy {
     /// The names that may be set.
     const NAMES: [&'static str; 2];
+    /// What they are called together in refusals.
+    const WORD: &'static str;
     /// The slot of a name.
     fn slot(&mut self, name: &str) -> Option<&mut Option<u64>>;
 
@@ -44,13 +46,12 @@ pub trait Limits: Default + Copy {
         let shown = crate::core::policy::erlang_term(value);
         let Some(slot) = self.slot(name) else {
             return Err(format!(
-                "Unrecognised terms [{{<<\"{name}\">>,{shown}}}] in limits"
+                "Unrecognised terms [{{<<\"{name}\">>,{shown}}}] in {}",
+                Self::WORD
             ));
         };
         let Some(number) = value.as_i64() else {
-            return Err(format!(
-                "\"{name}\" should be integer, actually was {shown}"
-            ));
+            return Err(format!("{name} should be a number, actually was {shown}"));
         };
         *slot = u64::try_from(number).ok();
         Ok(())
@@ -73,6 +74,7 @@ pub trait Limits: Default + Copy {
 
 impl Limits for VhostLimits {
     const NAMES: [&'static str; 2] = ["max-connections", "max-queues"];
+    const WORD: &'static str = "limits";
 
     fn slot(&mut self, name: &str) -> Option<&mut Option<u64>> {
         match name {
@@ -85,6 +87,7 @@ impl Limits for VhostLimits {
 
 impl Limits for UserLimits {
     const NAMES: [&'static str; 2] = ["max-connections", "max-channels"];
+    const WORD: &'static str = "user-limits";
 
     fn slot(&mut self, name: &str) -> Option<&mut Option<u64>> {
         match name {

@@ -93,11 +93,17 @@ impl Request {
         if missing.is_empty() {
             return Ok(map);
         }
-        let separator = if missing.len() > 2 { ",\n " } else { "," };
-        let list = missing.join(separator);
+        // a term that does not fit into a line is broken, as there
+        let list = match missing.join(",") {
+            line if line.len() < LINE => line,
+            _ => missing.join(",\n "),
+        };
         Err(Reply::bad_request(format!("[{list}]")))
     }
 }
+
+/// Bytes of a list of keys that fit into a line of Erlang's.
+const LINE: usize = 70;
 
 /// Percent-decodes; in a query, `+` is a space.
 fn decode(text: &str, is_query: bool) -> Option<String> {

@@ -66,7 +66,8 @@ struct Between {
 
 /// The properties key: `~` alone for an empty routing key without arguments.
 pub fn properties_key(routing_key: &str, arguments: &FieldTable) -> String {
-    let key = encode(routing_key).replace("%20", "+");
+    // a routing key may hold the sign that stands before the arguments
+    let key = encode(routing_key).replace("%20", "+").replace('~', "%7E");
     if arguments.0.is_empty() {
         return if key.is_empty() { "~".to_owned() } else { key };
     }
@@ -184,7 +185,7 @@ fn find(core: &Core, at: &Between, key: &str) -> Option<Binding> {
             let own = properties_key(&b.routing_key, &b.arguments);
             // the key comes decoded out of the path; some decode it once more
             own == key
-                || own == encode(key).replace("%20", "+")
+                || own == encode(key).replace("%20", "+").replace('~', "%7E")
                 || (b.arguments.0.is_empty() && !key.is_empty() && b.routing_key == key)
         })
         .cloned()
@@ -205,6 +206,7 @@ fn may_bind(core: &Core, caller: &Caller, at: &Between) -> Result<(), Reply> {
 
 async fn bind(m: &Management, caller: &Caller, request: &Request, at: Between) -> Answer {
     let body = request.object()?;
+    super::must_find_vhost(m, &at.vhost).await?;
     let binding = Binding {
         source: at.source.clone(),
         destination: at.destination.clone(),

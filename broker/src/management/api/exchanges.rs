@@ -168,6 +168,9 @@ async fn declare(
             if core.metadata.vhost(&vhost).is_none() {
                 return Err(Reply::missing("vhost_not_found"));
             }
+            if wanted.name.is_empty() {
+                return Err(Reply::not_authorised("Access refused."));
+            }
             check(core, &caller, &vhost, Right::Configure, &wanted.name)?;
             let known = core.metadata.vhost(&vhost);
             let is_there = known.is_some_and(|v| v.exchanges.contains_key(wanted.name.as_str()));
@@ -214,8 +217,10 @@ async fn publish(
     name: &str,
 ) -> Answer {
     let body =
-        request.object_with(&["properties", "routing_key", "payload", "payload_encoding"])?;
-    let payload = body.text("payload")?;
+        request.object_with(&["routing_key", "properties", "payload", "payload_encoding"])?;
+    let payload = body
+        .text("payload")
+        .map_err(|_| Reply::bad_request("payload_not_string"))?;
     let payload = match body.text("payload_encoding")?.as_str() {
         "string" => payload.into_bytes(),
         "base64" => STANDARD
@@ -229,10 +234,12 @@ async fn publish(
     let routed = m
         .with(move |core| {
             check(core, &caller, &vhost, Right::Write, &name)?;
-            engine::publish(core, &vhost, &name, &key, &header, &payload).map_err(|r| {
-                let reason = format!("{} {} - {}", r.code.number(), r.code.name(), r.text);
-                Reply::bad_request(reason)
-            })
+            engine::publish(core, &caller.name, &vhost, &name, &key, &header, &payload).map_err(
+                |r| {
+                    let reason = format!("{} {} - {}", r.code.number(), r.code.name(), r.text);
+                    Reply::bad_request(reason)
+                },
+            )
         })
         .await??;
     Ok(Reply::ok(json!({"routed": routed})))

@@ -193,7 +193,7 @@ async fn aliveness(m: &Management, vhost: &str) -> Answer {
                 arguments: FieldTable::default(),
             };
             core.declare_queue(&vhost, queue)?;
-            engine::publish(core, &vhost, "", ALIVENESS, &header, &body)?;
+            engine::publish(core, "", &vhost, "", ALIVENESS, &header, &body)?;
             let mut browse = Browse::new(&vhost, ALIVENESS, 1, Leave::Gone);
             core.browse(&mut browse)?;
             Ok::<_, crate::core::refusal::Refusal>(!browse.read.is_empty())

@@ -53,6 +53,12 @@ pub fn refusal(refusal: Refusal) -> Reply {
     }
 }
 
+/// The same for who would make something in it.
+pub async fn must_find_vhost(m: &super::state::Management, name: &str) -> Result<(), Reply> {
+    let found = vhosts_must_exist(m, name).await;
+    found.map_err(|_| Reply::missing("vhost_not_found"))
+}
+
 /// 404 when there is no virtual host of that name.
 pub async fn vhosts_must_exist(m: &super::state::Management, name: &str) -> Result<(), Reply> {
     let name = name.to_owned();

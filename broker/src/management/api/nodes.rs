@@ -66,8 +66,19 @@ pub async fn answer(m: &Management, caller: &Caller, request: &Request, path: &[
             caller.must_be_administrator()?;
             Ok(Reply::no_content())
         }
-        (["reset", ..], _) => {
+        (["feature-flags", name, "enable"], _) => {
             caller.must_be_administrator()?;
+            let known = feature_flags().iter().any(|flag| flag["name"] == **name);
+            match known || *name == "all" {
+                true => Ok(Reply::no_content()),
+                false => Err(Reply::bad_request("unsupported")),
+            }
+        }
+        (["reset", node @ ..], _) => {
+            caller.must_be_administrator()?;
+            if node.first().is_some_and(|node| *node != m.facts.name) {
+                return Err(Reply::not_found());
+            }
             *m.sampler() = Default::default();
             Ok(Reply::no_content())
         }

@@ -32,6 +32,10 @@ pub async fn answer(m: &Management, caller: &Caller, request: &Request, path: &[
         (["parameters", component, vhost, name], Method::Put) => {
             caller.must_be_policymaker(vhost)?;
             super::vhosts_must_exist(m, vhost).await?;
+            if *component == "policy" {
+                let reason = "policies may not be set using this method";
+                return Err(Reply::bad_request(reason));
+            }
             let value = request.object_with(&["value"])?["value"].clone();
             let [component, vhost, name] = [component, vhost, name].map(|s| (*s).to_owned());
             let done = m
@@ -49,6 +53,9 @@ pub async fn answer(m: &Management, caller: &Caller, request: &Request, path: &[
         }
         (["parameters", filter @ ..], _) => {
             caller.must_be_policymaker_somewhere()?;
+            if let [_, vhost, ..] = filter {
+                super::vhosts_must_exist(m, vhost).await?;
+            }
             let mut items = m.with(|core| parameters(core)).await?;
             items.retain(|item| caller.sees(item["vhost"].as_str().unwrap_or("")));
             for (key, wanted) in ["component", "vhost", "name"].into_iter().zip(filter) {

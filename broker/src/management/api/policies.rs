@@ -106,7 +106,7 @@ async fn put(m: &Management, request: &Request, operator: bool, vhost: &str, nam
     };
     let policy = policy_spec(name.to_owned(), &body)
         .map_err(|e| Reply::bad_request(shown(e.to_string())))?;
-    super::vhosts_must_exist(m, vhost).await?;
+    super::must_find_vhost(m, vhost).await?;
     let vhost = vhost.to_owned();
     let done = m
         .with(move |core| admin::set_policy(core, vhost, policy, operator))

@@ -202,6 +202,11 @@ pub fn check(
 
 async fn declare(m: &Management, caller: &Caller, request: &Request, at: Place) -> Answer {
     let body = request.object()?;
+    let node = body.text_or("node", &m.facts.name)?;
+    if node != m.facts.name {
+        let reason = format!("Node {node} could not be contacted");
+        return Err(Reply::bad_request(reason));
+    }
     let wanted = QueueDeclaration {
         name: at.name.clone(),
         durable: body.flag("durable", false)?,
@@ -220,6 +225,7 @@ async fn declare(m: &Management, caller: &Caller, request: &Request, at: Place) 
             if at.name.starts_with("amq.") && !is_there {
                 return Err(Reply::not_authorised("Access refused."));
             }
+            core.not_exclusive(&at.vhost, &at.name).map_err(refusal)?;
             let declared = core.declare_queue(&at.vhost, wanted).map_err(refusal)?;
             Ok(declared.created)
         })
@@ -235,6 +241,7 @@ async fn delete(m: &Management, caller: &Caller, request: &Request, at: Place) -
             return Err(Reply::not_found());
         }
         check(core, &caller, &at.vhost, Right::Configure, &at.name)?;
+        core.not_exclusive(&at.vhost, &at.name).map_err(refusal)?;
         core.delete_queue(&at.vhost, &at.name, if_unused, if_empty)
             .map_err(refusal)
     })
@@ -249,6 +256,7 @@ async fn purge(m: &Management, caller: &Caller, at: Place) -> Answer {
             return Err(Reply::not_found());
         }
         check(core, &caller, &at.vhost, Right::Read, &at.name)?;
+        core.not_exclusive(&at.vhost, &at.name).map_err(refusal)?;
         core.purge_queue(&at.vhost, &at.name).map_err(refusal)
     })
     .await??;
@@ -266,7 +274,7 @@ async fn action(m: &Management, request: &Request, at: Place) -> Answer {
 }
 
 async fn fetch(m: &Management, caller: &Caller, request: &Request, at: Place) -> Answer {
-    let body = request.object_with(&["count", "ackmode", "encoding"])?;
+    let body = request.object_with(&["ackmode", "count", "encoding"])?;
     let count = number(&body, "count")?.min(FETCH_MAX);
     let leave = match body.text("ackmode")?.as_str() {
         "ack_requeue_true" | "reject_requeue_true" => Leave::Back,
@@ -277,7 +285,10 @@ async fn fetch(m: &Management, caller: &Caller, request: &Request, at: Place) ->
     let base64 = match body.text("encoding")?.as_str() {
         "auto" => false,
         "base64" => true,
-        other => return Err(Reply::bad_request(json!(["unsupported_encoding", other]))),
+        _ => {
+            let reason = "Unsupported encoding. Please use auto or base64.";
+            return Err(Reply::bad_request(reason));
+        }
     };
     let truncate = match body.contains_key("truncate") {
         true => Some(number(&body, "truncate")? as usize),
@@ -285,8 +296,14 @@ async fn fetch(m: &Management, caller: &Caller, request: &Request, at: Place) ->
     };
     let caller = caller.clone();
     let browse = Browse::new(&at.vhost, &at.name, count as usize, leave);
-    m.with(move |core| check(core, &caller, &at.vhost, Right::Read, &at.name))
-        .await??;
+    m.with(move |core| {
+        check(core, &caller, &at.vhost, Right::Read, &at.name)?;
+        core.not_exclusive(&at.vhost, &at.name).map_err(|r| {
+            let reason = format!("{} {} - {}", r.code.number(), r.code.name(), r.text);
+            Reply::bad_request(reason)
+        })
+    })
+    .await??;
     let browse = m
         .steps(browse, Core::browse)
         .await?
@@ -353,7 +370,8 @@ async fn move_messages(m: &Management, caller: &Caller, request: &Request, at: P
     };
     m.with(move |core| {
         check(core, &caller, &at.vhost, Right::Read, &at.name)?;
-        check(core, &caller, &at.vhost, Right::Write, &exchange)
+        check(core, &caller, &at.vhost, Right::Write, &exchange)?;
+        core.not_exclusive(&at.vhost, &at.name).map_err(refusal)
     })
     .await??;
     let moving = m.steps(moving, Core::move_ready).await?.map_err(refusal)?;

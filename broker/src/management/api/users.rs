@@ -4,7 +4,7 @@ use super::refused;
 use crate::admin;
 use crate::core::access::{Password, Permission, TopicPermission, User};
 use crate::core::definitions::parse_tags;
-use crate::core::limits::Limits;
+use crate::core::limits::{Limits, UserLimits};
 use crate::management::caller::Caller;
 use crate::management::listing::{list, one};
 use crate::management::reply::{Answer, Reply};
@@ -39,9 +39,13 @@ fn whoami(caller: &Caller) -> Value {
 
 async fn administer(m: &Management, request: &Request, path: &[&str]) -> Answer {
     match (path, request.method) {
-        (["auth", "attempts", _], Method::Get) => Ok(attempts(m)),
-        (["auth", "attempts", _], _) => {
+        (["auth", "attempts", node, ..], _) if *node != m.facts.name => Err(Reply::not_found()),
+        (["auth", "attempts", _], Method::Get) => attempts(m).await,
+        // by source nothing is counted, as there without `track_auth_attempt_source`
+        (["auth", "attempts", _, _], Method::Get) => Ok(Reply::ok(json!([]))),
+        (["auth", "attempts", ..], _) => {
             m.reset_logins();
+            m.with(|core| core.statistics.logins = (0, 0)).await?;
             Ok(Reply::no_content())
         }
         (["auth", "hash_password", password], _) => {
@@ -96,14 +100,18 @@ async fn must_exist(m: &Management, name: &str) -> Result<(), Reply> {
     there.then_some(()).ok_or_else(Reply::not_found)
 }
 
-fn attempts(m: &Management) -> Reply {
-    let (good, bad) = m.login_counts();
-    Reply::ok(json!([{
-        "protocol": "http",
-        "auth_attempts": good + bad,
-        "auth_attempts_failed": bad,
-        "auth_attempts_succeeded": good,
-    }]))
+async fn attempts(m: &Management) -> Answer {
+    let amqp = m.with(|core| core.statistics.logins).await?;
+    let of = |protocol: &str, (good, bad): (u64, u64)| {
+        json!({
+            "protocol": protocol,
+            "auth_attempts": good + bad,
+            "auth_attempts_failed": bad,
+            "auth_attempts_succeeded": good,
+        })
+    };
+    let all = [of("http", m.login_counts()), of("amqp091", amqp)];
+    Ok(Reply::ok(json!(all)))
 }
 
 /// Bytes from the system's random source.
@@ -154,6 +162,10 @@ async fn put_user(m: &Management, name: &str, request: &Request) -> Answer {
 
 /// The password of a body: plain, as a hash, or none.
 async fn new_password(body: &Map<String, Value>) -> Result<Password, Reply> {
+    if body.contains_key("password") && body.contains_key("password_hash") {
+        let reason = "both_password_and_password_hash_are_provided";
+        return Err(Reply::bad_request(reason));
+    }
     if let Some(hash) = body.get("password_hash") {
         let algorithm = body.get("hashing_algorithm").and_then(Value::as_str);
         let text = hash.as_str().unwrap_or("");
@@ -183,12 +195,13 @@ async fn bulk_delete(m: &Management, request: &Request) -> Answer {
     let names =
         parse_tags(body.get("users")).ok_or_else(|| Reply::bad_request("users_not_a_list"))?;
     m.with(move |core| {
-        for name in names {
-            // one that is gone already is what was asked for
-            let _ = admin::delete_user(core, name);
-        }
+        let mut names = names.into_iter();
+        names.try_for_each(|name| {
+            let gone = admin::delete_user(core, name.clone());
+            gone.map_err(|_| Reply::bad_request(json!(["no_such_user", name])))
+        })
     })
-    .await?;
+    .await??;
     Ok(Reply::no_content())
 }
 
@@ -341,6 +354,10 @@ async fn limits(m: &Management, request: &Request, path: &[&str]) -> Answer {
                     .get("value")
                     .cloned()
                     .ok_or_else(|| Reply::bad_request("[{key_missing,value}]"))?,
+                // one that does not exist is lifted already
+                _ if !UserLimits::NAMES.contains(&name.as_str()) => {
+                    return Ok(Reply::no_content());
+                }
                 _ => Value::from(-1),
             };
             let change = Map::from_iter([(name, value)]);
@@ -356,6 +373,9 @@ async fn limits(m: &Management, request: &Request, path: &[&str]) -> Answer {
         }
         _ => {
             let only = path.get(1).map(|user| (*user).to_owned());
+            if let Some(user) = &only {
+                must_exist(m, user).await?;
+            }
             let items = m
                 .with(move |core| {
                     let users = core.metadata.access.users.iter();

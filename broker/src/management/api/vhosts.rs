@@ -3,7 +3,7 @@
 use super::{refused, users};
 use crate::admin;
 use crate::core::definitions::{parse_tags, vhost_limits_value};
-use crate::core::limits::Limits;
+use crate::core::limits::{Limits, VhostLimits};
 use crate::core::vhost::{Vhost, VhostSpec};
 use crate::management::caller::Caller;
 use crate::management::listing::{list, one};
@@ -30,13 +30,18 @@ pub async fn answer(m: &Management, caller: &Caller, request: &Request, path: &[
             }
         }
         (["vhosts", name, kind], _) => part(m, caller, request, name, kind).await,
+        (["vhosts", name, "start", node], _) => {
+            caller.must_be_administrator()?;
+            start(m, name, node).await
+        }
         (["vhosts", ..], _) => {
-            // start and deletion protection: nothing to start, nothing kept
+            // deletion protection: nothing is kept
             caller.must_be_administrator()?;
             Ok(Reply::no_content())
         }
         (["vhost-limits"], _) => limits(m, caller, request, None).await,
         (["vhost-limits", vhost], _) => {
+            super::vhosts_must_exist(m, vhost).await?;
             caller.must_see(vhost)?;
             limits(m, caller, request, Some(vhost)).await
         }
@@ -128,6 +133,18 @@ async fn delete(m: &Management, name: &str) -> Answer {
     Ok(Reply::no_content())
 }
 
+/// Every virtual host runs as long as the node: there is nothing to start.
+async fn start(m: &Management, name: &str, node: &str) -> Answer {
+    let failed =
+        |why: String| Reply::bad_request(format!("Request to node {node} failed with {why}"));
+    if node != m.facts.name {
+        return Err(failed("nodedown".to_owned()));
+    }
+    let found = super::vhosts_must_exist(m, name).await;
+    found.map_err(|_| failed(format!("{{no_such_vhost,<<\"{name}\">>}}")))?;
+    Ok(Reply::no_content())
+}
+
 async fn part(
     m: &Management,
     caller: &Caller,
@@ -139,11 +156,13 @@ async fn part(
     match kind {
         "permissions" => {
             caller.must_be_administrator()?;
+            super::vhosts_must_exist(m, name).await?;
             let items = users::permissions(m, move |(vhost, _)| *vhost == wanted).await?;
             Ok(list(request, items, "user"))
         }
         "topic-permissions" => {
             caller.must_be_administrator()?;
+            super::vhosts_must_exist(m, name).await?;
             let items = users::topic_permissions(m, move |(vhost, _, _)| *vhost == wanted).await?;
             Ok(list(request, items, "user"))
         }
@@ -190,6 +209,8 @@ async fn set_limit(
                 .cloned()
                 .ok_or_else(|| Reply::bad_request("[{key_missing,value}]"))?,
         ),
+        // one that does not exist is lifted already
+        _ if !VhostLimits::NAMES.contains(&name.as_str()) => return Ok(Reply::no_content()),
         _ => None,
     };
     m.with(move |core| admin::set_vhost_limit(core, vhost, &name, value.as_ref()))
