@@ -138,6 +138,7 @@ fn nothing_names_a_place_outside_of_the_repository() {
         places.extend(files(&root(), extension));
     }
     places.push(root().join("tests/run"));
+    places.push(root().join("tests/peers"));
     places.push(root().join(".ci/run"));
     for path in places {
         let Ok(whole) = fs::read_to_string(&path) else {

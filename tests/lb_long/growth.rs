@@ -1,11 +1,9 @@
 //! Sessions that come and go leave nothing behind: the balancer's memory does
 //! not grow. Two minutes here; an hour by hand with
-//! `EVENKEEL_GROWTH_SECONDS=3600 cargo test --release --test lb_growth -- --ignored --nocapture`.
+//! `EVENKEEL_GROWTH_SECONDS=3600 cargo test --release --test lb_long growth -- --ignored --nocapture`.
 
-mod kit;
-
-use kit::Balancer;
-use kit::balancer::{LIMIT, address};
+use crate::kit::Balancer;
+use crate::kit::balancer::{LIMIT, address};
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::time::{Duration, Instant};

@@ -1,10 +1,8 @@
 //! Long-lived sessions move to a server that came back, and leave one that is
 //! taken out: at the bounded rate, without a cut frame.
 
-mod kit;
-
-use kit::Balancer;
-use kit::balancer::{LIMIT, address};
+use crate::kit::balancer::{LIMIT, address};
+use crate::kit::{self, Balancer};
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::PathBuf;

@@ -1,10 +1,8 @@
 //! `option amqp-check` against a real RabbitMQ: what it finds, and what the
 //! broker's log says about it.
 
-mod kit;
-
-use kit::balancer::address;
-use kit::{Balancer, Daemon};
+use crate::kit::balancer::address;
+use crate::kit::{self, Balancer, Daemon};
 use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
