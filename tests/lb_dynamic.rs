@@ -107,6 +107,21 @@ fn a_reload_forgets_what_the_file_does_not_have() {
         );
         let _daemon = balancer.start(&[]);
         balancer.ask("add server l/b 127.0.0.1:6002");
+        balancer.ask("add server l/now 127.0.0.1:6002 agent-check agent-port 9 enabled");
+        assert_eq!(balancer.stat("l", "b", "status"), "MAINT");
+        assert_ne!(balancer.stat("l", "now", "status"), "MAINT");
+        balancer.ask("set server l/now agent-addr 127.0.0.5 port 77");
+        let states = balancer.ask("show servers state l");
+        let line = |name: &str| {
+            let found = states.lines().find(|l| l.split(' ').nth(3) == Some(name));
+            found.expect("a line").to_owned()
+        };
+        assert_eq!(
+            line("b").split(' ').nth(6),
+            Some("1"),
+            "by order, not by the file"
+        );
+        assert!(line("now").ends_with("127.0.0.5 77"), "{states}");
         assert!(balancer.ask("reload").contains("- server l/b"));
         assert!(!balancer.ask("show stat").contains("\nl,b,"));
         assert_eq!(balancer.ask("wait 10"), "Done.\n\n");

@@ -117,6 +117,25 @@ impl Doctor {
                 "sysctl -w net.core.somaxconn=4096 (and in /etc/sysctl.d/)",
             );
         }
+        if number("net.ipv4.tcp_syncookies") == Some(0) {
+            self.say(
+                Level::Warning,
+                "SYN cookies are off: a flood of half-open connections shuts clients out",
+                "sysctl -w net.ipv4.tcp_syncookies=1 (and in /etc/sysctl.d/)",
+            );
+        }
+        for (name, whose) in [
+            ("fs.file-max", "all processes"),
+            ("fs.nr_open", "a process"),
+        ] {
+            if let Some(most) = number(name).filter(|most| *most < 40_000) {
+                self.say(
+                    Level::Warning,
+                    format!("the kernel allows {whose} at most {most} open files"),
+                    format!("sysctl -w {name}=1048576 (and in /etc/sysctl.d/)"),
+                );
+            }
+        }
         let range = facts.sysctls.get("net.ipv4.ip_local_port_range");
         let ports = range.and_then(|v| {
             let (low, high) = v.split_once(' ')?;

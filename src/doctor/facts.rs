@@ -17,6 +17,7 @@ const SYSCTLS: &[&str] = &[
     "net.core.somaxconn",
     "net.ipv4.ip_local_port_range",
     "net.ipv4.ip_nonlocal_bind",
+    "net.ipv6.ip_nonlocal_bind",
     "net.ipv4.tcp_syncookies",
     "net.ipv4.conf.all.arp_ignore",
     "net.ipv4.conf.all.rp_filter",

@@ -12,12 +12,18 @@ const REFUSED: &[&str] = &[
     "cookie",
     "healthcheck",
     "init-addr",
+    "log-proto",
     "namespace",
+    "no-tfo",
+    "non-stick",
     "redir",
     "resolvers",
     "resolve-opts",
     "resolve-prefer",
     "resolve-net",
+    "socks4",
+    "stick",
+    "tcp-ut",
 ];
 
 /// The server that these words describe: name, address, options. Nothing of a
@@ -61,6 +67,10 @@ pub fn server(words: &[String], kind: &CheckKind) -> Result<Server, String> {
             .cloned()
     });
     let mut server = Arc::unwrap_or_clone(found.ok_or("this is no server")?);
+    let start = words
+        .iter()
+        .rfind(|w| matches!(w.as_str(), "enabled" | "disabled"));
+    server.added = start.is_none_or(|word| word == "disabled");
     server.track = track.map(|name| super::proxy::server_options::server_ref(&name));
     Ok(server)
 }
@@ -110,6 +120,22 @@ mod tests {
         assert_eq!((server.name.as_str(), server.weight), ("s9", 3));
         assert_eq!(server.maxconn, Some(7));
         assert!(server.check.agent.is_used());
+    }
+
+    #[test]
+    fn it_starts_in_maintenance_unless_it_is_enabled() {
+        let start = |words: &str| {
+            let server = parse(&format!("s9 127.0.0.1:1{words}")).unwrap();
+            (server.added, server.disabled)
+        };
+        assert_eq!(start(""), (true, false));
+        assert_eq!(start(" disabled"), (true, true));
+        assert_eq!(start(" enabled"), (false, false));
+        assert!(
+            parse("s9 127.0.0.1:1 tcp-ut 3s")
+                .unwrap_err()
+                .contains("not accepted")
+        );
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! `add server`, `del server`, `wait`: servers that come and go at run time.
 //!
-//! A server added here is like one of the file, in maintenance and with its
-//! checks switched off, until a reload: the file does not have it.
+//! A server added here is like one of the file, in maintenance (unless it is `enabled`) and with
+//! its checks switched off, until a reload: the file does not have it.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
@@ -75,7 +75,6 @@ fn add(call: &mut Call<'_>) -> Answer {
         Ok(server) => server,
         Err(text) => return Answer::error(text),
     };
-    server.disabled = true;
     if let Err(text) = fit(&mut server, proxy, call.control) {
         return Answer::error(text);
     }

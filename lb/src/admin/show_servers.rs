@@ -1,6 +1,7 @@
 //! `show servers state` and `show servers conn`.
 
 use std::fmt::Write as _;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
@@ -77,10 +78,13 @@ fn state_line(runtime: &Runtime, proxy: &Proxy, server: &Arc<Server>, out: &mut 
     let (address, port) = address::parts(&server.endpoint());
     let fqdn = server.fqdn().unwrap_or_else(|| "-".to_owned());
     let check = &server.conf.check;
-    let host = |host: &Option<Host>| match host {
-        Some(Host::Ip(ip)) => ip.to_string(),
-        Some(Host::Name(name, _)) => name.clone(),
-        None => "-".to_owned(),
+    // what an operator set goes before the file
+    let set = server.check_at.load_full().unwrap_or_default();
+    let host = |set: Option<IpAddr>, host: &Option<Host>| match (set, host) {
+        (Some(ip), _) => ip.to_string(),
+        (None, Some(Host::Ip(ip))) => ip.to_string(),
+        (None, Some(Host::Name(name, _))) => name.clone(),
+        (None, None) => "-".to_owned(),
     };
     let _ = writeln!(
         out,
@@ -105,10 +109,10 @@ fn state_line(runtime: &Runtime, proxy: &Proxy, server: &Arc<Server>, out: &mut 
         },
         u8::from(proxy.conf.id_forced),
         u8::from(server.conf.id_forced),
-        check.port.unwrap_or(0),
-        host(&check.addr),
-        host(&check.agent.addr),
-        check.agent.port.unwrap_or(0),
+        set.port.or(check.port).unwrap_or(0),
+        host(set.ip, &check.addr),
+        host(set.agent_ip, &check.agent.addr),
+        set.agent_port.or(check.agent.port).unwrap_or(0),
     );
 }
 

@@ -338,8 +338,11 @@ impl ServerLive {
 
 fn fresh_status(conf: &model::Server, now_ms: u64) -> Status {
     let mut status = Status::new(conf.weight, conf.slowstart, now_ms);
-    if conf.disabled {
-        status.admin = Admin::CONFIG_MAINT;
+    if conf.disabled || conf.added {
+        status.admin = match conf.disabled {
+            true => Admin::CONFIG_MAINT,
+            false => Admin::FORCED_MAINT,
+        };
         status.operation = Operation::Stopped;
     }
     if Endpoint::configured(&conf.address) == Endpoint::Unresolved {
@@ -368,7 +371,7 @@ fn fresh_health(conf: &model::Server) -> Health {
         model::InitState::FullyDown => InitState::FullyDown,
     };
     let mut health = Health::new(conf.check.rise, conf.check.fall, start);
-    health.paused = conf.disabled;
+    health.paused = conf.disabled || conf.added;
     health
 }
 

@@ -84,9 +84,6 @@ fn added(proxy: &Proxy, server: &Server, words: &str, texts: &Texts) -> Differen
     let mut line = format!("server {words}");
     let mut add = |_: &str, _: &str, edit: Edit<'_>, _: String| line = edited(&line, &edit);
     settings(&status, server, &name, &mut add);
-    if status.admin.in_maintenance() {
-        line = edited(&line, &Edit::Switch("disabled", true));
-    }
     Difference {
         subject: name.clone(),
         runs: "added".to_owned(),

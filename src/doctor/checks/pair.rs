@@ -1,8 +1,9 @@
 //! What only a look at several hosts shows: whether their files fit together,
 //! who holds the virtual addresses.
 
-use super::{Doctor, Host};
+use super::{Doctor, Host, counted};
 use crate::doctor::Level;
+use std::collections::HashSet;
 
 impl Doctor {
     pub(super) fn versions(&mut self, all: &[Host]) {
@@ -56,8 +57,9 @@ impl Doctor {
             match first_difference(left, right) {
                 None => self.good(format!("the balancer's files on {a} and {b} are the same")),
                 Some((line, l, r)) => {
+                    let count = counted(lines_apart(left, right), "line");
                     let text = format!(
-                        "the balancer's files on {a} and {b} differ, first in line {line}: `{l}` and `{r}`"
+                        "the balancer's files on {a} and {b} differ in {count}, first in line {line}: `{l}` and `{r}`"
                     );
                     let mend = "make them the same; clients see another service after a fail-over otherwise";
                     self.say(Level::Warning, text, mend);
@@ -103,14 +105,16 @@ impl Doctor {
     }
 }
 
-/// The first line in which two texts differ, comments and blanks aside.
+/// A line with its number, comments and blanks aside.
+fn bare_lines(text: &str) -> impl Iterator<Item = (usize, &str)> {
+    let numbered = text.lines().enumerate();
+    let bare = numbered.map(|(n, l)| (n + 1, l.split('#').next().unwrap_or_default().trim()));
+    bare.filter(|(_, l)| !l.is_empty())
+}
+
+/// The first line in which two texts differ.
 fn first_difference<'a>(left: &'a str, right: &'a str) -> Option<(usize, &'a str, &'a str)> {
-    let lines = |text: &'a str| {
-        let numbered = text.lines().enumerate();
-        let bare = numbered.map(|(n, l)| (n + 1, l.split('#').next().unwrap_or_default().trim()));
-        bare.filter(|(_, l)| !l.is_empty())
-    };
-    let (mut left, mut right) = (lines(left), lines(right));
+    let (mut left, mut right) = (bare_lines(left), bare_lines(right));
     loop {
         match (left.next(), right.next()) {
             (None, None) => return None,
@@ -122,4 +126,13 @@ fn first_difference<'a>(left: &'a str, right: &'a str) -> Option<(usize, &'a str
             }
         }
     }
+}
+
+/// How many lines of one text the other does not have; the larger number of both ways.
+fn lines_apart(left: &str, right: &str) -> usize {
+    let lacking = |from: &str, of: &str| {
+        let known: HashSet<&str> = bare_lines(of).map(|(_, l)| l).collect();
+        bare_lines(from).filter(|(_, l)| !known.contains(l)).count()
+    };
+    lacking(left, right).max(lacking(right, left)).max(1)
 }

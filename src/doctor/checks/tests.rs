@@ -88,9 +88,39 @@ fn the_first_line_in_which_the_balancers_files_differ_is_shown() {
     let findings = all(&[&a, &b]);
     let warning = of_level(&findings, Level::Warning)[0];
     assert!(
-        warning.contains("line 4: `maxconn 10` and `maxconn 20`"),
+        warning.contains("in 1 line, first in line 4: `maxconn 10` and `maxconn 20`"),
         "{warning}"
     );
+    let more = format!("{other}    retries 1\n    timeout check 1s\n");
+    let findings = all(&[&a, &with_balancer(b, &more)]);
+    let warning = of_level(&findings, Level::Warning)[0];
+    assert!(warning.contains("in 3 lines, first in line 4"), "{warning}");
+}
+
+#[test]
+fn settings_of_the_kernel_that_hurt_are_named_with_the_command() {
+    let mut facts = proxy("a", 254, &[]);
+    for (name, value) in [
+        ("net.core.somaxconn", "128"),
+        ("net.ipv4.tcp_syncookies", "0"),
+        ("net.ipv4.ip_local_port_range", "32768 40000"),
+        ("fs.file-max", "9000"),
+        ("fs.nr_open", "9000"),
+    ] {
+        facts.sysctls.insert(name.to_owned(), value.to_owned());
+    }
+    let findings = host(&Host::new(facts));
+    let mends: Vec<_> = findings.iter().map(|f| f.mend.as_str()).collect();
+    let mends = mends.join("\n");
+    for name in [
+        "somaxconn",
+        "tcp_syncookies",
+        "ip_local_port_range",
+        "file-max",
+        "nr_open",
+    ] {
+        assert!(mends.contains(name), "{name}: {mends}");
+    }
 }
 
 #[test]

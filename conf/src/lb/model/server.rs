@@ -24,6 +24,9 @@ pub struct Server {
     pub backup: bool,
     /// `disabled`: starts in maintenance.
     pub disabled: bool,
+    /// Added by a command and without `enabled`: starts in maintenance, as if an operator had
+    /// ordered it.
+    pub added: bool,
     /// `maxconn`; `None`: no limit.
     pub maxconn: Option<u32>,
     /// `minconn`: with fullconn, the limit follows the load between minconn and maxconn.

@@ -43,6 +43,7 @@ pub fn blank() -> Server {
         weight: 1,
         backup: false,
         disabled: false,
+        added: false,
         maxconn: None,
         minconn: None,
         maxqueue: None,
