@@ -37,6 +37,8 @@ pub enum Action {
     Demote(Option<String>),
     /// Both daemons of a proxy host (or both hosts') read their files again.
     Reload(Option<String>),
+    /// The brokers are stopped and started one after the other.
+    Roll,
     /// Say how it stands.
     Status,
     /// End.
@@ -59,6 +61,7 @@ pub const WORDS: &[(&str, &str)] = &[
     ("heal", "everything works again"),
     ("demote", "the master gives the address away"),
     ("reload", "the proxies read their files again"),
+    ("roll", "the brokers are restarted one after the other"),
     ("status", "how it stands"),
     ("quit", "end"),
 ];
@@ -89,6 +92,9 @@ pub fn parse(words: &[String], plan: &Plan) -> Result<Action, String> {
             return Err("`partition` takes no host: it is between the proxy hosts".to_owned());
         }
         "partition" => Action::Partition,
+        "roll" if host.is_some() => {
+            return Err("`roll` takes no host: it restarts every broker in turn".to_owned());
+        }
         "kill-node" => Action::KillNode(need(host)?),
         "stop-node" => Action::StopNode(need(host)?),
         "start-node" => Action::Heal(Some(need(host)?)),
@@ -97,6 +103,7 @@ pub fn parse(words: &[String], plan: &Plan) -> Result<Action, String> {
         "heal" => Action::Heal(host),
         "demote" => Action::Demote(host),
         "reload" => Action::Reload(host),
+        "roll" => Action::Roll,
         "status" => Action::Status,
         "quit" => Action::Quit,
         _ => {

@@ -18,6 +18,7 @@ mod plan;
 mod programs;
 mod rabbit;
 mod requests;
+mod rolling;
 mod run;
 mod serve;
 mod space;

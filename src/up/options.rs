@@ -35,7 +35,7 @@ pub struct Options {
     pub run_for: Option<Duration>,
 
     /// Ask a running `up` to do something: kill-proxy A, kill-lb A, kill-vip A, hang-vip A,
-    /// kill-node N, stop-node N, start-node N, hang N, cut N, heal [N], demote [A], reload [A], status, quit.
+    /// kill-node N, stop-node N, start-node N, hang N, cut N, heal [N], demote [A], reload [A], roll, status, quit.
     #[arg(long = "do", value_name = "ACTION", num_args = 1.., allow_hyphen_values = true)]
     pub action: Option<Vec<String>>,
 

@@ -2,6 +2,7 @@
 
 use super::action::Action;
 use super::order::Order;
+use super::rolling::Rolling;
 use super::run::Up;
 use super::watch::Status;
 use nix::sys::signal::Signal;
@@ -38,6 +39,11 @@ impl Up {
             Action::Heal(Some(host)) => self.heal(host).await,
             Action::Demote(host) => self.demote(host.as_deref(), status).await,
             Action::Reload(host) => self.reload(host.as_deref()).await,
+            Action::Roll => {
+                let brokers = self.plan.brokers.iter().map(|h| h.name.clone());
+                self.rolling = Some(Rolling::new(brokers));
+                Ok(())
+            }
             Action::Status | Action::Quit => Ok(()),
         }
     }

@@ -7,6 +7,7 @@ use super::lab::{End, Lab};
 use super::options::Options;
 use super::order::Order;
 use super::plan::{Host, Plan, VIP};
+use super::rolling::Rolling;
 use super::state::{self, StateDir};
 use super::view::Event;
 use super::{local, rabbit, space, watch};
@@ -79,6 +80,7 @@ async fn whole(options: Options, dir: PathBuf) -> Result<ExitCode, String> {
         programs: HashMap::new(),
         clients: Clients::default(),
         demoted: Default::default(),
+        rolling: None,
     };
     match up.start().await {
         Ok(()) => up.serve(doors).await,
@@ -154,6 +156,8 @@ pub struct Up {
     pub(super) clients: Clients,
     /// Proxy hosts that gave the address away until they are healed.
     pub(super) demoted: HashSet<String>,
+    /// A rolling restart under way.
+    pub(super) rolling: Option<Rolling>,
 }
 
 impl Up {

@@ -120,6 +120,9 @@ impl Up {
                 Some(new) = looks.recv() => {
                     self.compare(view, &status, &new);
                     status = new;
+                    if let Some(done) = self.roll(&status).await {
+                        self.say(view, done);
+                    }
                 }
                 _ = redraw.tick() => {
                     let balance = traffic.map(Traffic::balance);

@@ -4,6 +4,10 @@ use nix::fcntl::{Flock, FlockArg};
 use std::fs::File;
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+/// How long the end waits for files that are still written.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// A locked directory; removed when dropped. The lock goes with the process,
 /// so what a crashed run left is recognised and cleared by the next.
@@ -74,8 +78,24 @@ impl StateDir {
 
 impl Drop for StateDir {
     fn drop(&mut self) {
-        if !self.keep {
-            let _ = std::fs::remove_dir_all(&self.path);
+        if self.keep {
+            return;
+        }
+        // processes that are being killed may still write; the lock goes last, so that
+        // whatever stays is known as left over
+        let lock = self.path.join("lock");
+        let end = Instant::now() + PATIENCE;
+        loop {
+            clear(&self.path, &lock);
+            let left = std::fs::read_dir(&self.path).map_or(0, |entries| entries.count());
+            if left <= 1 {
+                let _ = std::fs::remove_dir_all(&self.path);
+                return;
+            }
+            if Instant::now() > end {
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(50));
         }
     }
 }
@@ -137,5 +157,26 @@ mod tests {
         assert!(refused.contains(&pid), "{refused}");
         drop(first);
         assert!(!path.exists());
+    }
+
+    #[test]
+    fn the_end_waits_for_who_still_writes() {
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        let path = dir.path().join("up");
+        let state = StateDir::take(&path).unwrap_or_else(|e| panic!("{e}"));
+        let (place, end) = (path.join("n1"), Instant::now() + Duration::from_millis(200));
+        let writer = std::thread::spawn(move || {
+            let mut number = 0;
+            while Instant::now() < end {
+                number += 1;
+                let _ = std::fs::create_dir(&place);
+                let _ = std::fs::write(place.join(number.to_string()), "x");
+            }
+        });
+        std::thread::sleep(Duration::from_millis(50));
+        drop(state);
+        writer.join().expect("it writes");
+        let lock_stays_or_all_is_gone = !path.exists() || StateDir::take(&path).is_ok();
+        assert!(lock_stays_or_all_is_gone);
     }
 }

@@ -80,6 +80,16 @@ impl Status {
         held.map(|p| p.name.as_str()).collect()
     }
 
+    /// Whether every balancer that answers sees this broker.
+    pub fn is_seen(&self, broker: &str) -> bool {
+        let sees = |p: &Proxy| {
+            p.servers
+                .iter()
+                .any(|s| s.name == broker && s.status == "UP")
+        };
+        self.proxies.iter().filter(|p| p.balancer).all(sees)
+    }
+
     /// Whether nothing is left to change by itself: the first proxy, which has the highest
     /// priority, holds the address, and every balancer sees every broker.
     pub fn is_settled(&self) -> bool {

@@ -46,7 +46,7 @@ struct Options {
 
 /// `evenkeel lb ctl` with the arguments behind `ctl`.
 pub fn command(arguments: &[String]) -> ExitCode {
-    let options = match parse(arguments) {
+    let options = match parse(arguments, Words::Rest) {
         Ok(Some(options)) => options,
         Ok(None) => {
             print!("{USAGE}");
@@ -90,7 +90,7 @@ Options: -s SOCKET, -p PIDFILE, --run-dir DIR as with `evenkeel lb ctl`.
 
 /// `evenkeel lb trace` with the arguments behind `trace`.
 pub fn trace(arguments: &[String]) -> ExitCode {
-    let parsed = parse(arguments).and_then(|options| match options {
+    let parsed = parse(arguments, Words::Between).and_then(|options| match options {
         Some(options) => trace_words(&options.command).map(|words| Some((options, words))),
         None => Ok(None),
     });
@@ -128,13 +128,24 @@ fn trace_words(words: &[String]) -> Result<Vec<String>, String> {
         } else if conf::lb::address::network(word).is_some() {
             command.extend(["src".to_owned(), word.clone()]);
         } else {
-            return Err(format!("'{word}' is no network"));
+            return Err(format!(
+                "'{word}' is no network, and none of the words src, frontend and session"
+            ));
         }
     }
     Ok(command)
 }
 
-fn parse(arguments: &[String]) -> Result<Option<Options>, String> {
+/// Where the words that are no options stand.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Words {
+    /// From the first one on everything is one: a command with options of its own.
+    Rest,
+    /// Options may follow them.
+    Between,
+}
+
+fn parse(arguments: &[String], words: Words) -> Result<Option<Options>, String> {
     let mut options = Options::default();
     let mut rest = arguments.iter();
     while let Some(word) = rest.next() {
@@ -159,7 +170,9 @@ fn parse(arguments: &[String]) -> Result<Option<Options>, String> {
             word if word.starts_with('-') => return Err(format!("unknown option {word}")),
             word => {
                 options.command.push(word.to_owned());
-                options.command.extend(rest.by_ref().cloned());
+                if words == Words::Rest {
+                    options.command.extend(rest.by_ref().cloned());
+                }
             }
         }
     }
@@ -378,12 +391,23 @@ mod tests {
 
     #[test]
     fn options_end_where_the_command_begins() {
-        let options = parse(&words("-s /x --raw show info -p")).unwrap().unwrap();
+        let parse = |line: &str| parse(&words(line), Words::Rest);
+        let options = parse("-s /x --raw show info -p").unwrap().unwrap();
         assert_eq!(options.socket.as_deref(), Some("/x"));
         assert_eq!(options.command, words("show info -p"));
-        assert!(parse(&words("-s")).is_err());
-        assert!(parse(&words("--nope")).is_err());
-        assert!(parse(&words("--help")).unwrap().is_none());
+        assert!(parse("-s").is_err());
+        assert!(parse("--nope").is_err());
+        assert!(parse("--help").unwrap().is_none());
+    }
+
+    #[test]
+    fn options_of_a_trace_may_follow_its_words() {
+        let words = words("src 10.0.0.0/8 -s /x");
+        let options = parse(&words, Words::Between).unwrap().unwrap();
+        assert_eq!(options.socket.as_deref(), Some("/x"));
+        assert_eq!(options.command, ["src", "10.0.0.0/8"]);
+        let refused = trace_words(&["bogus".to_owned()]).unwrap_err();
+        assert!(refused.contains("src, frontend and session"), "{refused}");
     }
 
     #[test]
