@@ -316,6 +316,96 @@ fn a_reload_with_another_number_leaves_no_moment_without_the_address() {
     });
 }
 
+/// Writes the file anew with a change and reloads it.
+fn reload(stage: &Stage, from: &str, to: &str) {
+    let file = stage.folder.path().join("vrrp.conf");
+    let text = std::fs::read_to_string(&file).expect("readable");
+    assert!(text.contains(from), "{text}");
+    std::fs::write(&file, text.replace(from, to)).expect("writable");
+    stage.daemon.signal(Signal::SIGHUP);
+}
+
+#[test]
+#[ignore = "needs root for network namespaces; tests/run runs it"]
+fn a_virtual_interface_takes_another_name_and_ends_with_the_daemon() {
+    kit::sandboxed(|| {
+        let instance = lines(3, "0.1", 100, "10.77.0.50/24 label eth0:a");
+        let mut stage = Stage::up(&format!(" use_vmac one\n{instance}"));
+        let filter = "/proc/sys/net/ipv4/conf/eth0/arp_ignore";
+        let before = stage.host.run("cat", &[filter]);
+        let shows = |what: &[&str], text: &str| stage.host.run("ip", what).contains(text);
+        let on = |name: &'static str| move || ["-o", "address", "show", "dev", name];
+        wait_until("the address is on the interface", LONG, || {
+            shows(&["link"], "one@") && shows(&on("one")(), "10.77.0.50")
+        });
+        reload(&stage, "use_vmac one", "use_vmac two");
+        wait_until("the address is on the other one", LONG, || {
+            shows(&["link"], "two@") && shows(&on("two")(), "10.77.0.50")
+        });
+        assert!(!shows(&["link"], "one@"), "the first one is left behind");
+        reload(&stage, "use_vmac two", "");
+        wait_until("the address has its label", LONG, || {
+            !shows(&["link"], "two@") && shows(&on("eth0")(), "eth0:a")
+        });
+        wait_until("eth0 is as it was", LONG, || {
+            stage.host.run("cat", &[filter]) == before
+        });
+        reload(&stage, "eth0:a", "eth0:b");
+        wait_until("the label is another", LONG, || {
+            shows(&on("eth0")(), "eth0:b")
+        });
+        reload(&stage, " version 3", " use_vmac\n version 3");
+        wait_until("the address is on vrrp.51", LONG, || {
+            shows(&["link"], "vrrp.51@") && shows(&on("vrrp.51")(), "10.77.0.50")
+        });
+        stage.daemon.signal(Signal::SIGTERM);
+        stage.daemon.wait_exit(LONG);
+        assert!(!shows(&["link"], "vrrp.51"), "it is left behind");
+    });
+}
+
+#[test]
+#[ignore = "needs root for network namespaces; tests/run runs it"]
+fn static_things_are_there_in_every_role_and_their_loss_is_a_fault_of_the_group() {
+    kit::sandboxed(|| {
+        let statics = "}\nstatic_ipaddress {\n 10.88.0.1/24 dev eth0\n \
+                       10.89.0.1/24 dev extra track_group G\n}\nstatic_routes {\n \
+                       198.51.100.0/24 via 10.77.0.1 dev eth0 mtu 1300\n}\nstatic_rules {\n \
+                       from 10.88.0.0/24 table 88 priority 500\n}\n\
+                       track_group G {\n group {\n VI_1\n }\n";
+        let instance = lines(3, "0.1", 100, "10.77.0.50/24");
+        let mut stage = Stage::up(&format!("{instance}\n{statics}"));
+        let shows = |what: &[&str], text: &str| stage.host.run("ip", what).contains(text);
+        let address = || shows(&["-o", "address"], "10.88.0.1/24");
+        let others = || shows(&["route"], "mtu 1300") && shows(&["rule"], "lookup 88");
+        stage.wait_state("FAULT");
+        wait_until("all that can be there is", LONG, || address() && others());
+        stage.host.run(
+            "ip",
+            &[
+                "link", "add", "extra", "type", "veth", "peer", "name", "end",
+            ],
+        );
+        stage.wait_state("MASTER");
+        assert!(shows(&["-o", "address"], "10.89.0.1/24"));
+        stage
+            .host
+            .run("ip", &["address", "del", "10.88.0.1/24", "dev", "eth0"]);
+        wait_until("a deleted address comes back", LONG, address);
+        reload(&stage, "10.88.0.1/24", "10.88.0.2/24");
+        wait_until("another address takes its place", LONG, || {
+            !address() && shows(&["-o", "address"], "10.88.0.2/24")
+        });
+        assert_eq!(stage.state(), "MASTER");
+        stage.daemon.signal(Signal::SIGTERM);
+        stage.daemon.wait_exit(LONG);
+        assert!(
+            !others() && !shows(&["-o", "address"], "10.8"),
+            "left behind"
+        );
+    });
+}
+
 /// A python script on a host, after it has printed its first line.
 fn script(host: &Host, text: &str) -> (Child, BufReader<ChildStdout>) {
     let mut command = host.command("python3");

@@ -318,6 +318,11 @@ fn the_worker_keeps_two_capabilities_and_sync_groups_move_together() {
             line.ends_with("0000000000003000"),
             "NET_ADMIN and NET_RAW: {line}"
         );
+        // the router thread comes before others, its helpers do not
+        let shown = kit::run("ps", &["-L", "-o", "nice=", "-p", pid.trim()]);
+        let nice: Vec<&str> = shown.split_whitespace().collect();
+        assert_eq!(nice[0], "-20", "{nice:?}");
+        assert!(nice[1..].iter().all(|n| *n == "0"), "{nice:?}");
         kit::run("ip", &["link", "set", "veth9", "down"]);
         daemon.wait_line("VI_1: MASTER -> FAULT", LONG);
         daemon.wait_line("VI_2: MASTER -> FAULT", LONG);

@@ -18,6 +18,7 @@ use crate::net::Net;
 use crate::pair::{Order, Pair};
 use crate::plan;
 use crate::raw::Listener;
+use crate::statics::Set;
 use crate::vmac;
 use crate::watch::{Key, ToWatch};
 use conf::vip::model::{Config, Family};
@@ -71,6 +72,8 @@ pub struct Daemon {
     /// What systemd is told, by way of the guardian.
     pub notify: service::Notify,
     groups: Vec<Group>,
+    /// Static addresses, routes and rules.
+    pub statics: Set,
     watch: Post<ToWatch>,
 }
 
@@ -89,6 +92,7 @@ impl Daemon {
             notify: ward.notify(),
             ward,
             groups: Vec::new(),
+            statics: Set::default(),
             watch,
             config,
             net,
@@ -119,6 +123,9 @@ impl Daemon {
     pub fn settle(&mut self) {
         for instance in &mut self.instances {
             instance.attach(&mut self.net);
+        }
+        if !self.stopping {
+            self.statics.settle(&self.config.statics, &mut self.net);
         }
         self.groups = self.config.groups.iter().map(|g| self.group(g)).collect();
         self.listen();
@@ -226,16 +233,43 @@ impl Daemon {
         }
     }
 
+    /// Takes the virtual interfaces of instances that are gone away, unless another instance goes
+    /// on with them, and gives their base interfaces back as they were.
+    pub fn remove_virtual_links(&mut self) {
+        let all = self.instances.iter().filter(|i| i.conf.vmac.is_some());
+        let (gone, staying): (Vec<_>, Vec<_>) = all.partition(|i| i.router.is_gone());
+        for instance in gone {
+            let conf = &instance.conf;
+            let name = vmac::name(conf);
+            if !staying.iter().any(|i| vmac::name(&i.conf) == name) {
+                vmac::remove(conf, &mut self.net);
+            }
+            let base = |i: &&Instance| i.conf.interface == conf.interface;
+            if !staying.iter().any(base) {
+                self.net.parameters.restore(&conf.interface);
+            }
+        }
+    }
+
+    /// Ends instances whose virtual interface stands in the way of another one's.
+    pub fn drop_displaced(&mut self) {
+        for i in 0..self.instances.len() {
+            let old = &self.instances[i];
+            let displaces =
+                |new: &Instance| !new.departing && vmac::displaces(&new.conf, &old.conf);
+            if old.departing && self.instances.iter().any(displaces) {
+                self.dispatch(i, Event::Kill);
+            }
+        }
+        self.drop_departed();
+    }
+
     fn drop_departed(&mut self) {
         let gone = |i: &Instance| i.departing && i.router.is_gone();
         if !self.instances.iter().any(gone) {
             return;
         }
-        for instance in self.instances.iter().filter(|i| gone(i)) {
-            if instance.conf.vmac.is_some() {
-                vmac::remove(&instance.conf, &mut self.net);
-            }
-        }
+        self.remove_virtual_links();
         self.instances.retain(|i| !gone(i));
         self.settle();
     }
@@ -327,6 +361,12 @@ impl Daemon {
         let links = &self.net.links;
         for instance in &mut self.instances {
             for (key, item) in &mut instance.tracked {
+                if let Key::Statics(group) = key {
+                    item.level = match self.statics.failure(group) {
+                        Some(why) => Level::Bad(why.to_owned()),
+                        None => Level::Good,
+                    };
+                }
                 if let Key::Interface(name) = key {
                     item.level = match links.by_name(name) {
                         Some(link) if link.up && link.running => Level::Good,

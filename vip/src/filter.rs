@@ -5,11 +5,8 @@
 //!
 //! The tables belong to this process: the kernel drops them when it ends.
 
-use crate::netlink::{ACK, CREATE, Message, NLMSG_ERROR, REQUEST, error_of, messages};
-use nix::sys::socket::{
-    AddressFamily, MsgFlags, NetlinkAddr, SockFlag, SockProtocol, SockType, bind, recv, send,
-    setsockopt, socket, sockopt,
-};
+use crate::netlink::{self, ACK, CREATE, Message, NLMSG_ERROR, REQUEST, error_of, messages};
+use nix::sys::socket::{MsgFlags, SockFlag, SockProtocol, recv, send, setsockopt, sockopt};
 use nix::sys::time::TimeVal;
 use std::io;
 use std::net::IpAddr;
@@ -253,13 +250,7 @@ fn rules(wanted: &Wanted, family: u8) -> Vec<(Place, Vec<Part>)> {
 }
 
 fn open() -> io::Result<OwnedFd> {
-    let fd = socket(
-        AddressFamily::Netlink,
-        SockType::Raw,
-        SockFlag::SOCK_CLOEXEC,
-        SockProtocol::NetlinkNetFilter,
-    )?;
-    bind(fd.as_raw_fd(), &NetlinkAddr::new(0, 0))?;
+    let fd = netlink::open(SockProtocol::NetlinkNetFilter, 0, SockFlag::empty())?;
     // an answer that does not come must not hold up an advert for long
     setsockopt(&fd, sockopt::ReceiveTimeout, &TimeVal::new(0, 200_000))?;
     Ok(fd)

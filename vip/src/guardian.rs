@@ -6,9 +6,10 @@
 
 use crate::netlink::{Change, Netlink, NewAddress};
 use crate::options::Options;
+use crate::quiet::Quiet;
 use crate::{pidfile, raw, rights, sys};
 use conf::vip::model::Family;
-use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::poll::{PollFd, PollFlags, poll};
 use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 use nix::sys::socket::{
@@ -186,6 +187,7 @@ struct Guardian<'a> {
 
 impl Guardian<'_> {
     fn watch(&mut self, signals: &SignalFd) -> io::Result<u8> {
+        let mut quiet = Quiet::stirred();
         loop {
             let mut fds = [
                 PollFd::new(self.worker.pidfd.as_fd(), PollFlags::POLLIN),
@@ -193,8 +195,9 @@ impl Guardian<'_> {
                 PollFd::new(self.helper.pidfd.as_fd(), PollFlags::POLLIN),
                 PollFd::new(signals.as_fd(), PollFlags::POLLIN),
             ];
-            match poll(&mut fds, PollTimeout::NONE) {
-                Ok(_) | Err(nix::errno::Errno::EINTR) => {}
+            match poll(&mut fds, quiet.patience()) {
+                Ok(ready) => quiet.waited(ready > 0),
+                Err(nix::errno::Errno::EINTR) => {}
                 Err(error) => return Err(error.into()),
             }
             let ready = fds.map(|f| f.revents().is_some_and(|r| !r.is_empty()));
@@ -259,6 +262,9 @@ impl Guardian<'_> {
                     noprefixroute: false,
                     deprecated: false,
                     home: false,
+                    peer: None,
+                    mngtmpaddr: false,
+                    autojoin: false,
                 };
                 if let Err(error) = netlink.address(Change::Remove, &old) {
                     error!(%address, %error, "cannot remove an address of the dead worker");

@@ -2,6 +2,7 @@
 //! scripts as another user needs, so that the worker need not. It runs what it
 //! is told, one process group per script, and kills what takes too long.
 
+use crate::quiet::Quiet;
 use crate::{rights, sys};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::{SigSet, Signal, killpg};
@@ -75,6 +76,7 @@ fn serve() -> io::Result<()> {
     let line = io::stdin().as_fd().try_clone_to_owned()?;
     let mut running: Vec<Running> = Vec::new();
     let mut buffer = vec![0; LARGEST];
+    let mut quiet = Quiet::stirred();
     loop {
         let mut fds = vec![PollFd::new(line.as_fd(), PollFlags::POLLIN)];
         fds.extend(
@@ -82,8 +84,10 @@ fn serve() -> io::Result<()> {
                 .iter()
                 .map(|r| PollFd::new(r.pidfd.as_fd(), PollFlags::POLLIN)),
         );
-        match poll(&mut fds, patience(&running)) {
-            Ok(_) | Err(nix::errno::Errno::EINTR) => {}
+        let wait = patience(&running).unwrap_or_else(|| quiet.patience());
+        match poll(&mut fds, wait) {
+            Ok(ready) => quiet.waited(ready > 0 || !running.is_empty()),
+            Err(nix::errno::Errno::EINTR) => {}
             Err(error) => return Err(error.into()),
         }
         let ready: Vec<bool> = fds
@@ -108,15 +112,12 @@ fn serve() -> io::Result<()> {
     }
 }
 
-fn patience(running: &[Running]) -> PollTimeout {
+/// Until the first script takes too long.
+fn patience(running: &[Running]) -> Option<PollTimeout> {
     let now = Instant::now();
     let waits = running.iter().filter(|r| !r.killed).filter_map(|r| r.end);
-    match waits.map(|end| end.saturating_duration_since(now)).min() {
-        Some(wait) => {
-            PollTimeout::try_from(wait + Duration::from_millis(1)).unwrap_or(PollTimeout::MAX)
-        }
-        None => PollTimeout::NONE,
-    }
+    let wait = waits.map(|end| end.saturating_duration_since(now)).min()?;
+    Some(PollTimeout::try_from(wait + Duration::from_millis(1)).unwrap_or(PollTimeout::MAX))
 }
 
 fn kill_late(running: &mut [Running]) {

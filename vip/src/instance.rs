@@ -145,7 +145,12 @@ impl Instance {
         let own = self.source.unwrap_or(unspecified(&self.conf));
         self.router.reconfigure(settings(&self.conf, own));
         self.lease = config.global.address_lease;
+        if old.vmac != self.conf.vmac {
+            // adverts leave another way
+            self.speaker = None;
+        }
         if self.router.holds_addresses() {
+            self.take_changed(&old, net);
             self.put_addresses(net);
             for (index, address) in self.placed(net) {
                 let known = |a: &VirtualAddress| a.address == address.address;
@@ -160,6 +165,10 @@ impl Instance {
 
     /// Finds the interface and its address and opens the speaker, as far as they exist.
     pub fn attach(&mut self, net: &mut Net) {
+        if self.router.is_gone() {
+            // its virtual interface is taken away, and must not come back
+            return;
+        }
         let link = net.links.by_name(&self.conf.interface);
         self.index = link.map(|l| l.index);
         let Some(index) = self.index else {
@@ -175,6 +184,9 @@ impl Instance {
             self.speaker = None;
         } else if self.conf.vmac.is_none() {
             self.out_index = Some(index);
+        }
+        if self.conf.promote_secondaries {
+            vmac::set("ipv4", &self.conf.interface, "promote_secondaries", "1");
         }
         let family = self.conf.family;
         let virtuals = self.virtuals();
@@ -223,6 +235,9 @@ impl Instance {
             }
             let what = if link.up { "has no carrier" } else { "is down" };
             return Some(format!("interface {name} {what}"));
+        }
+        if self.conf.lacks_peer {
+            return Some("no unicast_peer, and unicast_fault_no_peer".to_owned());
         }
         if self.source.is_none() {
             let family = match self.conf.family {

@@ -8,6 +8,7 @@ use crate::frame::{self, Mac};
 use crate::link::Links;
 use crate::netlink::{Change, Netlink, NewAddress, NewRoute};
 use crate::packet::Sender;
+use crate::vmac::Parameters;
 use conf::vip::model::{Broadcast, RouteKind, VirtualAddress, VirtualRoute};
 use std::collections::BTreeMap;
 use std::io;
@@ -24,6 +25,8 @@ pub struct Net {
     pub pace: Pace,
     /// The kernel's packet filter.
     pub filter: Filter,
+    /// What `use_vmac` changed of base interfaces.
+    pub parameters: Parameters,
     senders: BTreeMap<u32, Sender>,
     holders: Vec<Holder>,
 }
@@ -41,6 +44,7 @@ impl Net {
             links,
             pace: Pace::default(),
             filter: Filter::default(),
+            parameters: Parameters::default(),
             senders: BTreeMap::new(),
             holders: Vec::new(),
         })
@@ -65,6 +69,9 @@ impl Net {
             noprefixroute: address.noprefixroute,
             deprecated: address.deprecated,
             home: address.home,
+            peer: address.peer,
+            mngtmpaddr: address.mngtmpaddr,
+            autojoin: address.autojoin,
         };
         self.netlink.address(change, &new)
     }
@@ -93,7 +100,7 @@ impl Net {
     pub fn route(&mut self, change: Change, route: &VirtualRoute, own: u32) -> io::Result<()> {
         let index = match &route.dev {
             Some(name) => Some(self.index(name)?),
-            None if route.kind == RouteKind::Unicast => Some(own),
+            None if route.kind == RouteKind::Unicast => (own > 0).then_some(own),
             None => None,
         };
         let new = NewRoute {
@@ -105,6 +112,8 @@ impl Net {
             table: route.table,
             scope: route.scope,
             onlink: route.onlink,
+            tos: route.tos,
+            metrics: &route.metrics,
             kind: match route.kind {
                 RouteKind::Unicast => 1,
                 RouteKind::Blackhole => 6,

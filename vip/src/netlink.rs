@@ -3,35 +3,23 @@
 //! no runtime, because the router thread calls it between two deadlines.
 
 mod message;
+mod request;
 mod rule;
+mod socket;
 
 pub use message::{ACK, CREATE, Message, NLMSG_ERROR, REQUEST, error_of, messages};
+pub use request::{Change, NewAddress, NewRoute};
+pub use socket::{DUMP, dump, open};
 
 use conf::vip::model::VirtualRule;
-use message::{NLMSG_DONE, attributes};
-use nix::sys::socket::{
-    AddressFamily, MsgFlags, NetlinkAddr, SockFlag, SockProtocol, SockType, bind, recv, send,
-    setsockopt, socket, sockopt,
-};
+use message::attributes;
+use nix::sys::socket::{MsgFlags, SockFlag, SockProtocol, recv, send, setsockopt, sockopt};
 use std::io;
 use std::net::IpAddr;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
-const DUMP: u16 = 0x300;
 const REPLACE: u16 = 0x100;
 const EXCLUSIVE: u16 = 0x200;
-
-/// Protocol number that marks routes and addresses as a VRRP daemon's.
-const PROTO_VRRP: u8 = 18;
-
-/// Whether a request makes or takes away.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Change {
-    /// Makes it, or replaces what is there.
-    Put,
-    /// Takes it away.
-    Remove,
-}
 
 /// One address as the kernel knows it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -48,31 +36,6 @@ pub struct Address {
     pub tentative: bool,
 }
 
-/// An address to be set.
-#[derive(Clone, Debug)]
-pub struct NewAddress<'a> {
-    /// Interface.
-    pub index: u32,
-    /// The address itself.
-    pub address: IpAddr,
-    /// Length of the prefix.
-    pub prefix: u8,
-    /// Scope.
-    pub scope: u8,
-    /// Broadcast address.
-    pub broadcast: Option<IpAddr>,
-    /// Label, IPv4 only.
-    pub label: Option<&'a str>,
-    /// Ends by itself after so many seconds.
-    pub lease_s: Option<u32>,
-    /// No route for the prefix.
-    pub noprefixroute: bool,
-    /// IPv6: not for outgoing connections.
-    pub deprecated: bool,
-    /// IPv6: home address.
-    pub home: bool,
-}
-
 /// One link as the kernel knows it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Link {
@@ -86,29 +49,8 @@ pub struct Link {
     pub up: bool,
     /// Up with a carrier.
     pub running: bool,
-}
-
-/// A route to be set.
-#[derive(Clone, Debug, Default)]
-pub struct NewRoute {
-    /// Destination and its prefix length.
-    pub to: Option<(IpAddr, u8)>,
-    /// Gateway.
-    pub via: Option<IpAddr>,
-    /// Interface.
-    pub index: Option<u32>,
-    /// Preferred source.
-    pub source: Option<IpAddr>,
-    /// Metric.
-    pub metric: Option<u32>,
-    /// Table; main if not given.
-    pub table: Option<u32>,
-    /// Scope; from the gateway if not given.
-    pub scope: Option<u8>,
-    /// The gateway counts as on the link.
-    pub onlink: bool,
-    /// Kernel's route type: 1 unicast, 6 blackhole, 7 unreachable, 8 prohibit.
-    pub kind: u8,
+    /// Whether it is a macvlan interface, the kind that `use_vmac` makes.
+    pub macvlan: bool,
 }
 
 /// A change message of the kernel.
@@ -133,21 +75,10 @@ pub struct Netlink {
     sequence: u32,
 }
 
-fn open(groups: u32, flags: SockFlag) -> io::Result<OwnedFd> {
-    let fd = socket(
-        AddressFamily::Netlink,
-        SockType::Raw,
-        flags | SockFlag::SOCK_CLOEXEC,
-        SockProtocol::NetlinkRoute,
-    )?;
-    bind(fd.as_raw_fd(), &NetlinkAddr::new(0, groups))?;
-    Ok(fd)
-}
-
 impl Netlink {
     /// Opens a socket for requests.
     pub fn new() -> io::Result<Netlink> {
-        let fd = open(0, SockFlag::empty())?;
+        let fd = open(SockProtocol::NetlinkRoute, 0, SockFlag::empty())?;
         Ok(Netlink { fd, sequence: 0 })
     }
 
@@ -167,7 +98,7 @@ impl Netlink {
     }
 
     /// Sets or removes a route. Removing what is not there is no error.
-    pub fn route(&mut self, change: Change, route: &NewRoute) -> io::Result<()> {
+    pub fn route(&mut self, change: Change, route: &NewRoute<'_>) -> io::Result<()> {
         let (kind, flags) = match change {
             Change::Put => (24, REQUEST | ACK | CREATE | REPLACE),
             Change::Remove => (25, REQUEST | ACK),
@@ -269,22 +200,12 @@ impl Netlink {
     }
 
     fn dump(&mut self, message: Message) -> io::Result<Vec<Notice>> {
-        let sequence = self.send(message)?;
+        self.sequence = self.sequence.wrapping_add(1).max(1);
         let mut found = Vec::new();
-        let mut buffer = vec![0; 65_536];
-        loop {
-            let length = recv(self.fd.as_raw_fd(), &mut buffer, MsgFlags::empty())?;
-            for (kind, number, body) in messages(&buffer[..length]) {
-                match kind {
-                    _ if number != sequence => {}
-                    NLMSG_DONE => return Ok(found),
-                    NLMSG_ERROR => {
-                        error_of(body)?;
-                    }
-                    _ => found.extend(notice(kind, body)),
-                }
-            }
-        }
+        dump(&self.fd, message, self.sequence, |kind, body| {
+            found.extend(notice(kind, body));
+        })?;
+        Ok(found)
     }
 
     fn send(&mut self, mut message: Message) -> io::Result<u32> {
@@ -312,7 +233,8 @@ pub struct Monitor {
 impl Monitor {
     /// Opens it; not blocking.
     pub fn new() -> io::Result<Monitor> {
-        let fd = open(0x1 | 0x10 | 0x100, SockFlag::SOCK_NONBLOCK)?;
+        let groups = 0x1 | 0x10 | 0x100;
+        let fd = open(SockProtocol::NetlinkRoute, groups, SockFlag::SOCK_NONBLOCK)?;
         let _ = setsockopt(&fd, sockopt::RcvBuf, &(1 << 20));
         Ok(Monitor { fd })
     }
@@ -364,6 +286,7 @@ fn link(body: &[u8]) -> Option<Link> {
         mac: None,
         up: flags & libc::IFF_UP as u32 != 0,
         running: flags & libc::IFF_RUNNING as u32 != 0,
+        macvlan: false,
     };
     for (kind, value) in attributes(&body[16..]) {
         match kind {
@@ -372,6 +295,7 @@ fn link(body: &[u8]) -> Option<Link> {
                 let text = value.strip_suffix(&[0]).unwrap_or(value);
                 link.name = String::from_utf8_lossy(text).into_owned();
             }
+            18 => link.macvlan = attributes(value).any(|a| a == (1, b"macvlan\0".as_slice())),
             _ => {}
         }
     }
@@ -404,89 +328,6 @@ fn ip(bytes: &[u8]) -> Option<IpAddr> {
         4 => <[u8; 4]>::try_from(bytes).ok().map(IpAddr::from),
         16 => <[u8; 16]>::try_from(bytes).ok().map(IpAddr::from),
         _ => None,
-    }
-}
-
-impl Message {
-    fn link_header(&mut self, index: u32, up: u32) {
-        self.bytes.extend([0; 4]);
-        self.bytes.extend(index.to_ne_bytes());
-        self.bytes.extend(up.to_ne_bytes());
-        self.bytes.extend(up.to_ne_bytes());
-    }
-
-    fn address(&mut self, change: Change, new: &NewAddress<'_>) {
-        let v4 = new.address.is_ipv4();
-        self.bytes
-            .extend([family(new.address), new.prefix, 0, new.scope]);
-        self.bytes.extend(new.index.to_ne_bytes());
-        self.ip(2, new.address);
-        self.ip(1, new.address);
-        if change == Change::Remove {
-            return;
-        }
-        if let Some(label) = new.label.filter(|_| v4) {
-            self.text(3, label);
-        }
-        if let Some(broadcast) = new.broadcast {
-            self.ip(4, broadcast);
-        }
-        let valid = new.lease_s.unwrap_or(u32::MAX);
-        let preferred = if new.deprecated { 0 } else { valid };
-        let mut cache = [0; 16];
-        cache[0..4].copy_from_slice(&preferred.to_ne_bytes());
-        cache[4..8].copy_from_slice(&valid.to_ne_bytes());
-        self.attribute(6, &cache);
-        let mut flags = 0u32;
-        for (set, bit) in [
-            (!v4, 0x02),
-            (new.home && !v4, 0x10),
-            (new.noprefixroute, 0x200),
-        ] {
-            flags |= if set { bit } else { 0 };
-        }
-        self.attribute(8, &flags.to_ne_bytes());
-        self.attribute(11, &[PROTO_VRRP]);
-    }
-
-    fn route(&mut self, route: &NewRoute) {
-        let any = route.to.map(|t| t.0).or(route.via).or(route.source);
-        let family = any.map_or(libc::AF_INET as u8, family);
-        let prefix = route.to.map_or(0, |t| t.1);
-        let table = route.table.unwrap_or(254);
-        let scope = match (route.scope, route.via) {
-            (Some(scope), _) => scope,
-            (None, None) if route.kind == 1 && family == libc::AF_INET as u8 => 253,
-            (None, _) => 0,
-        };
-        let short = u8::try_from(table).unwrap_or(0);
-        self.bytes
-            .extend([family, prefix, 0, 0, short, PROTO_VRRP, scope, route.kind]);
-        let flags = if route.onlink { 4u32 } else { 0 };
-        self.bytes.extend(flags.to_ne_bytes());
-        if let Some((to, _)) = route.to.filter(|t| t.1 > 0) {
-            self.ip(1, to);
-        }
-        if let Some(via) = route.via {
-            self.ip(5, via);
-        }
-        if let Some(index) = route.index {
-            self.attribute(4, &index.to_ne_bytes());
-        }
-        if let Some(source) = route.source {
-            self.ip(7, source);
-        }
-        if let Some(metric) = route.metric {
-            self.attribute(6, &metric.to_ne_bytes());
-        }
-        self.attribute(15, &table.to_ne_bytes());
-    }
-}
-
-fn family(address: IpAddr) -> u8 {
-    match address {
-        IpAddr::V4(_) => libc::AF_INET as u8,
-        IpAddr::V6(_) => libc::AF_INET6 as u8,
     }
 }
 

@@ -6,7 +6,8 @@ use crate::core::pace::Rule;
 use crate::core::router::{GRACE, Settings};
 use crate::core::track::{Level, Tracked};
 use crate::watch::Key;
-use conf::vip::model::{self, Auth, Config};
+use conf::vip::model::{self, Auth, Config, Weight};
+use conf::vip::statics::TrackGroup;
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -107,6 +108,10 @@ pub fn tracked(conf: &model::Instance, config: &Config) -> Vec<(Key, Tracked)> {
         .chain(groups().flat_map(|g| &g.track_interfaces))
     {
         add(Key::Interface(t.name.clone()), t.weight.unwrap_or_default());
+    }
+    let member = |g: &&TrackGroup| g.members.iter().any(|(name, _)| *name == conf.name);
+    for group in config.track_groups.iter().filter(member) {
+        add(Key::Statics(group.name.clone()), Weight::default());
     }
     for t in conf
         .track_scripts

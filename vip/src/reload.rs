@@ -5,6 +5,7 @@ use crate::daemon::Daemon;
 use crate::instance::Instance;
 use crate::options::Options;
 use crate::pair::Pair;
+use crate::vmac;
 use conf::vip::model;
 use tracing::{error, info};
 
@@ -37,7 +38,8 @@ fn same(running: &model::Instance, new: &model::Instance) -> bool {
         && running.family == new.family
         && running.interface == new.interface
         && running.version == new.version
-        && running.vmac == new.vmac
+        && running.vmac.is_some() == new.vmac.is_some()
+        && (new.vmac.is_none() || vmac::name(running) == vmac::name(new))
         && running.peers.is_empty() == new.peers.is_empty()
         && running.group == new.group
 }
@@ -64,6 +66,7 @@ fn apply(daemon: &mut Daemon, config: model::Config) {
         instance.departing = true;
         daemon.instances.push(instance);
     }
+    daemon.drop_displaced();
     daemon.settle();
     match (&mut daemon.pair, config.global.pair_channel.enabled) {
         (Some(pair), true) => pair.configure(&config),

@@ -17,8 +17,9 @@ use crate::options::Options;
 use crate::packet::Ear;
 use crate::pair::Pair;
 use crate::watch::{self, Key, ToWatch};
-use crate::{ask, reload, rights, serve, sys, vmac};
-use conf::vip::model::Family;
+use crate::{ask, reload, rights, serve, sys};
+use conf::vip::model::{Family, Global};
+use conf::vip::statics::Statics;
 use nix::poll::{PollFd, PollFlags, ppoll};
 use nix::sys::signal::Signal;
 use nix::sys::signalfd::{SfdFlags, SignalFd};
@@ -109,11 +110,7 @@ fn prepare(options: &Options, signals: SignalFd) -> io::Result<Loop> {
     if options.dump {
         info!("the configuration as understood:\n{config:#?}");
     }
-    if let Some(priority) = config.global.rt_priority
-        && let Err(error) = sys::real_time(priority)
-    {
-        warn!(%error, "cannot run with real-time priority {priority}");
-    }
+    take_place(&config.global);
     let fifos = watch::Fifos::prepare(&config.global.notify_fifos);
     rights::worker()?;
     let ward = Ward::inherited()?;
@@ -158,6 +155,17 @@ fn prepare(options: &Options, signals: SignalFd) -> io::Result<Loop> {
     })
 }
 
+/// This thread comes before others: an advert that is late makes a backup take over.
+fn take_place(global: &Global) {
+    if let Some(priority) = global.rt_priority {
+        if let Err(error) = sys::real_time(priority) {
+            warn!(%error, "cannot run with real-time priority {priority}");
+        }
+    } else if let Err(error) = sys::go_ahead(global.nice) {
+        info!(%error, "cannot run with vrrp_priority {}", global.nice);
+    }
+}
+
 impl Loop {
     /// Gives systemd its sign of life if one is due; the time until the next.
     fn sign_of_life(&mut self) -> Option<Duration> {
@@ -197,11 +205,9 @@ impl Loop {
         }
         if !self.finishing {
             self.finishing = true;
-            for instance in &self.daemon.instances {
-                if instance.conf.vmac.is_some() {
-                    vmac::remove(&instance.conf, &mut self.daemon.net);
-                }
-            }
+            let Daemon { statics, net, .. } = &mut self.daemon;
+            statics.settle(&Statics::default(), net);
+            self.daemon.remove_virtual_links();
             self.daemon.tell_guardian();
             if let Some(command) = self.daemon.config.global.shutdown_script.clone() {
                 let order = vec![Order::Run(command, Vec::new())];

@@ -88,10 +88,13 @@ fn commands(config: &Config) -> Vec<&Command> {
             &n.backup,
             &n.fault,
             &n.stop,
+            &n.deleted_command,
             &n.master_rx_lower,
         ];
         all.extend(each.into_iter().flatten());
     }
+    let fifos = config.global.notify_fifos.iter();
+    all.extend(fifos.filter_map(|f| f.script.as_ref()));
     all.extend(&config.global.startup_script);
     all.extend(&config.global.shutdown_script);
     all

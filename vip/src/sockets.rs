@@ -4,19 +4,14 @@
 //! server, as a consumer does, would wait until its own keep-alive.
 //! Not here: when that is right (the router's core says so).
 
-use crate::netlink::{Message, NLMSG_ERROR, REQUEST, error_of, messages};
-use nix::sys::socket::{
-    AddressFamily, MsgFlags, NetlinkAddr, SockFlag, SockProtocol, SockType, bind, recv, send,
-    socket,
-};
+use crate::netlink::{self, DUMP, Message, NLMSG_ERROR, REQUEST, error_of, messages};
+use nix::sys::socket::{MsgFlags, SockFlag, SockProtocol, recv, send};
 use std::io;
 use std::net::IpAddr;
 use std::os::fd::{AsRawFd, OwnedFd};
 
-const DUMP: u16 = 0x300;
 const BY_FAMILY: u16 = 20;
 const DESTROY: u16 = 21;
-const NLMSG_DONE: u16 = 3;
 
 /// Connections of one address that are ended at most; more end by themselves.
 const MOST: usize = 65_536;
@@ -45,14 +40,7 @@ pub fn end_connections(address: IpAddr) -> io::Result<usize> {
 }
 
 fn open() -> io::Result<OwnedFd> {
-    let fd = socket(
-        AddressFamily::Netlink,
-        SockType::Raw,
-        SockFlag::SOCK_CLOEXEC,
-        SockProtocol::NetlinkSockDiag,
-    )?;
-    bind(fd.as_raw_fd(), &NetlinkAddr::new(0, 0))?;
-    Ok(fd)
+    netlink::open(SockProtocol::NetlinkSockDiag, 0, SockFlag::empty())
 }
 
 /// Sockets of IPv6 carry IPv4 too.
@@ -99,24 +87,12 @@ fn dump(fd: &OwnedFd, family: u8, address: IpAddr) -> io::Result<Vec<[u8; ID]>> 
     const BYTECODE: u16 = 1;
     let mut message = request(BY_FAMILY, REQUEST | DUMP, family, &[0; ID]);
     message.attribute(BYTECODE, &own_address_is(address));
-    message.finish(1);
-    send(fd.as_raw_fd(), &message.bytes, MsgFlags::empty())?;
     let mut found = Vec::new();
-    let mut buffer = vec![0; 65_536];
-    loop {
-        let length = recv(fd.as_raw_fd(), &mut buffer, MsgFlags::empty())?;
-        for (kind, _, body) in messages(&buffer[..length]) {
-            match kind {
-                NLMSG_DONE => return Ok(found),
-                NLMSG_ERROR => error_of(body)?,
-                BY_FAMILY if found.len() < MOST => {
-                    let id = body.get(4..).and_then(|rest| rest.first_chunk::<ID>());
-                    found.extend(id);
-                }
-                _ => {}
-            }
-        }
-    }
+    netlink::dump(fd, message, 1, |kind, body| {
+        let id = body.get(4..).and_then(|rest| rest.first_chunk::<ID>());
+        found.extend(id.filter(|_| kind == BY_FAMILY && found.len() < MOST));
+    })?;
+    Ok(found)
 }
 
 /// Ends these; only failures are answered, and one that has ended meanwhile is none.

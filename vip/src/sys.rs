@@ -47,12 +47,25 @@ pub fn received_fd(fd: RawFd) -> OwnedFd {
 
 /// Runs the calling thread, and none that it starts, with a real-time priority (SCHED_RR).
 pub fn real_time(priority: u8) -> io::Result<()> {
+    set_policy(libc::SCHED_RR, priority)
+}
+
+/// Runs the calling thread before others of the same kind (`nice`, -20 first to 19 last); threads
+/// that it starts are as usual again.
+pub fn go_ahead(nice: i8) -> io::Result<()> {
+    // SAFETY: takes integers; 0 is the calling thread.
+    if unsafe { libc::setpriority(libc::PRIO_PROCESS, 0, i32::from(nice)) } != 0 {
+        return Err(io::Error::last_os_error());
+    }
+    set_policy(libc::SCHED_OTHER, 0)
+}
+
+fn set_policy(policy: i32, priority: u8) -> io::Result<()> {
     let parameters = libc::sched_param {
         sched_priority: i32::from(priority),
     };
-    let policy = libc::SCHED_RR | libc::SCHED_RESET_ON_FORK;
     // SAFETY: the pointer is to a live sched_param; 0 is the calling thread.
-    match unsafe { libc::sched_setscheduler(0, policy, &parameters) } {
+    match unsafe { libc::sched_setscheduler(0, policy | libc::SCHED_RESET_ON_FORK, &parameters) } {
         0 => Ok(()),
         _ => Err(io::Error::last_os_error()),
     }
@@ -64,7 +77,8 @@ pub fn real_time(priority: u8) -> io::Result<()> {
 pub fn let_go_of_startup_pages() -> io::Result<usize> {
     let maps = std::fs::read_to_string("/proc/self/maps")?;
     let mut freed = 0;
-    for (start, length) in constant_mappings(&maps) {
+    // this program last, or going on would bring it back
+    for (start, length) in constant_mappings(&maps).into_iter().rev() {
         // SAFETY: a private mapping of a file that is never written (no relocation reaches it):
         // the next access reads the same bytes from the file again.
         match unsafe { libc::madvise(start as *mut libc::c_void, length, libc::MADV_DONTNEED) } {
@@ -154,6 +168,22 @@ c000-d000 r-xp 00000000 fe:00 8 /lib/c
                             3000-4000 rw-p 00002000 fe:00 7 /usr/lib/locale\n\
                             4000-5000 r-xp 00000000 00:00 0 [vdso]\n";
         assert!(constant_mappings(without_code).is_empty());
+    }
+
+    #[test]
+    fn a_thread_keeps_its_place_for_itself() {
+        let nice_of = |stat: &str| -> i32 {
+            let words = stat.rsplit(')').next().unwrap_or_default();
+            words.split_whitespace().nth(16).unwrap().parse().unwrap()
+        };
+        let own = move || nice_of(&std::fs::read_to_string("/proc/thread-self/stat").unwrap());
+        let before = own();
+        let went = std::thread::spawn(move || {
+            go_ahead(5).expect("whoever may go back may do this");
+            own()
+        });
+        assert_eq!(went.join().unwrap(), 5.max(before));
+        assert_eq!(own(), before, "only that thread");
     }
 
     #[test]

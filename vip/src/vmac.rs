@@ -3,6 +3,7 @@
 use crate::core::advert::virtual_mac;
 use crate::net::Net;
 use conf::vip::model::{Family, Instance};
+use std::collections::BTreeMap;
 use std::io;
 
 /// Name of the macvlan interface of an instance.
@@ -24,13 +25,17 @@ pub fn ensure(conf: &Instance, base: u32, net: &mut Net) -> io::Result<u32> {
             net.netlink.link_up(index)?;
             return Ok(index);
         }
+        Some((_, _)) if !net.links.by_name(&name).is_some_and(|l| l.macvlan) => {
+            let text = format!("{name} is an interface of another kind");
+            return Err(io::Error::new(io::ErrorKind::AlreadyExists, text));
+        }
         Some((index, _)) => net.netlink.remove_link(index)?,
         None => {}
     }
     net.netlink.add_macvlan(&name, base, mac)?;
     net.links = crate::link::Links::read(&mut net.netlink)?;
     let index = net.index(&name)?;
-    quieten(conf, &name);
+    quieten(conf, &name, &mut net.parameters);
     if let Err(error) = net.filter.silence(index, true) {
         tracing::info!(%error, "no packet filter: the kernel's reports from {name} may turn a switch to this host");
     }
@@ -39,15 +44,45 @@ pub fn ensure(conf: &Instance, base: u32, net: &mut Net) -> io::Result<u32> {
     Ok(index)
 }
 
+/// Kernel parameters of base interfaces as they were before `use_vmac` changed them: what to
+/// write back, by interface.
+#[derive(Debug, Default)]
+pub struct Parameters(BTreeMap<String, Vec<(&'static str, String)>>);
+
+impl Parameters {
+    /// Sets a parameter of a base interface and remembers what it was.
+    fn change(&mut self, interface: &str, key: &'static str, value: &str) {
+        let before = std::fs::read_to_string(path("ipv4", interface, key));
+        let known = self.0.entry(interface.to_owned()).or_default();
+        if let Ok(before) = before
+            && !known.iter().any(|(k, _)| *k == key)
+        {
+            known.push((key, before.trim().to_owned()));
+        }
+        set("ipv4", interface, key, value);
+    }
+
+    /// Sets everything of a base interface back.
+    pub fn restore(&mut self, interface: &str) {
+        for (key, before) in self.0.remove(interface).unwrap_or_default() {
+            set("ipv4", interface, key, &before);
+        }
+    }
+}
+
 /// Only the macvlan interface may answer for its addresses, and it makes none of its own.
-fn quieten(conf: &Instance, name: &str) {
+fn quieten(conf: &Instance, name: &str, parameters: &mut Parameters) {
     match conf.family {
         Family::V4 => {
-            for (interface, key, value) in [
-                (conf.interface.as_str(), "arp_ignore", "1"),
-                (conf.interface.as_str(), "arp_filter", "1"),
+            for (key, value) in [
+                ("arp_ignore", "1"),
+                ("arp_filter", "1"),
                 // or the base interface's questions would name a virtual address as theirs
-                (conf.interface.as_str(), "arp_announce", "2"),
+                ("arp_announce", "2"),
+            ] {
+                parameters.change(&conf.interface, key, value);
+            }
+            for (interface, key, value) in [
                 (name, "arp_ignore", "1"),
                 (name, "arp_filter", "1"),
                 (name, "accept_local", "1"),
@@ -74,14 +109,27 @@ fn quieten(conf: &Instance, name: &str) {
     }
 }
 
-fn set(family: &str, interface: &str, key: &str, value: &str) {
-    let path = format!("/proc/sys/net/{family}/conf/{interface}/{key}");
+fn path(family: &str, interface: &str, key: &str) -> String {
+    format!("/proc/sys/net/{family}/conf/{interface}/{key}")
+}
+
+/// Sets a kernel parameter of an interface.
+pub fn set(family: &str, interface: &str, key: &str, value: &str) {
+    let path = path(family, interface, key);
     if family == "ipv6" && !std::path::Path::new("/proc/sys/net/ipv6").exists() {
         return;
     }
     if let Err(error) = std::fs::write(&path, value) {
-        tracing::warn!(%path, value, %error, "cannot set a kernel parameter for use_vmac");
+        tracing::warn!(%path, value, %error, "cannot set a kernel parameter");
     }
+}
+
+/// Whether an instance must be gone before another one can make its interface: the kernel takes
+/// a link-layer address once per base interface.
+pub fn displaces(new: &Instance, old: &Instance) -> bool {
+    let both = new.vmac.is_some() && old.vmac.is_some();
+    let one = (new.family, new.vrid, &new.interface) == (old.family, old.vrid, &old.interface);
+    both && one && name(new) != name(old)
 }
 
 /// Removes the interface of an instance.

@@ -2,15 +2,15 @@
 
 use super::lexer::Node;
 use super::model::{Broadcast, Place, RouteKind, VirtualAddress, VirtualRoute};
+use super::rule;
 use super::section;
 use crate::diagnostic::Diagnostic;
 use crate::keyword::{Args, Word, wrong};
 use std::net::IpAddr;
 
-const ADDRESS_FORM: &str =
-    "<address>[/<prefix>] [dev <if>] [brd <address>|+|-] [label <name>] [scope <scope>]";
+const ADDRESS_FORM: &str = "<address>[/<prefix>] [dev <if>] [brd <address>|+|-] [label <name>] [scope <scope>] [peer <address>]";
 const ROUTE_FORM: &str = "[blackhole|unreachable|prohibit] <address>[/<prefix>]|default [via <address>] [dev <if>] \
-     [src <address>] [metric <n>] [table <n>] [scope <scope>] [onlink]";
+     [src <address>] [metric <n>] [table <n>] [scope <scope>] [onlink] [tos <n>] [mtu|advmss|hoplimit|... [lock] <n>]";
 
 /// A line of `virtual_ipaddress`.
 pub fn address(node: &Node) -> Result<VirtualAddress, Diagnostic> {
@@ -28,12 +28,18 @@ pub fn address(node: &Node) -> Result<VirtualAddress, Diagnostic> {
         nodad: false,
         noprefixroute: false,
         deprecated: false,
+        peer: None,
+        mngtmpaddr: false,
+        autojoin: false,
     };
     let mut lifetime = None;
     let mut args = Args::new(&head.text, ADDRESS_FORM, head.span, &node.words[1..]);
     while let Some(word) = args.take() {
         match word.text.as_str() {
-            "dev" => out.dev = Some(args.expect("an interface")?.text.clone()),
+            "dev" => out.dev = Some(section::interface(args.expect("an interface")?)?),
+            "peer" => out.peer = Some(peer(args.expect("an address")?, &mut out)?),
+            "mngtmpaddr" => out.mngtmpaddr = true,
+            "autojoin" => out.autojoin = true,
             "label" => out.label = Some(label(args.expect("a label")?)?),
             "brd" | "broadcast" => out.broadcast = Some(broadcast(args.expect("an address")?)?),
             "scope" => out.scope = scope(&mut args)?,
@@ -47,12 +53,13 @@ pub fn address(node: &Node) -> Result<VirtualAddress, Diagnostic> {
             }
             // an address that somebody deletes comes back: no harm is done
             "no_track" => {}
-            "mngtmpaddr" | "peer" | "track_group" | "use_vmac" => {
-                return Err(Diagnostic::error(
-                    "E0007",
-                    word.span,
-                    format!("`{}` of an address is not supported here yet", word.text),
-                ));
+            "use_vmac" => {
+                let text = "`use_vmac` of an address is not supported here";
+                return Err(Diagnostic::error("E0007", word.span, text));
+            }
+            "track_group" => {
+                let text = "`track_group` is for static addresses only";
+                return Err(Diagnostic::error("E0007", word.span, text));
             }
             _ => return Err(unknown(word, ADDRESS_FORM)),
         }
@@ -61,6 +68,60 @@ pub fn address(node: &Node) -> Result<VirtualAddress, Diagnostic> {
     let alone = address.is_ipv6() && prefix == 128;
     out.deprecated = lifetime.unwrap_or(alone);
     Ok(out)
+}
+
+/// The other end of a point-to-point address; its prefix length counts for both.
+fn peer(word: &Word, own: &mut VirtualAddress) -> Result<IpAddr, Diagnostic> {
+    let (address, prefix) = network(word)?;
+    if address.is_ipv4() != own.address.is_ipv4() {
+        return Err(wrong(word, "an address of the same family"));
+    }
+    if word.text.contains('/') {
+        own.prefix = prefix;
+    }
+    Ok(address)
+}
+
+/// Numbers of the metrics of a route (<linux/rtnetlink.h>, RTAX_*).
+const METRICS: [(&str, u16); 13] = [
+    ("mtu", 2),
+    ("window", 3),
+    ("rtt", 4),
+    ("rttvar", 5),
+    ("ssthresh", 6),
+    ("cwnd", 7),
+    ("advmss", 8),
+    ("reordering", 9),
+    ("hoplimit", 10),
+    ("initcwnd", 11),
+    ("rto_min", 13),
+    ("initrwnd", 14),
+    ("quickack", 15),
+];
+/// The metric whose bits say which of the others stay as written.
+const LOCK: u16 = 1;
+
+/// A metric of a route: `mtu [lock] N`. Nothing if the word names none.
+fn metric(word: &Word, args: &mut Args<'_>, route: &mut VirtualRoute) -> Result<bool, Diagnostic> {
+    let known = METRICS.iter().find(|(name, _)| *name == word.text);
+    let Some((name, number)) = known else {
+        return Ok(false);
+    };
+    if args.take_if("lock").is_some() {
+        match route.metrics.iter_mut().find(|(n, _)| *n == LOCK) {
+            Some((_, bits)) => *bits |= 1 << number,
+            None => route.metrics.push((LOCK, 1 << number)),
+        }
+    }
+    let value: u32 = section::number(args, 0, i64::from(u32::MAX))?;
+    // the kernel counts a round trip in eighths and its variation in quarters of a millisecond
+    let scale = match *name {
+        "rtt" => 8,
+        "rttvar" => 4,
+        _ => 1,
+    };
+    route.metrics.push((*number, value.saturating_mul(scale)));
+    Ok(true)
 }
 
 /// A line of `virtual_routes`.
@@ -77,6 +138,10 @@ pub fn route(node: &Node) -> Result<VirtualRoute, Diagnostic> {
         if args.take_if(word).is_some() {
             kind = value;
         }
+    }
+    let mut src = None;
+    if args.take_if("src").is_some() {
+        src = Some(section::address(args.expect("an address")?)?);
     }
     let _ = args.take_if("to");
     let target = args.expect("a destination")?;
@@ -95,11 +160,13 @@ pub fn route(node: &Node) -> Result<VirtualRoute, Diagnostic> {
         prefix,
         via: None,
         dev: None,
-        src: None,
+        src,
         metric: None,
         table: None,
         scope: None,
         onlink: false,
+        tos: 0,
+        metrics: Vec::new(),
         kind,
     };
     while let Some(word) = args.take() {
@@ -121,6 +188,12 @@ pub fn route(node: &Node) -> Result<VirtualRoute, Diagnostic> {
             }
             // a route that somebody deletes comes back with the next lease: no harm is done
             "no_track" => {}
+            "tos" | "dsfield" => out.tos = rule::byte(args.expect("a type of service")?)?,
+            "nexthop" | "or" | "encap" | "features" | "realms" | "append" | "vrf" => {
+                let text = format!("`{}` of a route is not supported here", word.text);
+                return Err(Diagnostic::error("E0007", word.span, text));
+            }
+            _ if metric(word, &mut args, &mut out)? => {}
             _ => return Err(unknown(word, ROUTE_FORM)),
         }
     }
@@ -227,6 +300,13 @@ mod tests {
             (24, 253, Some(Broadcast::Plus))
         );
         assert_eq!(a.dev.as_deref(), Some("eth1"));
+        let a = address(&node("192.0.2.1 peer 192.0.2.2/30 autojoin")).unwrap();
+        assert_eq!((a.prefix, a.autojoin), (30, true));
+        assert_eq!(a.peer, Some(IpAddr::from([192, 0, 2, 2])));
+        let mixed = address(&node("192.0.2.1 peer fd00::1")).unwrap_err();
+        assert_eq!(mixed.code, "E0005");
+        let long = address(&node("192.0.2.1 dev a234567890123456")).unwrap_err();
+        assert_eq!(long.code, "E0005");
         assert_eq!(address(&node("fe80::1")).unwrap().prefix, 128);
         assert_eq!(address(&node("192.0.2.1/33")).unwrap_err().code, "E0005");
         assert_eq!(
@@ -240,6 +320,14 @@ mod tests {
         let r = route(&node("default via fe80::1 dev eth0 metric 5 table main")).unwrap();
         assert!(r.to.is_ipv6() && r.prefix == 0);
         assert_eq!((r.metric, r.table), (Some(5), Some(254)));
+        let r = route(&node(
+            "src 10.0.0.1 to 10.9.0.0/24 via 10.0.0.9 mtu lock 1400 rtt 5 tos 0x10",
+        ));
+        let r = r.unwrap();
+        assert_eq!((r.tos, r.src.is_some()), (0x10, true));
+        assert_eq!(r.metrics, [(1, 4), (2, 1400), (4, 40)]);
+        let many = route(&node("10.9.0.0/24 nexthop via 10.0.0.1"));
+        assert_eq!(many.unwrap_err().code, "E0007");
         let r = route(&node("blackhole 10.0.0.0/8")).unwrap();
         assert_eq!((r.kind, r.prefix), (RouteKind::Blackhole, 8));
     }

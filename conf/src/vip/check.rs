@@ -8,6 +8,7 @@ use super::model::{
     VirtualAddress, Vrid,
 };
 use super::section::{missing_name, replaced};
+use super::statics;
 use super::sync;
 use crate::diagnostic::Diagnostic;
 use crate::source::Span;
@@ -36,7 +37,7 @@ pub fn instance(
     if draft.vrid.is_none() && (options.lenient || !draft.vrid_is_written) {
         need("virtual_router_id");
     }
-    if draft.addresses.is_empty() {
+    if draft.addresses.is_empty() && (options.lenient || !draft.addresses_are_written) {
         need("virtual_ipaddress");
     }
     contradictions(&draft, family, version, config, options, findings);
@@ -50,6 +51,7 @@ pub fn instance(
     let auth = draft.password().filter(|_| version == Version::V2);
     let check = draft.check_unicast_src.or(config.global.check_unicast_src);
     let global = &config.global;
+    let no_peer = draft.peers.is_empty();
     Instance {
         state: initial(&draft),
         place: Place(draft.name.span),
@@ -66,14 +68,15 @@ pub fn instance(
         auth,
         source: draft.source.map(|(a, _)| a),
         peers: draft.peers,
-        unicast_ttl: draft.unicast_ttl,
+        lacks_peer: draft.fault_no_peer && no_peer,
+        unicast_ttl: draft.unicast_ttl.map(|(ttl, _)| ttl),
         check_unicast_src: check.unwrap_or(true),
         group,
         addresses,
         excluded: draft.excluded,
         routes: draft.routes,
         rules: draft.rules,
-        promote_secondaries: false,
+        promote_secondaries: draft.promote_secondaries,
         vmac: draft.vmac,
         dont_track_primary: draft.dont_track_primary,
         track_interfaces: draft.track_interfaces,
@@ -219,6 +222,7 @@ fn contradictions(
         let text = "use_vmac with unicast_peer needs vmac_xmit_base";
         findings.push(Diagnostic::error("E2005", draft.name.span, text));
     }
+    lonely_unicast(draft, findings);
     let others = draft
         .peers
         .iter()
@@ -238,6 +242,20 @@ fn contradictions(
         strict(draft, findings);
     }
     high_skew(draft, findings);
+}
+
+/// Words of unicast in an instance that has no peer, and so speaks multicast.
+fn lonely_unicast(draft: &Draft, findings: &mut Vec<Diagnostic>) {
+    if !draft.peers.is_empty() || draft.fault_no_peer {
+        return;
+    }
+    let source = draft.unicast_source.map(|span| (span, "unicast_src_ip"));
+    let ttl = draft.unicast_ttl.map(|(_, span)| (span, "unicast_ttl"));
+    if let Some((span, word)) = source.or(ttl) {
+        let text = format!("{word} without unicast_peer: the adverts go to the multicast group");
+        let finding = Diagnostic::warning("E2005", span, text);
+        findings.push(finding.help("name the other host: `unicast_peer { <address> }`"));
+    }
 }
 
 /// `vrrp_strict`: what the RFC does not have.
@@ -361,6 +379,7 @@ pub fn whole(config: &mut Config, options: &Options, findings: &mut Vec<Diagnost
             findings,
         );
     }
+    statics::check(config, findings);
     sync::members(config, findings);
     sync::weights(config, findings);
     duplicates(config, findings);

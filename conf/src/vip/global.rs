@@ -33,7 +33,6 @@ pub static OTHERS: Others = Others {
         "disable_local_igmp",
         "max_auto_priority",
         "min_auto_priority_delay",
-        "vrrp_priority",
         "checker_priority",
         "bfd_priority",
         "checker_no_swap",
@@ -420,6 +419,16 @@ pub static TABLE: Table<Global> = &[
         example: "vrrp_rt_priority 50",
         apply: |s, a| {
             s.draft.rt_priority = Some(section::number(a, 1, 99)?);
+            Ok(())
+        },
+    },
+    Keyword {
+        name: "vrrp_priority",
+        args: "<-20..19>",
+        doc: "Nice value of the thread that sends adverts; -20, before all others, is the default (keepalived's: as any process).",
+        example: "vrrp_priority -10",
+        apply: |s, a| {
+            s.draft.nice = section::number(a, -20, 19)?;
             Ok(())
         },
     },

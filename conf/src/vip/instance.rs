@@ -23,17 +23,18 @@ pub static OTHERS: Others = Others {
         "linkbeat_use_polling",
         "lvs_sync_daemon_interface",
         "vmac_addr",
+        "garp_extra_if",
+        "garp_extra_if_vmac",
         "no_email_faults",
         "track_src_ip",
         "old_unicast_checksum",
-        "promote_secondaries",
+        "checksum_compatibility",
     ],
     missing: &[
         "use_ipvlan",
         "use_vmac_addr",
         "vrf",
         "track_bfd",
-        "unicast_fault_no_peer",
         "no_virtual_ipaddress",
         "auth_hmac",
         "thread_timer_expired",
@@ -71,9 +72,14 @@ pub struct Draft {
     pub source: Option<(IpAddr, Span)>,
     pub group: Option<(IpAddr, Span)>,
     pub peers: Vec<Peer>,
-    pub unicast_ttl: Option<u8>,
+    pub unicast_ttl: Option<(u8, Span)>,
+    pub unicast_source: Option<Span>,
+    pub fault_no_peer: bool,
+    pub promote_secondaries: bool,
     pub check_unicast_src: Option<bool>,
     pub addresses: Vec<VirtualAddress>,
+    /// The keyword is there, with whatever lines.
+    pub addresses_are_written: bool,
     pub excluded: Vec<VirtualAddress>,
     pub routes: Vec<VirtualRoute>,
     pub rules: Vec<VirtualRule>,
@@ -119,8 +125,12 @@ impl Draft {
             group: None,
             peers: Vec::new(),
             unicast_ttl: None,
+            unicast_source: None,
+            fault_no_peer: false,
+            promote_secondaries: false,
             check_unicast_src: None,
             addresses: Vec::new(),
+            addresses_are_written: false,
             excluded: Vec::new(),
             routes: Vec::new(),
             rules: Vec::new(),
@@ -333,6 +343,9 @@ fn notify(s: &mut Here, a: &mut Args<'_>) -> Done {
 fn source(s: &mut Here, a: &mut Args<'_>) -> Done {
     let word = a.expect("an address")?;
     s.draft.source = Some((section::address(word)?, word.span));
+    if a.keyword() == "unicast_src_ip" {
+        s.draft.unicast_source = Some(word.span);
+    }
     Ok(())
 }
 
@@ -502,7 +515,28 @@ pub static TABLE: Table<Draft> = &[
         doc: "TTL of unicast adverts; default 255.",
         example: "unicast_ttl 255",
         apply: |s, a| {
-            s.draft.unicast_ttl = Some(section::number(a, 0, 255)?);
+            let span = a.peek().map_or(a.head(), |w| w.span);
+            s.draft.unicast_ttl = Some((section::number(a, 0, 255)?, span));
+            Ok(())
+        },
+    },
+    Keyword {
+        name: "unicast_fault_no_peer",
+        args: "",
+        doc: "Without a unicast_peer the instance is in FAULT and speaks to nobody; multicast otherwise.",
+        example: "unicast_fault_no_peer",
+        apply: |s, _| {
+            s.draft.fault_no_peer = true;
+            Ok(())
+        },
+    },
+    Keyword {
+        name: "promote_secondaries",
+        args: "",
+        doc: "Sets the interface's kernel parameter: when its first address of a network goes, the others of that network stay.",
+        example: "promote_secondaries",
+        apply: |s, _| {
+            s.draft.promote_secondaries = true;
             Ok(())
         },
     },
@@ -522,6 +556,7 @@ pub static TABLE: Table<Draft> = &[
         doc: "The addresses that move; also listed in the adverts.",
         example: "virtual_ipaddress { 192.0.2.100/24 dev eth0 label eth0:1 }",
         apply: |s, a| {
+            s.draft.addresses_are_written = true;
             let list = addresses(s, a)?;
             s.draft.addresses.extend(list);
             Ok(())
@@ -558,7 +593,7 @@ pub static TABLE: Table<Draft> = &[
         doc: "Puts the addresses on a macvlan with the virtual router's MAC; named vrrp.<id> if not given.",
         example: "use_vmac vrrp.51",
         apply: |s, a| {
-            let name = a.take().map(|w| w.text.clone());
+            let name = a.take().map(section::interface).transpose()?;
             let xmit_base = s.draft.vmac_xmit_base.is_some();
             s.draft.vmac = Some(Vmac { name, xmit_base });
             Ok(())
@@ -759,7 +794,7 @@ pub static TABLE: Table<Draft> = &[
         doc: "Receive buffer of the advert socket.",
         example: "kernel_rx_buf_size 65536",
         apply: |s, a| {
-            s.draft.rx_buffer = Some(section::number(a, 1024, 1 << 30)?);
+            s.draft.rx_buffer = Some(section::number(a, 1, 1 << 30)?);
             Ok(())
         },
     },

@@ -371,8 +371,14 @@ impl<'r> Reader<'r> {
         files.sort();
         if files.is_empty() {
             let text = format!("no file matches {}", full.display());
-            self.report
-                .push(Diagnostic::error("E0001", pattern.span, text));
+            // a folder for later is often empty; only some words ask for a file in any case
+            let wild = pattern.text.contains(['*', '?', '[']);
+            let must = matches!(words[0].text.as_str(), "includew" | "includea");
+            self.report.push(if wild && !must {
+                Diagnostic::warning("E0001", pattern.span, text)
+            } else {
+                Diagnostic::error("E0001", pattern.span, text)
+            });
         }
         for file in files {
             self.file(&file, Some(pattern.span), depth + 1);

@@ -9,6 +9,7 @@ pub mod lexer;
 pub mod model;
 pub mod pair;
 pub mod reference;
+pub mod statics;
 
 mod address;
 mod announce;
@@ -70,13 +71,7 @@ const PASSIVE: &[&str] = &[
     "process_names",
 ];
 /// Top-level blocks that are not there yet.
-const MISSING: &[&str] = &[
-    "static_ipaddress",
-    "static_routes",
-    "static_rules",
-    "track_group",
-    "bfd_instance",
-];
+const MISSING: &[&str] = &["bfd_instance"];
 /// Top-level blocks of the kernel's balancer.
 const LVS: &[&str] = &["virtual_server", "virtual_server_group", "SSL"];
 /// Top-level blocks that are read.
@@ -90,7 +85,13 @@ const BLOCKS: &[&str] = &[
     "garp_group",
     "vrrp_instance",
     "vrrp_sync_group",
+    "static_ipaddress",
+    "static_routes",
+    "static_rules",
+    "track_group",
 ];
+/// Those that have no name.
+const STATICS: &[&str] = &["static_ipaddress", "static_routes", "static_rules"];
 
 struct Builder<'o> {
     options: &'o Options,
@@ -170,6 +171,9 @@ impl Builder<'_> {
         if word == "garp_group" {
             return self.garp_group(block);
         }
+        if STATICS.contains(&word) {
+            return statics::read(word, block, &mut self.config.statics, &mut self.findings);
+        }
         match node.words.get(1) {
             Some(name) => self.named(word, name, block),
             None => {
@@ -240,6 +244,10 @@ impl Builder<'_> {
                 let draft = track::new_balancer(name);
                 let draft = self.walk(draft, track::BALANCER, &track::NONE, word, block);
                 self.config.balancers.push(draft);
+            }
+            "track_group" => {
+                let group = statics::track_group(name, block, &mut self.findings);
+                self.config.track_groups.push(group);
             }
             "vrrp_sync_group" => {
                 let draft = group::new(name);

@@ -1,5 +1,6 @@
 //! What a keepalived-style file says, typed and checked.
 
+use super::statics::{Statics, TrackGroup};
 use crate::source::Span;
 use std::net::IpAddr;
 use std::path::PathBuf;
@@ -58,6 +59,10 @@ pub struct Config {
     pub instances: Vec<Instance>,
     /// `vrrp_sync_group` blocks.
     pub groups: Vec<SyncGroup>,
+    /// `static_ipaddress`, `static_routes`, `static_rules`.
+    pub statics: Statics,
+    /// `track_group` blocks.
+    pub track_groups: Vec<TrackGroup>,
     /// Whether `virtual_server` blocks were skipped by `--skip-lvs`.
     pub skipped_lvs: bool,
 }
@@ -116,6 +121,8 @@ pub struct Global {
     pub dynamic_interfaces: bool,
     /// `vrrp_rt_priority` / `vrrp_no_swap`: real-time priority, if asked for.
     pub rt_priority: Option<u8>,
+    /// `vrrp_priority`: nice value of the router thread, -20 (first) to 19; default -20.
+    pub nice: i8,
     /// `address_lease` (Evenkeel's): addresses end by themselves when not renewed.
     pub address_lease: bool,
     /// `pair_channel` (Evenkeel's).
@@ -175,6 +182,7 @@ impl Default for Global {
             shutdown_script: None,
             dynamic_interfaces: false,
             rt_priority: None,
+            nice: -20,
             address_lease: true,
             pair_channel: PairChannel::default(),
             status_page: Some(std::net::SocketAddr::from(([127, 0, 0, 1], 8110))),
@@ -289,7 +297,7 @@ pub struct Script {
 pub struct Weight {
     /// Positive: added while good. Negative: subtracted while bad. 0: FAULT while bad.
     pub value: i16,
-    /// `reverse`: good and bad change places.
+    /// `reverse`: subtracted while good, added while bad; with 0 FAULT while good.
     pub reverse: bool,
 }
 
@@ -432,6 +440,12 @@ pub struct VirtualAddress {
     pub noprefixroute: bool,
     /// `preferred_lft 0` ("deprecated", IPv6): not used for outgoing traffic.
     pub deprecated: bool,
+    /// `peer`: the other end of a point-to-point address.
+    pub peer: Option<IpAddr>,
+    /// `mngtmpaddr` (IPv6): the kernel makes temporary addresses from it.
+    pub mngtmpaddr: bool,
+    /// `autojoin`: the interface joins the group that the address is.
+    pub autojoin: bool,
 }
 
 /// `brd` of an address.
@@ -468,6 +482,10 @@ pub struct VirtualRoute {
     pub scope: Option<u8>,
     /// `onlink`.
     pub onlink: bool,
+    /// `tos`.
+    pub tos: u8,
+    /// Metrics of the path (`mtu`, `advmss`, ...) by the kernel's numbers (<linux/rtnetlink.h>).
+    pub metrics: Vec<(u16, u32)>,
     /// `blackhole` / `unreachable` / `prohibit` in front.
     pub kind: RouteKind,
 }
@@ -601,6 +619,8 @@ pub struct Instance {
     pub source: Option<IpAddr>,
     /// `unicast_peer`; empty = multicast.
     pub peers: Vec<Peer>,
+    /// `unicast_fault_no_peer` with no peer: out of the election rather than multicast.
+    pub lacks_peer: bool,
     /// `unicast_ttl`.
     pub unicast_ttl: Option<u8>,
     /// `check_unicast_src` resolved with the global one; default true.

@@ -115,7 +115,7 @@ fn mark(word: &Word) -> Result<(u32, u32), Diagnostic> {
     both.ok_or_else(|| wrong(word, "a mark, such as 24 or 0x18/0xff"))
 }
 
-fn byte(word: &Word) -> Result<u8, Diagnostic> {
+pub(super) fn byte(word: &Word) -> Result<u8, Diagnostic> {
     let value = parse(&word.text).and_then(|v| u8::try_from(v).ok());
     value.ok_or_else(|| wrong(word, "a number of 0 to 255"))
 }

@@ -204,6 +204,18 @@ pub fn address(word: &Word) -> Result<IpAddr, Diagnostic> {
         .map_err(|_| keyword::wrong(word, "an IP address"))
 }
 
+/// Name of an interface, as long as the kernel's may be.
+pub fn interface(word: &Word) -> Result<String, Diagnostic> {
+    let name = &word.text;
+    if name.is_empty() || name.len() > 15 || name.contains(['/', ':', ' ']) {
+        return Err(keyword::wrong(
+            word,
+            "an interface's name, at most 15 bytes",
+        ));
+    }
+    Ok(name.clone())
+}
+
 /// `weight N [reverse|noreverse]` behind the word `weight`; -253 to 253.
 pub fn weight(args: &mut Args<'_>) -> Result<Weight, Diagnostic> {
     let value = number(args, -254, 254)?;

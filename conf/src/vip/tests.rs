@@ -342,3 +342,40 @@ fn a_bad_entry_is_an_error_and_left_out_under_lenient() {
         assert_eq!(codes(&report, Severity::Warning), ["E2002"], "{lines}");
     }
 }
+
+#[test]
+fn a_pattern_without_files_is_a_warning_and_a_missing_file_an_error() {
+    let router = instance_with("");
+    let (config, report) = strict(&format!("include /nowhere/*.conf\n{router}"));
+    assert!(config.is_some(), "{}", report.human(false));
+    assert_eq!(codes(&report, Severity::Warning), ["E0001"]);
+    for line in ["include /nowhere/a.conf", "includew /nowhere/*.conf"] {
+        let (_, report) = strict(&format!("{line}\n{router}"));
+        assert_eq!(codes(&report, Severity::Error), ["E0001"], "{line}");
+    }
+}
+
+#[test]
+fn unicast_words_without_a_peer_are_told_unless_that_is_a_fault() {
+    let lonely = instance_with("unicast_src_ip 192.0.2.11");
+    let (config, report) = strict(&lonely);
+    assert_eq!(codes(&report, Severity::Warning), ["E2005"]);
+    assert!(!config.expect("it runs").instances[0].lacks_peer);
+    let (config, report) = strict(&instance_with("unicast_fault_no_peer"));
+    assert!(codes(&report, Severity::Warning).is_empty());
+    assert!(config.expect("it runs").instances[0].lacks_peer);
+}
+
+#[test]
+fn a_bad_address_has_one_error() {
+    let text = instance_with("").replace("192.0.2.100/24", "192.0.2.300");
+    let (_, report) = strict(&text);
+    assert_eq!(
+        codes(&report, Severity::Error).len(),
+        1,
+        "{}",
+        report.human(false)
+    );
+    let (_, report) = strict(&instance_with("use_vmac a-name-longer-than-15-bytes"));
+    assert_eq!(codes(&report, Severity::Error), ["E0005"]);
+}

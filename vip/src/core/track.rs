@@ -66,13 +66,13 @@ fn effect(item: &Tracked) -> Result<i64, String> {
         (Level::Good, true) => Some("is good, and counts in reverse"),
         (Level::Bad(why), false) => Some(why.as_str()),
     };
-    match (bad, weight) {
-        (Some(why), 0) => fault(why),
-        (None, 0) => Ok(0),
-        (Some(_), w) if w < 0 => Ok(w),
-        (None, w) if w > 0 => Ok(w),
-        (Some(_) | None, _) => Ok(0),
+    if weight == 0 {
+        return bad.map_or(Ok(0), fault);
     }
+    // in reverse the priority goes down while good and up while bad
+    let counts = (weight > 0) == (item.level == Level::Good);
+    let sign = if item.weight.reverse { -1 } else { 1 };
+    Ok(if counts { sign * weight } else { 0 })
 }
 
 /// A file's number times its weight; -254 and below, and any number with weight 0, are a fault.
@@ -117,14 +117,18 @@ mod tests {
     }
 
     #[test]
-    fn a_positive_weight_counts_while_good_and_a_negative_one_while_bad() {
+    fn a_positive_weight_counts_while_good_a_negative_one_while_bad_and_reverse_turns_the_sign() {
         let bad = || Level::Bad("exit status 1".to_owned());
         assert_eq!(priority(100, &[item(2, false, Level::Good)]), Some(102));
         assert_eq!(priority(100, &[item(2, false, bad())]), Some(100));
         assert_eq!(priority(100, &[item(-20, false, Level::Good)]), Some(100));
         assert_eq!(priority(100, &[item(-20, false, bad())]), Some(80));
-        assert_eq!(priority(100, &[item(-20, true, Level::Good)]), Some(80));
-        assert_eq!(priority(100, &[item(-20, true, bad())]), Some(100));
+        assert_eq!(priority(100, &[item(20, true, Level::Good)]), Some(80));
+        assert_eq!(priority(100, &[item(20, true, bad())]), Some(100));
+        assert_eq!(priority(100, &[item(-20, true, Level::Good)]), Some(100));
+        assert_eq!(priority(100, &[item(-20, true, bad())]), Some(120));
+        assert_eq!(priority(100, &[item(0, true, Level::Good)]), None);
+        assert_eq!(priority(100, &[item(0, true, bad())]), Some(100));
     }
 
     #[test]

@@ -144,6 +144,8 @@ impl Daemon {
 
     fn is_own_address(&self, notice: &Notice) -> bool {
         let address = match notice {
+            // one that somebody deleted is set again
+            Notice::Address(a) if self.statics.has(a.address) => return true,
             Notice::Address(a) | Notice::AddressGone(a) => a.address,
             Notice::Link(_) | Notice::LinkGone(_) | Notice::Overrun => return false,
         };

@@ -12,6 +12,23 @@ use std::time::Duration;
 use tracing::info;
 
 impl Instance {
+    /// Takes addresses away of which more changed than the kernel changes in place: only their
+    /// lifetime is. They are set anew at once.
+    pub(super) fn take_changed(&self, old: &model::Instance, net: &mut Net) {
+        let new = || self.conf.addresses.iter().chain(&self.conf.excluded);
+        for address in old.addresses.iter().chain(&old.excluded) {
+            let same = |a: &&VirtualAddress| {
+                (a.address, a.prefix, &a.dev) == (address.address, address.prefix, &address.dev)
+            };
+            let changed = new().find(same).is_some_and(|a| a != address);
+            if let Some(index) = self.device(net, address).filter(|_| changed)
+                && net.is_last((self.number, index, address.address))
+            {
+                let _ = net.address(Change::Remove, address, index, None);
+            }
+        }
+    }
+
     pub(super) fn remove_missing(&self, old: &model::Instance, net: &mut Net) {
         let kept = |a: &VirtualAddress| {
             let same = |b: &VirtualAddress| {

@@ -1,6 +1,7 @@
 //! Routing rules as the kernel wants them (<linux/fib_rules.h>).
 
-use super::{Message, PROTO_VRRP};
+use super::Message;
+use super::request::PROTO_VRRP;
 use conf::vip::model::{Family, RuleAction, VirtualRule};
 
 /// Writes header and attributes of a rule.

@@ -42,6 +42,8 @@ pub enum Key {
     Balancer(String),
     /// `track_interface`; known to the router thread itself.
     Interface(String),
+    /// `track_group`; known to the router thread itself.
+    Statics(String),
 }
 
 impl fmt::Display for Key {
@@ -52,6 +54,7 @@ impl fmt::Display for Key {
             Key::File(name) => write!(f, "file {name}"),
             Key::Balancer(name) => write!(f, "balancer {name}"),
             Key::Interface(name) => write!(f, "interface {name}"),
+            Key::Statics(name) => write!(f, "track_group {name}"),
         }
     }
 }
@@ -192,7 +195,11 @@ impl Watcher {
                 ToWatch::Notify(orders) => self.errands.queue(orders),
                 ToWatch::Helper(line) => {
                     self.errands.helper(line);
-                    self.scripts.iter_mut().for_each(|s| s.running = None);
+                    for script in &mut self.scripts {
+                        // what the old one ran is lost, and without one nothing was run
+                        script.running = None;
+                        script.next_at = Instant::now();
+                    }
                 }
                 ToWatch::Finish => self.finish_by = Some(Instant::now() + FAREWELL),
             }
@@ -357,4 +364,37 @@ fn look(process: &mut Process, now: Instant, post: &Post<ToRouter>) {
         Level::Bad(format!("runs {count} times, wanted are {}", conf.quorum))
     };
     say(post, Key::Process(conf.name.clone()), Some(level));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::mailbox::mailbox;
+
+    #[test]
+    fn a_check_that_was_due_before_the_helper_came_is_run_when_it_comes() {
+        let text = "vrrp_script chk {\n script \"/bin/check\"\n interval 60\n}\n";
+        let (config, _) = conf::vip::load_str("x", text, &conf::vip::Options::default());
+        let (post, own) = mailbox().expect("a queue");
+        let (to_router, _router) = mailbox().expect("a queue");
+        let mut watcher = Watcher {
+            mailbox: own,
+            post: to_router,
+            scripts: Vec::new(),
+            processes: Vec::new(),
+            files: Vec::new(),
+            inotify: None,
+            balancers: Vec::new(),
+            errands: Errands::new(Fifos::default()),
+            finish_by: None,
+        };
+        watcher.configure(config.expect("a good file"));
+        watcher.tick();
+        assert_eq!(watcher.scripts[0].running, None, "nobody runs it");
+        let (line, _helper) = std::os::unix::net::UnixDatagram::pair().expect("a pair");
+        post.send(ToWatch::Helper(line.into()));
+        watcher.read();
+        watcher.tick();
+        assert!(watcher.scripts[0].running.is_some());
+    }
 }
