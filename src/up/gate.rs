@@ -101,12 +101,17 @@ impl Door {
     }
 }
 
-/// `, held by NAME (pid N)` of the process that listens on a port, if it can be seen.
+/// `, held by NAME (pid N)` of the process that listens on a port, or has a connection from it, if
+/// it can be seen.
 fn owner(port: u16) -> String {
-    let inode = ["/proc/net/tcp", "/proc/net/tcp6"]
-        .iter()
-        .find_map(|table| listening_inode(table, port));
-    let Some(inode) = inode else {
+    let tables = ["/proc/net/tcp", "/proc/net/tcp6"].map(std::fs::read_to_string);
+    let inode = |listens| {
+        let tables = tables.iter().flatten();
+        tables
+            .filter_map(|table| inode(table, port, listens))
+            .next()
+    };
+    let Some(inode) = inode(true).or_else(|| inode(false)) else {
         return String::new();
     };
     let wanted = format!("socket:[{inode}]");
@@ -135,12 +140,30 @@ fn owner(port: u16) -> String {
     ", held by another user's process".to_owned()
 }
 
-fn listening_inode(table: &str, port: u16) -> Option<String> {
-    let text = std::fs::read_to_string(table).ok()?;
+/// The inode of the socket in this table that listens on a port, or that is connected from it.
+fn inode(table: &str, port: u16, listens: bool) -> Option<String> {
     let suffix = format!(":{port:04X}");
-    text.lines().skip(1).find_map(|line| {
+    table.lines().skip(1).find_map(|line| {
         let fields: Vec<_> = line.split_whitespace().collect();
-        let listens = fields.get(1)?.ends_with(&suffix) && *fields.get(3)? == "0A";
-        listens.then(|| fields.get(9).map(|inode| (*inode).to_owned()))?
+        let (local, state, inode) = (fields.get(1)?, fields.get(3)?, fields.get(9)?);
+        let fits = local.ends_with(&suffix) && (*state == "0A") == listens && *inode != "0";
+        fits.then(|| (*inode).to_owned())
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_owner_of_a_port_is_named_whether_it_listens_or_is_connected() {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
+        let address = listener.local_addr().expect("bound");
+        let client = std::net::TcpStream::connect(address).expect("it listens");
+        let from = client.local_addr().expect("connected").port();
+        for port in [address.port(), from] {
+            let pid = format!("(pid {})", std::process::id());
+            assert!(owner(port).contains(&pid), "{}", owner(port));
+        }
+    }
 }

@@ -156,7 +156,7 @@ pub const SCENARIOS: &[Scenario] = &[
         what: "the RabbitMQ nodes are stopped and started one after the other",
         brokers: Brokers::Rabbit,
         actions: &["3s:roll"],
-        seconds: 58,
+        seconds: 70,
         by_proxy: false,
     },
     Scenario {
