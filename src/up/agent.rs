@@ -4,7 +4,7 @@
 //! the parent dies, everything inside ends too.
 
 use super::gate;
-use super::link::Links;
+use super::link;
 use super::order::{Order, Report};
 use super::space;
 use nix::sys::signal::{Signal, kill};
@@ -13,7 +13,6 @@ use std::collections::HashMap;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::process::{ExitCode, Stdio};
-use std::rc::Rc;
 use std::time::Duration;
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::net::unix::pipe::{Receiver, Sender};
@@ -69,19 +68,17 @@ fn inside(laboratory: bool, args: &[String]) -> io::Result<ExitCode> {
         .build()?;
     let local = tokio::task::LocalSet::new();
     local.block_on(&runtime, async {
-        let links = Links::open()?;
-        links.set_up("lo", true).await?;
+        link::set_up("lo", true)?;
         if laboratory {
-            links.bridge("br0").await?;
-            links.address("br0", "10.77.0.1/24").await?;
+            link::bridge("br0")?;
+            link::address("br0", "10.77.0.1/24")?;
         } else if let [_, address, ..] = args {
-            eth0(&links, address).await?;
+            eth0(address).await?;
         }
         let (reports, outgoing) = mpsc::channel(256);
         tokio::task::spawn_local(report(outgoing));
         let mut agent = Agent {
             laboratory,
-            links: Rc::new(links),
             args: args.to_vec(),
             hosts: HashMap::new(),
             processes: HashMap::new(),
@@ -92,11 +89,11 @@ fn inside(laboratory: bool, args: &[String]) -> io::Result<ExitCode> {
 }
 
 /// Waits for the interface that the laboratory hands over, then sets it up.
-async fn eth0(links: &Links, address: &str) -> io::Result<()> {
+async fn eth0(address: &str) -> io::Result<()> {
     for _ in 0..1000 {
-        if links.index("eth0").await.is_ok() {
-            links.set_up("eth0", true).await?;
-            return links.address("eth0", address).await;
+        if link::index("eth0").is_ok() {
+            link::set_up("eth0", true)?;
+            return link::address("eth0", address);
         }
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
@@ -130,7 +127,6 @@ struct HostAgent {
 
 struct Agent {
     laboratory: bool,
-    links: Rc<Links>,
     args: Vec<String>,
     hosts: HashMap<String, HostAgent>,
     processes: HashMap<String, i32>,
@@ -202,14 +198,14 @@ impl Agent {
             } => self.signal(&name, signal, tree).map(|()| String::new()),
             Order::Cut { host, cut } => {
                 let bridge = (!cut).then_some("br0");
-                self.links.master(&port(&host), bridge).await?;
+                link::master(&port(&host), bridge)?;
                 Ok(String::new())
             }
             Order::Apart { host, apart } => {
-                self.links.apart(&port(&host), apart).await?;
+                link::apart(&port(&host), apart)?;
                 Ok(String::new())
             }
-            Order::Addresses { .. } => self.links.addresses("eth0").await,
+            Order::Addresses { .. } => link::addresses("eth0"),
             Order::Overlay { from, over, .. } => {
                 space::overlay(&from, &over).map(|()| String::new())
             }
@@ -241,7 +237,7 @@ impl Agent {
         let stdout = child.stdout.take().ok_or_else(gone)?;
         let pid = child.id().ok_or_else(gone)?;
         self.wait_for_namespace(pid).await?;
-        self.links.pair(&port(name), "br0", pid).await?;
+        link::pair(&port(name), "br0", pid)?;
         let (answer, mut answers) = mpsc::channel(16);
         let reports = self.reports.clone();
         let host = name.to_owned();

@@ -1,120 +1,120 @@
 //! Interfaces of the laboratory, by netlink: the bridge, a pair of interfaces
-//! for each host, addresses.
+//! for each host, addresses. Every call acts in the network namespace of the
+//! calling thread.
 
-use futures_util::TryStreamExt;
-use netlink_packet_route::address::AddressAttribute;
-use netlink_packet_route::link::InfoBridgePort;
-use rtnetlink::{Handle, LinkBridge, LinkBridgePort, LinkUnspec, LinkVeth, new_connection};
 use std::io;
 use std::net::IpAddr;
+use vip::netlink::{ACK, CREATE, Change, Message, Netlink, NewAddress, REQUEST};
 
-/// A connection to the kernel of the current network namespace.
-pub struct Links {
-    handle: Handle,
+/// `RTM_NEWLINK` (linux/rtnetlink.h): makes a link or changes it.
+const NEW_LINK: u16 = 16;
+/// Attributes of a link and of what kind it is (linux/if_link.h).
+const NAME: u16 = 3;
+const MASTER: u16 = 10;
+const INFO: u16 = 18;
+const NAMESPACE_OF: u16 = 19;
+const INFO_KIND: u16 = 1;
+const INFO_DATA: u16 = 2;
+const INFO_PORT_KIND: u16 = 4;
+const INFO_PORT_DATA: u16 = 5;
+const PEER: u16 = 1;
+const PORT_ISOLATED: u16 = 33;
+/// Flag of a link: administratively on.
+const UP: u32 = 1;
+
+fn about(what: &str) -> impl FnOnce(io::Error) -> io::Error {
+    move |error| io::Error::new(error.kind(), format!("{what}: {error}"))
 }
 
-fn other(what: &str, error: rtnetlink::Error) -> io::Error {
-    io::Error::other(format!("{what}: {error}"))
+/// Index of an interface.
+pub fn index(name: &str) -> io::Result<u32> {
+    let links = Netlink::new()?.links().map_err(about(name))?;
+    let link = links.into_iter().find(|link| link.name == name);
+    link.map(|link| link.index)
+        .ok_or_else(|| io::Error::other(format!("{name}: no such interface")))
 }
 
-impl Links {
-    /// Opens it; its task runs on the current runtime.
-    pub fn open() -> io::Result<Links> {
-        let (connection, handle, _) = new_connection()?;
-        tokio::spawn(connection);
-        Ok(Links { handle })
-    }
+/// Changes an interface: its flags (which of them, and to what) and attributes.
+fn change(name: &str, flags: u32, of: u32, fill: impl FnOnce(&mut Message)) -> io::Result<()> {
+    let mut message = Message::new(NEW_LINK, REQUEST | ACK);
+    message.link_header(index(name)?, flags, of);
+    fill(&mut message);
+    Netlink::new()?.request(message).map_err(about(name))
+}
 
-    /// Index of an interface.
-    pub async fn index(&self, name: &str) -> io::Result<u32> {
-        let mut links = self
-            .handle
-            .link()
-            .get()
-            .match_name(name.to_owned())
-            .execute();
-        let link = links.try_next().await.map_err(|e| other(name, e))?;
-        link.map(|l| l.header.index)
-            .ok_or_else(|| io::Error::other(format!("{name}: no such interface")))
-    }
+/// Makes a link that is on from the start.
+fn add(name: &str, fill: impl FnOnce(&mut Message)) -> io::Result<()> {
+    let mut message = Message::new(NEW_LINK, REQUEST | ACK | CREATE);
+    message.link_header(0, UP, UP);
+    message.text(NAME, name);
+    message.nested(INFO, fill);
+    Netlink::new()?.request(message).map_err(about(name))
+}
 
-    /// Switches an interface on or off.
-    pub async fn set_up(&self, name: &str, up: bool) -> io::Result<()> {
-        let index = self.index(name).await?;
-        let message = LinkUnspec::new_with_index(index);
-        let message = if up { message.up() } else { message.down() };
-        let request = self.handle.link().set(message.build());
-        request.execute().await.map_err(|e| other(name, e))
-    }
+/// Switches an interface on or off.
+pub fn set_up(name: &str, up: bool) -> io::Result<()> {
+    change(name, if up { UP } else { 0 }, UP, |_| {})
+}
 
-    /// Adds a bridge and switches it on.
-    pub async fn bridge(&self, name: &str) -> io::Result<()> {
-        let message = LinkBridge::new(name).up().build();
-        let request = self.handle.link().add(message);
-        request.execute().await.map_err(|e| other(name, e))
-    }
+/// Adds a bridge and switches it on.
+pub fn bridge(name: &str) -> io::Result<()> {
+    add(name, |info| info.text(INFO_KIND, "bridge"))
+}
 
-    /// Adds a pair: `port` on `bridge`, the other end as `eth0` in the network
-    /// namespace of process `pid`.
-    pub async fn pair(&self, port: &str, bridge: &str, pid: u32) -> io::Result<()> {
-        let inner = format!("x{port}");
-        let request = self.handle.link().add(LinkVeth::new(port, &inner).build());
-        request.execute().await.map_err(|e| other(port, e))?;
-        let index = self.index(&inner).await?;
-        let message = LinkUnspec::new_with_index(index)
-            .name("eth0")
-            .setns_by_pid(pid)
-            .build();
-        let request = self.handle.link().set(message);
-        request.execute().await.map_err(|e| other(&inner, e))?;
-        self.master(port, Some(bridge)).await?;
-        self.set_up(port, true).await
-    }
+/// Adds a pair: `port` on `bridge`, the other end as `eth0` in the network
+/// namespace of process `pid`.
+pub fn pair(port: &str, bridge: &str, pid: u32) -> io::Result<()> {
+    add(port, |info| {
+        info.text(INFO_KIND, "veth");
+        info.nested(INFO_DATA, |data| {
+            data.nested(PEER, |peer| {
+                peer.link_header(0, 0, 0);
+                peer.text(NAME, "eth0");
+                peer.attribute(NAMESPACE_OF, &pid.to_ne_bytes());
+            });
+        });
+    })?;
+    master(port, Some(bridge))
+}
 
-    /// Puts a port on a bridge or takes it off; its carrier stays.
-    pub async fn master(&self, port: &str, bridge: Option<&str>) -> io::Result<()> {
-        let index = self.index(port).await?;
-        let message = LinkUnspec::new_with_index(index);
-        let message = match bridge {
-            Some(bridge) => message.controller(self.index(bridge).await?),
-            None => message.nocontroller(),
-        };
-        let request = self.handle.link().set(message.build());
-        request.execute().await.map_err(|e| other(port, e))
-    }
+/// Puts a port on a bridge or takes it off; its carrier stays.
+pub fn master(port: &str, bridge: Option<&str>) -> io::Result<()> {
+    let bridge = bridge.map_or(Ok(0), index)?;
+    change(port, 0, 0, |link| {
+        link.attribute(MASTER, &bridge.to_ne_bytes());
+    })
+}
 
-    /// Ports that are set apart reach every other port, but not each other.
-    pub async fn apart(&self, port: &str, apart: bool) -> io::Result<()> {
-        let message = LinkBridgePort::new(self.index(port).await?);
-        let message = message.append_info_data(InfoBridgePort::Isolated(apart));
-        let request = self.handle.link().set_port(message.build());
-        request.execute().await.map_err(|e| other(port, e))
-    }
+/// Ports that are set apart reach every other port, but not each other.
+pub fn apart(port: &str, apart: bool) -> io::Result<()> {
+    change(port, 0, 0, |link| {
+        link.nested(INFO, |info| {
+            info.text(INFO_PORT_KIND, "bridge");
+            info.nested(INFO_PORT_DATA, |data| {
+                data.attribute(PORT_ISOLATED, &[apart.into()]);
+            });
+        });
+    })
+}
 
-    /// The IPv4 addresses of an interface, separated by spaces.
-    pub async fn addresses(&self, name: &str) -> io::Result<String> {
-        let index = self.index(name).await?;
-        let request = self.handle.address().get().set_link_index_filter(index);
-        let mut answers = request.execute();
-        let mut list = Vec::new();
-        while let Some(message) = answers.try_next().await.map_err(|e| other(name, e))? {
-            for attribute in message.attributes {
-                if let AddressAttribute::Local(ip @ IpAddr::V4(_)) = attribute {
-                    list.push(ip.to_string());
-                }
-            }
-        }
-        Ok(list.join(" "))
-    }
+/// The IPv4 addresses of an interface, separated by spaces.
+pub fn addresses(name: &str) -> io::Result<String> {
+    let index = index(name)?;
+    let all = Netlink::new()?.addresses().map_err(about(name))?;
+    let list: Vec<String> = all
+        .iter()
+        .filter(|a| a.index == index && a.address.is_ipv4())
+        .map(|a| a.address.to_string())
+        .collect();
+    Ok(list.join(" "))
+}
 
-    /// Adds an address with its prefix length (`10.77.0.11/24`).
-    pub async fn address(&self, name: &str, address: &str) -> io::Result<()> {
-        let index = self.index(name).await?;
-        let wrong = || io::Error::other(format!("{address}: not an address with a prefix length"));
-        let (ip, prefix) = address.split_once('/').ok_or_else(wrong)?;
-        let ip: IpAddr = ip.parse().map_err(|_| wrong())?;
-        let prefix: u8 = prefix.parse().map_err(|_| wrong())?;
-        let request = self.handle.address().add(index, ip, prefix);
-        request.execute().await.map_err(|e| other(address, e))
-    }
+/// Adds an address with its prefix length (`10.77.0.11/24`).
+pub fn address(name: &str, address: &str) -> io::Result<()> {
+    let wrong = || io::Error::other(format!("{address}: not an address with a prefix length"));
+    let (ip, prefix) = address.split_once('/').ok_or_else(wrong)?;
+    let ip: IpAddr = ip.parse().map_err(|_| wrong())?;
+    let new = NewAddress::plain(index(name)?, ip, prefix.parse().map_err(|_| wrong())?);
+    let put = Netlink::new()?.address(Change::Put, &new);
+    put.map_err(about(address))
 }

@@ -251,21 +251,7 @@ impl Guardian<'_> {
         let will = std::mem::take(&mut self.will);
         if let Ok(mut netlink) = Netlink::new() {
             for (index, address, prefix) in &will.addresses {
-                let old = NewAddress {
-                    index: *index,
-                    address: *address,
-                    prefix: *prefix,
-                    scope: 0,
-                    broadcast: None,
-                    label: None,
-                    lease_s: None,
-                    noprefixroute: false,
-                    deprecated: false,
-                    home: false,
-                    peer: None,
-                    mngtmpaddr: false,
-                    autojoin: false,
-                };
+                let old = NewAddress::plain(*index, *address, *prefix);
                 if let Err(error) = netlink.address(Change::Remove, &old) {
                     error!(%address, %error, "cannot remove an address of the dead worker");
                 }

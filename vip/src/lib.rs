@@ -5,6 +5,7 @@
 //! (parent), the worker (sockets and addresses) and the script helper.
 
 pub mod core;
+pub mod netlink;
 
 mod ask;
 mod clock;
@@ -20,7 +21,6 @@ mod log;
 mod mailbox;
 mod metrics;
 mod net;
-mod netlink;
 mod notify;
 mod options;
 mod packet;

@@ -6,7 +6,7 @@ use crate::core::pace::Pace;
 use crate::filter::Filter;
 use crate::frame::{self, Mac};
 use crate::link::Links;
-use crate::netlink::{Change, Netlink, NewAddress, NewRoute};
+use crate::netlink::{Change, Netlink, NewAddress, NewRoute, PROTO_VRRP};
 use crate::packet::Sender;
 use crate::vmac::Parameters;
 use conf::vip::model::{Broadcast, RouteKind, VirtualAddress, VirtualRoute};
@@ -72,6 +72,7 @@ impl Net {
             peer: address.peer,
             mngtmpaddr: address.mngtmpaddr,
             autojoin: address.autojoin,
+            protocol: PROTO_VRRP,
         };
         self.netlink.address(change, &new)
     }

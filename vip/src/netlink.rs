@@ -8,7 +8,7 @@ mod rule;
 mod socket;
 
 pub use message::{ACK, CREATE, Message, NLMSG_ERROR, REQUEST, error_of, messages};
-pub use request::{Change, NewAddress, NewRoute};
+pub use request::{Change, NewAddress, NewRoute, PROTO_VRRP};
 pub use socket::{DUMP, dump, open};
 
 use conf::vip::model::VirtualRule;
@@ -130,7 +130,7 @@ impl Netlink {
     /// Makes a macvlan link (private mode) on `base` with this link-layer address, up.
     pub fn add_macvlan(&mut self, name: &str, base: u32, mac: [u8; 6]) -> io::Result<()> {
         let mut message = Message::new(16, REQUEST | ACK | CREATE | EXCLUSIVE);
-        message.link_header(0, 0);
+        message.link_header(0, 0, 0);
         message.text(3, name);
         message.attribute(5, &base.to_ne_bytes());
         message.attribute(1, &mac);
@@ -144,14 +144,14 @@ impl Netlink {
     /// Sets a link up.
     pub fn link_up(&mut self, index: u32) -> io::Result<()> {
         let mut message = Message::new(16, REQUEST | ACK);
-        message.link_header(index, 1);
+        message.link_header(index, 1, 1);
         self.request(message)
     }
 
     /// Removes a link; its absence is no error.
     pub fn remove_link(&mut self, index: u32) -> io::Result<()> {
         let mut message = Message::new(17, REQUEST | ACK);
-        message.link_header(index, 0);
+        message.link_header(index, 0, 0);
         match self.request(message) {
             Err(e) if gone(&e) => Ok(()),
             result => result,
@@ -161,7 +161,7 @@ impl Netlink {
     /// All links.
     pub fn links(&mut self) -> io::Result<Vec<Link>> {
         let mut message = Message::new(18, REQUEST | DUMP);
-        message.link_header(0, 0);
+        message.link_header(0, 0, 0);
         let notices = self.dump(message)?;
         Ok(notices
             .into_iter()
@@ -186,7 +186,11 @@ impl Netlink {
             .collect())
     }
 
-    fn request(&mut self, message: Message) -> io::Result<()> {
+    /// Sends a request with `ACK` and waits for the kernel's answer.
+    ///
+    /// # Errors
+    /// The kernel's refusal.
+    pub fn request(&mut self, message: Message) -> io::Result<()> {
         let sequence = self.send(message)?;
         let mut buffer = [0; 8192];
         loop {

@@ -45,6 +45,30 @@ pub struct NewAddress<'a> {
     pub mngtmpaddr: bool,
     /// The interface joins the group that the address is.
     pub autojoin: bool,
+    /// Who set it (`proto` of `ip address`): 0 for nobody in particular.
+    pub protocol: u8,
+}
+
+impl NewAddress<'_> {
+    /// An address of an interface with nothing special about it.
+    pub fn plain(index: u32, address: IpAddr, prefix: u8) -> Self {
+        NewAddress {
+            index,
+            address,
+            prefix,
+            scope: 0,
+            broadcast: None,
+            label: None,
+            lease_s: None,
+            noprefixroute: false,
+            deprecated: false,
+            home: false,
+            peer: None,
+            mngtmpaddr: false,
+            autojoin: false,
+            protocol: 0,
+        }
+    }
 }
 
 /// A route to be set.
@@ -75,12 +99,13 @@ pub struct NewRoute<'a> {
 }
 
 impl Message {
-    /// Header of a link: its number, and whether it is to be up.
-    pub fn link_header(&mut self, index: u32, up: u32) {
+    /// Header of a link (`struct ifinfomsg`): its number, its flags, and which
+    /// of them to change.
+    pub fn link_header(&mut self, index: u32, flags: u32, changed: u32) {
         self.bytes.extend([0; 4]);
         self.bytes.extend(index.to_ne_bytes());
-        self.bytes.extend(up.to_ne_bytes());
-        self.bytes.extend(up.to_ne_bytes());
+        self.bytes.extend(flags.to_ne_bytes());
+        self.bytes.extend(changed.to_ne_bytes());
     }
 
     /// Header and attributes of an address.
@@ -117,7 +142,7 @@ impl Message {
             flags |= if set { bit } else { 0 };
         }
         self.attribute(8, &flags.to_ne_bytes());
-        self.attribute(11, &[PROTO_VRRP]);
+        self.attribute(11, &[new.protocol]);
     }
 
     /// Header and attributes of a route.
