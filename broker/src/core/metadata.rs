@@ -260,7 +260,10 @@ impl Metadata {
                 });
             }
             Command::SetOperatorPolicy { vhost, policy } => {
-                self.in_vhost(vhost, |vhost| vhost.set_operator_policy(policy));
+                self.in_vhost(vhost, |vhost| {
+                    vhost.set_operator_policy(policy);
+                    vhost.renew_policies();
+                });
             }
             Command::ClearOperatorPolicy { vhost, name } => {
                 self.in_vhost(vhost, |vhost| {
