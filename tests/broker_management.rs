@@ -306,10 +306,30 @@ fn policies_apply_at_once_and_wrong_ones_get_the_known_texts() {
     });
     assert_eq!(preview["total"], 1);
     assert_eq!(b.get("/policies"), json!([]), "a preview sets nothing");
+    let limit =
+        json!({"name": "limit", "operator": true, "pattern": "", "definition": {"max-length": 3}});
+    let (_, preview) = b.ask("POST", "/policies/preview/%2f", limit);
+    assert_eq!(
+        preview["changes"][0]["definition"]["after"]["max-length"],
+        3
+    );
+    let wrong =
+        json!({"name": "limit", "operator": true, "pattern": "", "definition": {"ha-mode": "all"}});
+    assert_eq!(
+        b.ask("POST", "/policies/preview/%2f", wrong).0,
+        400,
+        "not for operators"
+    );
     assert_eq!(b.put("/policies/%2f/cap", policy), 201);
     let q = b.get("/queues/%2f/orders");
     assert_eq!(q["policy"], "cap");
     assert_eq!(q["effective_policy_definition"], json!({"max-length": 5}));
+    let operator = json!({"pattern": "^o", "definition": {"max-length": 3}, "apply-to": "queues"});
+    assert_eq!(b.put("/operator-policies/%2f/limit", operator), 201);
+    let q = b.get("/queues/%2f/orders");
+    assert_eq!(q["operator_policy"], "limit");
+    assert_eq!(q["effective_policy_definition"], json!({"max-length": 3}));
+    b.ask("DELETE", "/operator-policies/%2f/limit", Value::Null);
     let ha = json!({"pattern": "", "definition": {"ha-mode": "exactly"}});
     let (status, value) = b.ask("PUT", "/policies/%2f/ha", ha);
     assert_eq!(status, 400);

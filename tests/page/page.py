@@ -145,6 +145,15 @@ def policy(page):
     page.labelled("Definition", '{"max-length": "x"}')
     page.click("What would this change?")
     page.sees('<<"x">> is not a valid maximum length')
+    page.labelled("Kind", "operator policy")
+    page.labelled("Name", "limit")
+    page.labelled("Definition", '{"max-length": 3}')
+    page.click("What would this change?")
+    page.sees("max-length: 5 3")
+    page.click("Set policy")
+    page.sees("Operator policy limit is set")
+    assert api("GET", "/operator-policies/%2F/limit")["definition"] == {"max-length": 3}
+    assert api("GET", "/queues/%2F/orders")["operator_policy"] == "limit"
 
 
 def users(page):

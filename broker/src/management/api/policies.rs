@@ -126,37 +126,50 @@ async fn delete(m: &Management, operator: bool, vhost: &str, name: &str) -> Answ
     Ok(Reply::no_content())
 }
 
-/// What would become of queues and exchanges if this policy were set (or, with
+/// What would become of queues and exchanges if this policy (with `operator`, this operator policy) were set (or, with
 /// `delete`, removed): those whose settings would differ, before and after.
 async fn preview(m: &Management, request: &Request, vhost: &str) -> Answer {
     let body = request.object_with(&["name"])?;
     let name = body.text("name")?;
     let removal = body.flag("delete", false)?;
+    let operator = body.flag("operator", false)?;
     let spec = match removal {
         true => None,
         false => {
             let spec =
                 policy_spec(name.clone(), &body).map_err(|e| Reply::bad_request(e.to_string()))?;
-            check_policy(&spec, false).map_err(|e| Reply::bad_request(e.to_string()))?;
+            check_policy(&spec, operator).map_err(|e| Reply::bad_request(e.to_string()))?;
             Some(spec)
         }
     };
     super::vhosts_must_exist(m, vhost).await?;
     let vhost = vhost.to_owned();
     let changes = m
-        .with(move |core| changes(core, &vhost, &name, spec.as_ref()))
+        .with(move |core| changes(core, &vhost, &name, spec.as_ref(), operator))
         .await?;
     let total = changes.len();
     let shown: Vec<_> = changes.into_iter().take(PREVIEW_MAX).collect();
     Ok(Reply::ok(json!({"total": total, "changes": shown})))
 }
 
-fn changes(core: &Core, vhost: &str, name: &str, spec: Option<&PolicySpec>) -> Vec<Value> {
+fn changes(
+    core: &Core,
+    vhost: &str,
+    name: &str,
+    spec: Option<&PolicySpec>,
+    operator: bool,
+) -> Vec<Value> {
     let Some(vhost) = core.metadata.vhost(vhost) else {
         return Vec::new();
     };
-    let mut after: Policies = vhost.policies.clone();
-    match spec.map(|s| Policy::new(&s.pattern, &s.apply_to, s.definition.clone(), s.priority)) {
+    let (mut users, mut operators) = (vhost.policies.clone(), vhost.operator_policies.clone());
+    let build = if operator {
+        Policy::operator
+    } else {
+        Policy::new
+    };
+    let after: &mut Policies = if operator { &mut operators } else { &mut users };
+    match spec.map(|s| build(&s.pattern, &s.apply_to, s.definition.clone(), s.priority)) {
         Some(Ok(policy)) => drop(after.insert(name.to_owned(), policy)),
         Some(Err(_)) => {}
         None => drop(after.remove(name)),
@@ -176,7 +189,7 @@ fn changes(core: &Core, vhost: &str, name: &str, spec: Option<&PolicySpec>) -> V
     let mut out: Vec<_> = queues
         .chain(exchanges)
         .filter_map(|(kind, object, before)| {
-            let now = policy::effective(&after, &vhost.operator_policies, kind, object);
+            let now = policy::effective(&users, &operators, kind, object);
             (now != *before).then(|| {
                 let kind = if kind == Kind::Exchange {
                     "exchange"

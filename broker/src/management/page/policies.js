@@ -5,6 +5,10 @@ import { get, put, post, remove, part, may } from "./api.js";
 
 export async function policies(main, { vhost }) {
   const [list, operators, effect] = [h("div"), h("div"), h("div", { "aria-live": "polite" })];
+  const may_limit = may("administrator");
+  const kind = h("select", { onchange: () => show(effect) }, options("policy", "operator policy"));
+  const operates = () => kind.value === "operator policy";
+  const path = () => operates() ? "operator-policies" : "policies";
   const name = h("input", { required: true });
   const place = h("input", { value: vhost || "/", required: true });
   const pattern = h("input", { class: "mono", placeholder: "^orders\\.", required: true });
@@ -25,20 +29,21 @@ export async function policies(main, { vhost }) {
       plain(["", "Name", "Policy", "Settings"], said.changes.slice(0, 100).map((c) => [c.kind, c.name, `${c.policy.before || "none"} → ${c.policy.after || "none"}`, settings(c)]), "Nothing that is there now would change; what comes later may."),
       said.total > 100 && h("p", { class: "soft" }, `and ${said.total - 100} more`));
   };
-  const look = async () => { try { await preview({ name: name.value, ...body() }); } catch (e) { show(effect, h("p", { class: "error" }, e.message)); } };
+  const look = async () => { try { await preview({ name: name.value, operator: operates(), ...body() }); } catch (e) { show(effect, h("p", { class: "error" }, e.message)); } };
   const save = async (event) => {
     event.preventDefault();
-    try { await put(`/policies/${part(place.value)}/${part(name.value)}`, body()); toast(`Policy ${name.value} is set`); show(effect); await refresh(); } catch (e) { show(effect, h("p", { class: "error" }, e.message)); }
+    try { await put(`/${path()}/${part(place.value)}/${part(name.value)}`, body()); toast(`${operates() ? "Operator policy" : "Policy"} ${name.value} is set`); show(effect); await refresh(); } catch (e) { show(effect, h("p", { class: "error" }, e.message)); }
   };
-  const edit = (p) => () => { name.value = p.name; place.value = p.vhost; pattern.value = p.pattern; apply.value = p["apply-to"]; priority.value = p.priority; definition.value = JSON.stringify(p.definition, null, 1); look(); form.scrollIntoView({ block: "nearest" }); };
-  const drop = (p) => async () => {
+  const edit = (p, of) => () => { kind.value = of; name.value = p.name; place.value = p.vhost; pattern.value = p.pattern; apply.value = p["apply-to"]; priority.value = p.priority; definition.value = JSON.stringify(p.definition, null, 1); look(); form.scrollIntoView({ block: "nearest" }); };
+  const drop = (p, of) => async () => {
+    kind.value = of;
     place.value = p.vhost;
-    try { await preview({ name: p.name, delete: true }); } catch { show(effect); }
-    if (!await confirmed(`Remove policy ${p.name}? What would change is shown below the form.`, "Remove")) return;
-    try { await remove(`/policies/${part(p.vhost)}/${part(p.name)}`); show(effect); await refresh(); } catch (e) { toast(e.message, true); }
+    try { await preview({ name: p.name, operator: operates(), delete: true }); } catch { show(effect); }
+    if (!await confirmed(`Remove ${of} ${p.name}? What would change is shown below the form.`, "Remove")) return;
+    try { await remove(`/${path()}/${part(p.vhost)}/${part(p.name)}`); show(effect); await refresh(); } catch (e) { toast(e.message, true); }
   };
   const form = h("section", { class: "card" }, h("h2", {}, "New or changed policy"),
-    h("form", { class: "form", onsubmit: save }, row("Name", name), row("Virtual host", place), row("Pattern", pattern), row("Applies to", apply), row("Priority", priority), row("Definition", definition),
+    h("form", { class: "form", onsubmit: save }, may_limit && row("Kind", kind), row("Name", name), row("Virtual host", place), row("Pattern", pattern), row("Applies to", apply), row("Priority", priority), row("Definition", definition),
       h("div", { class: "end" }, h("button", { type: "button", class: "quiet", onclick: look }, "What would this change?"), h("button", {}, "Set policy"))), effect);
   show(main, h("h1", {}, "Policies"), h("section", { class: "card" }, list), h("section", { class: "card" }, h("h2", {}, "Operator policies"), operators), may_change && form);
   const cells = (p) => [p.name, p.vhost, h("span", { class: "mono" }, p.pattern), p["apply-to"], h("span", { class: "mono" }, JSON.stringify(p.definition)), p.priority];
@@ -46,8 +51,9 @@ export async function policies(main, { vhost }) {
     const of = (kind) => get(`/${kind}${vhost ? `/${part(vhost)}` : ""}`);
     const [all, limits] = await Promise.all([of("policies"), of("operator-policies")]);
     const heads = ["Name", "Virtual host", "Pattern", "Applies to", "Definition", "Priority"];
-    show(list, plain([...heads, ""], all.map((p) => [...cells(p), may_change && [h("button", { class: "quiet", onclick: edit(p) }, "Edit"), " ", h("button", { class: "quiet", onclick: drop(p) }, "Remove")]]), "No policy is set."));
-    show(operators, plain(heads, limits.map(cells), "None."));
+    const rows = (found, of, allowed) => found.map((p) => [...cells(p), allowed && [h("button", { class: "quiet", onclick: edit(p, of) }, "Edit"), " ", h("button", { class: "quiet", onclick: drop(p, of) }, "Remove")]]);
+    show(list, plain([...heads, ""], rows(all, "policy", may_change), "No policy is set."));
+    show(operators, plain([...heads, ""], rows(limits, "operator policy", may_limit), "None."));
   }
   return refresh;
 }
