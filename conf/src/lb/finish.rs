@@ -77,12 +77,15 @@ fn number_servers(servers: &mut [Arc<Server>]) {
         .filter(|s| s.id_forced)
         .map(|s| s.id)
         .collect();
+    // a server with an id of its own uses up a number, too
     let mut next = 1;
-    for server in servers.iter_mut().filter(|s| !s.id_forced) {
-        while taken.contains(&next) {
-            next += 1;
+    for server in servers {
+        if !server.id_forced {
+            while taken.contains(&next) {
+                next += 1;
+            }
+            Arc::make_mut(server).id = next;
         }
-        Arc::make_mut(server).id = next;
         next += 1;
     }
 }
@@ -123,6 +126,9 @@ fn settle(draft: &mut Draft) {
     let logging = &mut draft.proxy.logging;
     logging.wants_tcp_info = wants_tcp_info(logging);
     settle_checks(draft);
+    if draft.marks.never_retries {
+        draft.back().retries = 0;
+    }
     let direct = direct(draft).map(Arc::new);
     let back = draft.back();
     back.direct = direct.filter(|_| back.servers.is_empty());

@@ -226,7 +226,7 @@ impl Client {
             let (ticket, server) = match backend.assign(&runtime, wish, waiter) {
                 Assigned::Slot(slot) => {
                     let waited = began.elapsed().as_millis() as u32;
-                    count(backend, slot.server(), |cells| cells.balanced.add_shared(1));
+                    count_choice(backend, wish, slot.server());
                     if let Some(draft) = &mut self.draft {
                         draft.queue_ms = Some(draft.queue_ms.unwrap_or(0) + waited);
                     }
@@ -251,7 +251,7 @@ impl Client {
             }
             match turn {
                 Ok(Ok(Turn::Granted(slot))) => {
-                    count(backend, slot.server(), |cells| cells.balanced.add_shared(1));
+                    count_choice(backend, wish, slot.server());
                     return Ok(slot);
                 }
                 Ok(Ok(Turn::Redistribute) | Err(_)) => {}
@@ -276,6 +276,13 @@ impl Client {
                 draft.backend_queue = ticket.ahead + 1;
             }
         }
+    }
+}
+
+/// Counts that balancing chose a server; not when it is again the one that just failed.
+fn count_choice(backend: &Proxy, wish: &Wish, server: &Arc<Server>) {
+    if wish.avoid.as_ref().is_none_or(|before| !before.is(server)) {
+        count(backend, server, |cells| cells.balanced.add_shared(1));
     }
 }
 

@@ -49,7 +49,9 @@ impl Session {
         let waiter = || Waiter::Session(cx.mailbox.clone(), cx.id);
         match backend.assign(cx.runtime, &request, waiter) {
             Assigned::Slot(slot) => {
-                if request.pinned.is_none() && backend.direct.is_none() {
+                let other = |before: &Arc<Server>| !before.is(slot.server());
+                let another = request.avoid.as_ref().is_none_or(other);
+                if another && request.pinned.is_none() && backend.direct.is_none() {
                     slot.server().counters.of(cx.thread()).balanced.add(1);
                     if let Some(back) = &backend.back {
                         back.counters.of(cx.thread()).balanced.add(1);

@@ -118,9 +118,18 @@ fn server(d: &mut Draft, a: &mut Args<'_>) -> Result<(), Diagnostic> {
     }
     options(d, a, &mut draft);
     finish_check(&mut draft);
+    finish_limits(&mut draft.server);
     d.references.append(&mut draft.references);
     d.back().servers.push(Arc::new(draft.server));
     Ok(())
+}
+
+/// A `minconn` without a higher `maxconn` is the limit itself.
+fn finish_limits(server: &mut Server) {
+    let (least, most) = (server.minconn.unwrap_or(0), server.maxconn.unwrap_or(0));
+    if least > most {
+        server.maxconn = server.minconn;
+    }
 }
 
 fn default_server(d: &mut Draft, a: &mut Args<'_>) -> Result<(), Diagnostic> {

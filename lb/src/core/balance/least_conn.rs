@@ -5,9 +5,18 @@ use super::{Pool, Servers};
 
 #[derive(Debug, Default)]
 pub(super) struct LeastConn {
-    /// Score of each server when last seen, and since which turn it has it.
-    seen: Vec<(u64, u64)>,
+    seen: Vec<Seen>,
     turn: u64,
+}
+
+/// A server when it was last looked at.
+#[derive(Clone, Copy, Debug, Default)]
+struct Seen {
+    score: u64,
+    /// Its weight; 0 while it was not among those to choose from.
+    weight: u32,
+    /// The turn since which it has both.
+    since: u64,
 }
 
 impl LeastConn {
@@ -18,26 +27,39 @@ impl LeastConn {
         avoid: Option<usize>,
     ) -> Option<usize> {
         self.turn += 1;
-        self.seen.resize(servers.count(), (0, 0));
-        let mut best: Option<(bool, u64, u64, usize)> = None;
-        for index in pool.members(servers) {
-            let score = score(servers, index);
-            if self.seen[index].0 != score {
-                self.seen[index] = (score, self.turn);
-            }
-            if servers.is_full(index) {
-                continue;
-            }
-            let rank = (Some(index) == avoid, score, self.seen[index].1, index);
-            if best.is_none_or(|b| rank < b) {
-                best = Some(rank);
-            }
-        }
-        let (.., chosen) = best?;
+        self.look(servers, pool);
+        let rank = |index: usize| {
+            let seen = &self.seen[index];
+            (Some(index) == avoid, seen.score, seen.since, index)
+        };
+        let chosen = pool
+            .members(servers)
+            .filter(|index| !servers.is_full(*index))
+            .min_by_key(|index| rank(*index))?;
         // Should its session be over by the next choice, it is the last of its equals.
         self.turn += 1;
-        self.seen[chosen].1 = self.turn;
+        self.seen[chosen].since = self.turn;
         Some(chosen)
+    }
+
+    /// Who has another score or weight than before, or is back, is the last of its equals.
+    fn look(&mut self, servers: &impl Servers, pool: Pool) {
+        self.seen.resize(servers.count(), Seen::default());
+        let first_time = self.turn == 1;
+        for (index, seen) in self.seen.iter_mut().enumerate() {
+            let (score, weight) = match pool.has(servers, index) {
+                true => (score(servers, index), servers.weight(index)),
+                false => (0, 0),
+            };
+            if (seen.score, seen.weight) != (score, weight) {
+                let since = if first_time { 0 } else { self.turn };
+                *seen = Seen {
+                    score,
+                    weight,
+                    since,
+                };
+            }
+        }
     }
 }
 

@@ -65,7 +65,9 @@ impl Map {
             scores[best] -= total;
             self.slots.push(weights[best].0 as u32);
         }
-        self.position = self.position.checked_rem(self.slots.len()).unwrap_or(0);
+        if self.position >= self.slots.len() {
+            self.position = 0;
+        }
     }
 }
 

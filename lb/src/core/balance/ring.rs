@@ -38,7 +38,9 @@ impl Ring {
         let up = self.points[after].0.wrapping_sub(key);
         let down = key.wrapping_sub(self.points[before].0);
         let start = if down <= up { before } else { after };
-        let fits = |index: usize| self.factor == 0 || self.has_room(servers, pool, index);
+        let fits = |index: usize| {
+            self.factor == 0 || servers.load(index) < self.room(servers, pool, index)
+        };
         let walk = (0..self.points.len()).map(|n| {
             let at = (start + n) % self.points.len();
             self.points[at].1 as usize
@@ -51,16 +53,21 @@ impl Ring {
         }
     }
 
-    /// Bounded loads: no server carries more than `factor` percent of its
-    /// share of all sessions, the new one included.
-    fn has_room(&self, servers: &impl Servers, pool: Pool, index: usize) -> bool {
-        let (mut load, mut weight) = (1, 0);
+    /// Bounded loads: how many sessions a server may carry. `factor` percent of all
+    /// sessions, the new one included, are dealt out in whole sessions by weight; at least one.
+    fn room(&self, servers: &impl Servers, pool: Pool, index: usize) -> u32 {
+        let (mut sessions, mut before, mut all) = (1, 0, 0);
         for member in pool.members(servers) {
-            load += u64::from(servers.load(member));
-            weight += u64::from(servers.weight(member));
+            sessions += u64::from(servers.load(member));
+            all += u64::from(servers.weight(member));
+            if member < index {
+                before = all;
+            }
         }
-        let share = load * u64::from(self.factor) * u64::from(servers.weight(index));
-        u64::from(servers.load(index)) < share.div_ceil(100 * weight.max(1)).max(1)
+        let rooms = (sessions * u64::from(self.factor)).div_ceil(100);
+        let own = u64::from(servers.weight(index));
+        let up_to = |weight: u64| weight * rooms / all.max(1);
+        (up_to(before + own) - up_to(before)).max(1) as u32
     }
 
     fn refresh(&mut self, servers: &impl Servers, pool: Pool) {

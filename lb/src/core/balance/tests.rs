@@ -170,6 +170,76 @@ fn leastconn_prefers_the_least_loaded_for_its_weight_and_rotates_among_equals() 
     assert_eq!(picks(&mut lc, &farm, 2), [2, 0]);
 }
 
+fn letters(picks: &[usize]) -> String {
+    picks.iter().map(|p| char::from(b'a' + *p as u8)).collect()
+}
+
+/// Weights before and between rounds of choices, as haproxy 2.6.12 went on with sessions
+/// that end at once.
+fn rounds(balance: Balance, rounds: &[([u32; 3], usize)]) -> Vec<String> {
+    let mut algorithm = balancer(balance);
+    let mut farm = Farm::of(&[0, 0, 0]);
+    let mut one = |(weights, count): &([u32; 3], usize)| {
+        if farm.weights != weights {
+            farm.weights = weights.to_vec();
+            farm.epoch += 1;
+        }
+        letters(&picks(&mut algorithm, &farm, *count))
+    };
+    rounds.iter().map(&mut one).collect()
+}
+
+#[test]
+fn leastconn_puts_a_server_that_changed_or_came_back_behind_its_equals() {
+    let measured = rounds(
+        Balance::LeastConn,
+        &[
+            ([2, 1, 3], 7),
+            ([5, 1, 3], 14),
+            ([5, 0, 3], 10),
+            ([5, 1, 3], 14),
+            ([0, 1, 3], 9),
+            ([5, 1, 3], 14),
+        ],
+    );
+    assert_eq!(
+        measured,
+        [
+            "abcabca",
+            "bcabcabcabcabc",
+            "acacacacac",
+            "acbacbacbacbac",
+            "bcbcbcbcb",
+            "cbacbacbacbacb"
+        ]
+    );
+}
+
+#[test]
+fn static_rr_starts_over_when_its_table_became_too_short_for_its_position() {
+    let weights = |weights, count| (weights, count);
+    let measured = rounds(
+        Balance::StaticRr,
+        &[
+            weights([2, 1, 3], 21),
+            weights([2, 0, 3], 10),
+            weights([2, 1, 3], 14),
+            weights([0, 1, 3], 9),
+            weights([2, 1, 3], 14),
+        ],
+    );
+    assert_eq!(
+        measured,
+        [
+            "acacbcacacbcacacbcaca",
+            "ccacaccaca",
+            "cbcacacbcacacb",
+            "bcccbcccb",
+            "cacbcacacbcaca"
+        ]
+    );
+}
+
 #[test]
 fn first_fills_servers_in_the_order_of_their_ids() {
     let mut first = balancer(Balance::First);
@@ -243,6 +313,31 @@ fn bounded_loads_send_a_popular_key_to_the_next_server_when_its_own_has_its_shar
         farm.loads[chosen] += 1;
     }
     assert!(farm.loads.iter().all(|l| *l <= 46), "{:?}", farm.loads);
+}
+
+#[test]
+fn bounded_loads_deal_whole_sessions_out_by_weight_in_the_files_order() {
+    let back = Back {
+        balance: Balance::Source,
+        hash: HashType {
+            consistent: true,
+            ..HashType::default()
+        },
+        hash_balance_factor: 125,
+        ..Back::default()
+    };
+    let mut farm = Farm::of(&[1, 1, 1]);
+    farm.loads = vec![0, 1, 1];
+    // of three sessions four places are dealt out: 1, 1 and 2
+    let mut ring = Balancer::new(&back, 1);
+    let mut chosen = |key| {
+        let wish = Wish {
+            key: Some(hash::avalanche(key)),
+            avoid: None,
+        };
+        ring.choose(&farm, wish)
+    };
+    assert!((0..100).all(|key| chosen(key) != Some(1)));
 }
 
 proptest! {
