@@ -73,19 +73,41 @@ fn summary(proxy: &Proxy) -> String {
 /// A soft stop: a line for each proxy.
 pub fn stopped(runtime: &Runtime, log: &AccessLog) {
     for proxy in &runtime.generation().proxies {
-        let front = proxy
-            .front
-            .as_ref()
-            .map_or(0, |front| front.counters.totals().connections);
-        let back = proxy
-            .back
-            .as_ref()
-            .map_or(0, |back| back.counters.totals().sessions);
-        let text = format!(
-            "Proxy {} stopped (cumulated conns: FE: {front}, BE: {back}).",
-            proxy.name()
-        );
-        say(log, proxy, Level::Warning, &text);
+        say(log, proxy, Level::Warning, &stopped_line(proxy));
+    }
+}
+
+/// That a proxy accepts nothing any more, and what it had.
+pub fn stopped_line(proxy: &Proxy) -> String {
+    let front = proxy
+        .front
+        .as_ref()
+        .map_or(0, |front| front.counters.totals().connections);
+    let back = proxy
+        .back
+        .as_ref()
+        .map_or(0, |back| back.counters.totals().sessions);
+    format!(
+        "Proxy {} stopped (cumulated conns: FE: {front}, BE: {back}).",
+        proxy.name()
+    )
+}
+
+/// `hard-stop-after` is over: a line for each proxy that still has connections.
+pub fn hard_stopped(runtime: &Runtime, log: &AccessLog) {
+    for proxy in &runtime.generation().proxies {
+        let left = match (&proxy.front, &proxy.back) {
+            (Some(front), _) => front.connections.get(),
+            (None, Some(back)) => back.sessions.get(),
+            (None, None) => 0,
+        };
+        if left > 0 {
+            let text = format!(
+                "Proxy {} hard-stopped ({left} remaining conns will be closed).",
+                proxy.name()
+            );
+            say(log, proxy, Level::Warning, &text);
+        }
     }
 }
 

@@ -2,7 +2,7 @@
 //! threads started, then the loop that waits for signals.
 
 use crate::access_log::{AccessLog, change};
-use crate::admin::{self, Amendment, Control, socket};
+use crate::admin::{Amendment, Control, frontends, socket};
 use crate::core::server::Change;
 use crate::daemon::Ready;
 use crate::data_path::DataPath;
@@ -218,11 +218,10 @@ impl Balancer {
             Some(keeper) => Box::new(move |options| keeper.load(options)),
             None => Box::new(reload::from_files),
         };
-        let stats = &config.global.stats;
-        let sockets = admin::socket::serve(runtime.handle(), &control, sockets, stats)?;
+        let served = Arc::new(socket::Served::new(runtime.handle(), &control));
         let exporter = Exporter::serve(runtime.handle(), &control, exporter)?;
         let reloader = Arc::new(Reloader {
-            sockets,
+            sockets: served.clone(),
             exporter,
             options: options.clone(),
             data: data.clone(),
@@ -244,6 +243,8 @@ impl Balancer {
             }
         })?;
         prober.follow(data.runtime().generation());
+        // commands find everything in place
+        socket::serve(&served, sockets, &config.global.stats)?;
         for link in takeover.links {
             link.follow(&control)?;
         }
@@ -344,6 +345,12 @@ impl Balancer {
                 self.end();
                 return Some(die_of(signal));
             }
+            Signal::SIGTTOU => frontends::pause_all(&self.control),
+            Signal::SIGTTIN => frontends::resume_all(&self.control),
+            Signal::SIGQUIT => {
+                let used = self.control.info().memory_used;
+                console::notice(&format!("SIGQUIT: {used} bytes of memory are in use."));
+            }
             _ => {}
         }
         None
@@ -400,6 +407,7 @@ impl Balancer {
                 Level::Warning,
                 "soft-stop running for too long, performing a hard-stop.",
             );
+            dump::hard_stopped(runtime, &self.log);
         }
         late
     }

@@ -8,12 +8,13 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::process::ExitCode;
 
 /// Signals that mean something here.
-const HEARD: [Signal; 8] = [
+const HEARD: [Signal; 9] = [
     Signal::SIGUSR1,
     Signal::SIGUSR2,
     Signal::SIGHUP,
     Signal::SIGINT,
     Signal::SIGTERM,
+    Signal::SIGQUIT,
     Signal::SIGCHLD,
     Signal::SIGTTOU,
     Signal::SIGTTIN,

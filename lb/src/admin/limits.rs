@@ -1,15 +1,15 @@
 //! Commands that change limits, frontends and counters, and end sessions.
 
-use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 use conf::lb::model::{AdminLevel, SeverityOutput};
 
 use super::command::{Answer, Call, Command, Severity};
+use super::frontends::frontend;
 use super::servers::with_server;
 use super::show_sess::{collect, parse_id};
-use crate::state::{Cause, Kill, Proxy, Victims};
+use crate::state::{Cause, Kill, Victims};
 
 /// The commands of this file.
 pub static COMMANDS: &[Command] = &[
@@ -19,20 +19,6 @@ pub static COMMANDS: &[Command] = &[
         AdminLevel::Operator,
         "forget maxima, or with 'all' all counters",
         clear,
-    ),
-    Command::new(
-        &["disable", "frontend"],
-        "<frontend>",
-        AdminLevel::Admin,
-        "accept nothing on a frontend until it is enabled",
-        disable_frontend,
-    ),
-    Command::new(
-        &["enable", "frontend"],
-        "<frontend>",
-        AdminLevel::Admin,
-        "accept on a disabled frontend again",
-        enable_frontend,
     ),
     Command::new(
         &["experimental-mode"],
@@ -108,13 +94,6 @@ pub static COMMANDS: &[Command] = &[
         set_timeout,
     ),
     Command::new(
-        &["shutdown", "frontend"],
-        "<frontend>",
-        AdminLevel::Admin,
-        "close a frontend's listeners for good",
-        shutdown_frontend,
-    ),
-    Command::new(
         &["shutdown", "session"],
         "<id>",
         AdminLevel::Admin,
@@ -155,75 +134,6 @@ fn clear(call: &mut Call<'_>) -> Answer {
         return refused;
     }
     call.control.clear_counters(all);
-    Answer::Done
-}
-
-fn frontend(call: &Call<'_>) -> Result<Arc<Proxy>, Answer> {
-    match call.argument(0) {
-        "" => Err(Answer::error("A frontend name is expected.")),
-        name => {
-            let generation = call.control.runtime.generation();
-            let by_id = name.strip_prefix('#').and_then(|_| generation.proxy(name));
-            by_id
-                .or_else(|| generation.frontend(name))
-                .filter(|proxy| proxy.front.is_some())
-                .cloned()
-                .ok_or_else(|| Answer::error("No such frontend."))
-        }
-    }
-}
-
-fn disable_frontend(call: &mut Call<'_>) -> Answer {
-    let proxy = match frontend(call) {
-        Ok(proxy) => proxy,
-        Err(refused) => return refused,
-    };
-    let Some(front) = &proxy.front else {
-        return Answer::error("No such frontend.");
-    };
-    if front.stopped.load(Relaxed) {
-        return Answer::error("Frontend was previously shut down, cannot disable.");
-    }
-    if front.paused.swap(true, Relaxed) {
-        return Answer::error("All sockets are already disabled.");
-    }
-    call.control
-        .runtime
-        .warn(&format!("Paused frontend {}.", proxy.name()));
-    Answer::Done
-}
-
-fn enable_frontend(call: &mut Call<'_>) -> Answer {
-    let proxy = match frontend(call) {
-        Ok(proxy) => proxy,
-        Err(refused) => return refused,
-    };
-    let Some(front) = &proxy.front else {
-        return Answer::error("No such frontend.");
-    };
-    if front.stopped.load(Relaxed) {
-        return Answer::error("Frontend was previously shut down, cannot enable.");
-    }
-    if !front.paused.swap(false, Relaxed) {
-        return Answer::error("All sockets are already enabled.");
-    }
-    call.control.resume_accept();
-    Answer::Done
-}
-
-fn shutdown_frontend(call: &mut Call<'_>) -> Answer {
-    let proxy = match frontend(call) {
-        Ok(proxy) => proxy,
-        Err(refused) => return refused,
-    };
-    let already = proxy
-        .front
-        .as_ref()
-        .is_none_or(|front| front.stopped.load(Relaxed));
-    if already {
-        return Answer::error("Frontend was already shut down.");
-    }
-    call.control.shutdown_frontend(&proxy);
     Answer::Done
 }
 

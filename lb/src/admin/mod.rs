@@ -14,6 +14,7 @@ pub mod connection;
 mod control;
 mod dynamic;
 pub mod events;
+pub mod frontends;
 mod help;
 pub mod history;
 pub mod limits;
@@ -45,6 +46,7 @@ pub fn table() -> impl Iterator<Item = &'static Command> {
             dynamic::COMMANDS,
             rebalance::COMMANDS,
             changes::COMMANDS,
+            frontends::COMMANDS,
             limits::COMMANDS,
             help::COMMANDS,
             absent::COMMANDS,

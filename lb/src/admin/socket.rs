@@ -245,22 +245,16 @@ struct Open {
     task: tokio::task::AbortHandle,
 }
 
-/// Serves the sockets for as long as the process lives, and takes a sample every second.
-pub fn serve(
-    handle: &tokio::runtime::Handle,
-    control: &Arc<Control>,
-    sockets: Vec<Socket>,
-    settings: &StatsSockets,
-) -> io::Result<Arc<Served>> {
-    let served = Served {
-        handle: handle.clone(),
-        control: control.clone(),
-        open: Mutex::default(),
-    };
+/// Serves the sockets for as long as the process lives, and takes a sample every second. What the
+/// commands need of others has been set before.
+///
+/// # Errors
+/// A socket cannot be served.
+pub fn serve(served: &Served, sockets: Vec<Socket>, settings: &StatsSockets) -> io::Result<()> {
     served.open_all(sockets, settings)?;
     crate::console::seal();
-    let control = control.clone();
-    handle.spawn(async move {
+    let control = served.control.clone();
+    served.handle.spawn(async move {
         let mut ticks = tokio::time::interval(Duration::from_secs(1));
         ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
@@ -271,10 +265,19 @@ pub fn serve(
                 .take(&control.runtime, std::time::Instant::now());
         }
     });
-    Ok(Arc::new(served))
+    Ok(())
 }
 
 impl Served {
+    /// Sockets that are not open yet.
+    pub fn new(handle: &tokio::runtime::Handle, control: &Arc<Control>) -> Served {
+        Served {
+            handle: handle.clone(),
+            control: control.clone(),
+            open: Mutex::default(),
+        }
+    }
+
     /// Sockets for new settings: those that are open already, and fresh ones.
     /// Nothing changes before [`Served::follow`].
     ///

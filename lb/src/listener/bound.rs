@@ -7,7 +7,7 @@ use conf::lb::model::{Bind, BindAddress, Host, UnixAccess};
 use socket2::{Domain, Protocol, SockAddr, Socket, Type};
 use std::fmt;
 use std::io;
-use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, Ipv6Addr, Shutdown, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -79,6 +79,8 @@ pub struct Bound {
     sockets: Mutex<Vec<Arc<Socket>>>,
     local: Peer,
     path: Option<PathBuf>,
+    /// How many may wait.
+    backlog: i32,
     /// Another process has them, too: the path is not ours alone.
     handed_out: AtomicBool,
     /// And of several only the first.
@@ -128,7 +130,7 @@ impl Bound {
         if !taken.is_empty() {
             let sockets = taken_over(taken, &key, bind, threads, backlog)
                 .map_err(|e| fail("take over", e))?;
-            let bound = Bound::of(key, bind, sockets);
+            let bound = Bound::of(key, bind, backlog, sockets);
             bound.borrowed.store(true, Relaxed);
             return Ok(bound);
         }
@@ -156,10 +158,10 @@ impl Bound {
                 sockets.push(inherited_fd(*number).map_err(|e| fail("adopt", e))?);
             }
         }
-        Ok(Bound::of(key, bind, sockets))
+        Ok(Bound::of(key, bind, backlog, sockets))
     }
 
-    fn of(key: Key, bind: &Bind, sockets: Vec<Socket>) -> Bound {
+    fn of(key: Key, bind: &Bind, backlog: i32, sockets: Vec<Socket>) -> Bound {
         let local = sockets.first().and_then(|s| s.local_addr().ok());
         let path = match &key {
             Key::Unix(path) => Some(path.clone()),
@@ -171,6 +173,7 @@ impl Bound {
             sockets: Mutex::new(sockets.into_iter().map(Arc::new).collect()),
             local: local.map_or(Peer::None, |a| peer(&a)),
             path,
+            backlog,
             handed_out: AtomicBool::new(false),
             handed_out_one: AtomicBool::new(false),
             borrowed: AtomicBool::new(false),
@@ -240,6 +243,33 @@ impl Bound {
     /// It is part of a generation now.
     pub(super) fn settle(&self) {
         self.borrowed.store(false, Relaxed);
+    }
+
+    /// TCP clients are refused until [`Bound::resume`]; the address stays ours. Not where
+    /// another process has the socket, too: it would lose it.
+    pub fn pause(&self) {
+        if self.pauses() {
+            for socket in self.lock().iter() {
+                // not listening any more is what was asked for
+                let _ = socket.shutdown(Shutdown::Read);
+            }
+        }
+    }
+
+    /// Listens again.
+    ///
+    /// # Errors
+    /// Another program has taken the address meanwhile.
+    pub fn resume(&self) -> io::Result<()> {
+        match self.pauses() {
+            true => self.lock().iter().try_for_each(|s| s.listen(self.backlog)),
+            false => Ok(()),
+        }
+    }
+
+    fn pauses(&self) -> bool {
+        let shared = self.handed_out.load(Relaxed) || self.borrowed.load(Relaxed);
+        matches!(self.key, Key::Inet(_)) && !shared
     }
 
     /// Listens no more: each socket closes once its last thread let it go.
