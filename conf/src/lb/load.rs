@@ -21,7 +21,7 @@ use std::path::{Path, PathBuf};
 const MAX_FILES: usize = 4096;
 
 /// What the section keywords are.
-const SECTIONS: &[&str] = &[
+pub const SECTIONS: &[&str] = &[
     "global",
     "defaults",
     "listen",

@@ -38,7 +38,7 @@ pub use env::Env;
 pub use finish::fill_fullconn;
 pub use global::variables::process_variable;
 pub use load::text_of;
-pub use load::{load, load_str, load_texts};
+pub use load::{SECTIONS, load, load_str, load_texts};
 pub use messages::Voice;
 pub use model::*;
 pub use resolve::{ResolveOptions, Resolver, resolve};

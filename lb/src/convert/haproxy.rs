@@ -56,25 +56,13 @@ pub fn convert(text: &str, file: &Path) -> Result<Converted, String> {
     })
 }
 
-/// Sections that are there.
-const SECTIONS: &[&str] = &[
-    "global",
-    "defaults",
-    "listen",
-    "frontend",
-    "backend",
-    "userlist",
-    "ring",
-    "healthcheck",
-];
-
 /// A section's head that is left out takes all that follows it along, or its
 /// lines would go to the section before.
 fn refuse_sections(lines: &[&str], refused: &mut BTreeMap<usize, String>) {
     let mut left_out: Option<&str> = None;
     for (index, line) in lines.iter().enumerate() {
         let first = line.split_whitespace().next().unwrap_or_default();
-        if SECTIONS.contains(&first) || conf::lb::known::SECTIONS.contains(&first) {
+        if conf::lb::SECTIONS.contains(&first) || conf::lb::known::SECTIONS.contains(&first) {
             left_out = refused.contains_key(&index).then(|| line.trim());
         } else if let Some(head) = left_out.filter(|_| is_content(line)) {
             refused.insert(index, format!("it belongs to `{head}`, which is left out"));
