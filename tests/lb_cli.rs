@@ -3,6 +3,7 @@
 mod kit;
 
 use kit::{Daemon, evenkeel, sandboxed, wait_until};
+use nix::sys::signal::Signal;
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::os::unix::fs::PermissionsExt;
@@ -116,6 +117,54 @@ fn every_command_answers_with_the_words_that_scripts_know() {
     });
 }
 
+/// As haproxy 2.6.12 shows the same.
+#[test]
+fn what_was_set_at_run_time_is_shown_and_counters_are_cleared_but_a_backends_downs() {
+    sandboxed(|| {
+        let running = start();
+        running.admin("set server rabbit/n1 check-addr 127.0.0.1 port 6001");
+        let states = running.admin("show servers state rabbit");
+        assert!(states.contains(" 6001 127.0.0.1 - 0\n"), "{states}");
+        assert!(running.admin("show errors -1").starts_with("Total events"));
+        let downs = || {
+            let table = running.admin("show stat rabbit 6 1");
+            let rows: Vec<Vec<&str>> = table.lines().map(|l| l.split(',').collect()).collect();
+            let index = rows[0].iter().position(|name| *name == "chkdown");
+            // the number of a server does not leave out the backend
+            let backend = rows.iter().find(|row| row.get(1) == Some(&"BACKEND"));
+            backend.expect("a row")[index.expect("a column")].to_owned()
+        };
+        assert_eq!(downs(), "0");
+        for server in ["n1", "n2", "n3"] {
+            running.admin(&format!("disable server rabbit/{server}"));
+        }
+        running.admin("clear counters all");
+        assert_eq!(downs(), "1");
+    });
+}
+
+#[test]
+fn a_frontend_that_is_disabled_or_paused_by_a_signal_refuses_connections() {
+    sandboxed(|| {
+        let running = start();
+        let connects = || TcpStream::connect("127.0.0.1:5673").is_ok();
+        let mut before = TcpStream::connect("127.0.0.1:5673").expect("it listens");
+        running.admin("disable frontend fe");
+        assert!(!connects() && TcpStream::connect("127.0.0.1:5672").is_ok());
+        before.write_all(b"x").expect("sessions go on");
+        before.read_exact(&mut [0]).expect("sessions go on");
+        running.admin("enable frontend fe");
+        assert!(connects());
+        running.daemon.signal(Signal::SIGTTOU);
+        wait_until("it pauses", PATIENCE, || !connects());
+        running.daemon.signal(Signal::SIGQUIT);
+        running.daemon.signal(Signal::SIGTTIN);
+        wait_until("it accepts again", PATIENCE, connects);
+        let again = || TcpStream::connect("127.0.0.1:5673").map(|mut s| s.write_all(b"x"));
+        assert!(matches!(again(), Ok(Ok(()))));
+    });
+}
+
 #[test]
 fn levels_bound_what_a_socket_may_do() {
     sandboxed(|| {
@@ -129,6 +178,7 @@ fn levels_bound_what_a_socket_may_do() {
             "disable frontend fe",
             "operator",
             "reload",
+            "get var proc.x",
         ] {
             let answer = running.socket("user.sock", refused);
             assert_eq!(answer, "Permission denied\n\n", "{refused}");

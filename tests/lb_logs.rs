@@ -184,7 +184,9 @@ fn each_log_line_counts_its_own_sample() {
         }
         wait_until("ten lines came", LIMIT, || {
             for (socket, count) in [&odd, &even].into_iter().zip(&mut counts) {
-                while socket.recv(&mut [0; 2000]).is_ok() {
+                let mut line = [0; 2000];
+                while let Ok(size) = socket.recv(&mut line) {
+                    assert!(line[..size].ends_with(b"\n"), "a reader sees lines");
                     *count += 1;
                 }
             }

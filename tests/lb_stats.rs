@@ -260,6 +260,11 @@ fn the_admin_form_wants_a_login_and_answers_with_a_redirect() {
         assert!(post("s=n1&action=ready&b=rabbit").contains("st=DONE"));
         assert!(post("s=n1&action=explode&b=rabbit").contains("st=ERRP"));
         assert!(post("s=n1&s=nope&action=ready&b=rabbit").contains("st=PART"));
+        // the words of older pages; what is so already, or has no such checks, is left alone
+        assert!(post("s=n1&action=disable&b=rabbit").contains("st=DONE"));
+        assert!(post("s=n1&action=disable&b=rabbit").contains("st=NONE"));
+        assert!(post("s=n1&action=enable&b=rabbit").contains("st=DONE"));
+        assert!(post("s=n3&action=ehlth&b=rabbit").contains("st=NONE"));
         assert!(post("").contains("st=NONE"));
         assert!(post(&"x".repeat(20_000)).contains("st=EXCD"));
         let done = body(&get(8101, "/admin;st=DONE", LOGIN));

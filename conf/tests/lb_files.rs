@@ -100,6 +100,46 @@ fn named_defaults_are_inherited_with_from_and_default_server_options_too() {
     assert_eq!(check(1), (false, 9));
 }
 
+fn back(lines: &str) -> conf::lb::model::Back {
+    let text = format!("listen a\n bind :1\n{lines}");
+    let (config, report) = lb::load_str(&text);
+    let mut config = config.unwrap_or_else(|| panic!("{}", report.human(false)));
+    config.proxies.remove(0).back.clone().expect("a back")
+}
+
+#[test]
+fn servers_are_numbered_by_place_around_the_ids_that_are_given() {
+    let back = back(
+        " server a 192.0.2.1:1 id 77\n server b 192.0.2.1:1 id 4\n server c 192.0.2.1:1\n \
+         server d 192.0.2.1:1\n",
+    );
+    let ids: Vec<u32> = back.servers.iter().map(|s| s.id).collect();
+    assert_eq!(ids, [77, 4, 3, 5]);
+}
+
+#[test]
+fn a_minconn_above_maxconn_is_the_limit() {
+    let back = back(
+        " server a 192.0.2.1:1 minconn 2\n server b 192.0.2.1:1 minconn 5 maxconn 3\n \
+         server c 192.0.2.1:1 minconn 3 maxconn 5\n",
+    );
+    let limits: Vec<_> = back.servers.iter().map(|s| s.maxconn).collect();
+    assert_eq!(limits, [Some(2), Some(5), Some(5)]);
+}
+
+#[test]
+fn retry_on_says_whether_a_failed_connection_is_tried_again() {
+    let retries = |events: &str| back(&format!(" retries 2\n retry-on {events}\n")).retries;
+    assert_eq!(retries("none"), 0);
+    assert_eq!(retries("empty-response 503"), 0);
+    assert_eq!(retries("conn-failure empty-response"), 2);
+    assert_eq!(retries("all-retryable-errors"), 2);
+    let http = "listen a\n mode http\n bind :1\n retry-on conn-failure 503\n";
+    let (_, report) = lb::load_str(http);
+    let found: Vec<_> = report.diagnostics.iter().map(|d| d.code).collect();
+    assert!(found.contains(&"E0007"), "{found:?}");
+}
+
 #[test]
 fn relative_paths_start_where_default_path_says() {
     let directory = tempfile::tempdir().expect("a directory");

@@ -187,6 +187,14 @@ impl Counters {
         *self.base.lock().unwrap_or_else(|e| e.into_inner()) = self.raw();
     }
 
+    /// The same, but the times that it went down stay.
+    pub fn clear_but_downs(&self) {
+        let mut base = self.base.lock().unwrap_or_else(|e| e.into_inner());
+        let went_down = base.went_down;
+        *base = self.raw();
+        base.went_down = went_down;
+    }
+
     /// Counts for readers what another process counted.
     pub fn carry(&self, more: &Totals) {
         let mut base = self.base.lock().unwrap_or_else(|e| e.into_inner());

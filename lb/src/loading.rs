@@ -2,6 +2,7 @@
 //! command line, names resolved.
 
 use crate::options::Options;
+use crate::process::host_name;
 use conf::diagnostic::{Diagnostic, Report, Severity};
 use conf::lb::{Account, Config, Env, Family, ResolveOptions};
 use conf::source::Span;
@@ -182,11 +183,8 @@ pub fn environment(options: &Options) -> Env {
     if options.master_worker {
         env.set("HAPROXY_MWORKER", "1");
     }
-    let peer = options.local_peer.clone().or_else(|| {
-        nix::unistd::gethostname()
-            .ok()
-            .map(|name| name.to_string_lossy().into_owned())
-    });
+    let host = || Some(host_name()).filter(|name| !name.is_empty());
+    let peer = options.local_peer.clone().or_else(host);
     env.set(
         "HAPROXY_LOCALPEER",
         peer.unwrap_or_else(|| "localhost".to_owned()),

@@ -15,6 +15,14 @@ const SPARE_DESCRIPTORS: u64 = 100;
 /// splices.
 const DESCRIPTORS_PER_SESSION: u64 = 2;
 
+/// The host's name; empty when it has none.
+pub fn host_name() -> String {
+    nix::unistd::gethostname().map_or_else(
+        |_| String::new(),
+        |name| name.to_string_lossy().into_owned(),
+    )
+}
+
 /// Why the process cannot become what the configuration asks for, with the
 /// command that helps.
 #[derive(Clone, Debug, PartialEq, Eq)]

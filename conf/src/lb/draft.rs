@@ -138,6 +138,10 @@ pub struct Marks {
     pub drain_sessions: Option<Span>,
     /// The `retries` line.
     pub retries: Option<Span>,
+    /// `retry-on` without `conn-failure`.
+    pub never_retries: bool,
+    /// An event of answers in `retry-on`.
+    pub retry_on_answer: Option<Span>,
     /// The `timeout client` line.
     pub timeout_client: Option<Span>,
     /// The `default_backend` name.

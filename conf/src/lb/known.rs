@@ -294,7 +294,6 @@ pub static PROXY: &[&str] = &[
     "option prefer-last-server",
     "option spop-check",
     "redirect",
-    "retry-on",
     "server-template",
     "stick",
     "stick-table",

@@ -25,7 +25,7 @@ pub struct ResolveOptions {
 
 /// Replaces every host name by its address. Servers that may start without an
 /// address (`init-addr ... none`, `-dr`) keep their name and start in
-/// maintenance. Gives one error for each name that had to resolve.
+/// maintenance, with a warning. Gives one error for each name that had to resolve.
 pub fn resolve(
     config: &mut Config,
     options: ResolveOptions,
@@ -34,7 +34,7 @@ pub fn resolve(
     let mut walk = Walk {
         options,
         resolver,
-        errors: Vec::new(),
+        findings: Vec::new(),
     };
     for log in &mut config.global.logs {
         walk.log(&mut log.address, log.place.0);
@@ -50,13 +50,13 @@ pub fn resolve(
             walk.host(&mut server.host, server.place.0, "ring server");
         }
     }
-    walk.errors
+    walk.findings
 }
 
 struct Walk<'a, 'r> {
     options: ResolveOptions,
     resolver: &'a mut Resolver<'r>,
-    errors: Vec<Diagnostic>,
+    findings: Vec<Diagnostic>,
 }
 
 impl Walk<'_, '_> {
@@ -119,6 +119,12 @@ impl Walk<'_, '_> {
         let Host::Name(name, family) = host else {
             return;
         };
+        let mut asked = false;
+        let in_vain = format!("`{label}`: could not resolve address `{name}`");
+        let disabled = || {
+            Diagnostic::warning("E1016", place, format!("{in_vain}, disabling server"))
+                .label("it starts in maintenance")
+        };
         for method in &methods {
             match method {
                 InitAddr::Last => {}
@@ -127,6 +133,7 @@ impl Walk<'_, '_> {
                         *host = Host::Ip(ip);
                         return;
                     }
+                    asked = true;
                 }
                 InitAddr::Ip(ip) => {
                     *host = Host::Ip(*ip);
@@ -134,18 +141,19 @@ impl Walk<'_, '_> {
                 }
                 InitAddr::None => {
                     server.disabled = true;
+                    self.findings.extend(asked.then(disabled));
                     return;
                 }
             }
         }
         if self.options.ignore_server_failures {
+            self.findings.push(disabled());
             server.disabled = true;
             *host = Host::Ip(Ipv4Addr::UNSPECIFIED.into());
             return;
         }
-        let text = format!("`{label}`: could not resolve address `{name}`");
-        self.errors.push(
-            unresolved(place, text)
+        self.findings.push(
+            unresolved(place, in_vain)
                 .help("add the name to DNS or /etc/hosts, or write the address")
                 .help("`init-addr last,libc,none` starts the server in maintenance instead"),
         );
@@ -160,7 +168,7 @@ impl Walk<'_, '_> {
             None => {
                 let text = format!("{what}: could not resolve address `{name}`");
                 let error = unresolved(place, text);
-                self.errors
+                self.findings
                     .push(error.help("add the name to DNS or /etc/hosts, or write the address"));
             }
         }
@@ -192,7 +200,11 @@ mod tests {
     #[test]
     fn a_server_without_an_address_is_refused_unless_it_may_start_so() {
         let (config, errors) = run(ResolveOptions::default());
-        assert_eq!(errors, ["`server a/s2`: could not resolve address `two`"]);
+        let in_vain = |server: &str, name: &str| {
+            format!("`server a/{server}`: could not resolve address `{name}`")
+        };
+        let told = format!("{}, disabling server", in_vain("s3", "three"));
+        assert_eq!(errors, [in_vain("s2", "two"), told.clone()]);
         let back = config.proxies[0].back.as_ref().expect("servers");
         let host = |index: usize| match &back.servers[index].address {
             ServerAddress::Tcp { host, .. } => host.clone(),
@@ -204,6 +216,7 @@ mod tests {
         let lenient = ResolveOptions {
             ignore_server_failures: true,
         };
-        assert!(run(lenient).1.is_empty());
+        let both = [format!("{}, disabling server", in_vain("s2", "two")), told];
+        assert_eq!(run(lenient).1, both);
     }
 }

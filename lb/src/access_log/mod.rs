@@ -15,6 +15,7 @@ mod line;
 mod ring;
 mod sink;
 
+use crate::process::host_name;
 use crate::state::{Cause, ConnectionError, Proxy, Runtime, SessionRecord};
 use arc_swap::ArcSwap;
 use clock::Moment;
@@ -85,16 +86,9 @@ impl AccessLog {
             }
         }
         self.sinks.store(Arc::new(sinks));
-        let own = || {
-            let name = nix::unistd::gethostname();
-            name.map_or_else(
-                |_| String::new(),
-                |name| name.to_string_lossy().into_owned(),
-            )
-        };
         let host = match &config.global.log_send_hostname {
             Some(LogHostname::Named(name)) => name.clone(),
-            Some(LogHostname::Own) | None => own(),
+            Some(LogHostname::Own) | None => host_name(),
         };
         self.settings.store(Arc::new(Settings {
             targets: config.global.logs.clone(),

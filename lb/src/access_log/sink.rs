@@ -79,9 +79,13 @@ impl Sink {
     }
 
     /// Sends a line without waiting.
-    pub fn send(&self, line: String) {
+    pub fn send(&self, mut line: String) {
         let sent = match &self.kind {
-            Kind::Datagram(datagram) => datagram.send(line.as_bytes()),
+            Kind::Datagram(datagram) => {
+                // so that a plain reader of datagrams sees lines
+                line.push('\n');
+                datagram.send(line.as_bytes())
+            }
             Kind::Stream(queue) => {
                 queue.push(line);
                 true

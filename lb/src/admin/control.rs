@@ -18,6 +18,7 @@ use super::sample::Samples;
 use crate::access_log::AccessLog;
 use crate::core::server::Change;
 use crate::listener::Listener;
+use crate::process::host_name;
 use crate::rebalance::Rebalancer;
 use crate::state::{CheckAt, Kill, Proxy, Runtime, Server, SessionView};
 use crate::stats::info::Info;
@@ -344,7 +345,7 @@ impl Control {
             tasks: connections + checks + listeners,
             run_queue: 0,
             idle_percent: self.samples.idle_percent(),
-            node: global.node.clone(),
+            node: Some(global.node.clone().unwrap_or_else(host_name)),
             description: global.description.clone(),
             stopping: process.stopping.load(Relaxed),
             jobs: connections + listeners,
@@ -375,7 +376,8 @@ fn clear_proxy(proxy: &Proxy, all: bool) {
         back.queue.clear_max();
         clear_times(&back.times);
         if all {
-            back.counters.clear();
+            // HAProxy keeps them with the backend's state, not with its counters
+            back.counters.clear_but_downs();
         }
     }
     for server in &proxy.servers {

@@ -314,7 +314,7 @@ fn env(call: &mut Call<'_>) -> Answer {
 fn errors(call: &mut Call<'_>) -> Answer {
     let generation = call.control.runtime.generation();
     let proxy = match call.argument(0) {
-        "" => None,
+        "" | "-1" => None,
         word => match word.parse::<u32>() {
             Ok(id) => generation.proxies.iter().find(|proxy| proxy.conf.id == id),
             Err(_) => generation.proxy(word),

@@ -12,7 +12,7 @@ pub static COMMANDS: &[Command] = &[
     Command::new(
         &["get", "var"],
         "<name>",
-        AdminLevel::User,
+        AdminLevel::Operator,
         "a variable of the process (proc.*)",
         get,
     ),

@@ -6,9 +6,13 @@ use crate::admin::Control;
 use crate::admin::command::Answer as Said;
 use crate::admin::servers::{self, Forced, State};
 use crate::admin::show_sess::parse_id;
+use crate::core::server::{Admin, Change};
 use crate::state::{Cause, Generation, Kill, Server, Victims};
 use crate::stats::page::Outcome;
 use crate::stats::page::table::ACTIONS;
+
+/// Actions of the form of HAProxy 1.4, which scripts still post.
+const OLD_ACTIONS: &[&str] = &["disable", "enable", "stop", "start"];
 
 /// Carries out a posted form.
 pub fn act(control: &Control, generation: &Generation, form: &str) -> Outcome {
@@ -30,7 +34,8 @@ pub fn act(control: &Control, generation: &Generation, form: &str) -> Outcome {
     if action == "kill" {
         return kill(control, &names);
     }
-    let known = ACTIONS.iter().any(|(value, _)| *value == action);
+    let offered = ACTIONS.iter().map(|(value, _)| value);
+    let known = offered.chain(OLD_ACTIONS).any(|name| *name == action);
     let Some(proxy) = generation
         .proxy(&backend)
         .filter(|proxy| known && proxy.back.is_some())
@@ -40,20 +45,37 @@ pub fn act(control: &Control, generation: &Generation, form: &str) -> Outcome {
     let mut applied = 0;
     let mut refused = 0;
     for name in &names {
-        match proxy.server(name) {
-            Some(server) if act_on(control, server, &action) => applied += 1,
-            Some(_) | None => refused += 1,
+        match proxy.server(name).map(|it| act_on(control, it, &action)) {
+            Some(Effect::Applied) => applied += 1,
+            Some(Effect::Refused) | None => refused += 1,
+            Some(Effect::Nothing) => {}
         }
     }
     match (applied, refused) {
+        (0, 0) => Outcome::Nothing,
         (_, 0) => Outcome::Done,
         (0, _) => Outcome::Invalid,
         (_, _) => Outcome::Partial,
     }
 }
 
-fn act_on(control: &Control, server: &Arc<Server>, action: &str) -> bool {
+/// What an action did to one server.
+enum Effect {
+    Applied,
+    Refused,
+    /// It is so already, or the server has no such checks.
+    Nothing,
+}
+
+fn act_on(control: &Control, server: &Arc<Server>, action: &str) -> Effect {
+    if !concerns(server, action) {
+        return Effect::Nothing;
+    }
     let said = match action {
+        "disable" => flag(control, server, Change::Set(Admin::FORCED_MAINT)),
+        "enable" => flag(control, server, Change::Clear(Admin::FORCED_MAINT)),
+        "stop" => flag(control, server, Change::Set(Admin::FORCED_DRAIN)),
+        "start" => flag(control, server, Change::Clear(Admin::FORCED_DRAIN)),
         "ready" => servers::set_state(control, server, State::Ready),
         "drain" => servers::set_state(control, server, State::Drain),
         "maint" => servers::set_state(control, server, State::Maint),
@@ -70,9 +92,31 @@ fn act_on(control: &Control, server: &Arc<Server>, action: &str) -> bool {
             servers::kill_sessions(control, server);
             Said::Done
         }
-        _ => return false,
+        _ => return Effect::Refused,
     };
-    matches!(said, Said::Done)
+    match said {
+        Said::Done => Effect::Applied,
+        _ => Effect::Refused,
+    }
+}
+
+fn flag(control: &Control, server: &Arc<Server>, change: Change) -> Said {
+    control.change(server, change, "");
+    Said::Done
+}
+
+/// Whether an action has something to change on a server.
+fn concerns(server: &Server, action: &str) -> bool {
+    let admin = server.status().admin;
+    match action {
+        "disable" => !admin.has(Admin::FORCED_MAINT),
+        "enable" => admin.has(Admin::FORCED_MAINT),
+        "stop" => !admin.has(Admin::FORCED_DRAIN),
+        "start" => admin.has(Admin::FORCED_DRAIN),
+        "dhlth" | "ehlth" => server.health_now().configured,
+        "dagent" | "eagent" => server.agent_now().configured,
+        _ => true,
+    }
 }
 
 /// A form's value: `+` and `%xx` decoded.

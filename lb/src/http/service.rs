@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use conf::lb::model::{HttpAction, HttpAnswer, HttpRule, Stats};
+use conf::lb::model::{Global, HttpAction, HttpAnswer, HttpRule, Stats};
 
 use super::answer::{Answer, reason};
 use super::body::Progress;
@@ -14,6 +14,7 @@ use super::pages::{self, Shown};
 use super::readers::{self, ANSWER_TIME};
 use super::rules::{self, Facts};
 use crate::admin::show::stat_pieces;
+use crate::process::host_name;
 use crate::state::{Cause, Generation, Phase, Proxy};
 use crate::stats::difference;
 use crate::stats::encode::{self, Format};
@@ -281,15 +282,9 @@ impl Client {
         admin: bool,
     ) -> Settings {
         let node = stats.show_node.clone().or_else(|| {
-            stats.show_hostname.then(|| {
-                let host = || nix::unistd::gethostname().map(|h| h.to_string_lossy().into_owned());
-                generation
-                    .conf
-                    .global
-                    .node
-                    .clone()
-                    .unwrap_or_else(|| host().unwrap_or_default())
-            })
+            let node = &generation.conf.global.node;
+            let host = || node.clone().unwrap_or_else(host_name);
+            stats.show_hostname.then(host)
         });
         Settings {
             uri: stats.uri.clone(),
@@ -297,7 +292,7 @@ impl Client {
             hide_version: stats.hide_version,
             show_legends: stats.show_legends,
             node,
-            description: stats.show_desc.clone(),
+            description: description(stats, &generation.conf.global),
             admin,
             changes: difference::all(&self.gate.control, shown.differences()).len(),
         }
@@ -493,6 +488,15 @@ impl Client {
         }
         request.body = head::Body::None;
         Ok(Some(String::from_utf8_lossy(&form).into_owned()))
+    }
+}
+
+/// What the page says of itself: its own text, or the one of `global`.
+fn description(stats: &Stats, global: &Global) -> Option<String> {
+    let own = stats.show_desc.as_ref()?;
+    match own.is_empty() {
+        true => global.description.clone(),
+        false => Some(own.clone()),
     }
 }
 

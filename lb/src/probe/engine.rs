@@ -7,6 +7,7 @@ use super::external::{self, Program, Programs};
 use super::plan::{Plan, Role};
 use super::verdict::{Teller, conclude};
 use crate::core::health::{first_check_after, spread};
+use crate::process::host_name;
 use crate::state::{Generation, Runtime, Server};
 use conf::lb::model::{CheckKind, ExternalCheck};
 use mio::{Events, Poll, Token, Waker};
@@ -432,11 +433,4 @@ impl Random {
         self.0 ^= self.0 << 17;
         (self.0 >> 11) as f64 / (1u64 << 53) as f64
     }
-}
-
-fn host_name() -> String {
-    nix::unistd::gethostname().map_or_else(
-        |_| String::new(),
-        |name| name.to_string_lossy().into_owned(),
-    )
 }

@@ -90,7 +90,7 @@ pub fn places(source: Source<'_>, proxy: &Proxy, wanted: &Wanted) -> Vec<Place> 
     if !wanted.proxy(proxy) {
         return places;
     }
-    if proxy.front.is_some() && wanted.kind(Kind::Frontend) && wanted.subject(0) {
+    if proxy.front.is_some() && wanted.kind(Kind::Frontend) {
         places.push(Place::Frontend);
     }
     if proxy.conf.tcp.socket_stats && wanted.kind(Kind::Listener) {
@@ -109,7 +109,7 @@ pub fn places(source: Source<'_>, proxy: &Proxy, wanted: &Wanted) -> Vec<Place> 
                 .map(|(index, _)| Place::Server(index)),
         );
     }
-    if proxy.back.is_some() && wanted.kind(Kind::Backend) && wanted.subject(0) {
+    if proxy.back.is_some() && wanted.kind(Kind::Backend) {
         places.push(Place::Backend);
     }
     places

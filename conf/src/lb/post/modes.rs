@@ -4,6 +4,7 @@ use super::Whole;
 use crate::diagnostic::Diagnostic;
 use crate::lb::draft::Draft;
 use crate::lb::format::TAGS;
+use crate::lb::known;
 use crate::lb::model::{FormatPart, LogTarget, Mode, SessionFormat, Tag};
 
 pub(super) fn check(whole: &Whole<'_>, found: &mut Vec<Diagnostic>) {
@@ -49,8 +50,12 @@ fn http_only(draft: &Draft, found: &mut Vec<Diagnostic>) {
     }
 }
 
-/// Moving sessions is for those that last: requests of HTTP are spread anyway.
+/// Moving sessions is for those that last: requests of HTTP are spread anyway. What HTTP sessions
+/// cannot do yet.
 fn tcp_only(draft: &Draft, found: &mut Vec<Diagnostic>) {
+    if let Some(span) = draft.marks.retry_on_answer.filter(|_| draft.has_back()) {
+        found.push(known::not_yet(span, "this event in `mode http`"));
+    }
     let marks = [
         ("rebalance", draft.marks.rebalance),
         ("drain-sessions", draft.marks.drain_sessions),

@@ -26,6 +26,55 @@ fn mode(d: &mut Draft, a: &mut Args<'_>) -> Applied {
     a.finish()
 }
 
+/// What `retry-on` names.
+#[derive(Clone, Copy, PartialEq)]
+enum RetryOn {
+    Never,
+    Connect,
+    Answer,
+    All,
+}
+
+const RETRY_ON: &[(&str, RetryOn)] = &[
+    ("none", RetryOn::Never),
+    ("conn-failure", RetryOn::Connect),
+    ("empty-response", RetryOn::Answer),
+    ("junk-response", RetryOn::Answer),
+    ("response-timeout", RetryOn::Answer),
+    ("0rtt-rejected", RetryOn::Answer),
+    ("all-retryable-errors", RetryOn::All),
+    ("401", RetryOn::Answer),
+    ("403", RetryOn::Answer),
+    ("404", RetryOn::Answer),
+    ("408", RetryOn::Answer),
+    ("425", RetryOn::Answer),
+    ("500", RetryOn::Answer),
+    ("501", RetryOn::Answer),
+    ("502", RetryOn::Answer),
+    ("503", RetryOn::Answer),
+    ("504", RetryOn::Answer),
+];
+
+fn retry_on(d: &mut Draft, a: &mut Args<'_>) -> Applied {
+    d.marks.retry_on_answer = None;
+    let mut events = Vec::new();
+    while events.is_empty() || a.peek().is_some() {
+        let span = a.peek().map_or(a.head(), |word| word.span);
+        let event = a.choose("an event", RETRY_ON)?;
+        events.push(event);
+        if events.len() > 1 && events.contains(&RetryOn::Never) {
+            let text = "`none` stands alone in `retry-on`";
+            return Err(Diagnostic::error("E0005", span, text));
+        }
+        if matches!(event, RetryOn::Answer | RetryOn::All) {
+            d.marks.retry_on_answer.get_or_insert(span);
+        }
+    }
+    let connects = |event: &RetryOn| matches!(event, RetryOn::Connect | RetryOn::All);
+    d.marks.never_retries = !events.iter().any(connects);
+    Ok(())
+}
+
 fn id(d: &mut Draft, a: &mut Args<'_>) -> Applied {
     if d.kind.is_none() {
         return Err(not_in_defaults(a));
@@ -218,6 +267,16 @@ pub static BACK: &[Keyword<Draft>] = &[
             d.marks.retries = Some(a.head());
             a.finish()
         },
+    },
+    Keyword {
+        name: "retry-on",
+        args: "{ none | <event>... }",
+        doc: "After what a try is made again: `conn-failure` (the default: the connection failed) \
+              or `none`. Events of answers (`empty-response`, `response-timeout`, a status ...) \
+              are of HTTP: sessions of `mode tcp` do not look at them, and `mode http` does not \
+              have them yet.",
+        example: "retry-on conn-failure",
+        apply: retry_on,
     },
     Keyword {
         name: "fullconn",
