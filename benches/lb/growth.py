@@ -7,7 +7,7 @@ One listener, one checked echo server, sessions of 64 bytes each way. After a
 warm-up (70 s, until histories of the last minute and pools have their size)
 and then once a minute it prints sessions, anonymous memory, resident memory and
 open descriptors of the process; the last line compares the first with the last.
-`tests/lb_growth.rs` is the same for two minutes. Exit status 1 when anonymous
+`tests/lb_long/growth.rs` is the same for two minutes. Exit status 1 when anonymous
 memory grew by more than 512 KiB or descriptors by more than two.
 """
 import argparse
