@@ -66,6 +66,11 @@ pub fn launch(options: &Options, startup: Startup) -> ExitCode {
     };
     let background = startup.config.global.process.daemon;
     let with_master = startup.config.global.process.master_worker.is_some();
+    if !with_master && !options.master_cli.is_empty() {
+        console::warning(
+            "config : a master CLI socket was defined, but master-worker mode (-W) is not enabled.",
+        );
+    }
     let launched = match (background, with_master) {
         (false, false) => foreground(options, startup, &identity),
         (true, false) => in_background(|ready| {

@@ -71,7 +71,7 @@ impl Difference {
         for server in servers(new) {
             match servers(old).iter().find(|s| s.name == server.name) {
                 None => self.servers_added.push(with_address(new, server)),
-                Some(before) if **before != **server => {
+                Some(before) if !is_same(before, server) => {
                     self.servers_changed
                         .push(server_changes(new, before, server));
                 }
@@ -155,6 +155,13 @@ fn title(proxy: &Proxy) -> String {
 
 fn servers(proxy: &Proxy) -> &[std::sync::Arc<Server>] {
     proxy.back.as_ref().map_or(&[], |back| &back.servers)
+}
+
+/// The same settings; a number that nobody gave follows from the servers around it.
+fn is_same(old: &Server, new: &Server) -> bool {
+    let counted = !old.id_forced && !new.id_forced;
+    let id = if counted { new.id } else { old.id };
+    *new == Server { id, ..old.clone() }
 }
 
 fn full_name(proxy: &Proxy, server: &Server) -> String {
@@ -435,6 +442,13 @@ mod tests {
         let spaced = OLD.replace("listen a", "\n\n# comment\nlisten a");
         let difference = Difference::between(&config(OLD), &config(&spaced));
         assert!(difference.is_empty(), "{}", difference.text());
+    }
+
+    #[test]
+    fn a_server_that_goes_does_not_change_those_behind_it() {
+        let less = OLD.replace(" server s1 192.0.2.1:1 weight 1\n", "");
+        let difference = Difference::between(&config(OLD), &config(&less));
+        assert_eq!(difference.text(), "- server a/s1");
     }
 
     #[test]

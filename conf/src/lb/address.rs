@@ -50,8 +50,8 @@ impl Address {
     }
 }
 
-/// Reads an address; `${VAR}` inside of it is looked up with `env`, as the
-/// language does for `fd@${NAME}` even outside of quotes.
+/// Reads an address; `${VAR}` and `$VAR` inside of it are looked up with `env`:
+/// in addresses the language does so even outside of quotes.
 pub fn parse(word: &Word, env: &dyn Fn(&str) -> Option<String>) -> Result<Address, Diagnostic> {
     let text = expand(&word.text, env);
     if text.is_empty() && !word.text.is_empty() {
@@ -188,13 +188,18 @@ fn not_yet(word: &Word, prefix: &str) -> Diagnostic {
 fn expand(text: &str, env: &dyn Fn(&str) -> Option<String>) -> String {
     let mut out = String::new();
     let mut rest = text;
-    while let Some(at) = rest.find("${") {
-        let Some(end) = rest[at..].find('}') else {
+    while let Some((before, after)) = rest.split_once('$') {
+        let end = after.find(|c: char| !c.is_ascii_alphanumeric() && c != '_');
+        let found = match after.strip_prefix('{') {
+            Some(braced) => braced.split_once('}'),
+            None => Some(after.split_at(end.unwrap_or(after.len()))),
+        };
+        let Some((name, left)) = found.filter(|(name, _)| !name.is_empty()) else {
             break;
         };
-        out.push_str(&rest[..at]);
-        out.push_str(&env(&rest[at + 2..at + end]).unwrap_or_default());
-        rest = &rest[at + end + 1..];
+        out.push_str(before);
+        out.push_str(&env(name).unwrap_or_default());
+        rest = left;
     }
     out.push_str(rest);
     out
@@ -279,6 +284,11 @@ mod tests {
         );
         assert_eq!(read("abns@x").ok(), Some(Address::Abstract("x".into())));
         assert_eq!(read("fd@${FD}").ok(), Some(Address::Fd(7)));
+        assert_eq!(
+            read("1.2.3.$FD:${FD}00").ok(),
+            Some(ip("1.2.3.7", Port::One(700)))
+        );
+        assert!(read("$:80").is_err() && read("${FD:80").is_err());
         assert_eq!(
             read("ipv6@:80").ok(),
             Some(Address::Inet {

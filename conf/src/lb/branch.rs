@@ -7,7 +7,7 @@ use crate::keyword::{Word, unknown};
 use crate::source::{FileId, Span};
 
 /// Deepest nesting.
-const MAX_DEPTH: usize = 16;
+const MAX_DEPTH: usize = 1024;
 
 /// A block that is open.
 #[derive(Clone, Copy, Debug)]
