@@ -1,5 +1,7 @@
 //! What a reload would change, as text and as JSON.
 
+mod settings;
+
 use crate::reload::needs_restart;
 use conf::lb::{Bind, BindAddress, Config, Env, Host, Proxy, Server, ServerAddress, ServerPort};
 use serde_json::{Value, json};
@@ -13,7 +15,7 @@ pub struct Difference {
     pub proxies_added: Vec<String>,
     /// Proxies only in the old one; their sessions go on until they end.
     pub proxies_removed: Vec<String>,
-    /// Proxies with other settings.
+    /// `kind name: what` of proxies with other settings.
     pub proxies_changed: Vec<String>,
     /// Addresses to be opened.
     pub listeners_opened: Vec<String>,
@@ -25,8 +27,8 @@ pub struct Difference {
     pub servers_removed: Vec<String>,
     /// `backend/server: what`.
     pub servers_changed: Vec<String>,
-    /// Settings of `global` that take effect.
-    pub global_changed: bool,
+    /// Which settings of `global` differ; empty when none does.
+    pub global_changed: String,
     /// Settings of `global` that only a start can change.
     pub needs_restart: Vec<&'static str>,
 }
@@ -36,7 +38,10 @@ impl Difference {
     pub fn between(old: &Config, new: &Config) -> Difference {
         let mut difference = Difference {
             needs_restart: needs_restart(old, new),
-            global_changed: old.global != new.global,
+            global_changed: match old.global == new.global {
+                true => String::new(),
+                false => settings::changes(&old.global, &new.global),
+            },
             ..Difference::default()
         };
         for proxy in &old.proxies {
@@ -71,15 +76,17 @@ impl Difference {
         for server in servers(new) {
             match servers(old).iter().find(|s| s.name == server.name) {
                 None => self.servers_added.push(with_address(new, server)),
-                Some(before) if !is_same(before, server) => {
+                Some(before) if **server != renumbered(before, server) => {
                     self.servers_changed
                         .push(server_changes(new, before, server));
                 }
                 Some(_) => {}
             }
         }
-        if settings(old) != settings(new) {
-            self.proxies_changed.push(title(new));
+        let (before, after) = (bare(old), bare(new));
+        if before != after {
+            let what = settings::changes(&before, &after);
+            self.proxies_changed.push(format!("{}: {what}", title(new)));
         }
     }
 
@@ -120,8 +127,8 @@ impl Difference {
         for (mark, names) in self.lists() {
             lines.extend(names.iter().map(|name| format!("{mark} {name}")));
         }
-        if self.global_changed {
-            lines.push("~ global".to_owned());
+        if !self.global_changed.is_empty() {
+            lines.push(format!("~ global: {}", self.global_changed));
         }
         for setting in &self.needs_restart {
             lines.push(format!(
@@ -157,11 +164,12 @@ fn servers(proxy: &Proxy) -> &[std::sync::Arc<Server>] {
     proxy.back.as_ref().map_or(&[], |back| &back.servers)
 }
 
-/// The same settings; a number that nobody gave follows from the servers around it.
-fn is_same(old: &Server, new: &Server) -> bool {
+/// The old server with the new one's number, where nobody gave one: it follows from
+/// the servers around it.
+fn renumbered(old: &Server, new: &Server) -> Server {
     let counted = !old.id_forced && !new.id_forced;
     let id = if counted { new.id } else { old.id };
-    *new == Server { id, ..old.clone() }
+    Server { id, ..old.clone() }
 }
 
 fn full_name(proxy: &Proxy, server: &Server) -> String {
@@ -177,7 +185,7 @@ fn with_address(proxy: &Proxy, server: &Server) -> String {
 }
 
 /// A proxy without its servers and addresses, which are compared one by one.
-fn settings(proxy: &Proxy) -> Proxy {
+fn bare(proxy: &Proxy) -> Proxy {
     let mut bare = proxy.clone();
     if let Some(front) = &mut bare.front {
         front.binds.clear();
@@ -190,49 +198,19 @@ fn settings(proxy: &Proxy) -> Proxy {
 }
 
 fn server_changes(proxy: &Proxy, old: &Server, new: &Server) -> String {
-    let mut changes = Vec::new();
+    let mut told = Vec::new();
     if old.address != new.address {
         let (from, to) = (server_address(&old.address), server_address(&new.address));
-        changes.push(format!("address {from} -> {to}"));
+        told.push(format!("address {from} -> {to}"));
     }
-    if old.weight != new.weight {
-        changes.push(format!("weight {} -> {}", old.weight, new.weight));
+    let moved = Server {
+        address: new.address.clone(),
+        ..renumbered(old, new)
+    };
+    if moved != *new {
+        told.push(settings::changes(&moved, new));
     }
-    if old.maxconn != new.maxconn {
-        let show = |limit: Option<u32>| limit.map_or("none".to_owned(), |n| n.to_string());
-        changes.push(format!(
-            "maxconn {} -> {}",
-            show(old.maxconn),
-            show(new.maxconn)
-        ));
-    }
-    if old.backup != new.backup {
-        changes.push(
-            if new.backup {
-                "now a backup"
-            } else {
-                "no backup any more"
-            }
-            .to_owned(),
-        );
-    }
-    if old.disabled != new.disabled {
-        changes.push(
-            if new.disabled {
-                "now disabled"
-            } else {
-                "no longer disabled"
-            }
-            .to_owned(),
-        );
-    }
-    if old.check != new.check {
-        changes.push("check".to_owned());
-    }
-    if changes.is_empty() {
-        changes.push("options".to_owned());
-    }
-    format!("{}: {}", full_name(proxy, new), changes.join(", "))
+    format!("{}: {}", full_name(proxy, new), told.join(", "))
 }
 
 fn host(host: &Host) -> String {
@@ -410,8 +388,8 @@ mod tests {
         listen gone\n bind 127.0.0.1:1001\n server x 192.0.2.9:1\n";
 
     const NEW: &str = "global\n nbthread 4\n\
-        defaults\n timeout connect 1s\n timeout client 1s\n timeout server 1s\n\
-        listen a\n bind 127.0.0.1:1000\n bind 127.0.0.1:1002\n server s1 192.0.2.7:1 weight 5\n server s3 192.0.2.3:1\n\
+        defaults\n timeout connect 1s\n timeout client 5s\n timeout server 1s\n\
+        listen a\n balance leastconn\n bind 127.0.0.1:1000\n bind 127.0.0.1:1002\n server s1 192.0.2.7:1 weight 5\n server s3 192.0.2.3:1\n\
         listen fresh\n bind 127.0.0.1:1003\n";
 
     #[test]
@@ -427,6 +405,8 @@ mod tests {
             "+ server a/s3 (192.0.2.3:1)",
             "- server a/s2",
             "- server gone/x",
+            "~ proxy listen a: timeouts client 1s -> 5s, balance RoundRobin -> LeastConn",
+            "~ global: nbthread none -> 4",
             "~ server a/s1: address 192.0.2.1:1 -> 192.0.2.7:1, weight 1 -> 5",
             "! global: 'nbthread' changes at the next start only",
         ] {
