@@ -68,6 +68,12 @@ pub static COMMON: &[Code] = &[
         explanation: "A quote, brace or conditional block was opened at the place shown and never \
                       closed.",
     },
+    Code {
+        id: "E0009",
+        title: "a NUL byte",
+        explanation: "The line has a byte of value 0. For many programs a text ends there, so that \
+                      what follows on the line would be lost without a word.",
+    },
 ];
 
 /// All codes in ascending order.

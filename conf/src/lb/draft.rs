@@ -130,6 +130,8 @@ pub struct Draft {
 pub struct Marks {
     /// `option httplog` and others that need `mode http`: keyword and place.
     pub http_only: Vec<(&'static str, Span)>,
+    /// There is a `bind` line, good or bad.
+    pub binds: bool,
     /// The `balance` line.
     pub balance: Option<Span>,
     /// The `rebalance` line.

@@ -361,13 +361,16 @@ impl Loader {
             );
             return None;
         };
-        let found = self
+        let mut found = self
             .named_defaults
             .iter()
-            .rev()
-            .find(|d| d.proxy.name == name.text);
-        if let Some(found) = found {
-            return Some(Box::new(found.clone()));
+            .filter(|d| d.proxy.name == name.text);
+        if let Some(first) = found.next() {
+            if let Some(second) = found.next() {
+                let places = (first.proxy.place.0, second.proxy.place.0);
+                self.report.push(ambiguous(name, places));
+            }
+            return Some(Box::new(first.clone()));
         }
         let names: Vec<_> = self.named_defaults.iter().map(|d| &d.proxy.name).collect();
         let near = suggest::nearest(&name.text, names.iter().map(|n| n.as_str()));
@@ -544,6 +547,17 @@ impl Loader {
     fn finish(self) -> (Option<Config>, Report) {
         finish::finish(self)
     }
+}
+
+fn ambiguous(name: &Word, (first, second): (Span, Span)) -> Diagnostic {
+    Diagnostic::error(
+        "E1012",
+        name.span,
+        format!("two `defaults` sections are named `{}`", name.text),
+    )
+    .label("which one is meant?")
+    .also(first, "one is here")
+    .also(second, "another one is here")
 }
 
 /// The `*.cfg` files of a directory in lexical order; hidden ones are left out.

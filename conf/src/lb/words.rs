@@ -41,6 +41,11 @@ pub fn split(line: &str, place: LinePlace<'_>, env: &Env) -> Result<Vec<Word>, D
         text: String::new(),
         word_start: 0,
     };
+    if let Some(at) = line.find('\0') {
+        return Err(splitter
+            .error(at, at + 1, "E0009", "a NUL byte in the line")
+            .label("remove it"));
+    }
     splitter.run()?;
     Ok(splitter.words)
 }
@@ -62,7 +67,7 @@ impl Splitter<'_> {
         let mut quote: Option<(char, usize)> = None;
         while let Some(c) = self.peek() {
             match (c, quote) {
-                ('\n' | '\r' | '\0', _) => break,
+                ('\n' | '\r', _) => break,
                 ('#', None) => break,
                 ('"' | '\'', None) => {
                     quote = Some((c, self.at));
@@ -343,5 +348,7 @@ mod tests {
         assert!(words("\"${A[x]}\"").is_err());
         assert!(words("\\xZZ").is_err());
         assert!(words("\"${.NOPE}\"").is_err());
+        assert!(words("a\0b").is_err());
+        assert!(words("a # \0").is_err());
     }
 }

@@ -60,12 +60,7 @@ fn missing_timeouts(draft: &Draft, found: &mut Vec<Diagnostic>) {
 }
 
 fn binds(draft: &Draft, found: &mut Vec<Diagnostic>) {
-    let none = draft
-        .proxy
-        .front
-        .as_ref()
-        .is_some_and(|front| front.binds.is_empty());
-    if draft.has_front() && none {
+    if draft.has_front() && !draft.marks.binds {
         let (word, name) = (draft.word(), &draft.proxy.name);
         found.push(
             Diagnostic::warning(

@@ -81,6 +81,7 @@ fn bind(d: &mut Draft, a: &mut Args<'_>) -> Result<(), Diagnostic> {
     if d.kind.is_none() {
         return Err(super::general::not_in_defaults(a));
     }
+    d.marks.binds = true;
     let word = a.expect("an address and port")?;
     let found = match addresses(word, &d.around.env, true) {
         Ok(found) => found,
