@@ -102,14 +102,12 @@ impl PageOptions {
     /// Options of a request target that starts with the page's `uri`; `None` when it does not.
     pub fn parse(uri: &str, target: &str) -> Option<Self> {
         let rest = target.strip_prefix(uri)?;
-        let (path, query) = rest.split_once('?').unwrap_or((rest, ""));
         let mut options = Self::default();
-        for word in path.split(';').skip(1) {
-            options.word(word);
-        }
-        for parameter in query.split('&') {
-            if let Some(scope) = parameter.strip_prefix("scope=") {
-                options.scope = scope_text(scope);
+        // as HAProxy: in any order, also `?scope=a;csv`
+        for word in rest.split([';', '?', '&']).skip(1) {
+            match word.strip_prefix("scope=") {
+                Some(scope) => options.scope = scope_text(scope),
+                None => options.word(word),
             }
         }
         Some(options)
@@ -242,6 +240,22 @@ mod tests {
     fn a_default_uri_with_a_question_mark_works_too() {
         let options = PageOptions::parse("/haproxy?stats", "/haproxy?stats;csv").unwrap();
         assert_eq!(options.view, View::Csv);
+    }
+
+    #[test]
+    fn views_and_scope_come_in_any_order() {
+        for target in [
+            "/stats;csv?scope=ab",
+            "/stats?scope=ab;csv",
+            "/stats?;csv&scope=ab",
+        ] {
+            let options = PageOptions::parse("/stats", target).unwrap();
+            assert_eq!(
+                (options.view, options.scope.as_str()),
+                (View::Csv, "ab"),
+                "{target}"
+            );
+        }
     }
 
     #[test]
