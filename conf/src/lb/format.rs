@@ -185,10 +185,16 @@ struct Parser<'a, 'd> {
 }
 
 impl Parser<'_, '_> {
+    /// Reads to the end; of several mistakes the last is given and the others are left with the draft.
     fn run(&mut self) -> Result<(), Diagnostic> {
+        let mut mistake = None;
         while let Some(c) = self.rest.chars().next() {
             match c {
-                '%' => self.percent()?,
+                '%' => {
+                    if let Err(error) = self.percent() {
+                        self.d.diagnostics.extend(mistake.replace(error));
+                    }
+                }
                 ' ' => {
                     self.flush();
                     self.rest = self.rest.trim_start_matches(' ');
@@ -201,7 +207,7 @@ impl Parser<'_, '_> {
             }
         }
         self.flush();
-        Ok(())
+        mistake.map_or(Ok(()), Err)
     }
 
     fn flush(&mut self) {
