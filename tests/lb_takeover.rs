@@ -259,20 +259,23 @@ fn x_takes_over_through_a_named_socket_and_refuses_to_start_without() {
 #[test]
 fn connections_that_wait_in_the_queue_go_to_the_new_process() {
     let (bind, server) = (format!("{}:1", address()), echo());
-    let balancer = Balancer::new("    nbthread 2", &listen(&bind, &server));
+    // at its limit a listener leaves connections in the queue
+    let (global, free) = ("    nbthread 2", listen(&bind, &server));
+    let balancer = Balancer::new(global, &format!("{free}\n    maxconn 1\n    backlog 100"));
     let mut old = balancer.start(&["-db"]);
-    balancer.ask("disable frontend a");
+    let mut first = TcpStream::connect(&bind).expect("it listens");
+    exchange(&mut first, "fills the limit");
     let waiting: Vec<_> = (0..50)
         .map(|_| TcpStream::connect(&bind).expect("queued"))
         .collect();
+    balancer.write(global, &free);
     let pid = old.pid().to_string();
     let mut new = succeed(&balancer, &["-db", "-sf", &pid]);
-    assert!(old.wait_exit(LIMIT).success());
-    // the frontend stays disabled as the operator had left it
-    balancer.ask("enable frontend a");
     for mut stream in waiting {
         exchange(&mut stream, "was in the queue");
     }
+    drop(first);
+    assert!(old.wait_exit(LIMIT).success());
     new.stop();
 }
 

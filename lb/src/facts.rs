@@ -4,7 +4,8 @@
 use crate::core::expr::{Found, Sample, World, evaluate};
 use crate::state::{ConnectionError, Generation, Peer, Proxy, Runtime, Server};
 use conf::lb::model::{
-    DateUnit, Fetch, Format, FormatPart, Mode, ProcessVariable, RuleLine, ServerRef, VariableValue,
+    DateUnit, Fetch, Format, FormatFlags, FormatPart, Mode, ProcessVariable, RuleLine, ServerRef,
+    VariableValue,
 };
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
@@ -102,14 +103,30 @@ pub fn of_rule(fetch: &Fetch, rule: Option<&RuleLine>) -> Option<Sample> {
 
 /// A format's text in a world without a session's tags.
 pub fn format_text(format: &Format, world: &mut dyn World) -> Vec<u8> {
+    written(format, world, |flags| flags)
+}
+
+/// A format's text for a header or a body: as in HAProxy only the flag `E` counts.
+pub fn http_text(format: &Format, world: &mut dyn World) -> Vec<u8> {
+    written(format, world, |flags| FormatFlags {
+        escape: flags.escape,
+        ..FormatFlags::default()
+    })
+}
+
+fn written(
+    format: &Format,
+    world: &mut dyn World,
+    counts: impl Fn(FormatFlags) -> FormatFlags,
+) -> Vec<u8> {
     let mut out = Vec::new();
     for part in &format.parts {
         match part {
             FormatPart::Text(text) => out.extend(text.as_bytes()),
             FormatPart::Space => out.push(b' '),
-            FormatPart::Expr(expr, _) => {
+            FormatPart::Expr(expr, flags) => {
                 let value = evaluate(expr, world).value;
-                out.extend(value.map(|v| v.to_line()).unwrap_or_default());
+                counts(*flags).dress(&value.map(|v| v.to_line()).unwrap_or_default(), &mut out);
             }
             // tags became expressions when the file was read
             FormatPart::Tag(..) => {}

@@ -56,7 +56,9 @@ impl AsFd for Signals {
 /// waits for it sees 128 + its number.
 pub fn die_of(signal: Signal) -> ExitCode {
     let set: SigSet = [signal].into_iter().collect();
-    if raise(signal).is_ok() {
+    // a parent may have had it ignored
+    let acts = crate::sys::default_action(signal);
+    if acts.and_then(|()| raise(signal)).is_ok() {
         // pending until unblocked; as process 1 nothing happens even then
         let _ = set.thread_unblock();
     }

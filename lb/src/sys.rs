@@ -3,6 +3,7 @@
 //! a child.
 #![allow(unsafe_code)]
 
+use nix::sys::signal::{SigHandler, Signal, signal};
 use nix::sys::socket::{ControlMessageOwned, MsgFlags, UnixAddr, recvmsg};
 use std::ffi::OsString;
 use std::io::{self, IoSliceMut};
@@ -164,4 +165,10 @@ pub fn pidfd_open(pid: u32) -> io::Result<OwnedFd> {
     }
     // SAFETY: the call gave a fresh descriptor (close-on-exec) that nobody else owns.
     Ok(unsafe { OwnedFd::from_raw_fd(fd as RawFd) })
+}
+
+/// Gives a signal back its default action.
+pub fn default_action(number: Signal) -> nix::Result<()> {
+    // SAFETY: the default action runs no code of this process.
+    unsafe { signal(number, SigHandler::SigDfl) }.map(drop)
 }

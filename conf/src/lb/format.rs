@@ -238,13 +238,6 @@ impl Parser<'_, '_> {
         }
         self.flush();
         let flags = self.flags()?;
-        if self.live && flags != FormatFlags::default() {
-            let place = self.word.part(0, self.word.text.len());
-            return Err(not_yet(
-                place.span,
-                "flags in a format outside of `log-format`",
-            ));
-        }
         if self.rest.starts_with('[') {
             return self.expression(flags);
         }
@@ -309,6 +302,12 @@ impl Parser<'_, '_> {
         };
         if *tag == Tag::Nothing {
             self.defaults = flags;
+        } else if self.live && flags.hex {
+            let place = self.word.part(self.at() - 1, self.at() + letters);
+            return Err(not_yet(
+                place.span,
+                "flag `X` of a tag outside of `log-format`",
+            ));
         } else if self.live {
             let expr = self.fetch_of(*tag, letters)?;
             self.parts.push(FormatPart::Expr(Box::new(expr), flags));

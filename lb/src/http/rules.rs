@@ -10,7 +10,7 @@ use super::gate::{Gate, Live};
 use super::head::{self, Field, Request, Response};
 use crate::core::balance;
 use crate::core::expr::{self, Found, Sample, World};
-use crate::facts::{Scene, format_text};
+use crate::facts::{Scene, http_text};
 use crate::state::{Generation, Peer, Proxy, Runtime, Server};
 
 /// What a request, or the answer to it, is judged by.
@@ -91,7 +91,7 @@ impl<'f> Facts<'f> {
 
     /// A format's text as it is.
     pub fn body(&self, format: &Format) -> Vec<u8> {
-        format_text(format, &mut Look(self))
+        http_text(format, &mut Look(self))
     }
 
     /// What the balancing algorithm hashes, if it hashes.

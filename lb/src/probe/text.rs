@@ -67,9 +67,9 @@ impl Scope {
                 FormatPart::Text(text) => out.extend_from_slice(text.as_bytes()),
                 FormatPart::Space => out.push(b' '),
                 FormatPart::Tag(tag, _) => out.extend_from_slice(self.tag(*tag).as_bytes()),
-                FormatPart::Expr(expr, _) => {
+                FormatPart::Expr(expr, flags) => {
                     let value = self.sample(expr).map(|value| value.to_line());
-                    out.extend(value.unwrap_or_default());
+                    flags.dress(&value.unwrap_or_default(), &mut out);
                 }
             }
         }

@@ -37,6 +37,24 @@ pub struct FormatFlags {
     pub mandatory: bool,
 }
 
+impl FormatFlags {
+    /// Writes what an expression gave (nothing: no value) as the flags say.
+    pub fn dress(self, value: &[u8], out: &mut Vec<u8>) {
+        let quote = self.quote.then_some(b'"');
+        out.extend(quote);
+        for &byte in value {
+            if self.escape && matches!(byte, b'"' | b'\\' | b']') {
+                out.push(b'\\');
+            }
+            out.push(byte);
+        }
+        if value.is_empty() && self.mandatory {
+            out.push(b'-');
+        }
+        out.extend(quote);
+    }
+}
+
 /// Tags of `log-format`; the two letters are in the name of the variant's document.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Tag {
@@ -168,4 +186,38 @@ pub enum Tag {
     TermState,
     /// `%tsc` with cookie letters, four.
     TermStateCookie,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn flags_quote_escape_and_stand_for_nothing() {
+        let dressed = |flags: FormatFlags, value: &str| {
+            let mut out = Vec::new();
+            flags.dress(value.as_bytes(), &mut out);
+            String::from_utf8(out).expect("text")
+        };
+        let plain = FormatFlags::default();
+        let quote = FormatFlags {
+            quote: true,
+            ..plain
+        };
+        let escape = FormatFlags {
+            escape: true,
+            ..quote
+        };
+        let mandatory = FormatFlags {
+            mandatory: true,
+            ..plain
+        };
+        assert_eq!(dressed(plain, "a\"]"), "a\"]");
+        assert_eq!(dressed(quote, ""), "\"\"");
+        assert_eq!(dressed(escape, "a\"]\\"), r#""a\"\]\\""#);
+        assert_eq!(
+            (dressed(mandatory, ""), dressed(plain, "")),
+            ("-".into(), String::new())
+        );
+    }
 }
