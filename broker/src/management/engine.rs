@@ -254,7 +254,6 @@ pub fn channels(core: &Core) -> Vec<(u64, ChannelView)> {
     let mut views = Vec::new();
     for (_, c) in open(core) {
         for (number, channel) in c.channels() {
-            let numbers = ChannelNumbers::of(channel);
             let view = ChannelView {
                 name: format!("{} ({number})", c.peer.name()),
                 number,
@@ -264,13 +263,7 @@ pub fn channels(core: &Core) -> Vec<(u64, ChannelView)> {
                 vhost: c.vhost.to_string(),
                 confirm: matches!(channel.mode, Mode::Confirm(_)),
                 transactional: matches!(channel.mode, Mode::Transaction(_)),
-                consumers: channel.consumers.len() as u64,
-                unacked: channel.unacked.len() as u64,
-                unconfirmed: numbers.unconfirmed,
-                uncommitted: numbers.uncommitted,
-                acks_uncommitted: numbers.acks_uncommitted,
-                prefetch: channel.prefetch,
-                global_prefetch: channel.global_prefetch,
+                numbers: ChannelNumbers::of(channel),
                 idle_since_ms: None,
                 counters: channel_counters(&channel.counters),
             };

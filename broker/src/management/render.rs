@@ -202,7 +202,7 @@ pub fn consumer(scene: Scene<'_>, c: &ConsumerView) -> Value {
 /// One channel.
 pub fn channel(scene: Scene<'_>, connection: u64, c: &ChannelView) -> Map<String, Value> {
     let Value::Object(mut map) = json!({
-        "acks_uncommitted": c.acks_uncommitted,
+        "acks_uncommitted": c.numbers.acks_uncommitted,
         "confirm": c.confirm,
         "connection_details": {
             "name": c.connection,
@@ -211,17 +211,17 @@ pub fn channel(scene: Scene<'_>, connection: u64, c: &ChannelView) -> Map<String
             "pid": channel_pid(scene, connection, 0),
         },
         "pid": channel_pid(scene, connection, c.number),
-        "consumer_count": c.consumers,
+        "consumer_count": c.numbers.consumers,
         "garbage_collection": garbage_collection(),
-        "global_prefetch_count": c.global_prefetch,
-        "messages_unacknowledged": c.unacked,
-        "messages_uncommitted": c.uncommitted,
-        "messages_unconfirmed": c.unconfirmed,
+        "global_prefetch_count": c.numbers.global_prefetch,
+        "messages_unacknowledged": c.numbers.unacked,
+        "messages_uncommitted": c.numbers.uncommitted,
+        "messages_unconfirmed": c.numbers.unconfirmed,
         "name": c.name,
         "node": scene.node,
         "number": c.number,
         "pending_raft_commands": 0,
-        "prefetch_count": c.prefetch,
+        "prefetch_count": c.numbers.prefetch,
         "reductions": 0,
         "reductions_details": {"rate": 0.0},
         "state": "running",

@@ -1,6 +1,7 @@
 //! What the management interface shows, as plain data gathered on the core
 //! thread and formatted elsewhere.
 
+use super::numbers::ChannelNumbers;
 use crate::core::field::FieldTable;
 use crate::core::letters::Deaths;
 use crate::core::policy::Effective;
@@ -213,20 +214,8 @@ pub struct ChannelView {
     pub confirm: bool,
     /// Transactions are on.
     pub transactional: bool,
-    /// Consumers.
-    pub consumers: u64,
-    /// Messages out.
-    pub unacked: u64,
-    /// Publishes not yet confirmed.
-    pub unconfirmed: u64,
-    /// Publishes of an open transaction.
-    pub uncommitted: u64,
-    /// Acknowledgements of an open transaction.
-    pub acks_uncommitted: u64,
-    /// Prefetch of new consumers.
-    pub prefetch: u16,
-    /// Prefetch of the whole channel.
-    pub global_prefetch: u16,
+    /// Consumers, messages out, limits.
+    pub numbers: ChannelNumbers,
     /// Idle since, in milliseconds since 1970.
     pub idle_since_ms: Option<u64>,
     /// What happened so far.
