@@ -148,7 +148,7 @@ fn what_a_mode_cannot_evaluate_is_refused_by_name() {
         "http-request deny if { req.len gt 3 }",
         "http-request deny if { path,set-var(txn.x) -m beg / }",
         "http-request set-header X %[dst_conn]",
-        "http-request set-header X %{+Q}[src]",
+        "http-request set-header X %{+X}Ts",
         "http-request set-header X %Tt",
         "http-request deny if { http_auth_group(u) x }",
         "http-response return status 200",
