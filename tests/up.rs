@@ -4,7 +4,7 @@ mod kit;
 
 use kit::Daemon;
 use nix::sys::signal::Signal;
-use std::io::Write;
+use std::io::{Read, Write};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
@@ -88,6 +88,60 @@ fn it_is_ready_answers_actions_and_leaves_nothing_behind() {
         !std::path::Path::new(&state).exists(),
         "its directory is gone"
     );
+}
+
+#[test]
+#[ignore = "needs network namespaces; tests/run runs it"]
+fn a_broken_ledger_is_told_and_is_status_1() {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let state = dir.path().join("up").display().to_string();
+    let mut up = start(&state, &["--traffic", "--rate", "2000"]);
+    let line = up.wait_line("the broker's management", Duration::from_secs(60));
+    let port = line.split("localhost:").nth(1).and_then(|rest| {
+        let digits = rest.split(|c: char| !c.is_ascii_digit()).next();
+        digits?.parse::<u16>().ok()
+    });
+    let port = port.expect("the port of the management page");
+    // what is confirmed while there is no queue goes nowhere
+    kit::wait_until("messages are lost", Duration::from_secs(30), || {
+        let _ = delete_queue(port);
+        let (_, status, _) = kit::evenkeel(&["up", "--state-dir", &state, "--do", "status"]);
+        status.contains(" waiting ") && !status.contains(" waiting 0 ")
+    });
+    let (_, stdout, _) = kit::evenkeel(&["up", "--state-dir", &state, "--do", "quit"]);
+    assert_eq!(stdout, "done\n");
+    up.wait_line("Ctrl-C ends at once", Duration::from_secs(30));
+    up.signal(Signal::SIGINT);
+    let status = up.wait_exit(Duration::from_secs(60));
+    assert_eq!(status.code(), Some(1), "{}", up.output());
+    assert!(up.output().contains("the ledger is BROKEN"));
+}
+
+fn delete_queue(port: u16) -> std::io::Result<()> {
+    let mut stream = std::net::TcpStream::connect(("127.0.0.1", port))?;
+    stream.write_all(
+        b"DELETE /api/queues/%2F/evenkeel.traffic HTTP/1.0\r\n\
+          Authorization: Basic Z3Vlc3Q6Z3Vlc3Q=\r\n\r\n",
+    )?;
+    stream.read_to_string(&mut String::new()).map(|_| ())
+}
+
+#[test]
+#[ignore = "needs network namespaces; tests/run runs it"]
+fn each_of_several_brokers_has_a_consumer_of_the_traffic() {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let state = dir.path().join("up").display().to_string();
+    let mut up = start(&state, &["--traffic", "--brokers", "3"]);
+    up.wait_line("ready after", Duration::from_secs(60));
+    kit::wait_until("every broker has a client", Duration::from_secs(30), || {
+        let (_, status, _) = kit::evenkeel(&["up", "--state-dir", &state, "--do", "status"]);
+        let brokers = status.lines().filter(|line| line.starts_with("broker N"));
+        let busy = brokers.filter(|line| line.contains("answers, ") && !line.contains(" 0 conn"));
+        busy.count() == 3
+    });
+    kit::evenkeel(&["up", "--state-dir", &state, "--do", "quit"]);
+    let status = up.wait_exit(Duration::from_secs(60));
+    assert_eq!(status.code(), Some(0), "{}", up.output());
 }
 
 #[test]

@@ -126,6 +126,7 @@ async fn traffic(dir: &Path, ports: &Ports, rate: u32) -> Result<Traffic, String
         gate,
         address,
         rate,
+        brokers: 1,
     }))
 }
 

@@ -48,6 +48,11 @@ impl Up {
                 gate: self.plan.gate.clone(),
                 address: self.plan.at_vip(5672),
                 rate: self.options.rate,
+                // RabbitMQ's nodes are one cluster
+                brokers: match self.options.with_rabbitmq {
+                    true => 1,
+                    false => self.plan.brokers.len(),
+                },
             })
         });
         for command in self.options.clients.clone() {

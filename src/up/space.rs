@@ -98,21 +98,28 @@ pub fn possible() -> Result<(), String> {
         return Ok(());
     }
     let why = String::from_utf8_lossy(&status.stderr).trim().to_owned();
-    Err(if root {
-        format!(
+    Err(refusal(root, &why, &exhausted()))
+}
+
+/// What says why there are no namespaces, and which command helps.
+fn refusal(root: bool, why: &str, exhausted: &str) -> String {
+    match (root, exhausted) {
+        (true, "") => format!(
             "root may not make namespaces here ({why}): the container lacks CAP_SYS_ADMIN; \
              start it with --privileged or --cap-add SYS_ADMIN --cap-add NET_ADMIN, \
              or run `evenkeel up --no-vip`"
-        )
-    } else {
-        format!(
+        ),
+        (true, limits) => format!(
+            "the limits of this system allow no namespaces ({why}); raise them with \
+             `sysctl -w{limits}`, or run `evenkeel up --no-vip`"
+        ),
+        (false, limits) => format!(
             "this system refuses namespaces to users other than root ({why}); allow them with \
-             `sudo sysctl kernel.unprivileged_userns_clone=1{}` \
+             `sudo sysctl kernel.unprivileged_userns_clone=1{limits}` \
              (on Ubuntu also kernel.apparmor_restrict_unprivileged_userns=0), run `sudo evenkeel up`, \
-             or run `evenkeel up --no-vip`",
-            exhausted()
-        )
-    })
+             or run `evenkeel up --no-vip`"
+        ),
+    }
 }
 
 /// The limits of namespaces that allow none, as assignments for `sysctl`.
@@ -131,6 +138,14 @@ fn exhausted() -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn limits_that_allow_no_namespaces_are_named_to_root_and_others() {
+        let limit = " user.max_net_namespaces=15000";
+        assert!(refusal(true, "full", limit).contains("`sysctl -w user.max_net_namespaces=15000`"));
+        assert!(refusal(false, "full", limit).contains(limit));
+        assert!(refusal(true, "EPERM", "").contains("CAP_SYS_ADMIN"));
+    }
 
     #[test]
     fn releases_are_compared_by_their_numbers() {

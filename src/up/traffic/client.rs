@@ -43,6 +43,7 @@ pub struct Client {
     stream: UnixStream,
     input: Vec<u8>,
     delivery: Option<(u64, bool, u64, Vec<u8>)>,
+    cluster: String,
 }
 
 struct Frame {
@@ -77,8 +78,9 @@ impl Client {
             stream,
             input: Vec::new(),
             delivery: None,
+            cluster: String::new(),
         };
-        client.expect(10, 10).await?;
+        client.cluster = cluster_in(&client.expect(10, 10).await?);
         let mut start_ok = vec![0, 0, 0, 0];
         start_ok.extend(short("PLAIN"));
         start_ok.extend([0, 0, 0, 12]);
@@ -96,6 +98,11 @@ impl Client {
         client.method(1, 20, 10, &[0]).await?;
         client.expect(20, 11).await?;
         Ok(client)
+    }
+
+    /// The name of the broker's cluster, empty if it says none.
+    pub fn cluster(&self) -> &str {
+        &self.cluster
     }
 
     /// A durable queue.
@@ -275,6 +282,17 @@ impl Client {
     }
 }
 
+/// `cluster_name` among the server properties of `connection.start`.
+fn cluster_in(start: &[u8]) -> String {
+    const KEY: &[u8] = b"\x0ccluster_nameS";
+    let value = || {
+        let at = start.windows(KEY.len()).position(|w| w == KEY)? + KEY.len();
+        let length = u32::from_be_bytes(start.get(at..at + 4)?.try_into().ok()?);
+        start.get(at + 4..)?.get(..length as usize)
+    };
+    String::from_utf8_lossy(value().unwrap_or_default()).into_owned()
+}
+
 fn long(payload: &[u8], at: usize) -> Option<u64> {
     let eight = payload.get(at..at + 8)?.try_into().ok()?;
     Some(u64::from_be_bytes(eight))
@@ -294,4 +312,18 @@ fn put_method(out: &mut Vec<u8>, channel: u16, class: u16, method: u16, args: &[
     payload.extend(method.to_be_bytes());
     payload.extend(args);
     put_frame(out, 1, channel, &payload);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_broker_is_told_by_the_name_of_its_cluster() {
+        let start =
+            b"\x00\x0a\x00\x0a\x00\x09\x00\x00\x00\x1b\x0ccluster_nameS\x00\x00\x00\x09rabbit@n1";
+        assert_eq!(cluster_in(start), "rabbit@n1");
+        assert_eq!(cluster_in(&start[..start.len() - 1]), "");
+        assert_eq!(cluster_in(b"\x00\x0a\x00\x0a"), "");
+    }
 }

@@ -1,11 +1,13 @@
-//! Numbered messages through one address: a publisher with confirms, a
-//! consumer with acknowledgements, and the ledger of both.
+//! Numbered messages through one address: a publisher with confirms,
+//! consumers with acknowledgements, and the ledger of all.
 
 pub mod client;
+mod consumer;
 pub mod ledger;
 
 use super::gate;
 use client::{Client, Event};
+use consumer::Consumers;
 use ledger::{Balance, Ledger};
 use std::cell::RefCell;
 use std::net::SocketAddr;
@@ -38,9 +40,11 @@ pub struct Target {
     pub address: SocketAddr,
     /// Messages a second.
     pub rate: u32,
+    /// Brokers behind the address that do not share their queues.
+    pub brokers: usize,
 }
 
-/// A running publisher and consumer with their ledger.
+/// A running publisher with its consumers and the ledger of both.
 pub struct Traffic {
     ledger: Rc<RefCell<Ledger>>,
     stop: watch::Sender<bool>,
@@ -102,16 +106,16 @@ pub fn conclude(balance: &Balance) -> ExitCode {
     ExitCode::from(LEDGER_BROKEN)
 }
 
-/// Runs a publisher and a consumer until `stop`, then drains.
+/// Runs a publisher and consumers until `stop`, then drains.
 async fn run(target: Target, ledger: Rc<RefCell<Ledger>>, stop: watch::Receiver<bool>) {
-    // what is published and not yet confirmed may be confirmed still: the consumer stays until then
+    // what is published and not yet confirmed may be confirmed still: the consumers stay until then
     let (published, over) = watch::channel(false);
     let publish = async {
         publisher(target.clone(), ledger.clone(), stop).await;
         let _ = published.send(true);
     };
-    let consume = consumer(target.clone(), ledger.clone(), over);
-    tokio::join!(publish, consume);
+    let consumers = Consumers::new(target.clone(), ledger.clone(), over);
+    tokio::join!(publish, consumers.run());
 }
 
 async fn connect(target: &Target) -> std::io::Result<Client> {
@@ -185,59 +189,6 @@ async fn publish(
                 unconfirmed.insert(tag, number);
                 client.publish(QUEUE, &number.to_be_bytes()).await?;
             }
-            () = tokio::time::sleep(Duration::from_millis(100)) => client.heartbeat().await?,
-        }
-    }
-}
-
-async fn consumer(target: Target, ledger: Rc<RefCell<Ledger>>, stop: watch::Receiver<bool>) {
-    let mut end: Option<Instant> = None;
-    loop {
-        let drained = ledger.borrow().is_drained();
-        if *stop.borrow() {
-            let end = *end.get_or_insert_with(|| Instant::now() + Duration::from_secs(20));
-            if drained || Instant::now() > end {
-                return;
-            }
-        }
-        if consume(&target, &ledger, &stop).await.is_err() {
-            ledger.borrow_mut().consumer_lost();
-            tokio::time::sleep(PAUSE).await;
-        }
-    }
-}
-
-async fn consume(
-    target: &Target,
-    ledger: &Rc<RefCell<Ledger>>,
-    stop: &watch::Receiver<bool>,
-) -> std::io::Result<()> {
-    let mut client = connect(target).await?;
-    client.consume(QUEUE, 100).await?;
-    ledger.borrow_mut().consumer_connected();
-    let mut heard = Instant::now();
-    loop {
-        if *stop.borrow() && (ledger.borrow().is_drained() || heard.elapsed() > SILENCE) {
-            client.close().await;
-            return Ok(());
-        }
-        // Messages are confirmed, but none arrives: this connection is dead.
-        if heard.elapsed() > SILENCE && ledger.borrow().behind_for(SILENCE) {
-            return Err(std::io::Error::other("no delivery for too long"));
-        }
-        tokio::select! {
-            biased;
-            event = client.event() => match event? {
-                Event::Delivery { tag, redelivered, body } => {
-                    heard = Instant::now();
-                    if let Ok(number) = body.as_slice().try_into() {
-                        ledger.borrow_mut().delivered(u64::from_be_bytes(number), redelivered);
-                    }
-                    client.ack(tag).await?;
-                }
-                Event::Closed(why) => return Err(std::io::Error::other(why)),
-                Event::Confirm { .. } | Event::Other => {}
-            },
             () = tokio::time::sleep(Duration::from_millis(100)) => client.heartbeat().await?,
         }
     }
