@@ -199,6 +199,8 @@ fn the_master_cli_shows_processes_passes_commands_on_and_reloads() {
         stream
             .write_all(format!("{command}\n").as_bytes())
             .expect("it listens");
+        // the connection stays open for more
+        let _ = stream.shutdown(std::net::Shutdown::Write);
         let mut answer = String::new();
         stream.read_to_string(&mut answer).expect("it answers");
         answer
@@ -224,6 +226,14 @@ fn the_master_cli_shows_processes_passes_commands_on_and_reloads() {
         let answer = ask(&format!("{nobody} show info"));
         assert!(answer.starts_with("Can't find the target PID"), "{answer}");
     }
+    assert_eq!(
+        ask("@1 show cli level\noperator\nshow cli level\n@1 show cli level"),
+        "admin\n\noperator\n\noperator\n\n"
+    );
+    assert_eq!(
+        ask("user; reload; @1 disable frontend none; operator; show version"),
+        "Permission denied\n\nPermission denied\n\nPermission denied!\n"
+    );
     let stream = std::os::unix::net::UnixStream::connect(&cli).expect("it listens");
     (&stream)
         .write_all(b"@1 show events buf0 -w\n")

@@ -200,6 +200,25 @@ fn sessions_of_an_old_process_are_seen_and_counted_in_the_new_one_until_they_end
 }
 
 #[test]
+fn a_frontend_that_was_paused_refuses_connections_in_the_new_process() {
+    let (bind, server) = (format!("{}:1", address()), echo());
+    let balancer = Balancer::new("", &listen(&bind, &server));
+    let mut old = balancer.start(&["-db"]);
+    exchange(&mut TcpStream::connect(&bind).expect("it listens"), "once");
+    balancer.ask("disable frontend a");
+    assert!(TcpStream::connect(&bind).is_err());
+    let mut new = succeed(&balancer, &["-db", "-sf", &old.pid().to_string()]);
+    assert!(old.wait_exit(LIMIT).success());
+    kit::wait_until("the state is there", LIMIT, || {
+        balancer.stat("a", "FRONTEND", "stot") == "1"
+    });
+    assert!(TcpStream::connect(&bind).is_err());
+    balancer.ask("enable frontend a");
+    exchange(&mut TcpStream::connect(&bind).expect("it listens"), "again");
+    new.stop();
+}
+
+#[test]
 fn x_takes_over_through_a_named_socket_and_refuses_to_start_without() {
     let (bind, server) = (format!("{}:1", address()), echo());
     let balancer = Balancer::new("", &listen(&bind, &server));

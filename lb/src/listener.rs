@@ -118,11 +118,15 @@ pub fn bind_all(
     }
 }
 
-/// Makes bound sockets the listeners of a generation.
+/// Makes bound sockets the listeners of a generation. Those of a paused frontend refuse connections,
+/// new ones, too.
 pub fn attach(generation: &Generation, opened: Vec<Opened>) -> ListenerSet {
     let listener = |o: Opened| {
         let proxy = generation.frontend(&o.frontend)?.clone();
         o.bound.settle();
+        if proxy.front.as_ref().is_some_and(|f| f.paused.load(Relaxed)) {
+            o.bound.pause();
+        }
         Some(Arc::new(Listener {
             proxy,
             index: o.index,

@@ -1,11 +1,14 @@
 //! The master's CLI (`-S`): `show proc`, `show info`, `reload`, and `@1
-//! <command>` for the worker.
+//! <command>` for the worker. Not here: what a worker answers.
 
+use crate::admin::show::level_word;
 use crate::admin::socket::default_path;
 use crate::master::Master;
+use conf::lb::model::AdminLevel;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use std::ffi::OsString;
 use std::io::{self, BufRead, BufReader, Read, Write};
+use std::ops::ControlFlow;
 use std::os::fd::AsFd;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::{UnixListener, UnixStream};
@@ -23,12 +26,18 @@ const LINE_LIMIT: usize = 16 * 1024;
 /// Patience with a silent operator.
 const TIMEOUT: Duration = Duration::from_secs(10);
 
+/// The socket of the CLI and the level that its connections begin with.
+pub struct Cli {
+    listener: UnixListener,
+    level: AdminLevel,
+}
+
 /// Opens the socket that `-S` names: a path (with `unix@` or not), then
-/// options such as `mode,600`.
+/// options such as `mode,600` or `level,operator`.
 ///
 /// # Errors
 /// The address is none that is known here, or cannot be bound.
-pub fn bind(words: &[String]) -> Result<Option<UnixListener>, String> {
+pub fn bind(words: &[String]) -> Result<Option<Cli>, String> {
     let Some((address, options)) = words.split_first() else {
         return Ok(None);
     };
@@ -41,16 +50,28 @@ pub fn bind(words: &[String]) -> Result<Option<UnixListener>, String> {
     // what an earlier master left behind
     let _ = std::fs::remove_file(path);
     let listener = UnixListener::bind(path).map_err(|e| format!("{path}: {e}"))?;
+    let mut level = AdminLevel::Admin;
     let mut options = options.iter();
     while let Some(option) = options.next() {
         let value = options.next().map(String::as_str).unwrap_or_default();
         match option.as_str() {
             "mode" => set_mode(Path::new(path), value)?,
-            "level" if matches!(value, "admin" | "operator" | "user") => {}
+            "level" => {
+                level = level_named(value).ok_or_else(|| format!("'{value}' is no level"))?;
+            }
             other => return Err(format!("option '{other}' is not known for the master CLI")),
         }
     }
-    Ok(Some(listener))
+    Ok(Some(Cli { listener, level }))
+}
+
+fn level_named(word: &str) -> Option<AdminLevel> {
+    match word {
+        "admin" => Some(AdminLevel::Admin),
+        "operator" => Some(AdminLevel::Operator),
+        "user" => Some(AdminLevel::User),
+        _ => None,
+    }
 }
 
 fn set_mode(path: &Path, value: &str) -> Result<(), String> {
@@ -62,12 +83,12 @@ fn set_mode(path: &Path, value: &str) -> Result<(), String> {
 ///
 /// # Errors
 /// The system gives no thread.
-pub fn serve(listener: UnixListener, master: Arc<Master>) -> io::Result<()> {
+pub fn serve(cli: Cli, master: Arc<Master>) -> io::Result<()> {
     let open = Arc::new(AtomicU32::new(0));
     std::thread::Builder::new()
         .name("master-cli".into())
         .spawn(move || {
-            for stream in listener.incoming().flatten() {
+            for stream in cli.listener.incoming().flatten() {
                 if open.fetch_add(1, Relaxed) >= CONNECTION_LIMIT {
                     open.fetch_sub(1, Relaxed);
                     continue;
@@ -75,7 +96,7 @@ pub fn serve(listener: UnixListener, master: Arc<Master>) -> io::Result<()> {
                 let (master, mine) = (master.clone(), open.clone());
                 let talk = move || {
                     // whoever hangs up in the middle hears nothing more
-                    let _ = converse(&stream, &master);
+                    let _ = converse(&stream, &master, cli.level);
                     mine.fetch_sub(1, Relaxed);
                 };
                 if std::thread::Builder::new().spawn(talk).is_err() {
@@ -86,21 +107,26 @@ pub fn serve(listener: UnixListener, master: Arc<Master>) -> io::Result<()> {
     Ok(())
 }
 
-fn converse(stream: &UnixStream, master: &Master) -> io::Result<()> {
+/// Reads lines until the operator leaves, says nothing for too long, or asks for what ends the
+/// connection; `prompt` or not, as HAProxy's master does.
+fn converse(stream: &UnixStream, master: &Master, level: AdminLevel) -> io::Result<()> {
     stream.set_read_timeout(Some(TIMEOUT))?;
     stream.set_write_timeout(Some(TIMEOUT))?;
     let mut reader = BufReader::new(io::Read::take(stream.try_clone()?, LINE_LIMIT as u64));
-    let mut out = stream.try_clone()?;
+    let mut talk = Talk {
+        out: stream.try_clone()?,
+        target: Target::Master,
+        level,
+    };
     let mut prompt = false;
-    let mut target = Target::Master;
     let mut line = String::new();
     loop {
         if prompt {
-            let name = match target {
+            let name = match talk.target {
                 Target::Master => "master".to_owned(),
                 Target::Worker(pid) => pid.to_string(),
             };
-            out.write_all(format!("{name}> ").as_bytes())?;
+            talk.out.write_all(format!("{name}> ").as_bytes())?;
         }
         line.clear();
         if reader.read_line(&mut line)? == 0 {
@@ -111,11 +137,9 @@ fn converse(stream: &UnixStream, master: &Master) -> io::Result<()> {
             match command {
                 "prompt" => prompt = !prompt,
                 "quit" | "exit" => return Ok(()),
-                _ => answer(command, master, &mut target, &mut out)?,
+                _ if talk.answer(command, master)?.is_break() => return Ok(()),
+                _ => {}
             }
-        }
-        if !prompt {
-            return Ok(());
         }
     }
 }
@@ -143,43 +167,62 @@ impl Target {
     }
 }
 
-/// The answer to one command, ended by an empty line as HAProxy does. A prefix
-/// without a command sends those that follow there.
-fn answer(
-    command: &str,
-    master: &Master,
-    sticky: &mut Target,
-    out: &mut UnixStream,
-) -> io::Result<()> {
-    let (first, rest) = command.split_once(' ').unwrap_or((command, ""));
-    let (target, command) = match first.starts_with(['@', '!']) {
-        false => (*sticky, command),
-        true => {
-            let Some(target) = Target::named(first, &workers(master)) else {
-                let text = "Can't find the target PID matching the prefix";
-                return out.write_all(format!("{text} '{first}'\n\n").as_bytes());
-            };
-            if rest.trim().is_empty() {
-                *sticky = target;
-                return out.write_all(b"\n");
-            }
-            (target, rest.trim())
+/// What a connection carries from command to command.
+struct Talk {
+    out: UnixStream,
+    target: Target,
+    level: AdminLevel,
+}
+
+impl Talk {
+    /// Answers one command, the answer ended by an empty line as HAProxy does. A prefix without a
+    /// command sends those that follow there. `Break`: nothing more is heard.
+    fn answer(&mut self, command: &str, master: &Master) -> io::Result<ControlFlow<()>> {
+        let (first, rest) = command.split_once(' ').unwrap_or((command, ""));
+        if let Some(level @ (AdminLevel::Operator | AdminLevel::User)) = level_named(command) {
+            return self.lower(level);
         }
-    };
-    match target {
-        Target::Master => out.write_all(own(command, master).as_bytes())?,
-        Target::Worker(pid) => {
-            let path = socket_of(master, pid);
-            if let Err(error) = pass_on(&path, command, out) {
-                let text = format!(
-                    "the worker cannot be asked at {}: {error}\n",
-                    path.display()
-                );
-                out.write_all(text.as_bytes())?;
+        let (target, command) = match first.starts_with(['@', '!']) {
+            false => (self.target, command),
+            true => {
+                let Some(target) = Target::named(first, &workers(master)) else {
+                    let text = format!("Can't find the target PID matching the prefix '{first}'\n");
+                    self.out.write_all(text.as_bytes())?;
+                    return Ok(ControlFlow::Break(()));
+                };
+                if rest.trim().is_empty() {
+                    self.target = target;
+                    return Ok(ControlFlow::Continue(()));
+                }
+                (target, rest.trim())
+            }
+        };
+        match target {
+            Target::Master => {
+                let text = own(command, master, self.level) + "\n";
+                self.out.write_all(text.as_bytes())?;
+            }
+            Target::Worker(pid) => {
+                let path = socket_of(master, pid);
+                if let Err(error) = pass_on(&path, command, self.level, &mut self.out) {
+                    let path = path.display();
+                    let text = format!("the worker cannot be asked at {path}: {error}\n\n");
+                    self.out.write_all(text.as_bytes())?;
+                }
             }
         }
+        Ok(ControlFlow::Continue(()))
     }
-    out.write_all(b"\n")
+
+    /// A level is lowered for the rest of the connection; who asks for more is shown out.
+    fn lower(&mut self, level: AdminLevel) -> io::Result<ControlFlow<()>> {
+        if level > self.level {
+            self.out.write_all(b"Permission denied!\n")?;
+            return Ok(ControlFlow::Break(()));
+        }
+        self.level = level;
+        Ok(ControlFlow::Continue(()))
+    }
 }
 
 /// The present worker, then those of the programs before it.
@@ -195,10 +238,19 @@ fn socket_of(master: &Master, worker: i32) -> PathBuf {
 }
 
 /// Sends a command to a worker and passes on what it answers as it comes, until the answer ends or
-/// the operator leaves (`show events -w`).
-fn pass_on(path: &Path, command: &str, out: &mut UnixStream) -> io::Result<()> {
+/// the operator leaves (`show events -w`). The worker is told a level below its own socket's.
+fn pass_on(path: &Path, command: &str, level: AdminLevel, out: &mut UnixStream) -> io::Result<()> {
     let mut worker = UnixStream::connect(path)?;
-    worker.write_all(format!("{command}\n").as_bytes())?;
+    let lowered = match level {
+        AdminLevel::Admin => "",
+        AdminLevel::Operator => "operator;",
+        AdminLevel::User => "user;",
+    };
+    worker.write_all(format!("{lowered}{command}\n").as_bytes())?;
+    if !lowered.is_empty() {
+        // the empty line that answers it
+        worker.read_exact(&mut [0])?;
+    }
     let mut piece = [0; 16 * 1024];
     loop {
         let mut both = [
@@ -219,7 +271,7 @@ fn pass_on(path: &Path, command: &str, out: &mut UnixStream) -> io::Result<()> {
 }
 
 /// Commands of the master itself.
-fn own(command: &str, master: &Master) -> String {
+fn own(command: &str, master: &Master, level: AdminLevel) -> String {
     let words: Vec<&str> = command.split_whitespace().collect();
     match words.as_slice() {
         [] => String::new(),
@@ -227,16 +279,16 @@ fn own(command: &str, master: &Master) -> String {
         ["show", "info"] => own_info(master),
         ["show", "version"] => format!("{}\n", env!("CARGO_PKG_VERSION")),
         ["show", "startup-logs"] => crate::console::said_at_start(),
-        ["show", "cli", "level"] => "admin\n".to_owned(),
+        ["show", "cli", "level"] => format!("{}\n", level_word(level)),
+        ["reload"] | ["show", "env"] if level < AdminLevel::Operator => {
+            "Permission denied\n".to_owned()
+        }
         ["reload"] => match master.reload() {
             Ok(text) => format!("Success=1\n--\n{}\n", text.trim_end()),
             Err(text) => format!("Success=0\n--\n{}\n", text.trim_end()),
         },
         ["show", "env"] => environment(),
         ["expert-mode" | "experimental-mode", ..] => String::new(),
-        ["operator" | "user"] => {
-            format!("'{command}' is not available at the master: its socket has level admin.\n")
-        }
         ["mcli-debug-mode" | "show", ..] if is_absent(&words) => {
             format!("'{command}' is not available at the master; ask the worker: @1 {command}\n")
         }
@@ -271,6 +323,8 @@ const HELP: &str = "The following commands are valid at this level:\n\
     \x20 show env                   variables of the master\n\
     \x20 show startup-logs          what was said at start\n\
     \x20 reload                     reload the configuration\n\
+    \x20 operator, user             lower the level of this connection\n\
+    \x20 show cli level             its level\n\
     \x20 prompt                     toggle interactive mode\n\
     \x20 quit                       leave\n\
     \x20 help                       this list\n";

@@ -76,6 +76,9 @@ fn front(control: &Control, proxy: &Arc<Proxy>, kept: &SavedFront) {
     live.paused.store(kept.paused, Relaxed);
     let listeners = control.listeners();
     for listener in listeners.iter().filter(|l| l.proxy.name() == kept.name) {
+        if kept.paused {
+            listener.bound.pause();
+        }
         let name = listener.bound.name();
         if let Some(kept) = kept.listeners.iter().find(|k| k.address == name) {
             listener.live.counters.carry(&kept.totals);
