@@ -23,6 +23,19 @@ pub enum Brokers {
     Rabbit,
 }
 
+/// Who decides how long a client's gap is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Decider {
+    /// How fast the proxies act.
+    Proxy,
+    /// The proxies can only move its connections: what is left is its own way to connect again.
+    Client,
+    /// How fast a broker or its cluster acts.
+    Broker,
+    /// Nothing is decided.
+    Nobody,
+}
+
 /// One scenario.
 #[derive(Clone, Debug)]
 pub struct Scenario {
@@ -36,8 +49,8 @@ pub struct Scenario {
     pub actions: &'static [&'static str],
     /// How long the clients publish, in seconds.
     pub seconds: u32,
-    /// A proxy decides the outcome (and not a broker).
-    pub by_proxy: bool,
+    /// Who decides the gap.
+    pub decider: Decider,
 }
 
 /// All scenarios in the order of the report.
@@ -48,7 +61,7 @@ pub const SCENARIOS: &[Scenario] = &[
         brokers: Brokers::Ours,
         actions: &[],
         seconds: 4,
-        by_proxy: false,
+        decider: Decider::Nobody,
     },
     Scenario {
         name: "proxy-host-dies",
@@ -56,7 +69,7 @@ pub const SCENARIOS: &[Scenario] = &[
         brokers: Brokers::Ours,
         actions: &["2500ms:kill-proxy a", "5500ms:heal"],
         seconds: 8,
-        by_proxy: true,
+        decider: Decider::Proxy,
     },
     Scenario {
         name: "balancer-dies",
@@ -64,7 +77,7 @@ pub const SCENARIOS: &[Scenario] = &[
         brokers: Brokers::Ours,
         actions: &["2500ms:kill-lb a", "6s:heal"],
         seconds: 8,
-        by_proxy: true,
+        decider: Decider::Proxy,
     },
     Scenario {
         name: "vrrp-dies",
@@ -72,7 +85,7 @@ pub const SCENARIOS: &[Scenario] = &[
         brokers: Brokers::Ours,
         actions: &["2500ms:kill-vip a", "5500ms:heal"],
         seconds: 8,
-        by_proxy: true,
+        decider: Decider::Proxy,
     },
     Scenario {
         name: "vrrp-hangs",
@@ -80,7 +93,7 @@ pub const SCENARIOS: &[Scenario] = &[
         brokers: Brokers::Ours,
         actions: &["2500ms:hang-vip a", "5500ms:heal"],
         seconds: 8,
-        by_proxy: true,
+        decider: Decider::Proxy,
     },
     Scenario {
         name: "link-cut",
@@ -88,7 +101,7 @@ pub const SCENARIOS: &[Scenario] = &[
         brokers: Brokers::Ours,
         actions: &["2500ms:cut a", "6s:heal"],
         seconds: 11,
-        by_proxy: true,
+        decider: Decider::Proxy,
     },
     Scenario {
         name: "partition",
@@ -96,7 +109,7 @@ pub const SCENARIOS: &[Scenario] = &[
         brokers: Brokers::Ours,
         actions: &["2500ms:partition", "5500ms:heal"],
         seconds: 9,
-        by_proxy: true,
+        decider: Decider::Client,
     },
     Scenario {
         name: "both-in-turn",
@@ -109,7 +122,7 @@ pub const SCENARIOS: &[Scenario] = &[
             "10s:heal",
         ],
         seconds: 12,
-        by_proxy: true,
+        decider: Decider::Proxy,
     },
     Scenario {
         name: "reload",
@@ -117,7 +130,7 @@ pub const SCENARIOS: &[Scenario] = &[
         brokers: Brokers::Ours,
         actions: &["2s:reload", "3500ms:reload", "5s:reload"],
         seconds: 7,
-        by_proxy: true,
+        decider: Decider::Proxy,
     },
     Scenario {
         name: "planned-switch",
@@ -125,7 +138,7 @@ pub const SCENARIOS: &[Scenario] = &[
         brokers: Brokers::Ours,
         actions: &["2500ms:demote", "5500ms:heal"],
         seconds: 8,
-        by_proxy: true,
+        decider: Decider::Proxy,
     },
     Scenario {
         name: "broker-restarts",
@@ -133,7 +146,7 @@ pub const SCENARIOS: &[Scenario] = &[
         brokers: Brokers::Ours,
         actions: &["2500ms:kill-node n1", "3500ms:start-node n1"],
         seconds: 8,
-        by_proxy: false,
+        decider: Decider::Broker,
     },
     Scenario {
         name: "rabbit-killed",
@@ -141,7 +154,7 @@ pub const SCENARIOS: &[Scenario] = &[
         brokers: Brokers::Rabbit,
         actions: &["3s:kill-node n2", "6s:start-node n2"],
         seconds: 14,
-        by_proxy: false,
+        decider: Decider::Broker,
     },
     Scenario {
         name: "rabbit-hung",
@@ -149,7 +162,7 @@ pub const SCENARIOS: &[Scenario] = &[
         brokers: Brokers::Rabbit,
         actions: &["3s:hang n3", "9s:heal n3"],
         seconds: 14,
-        by_proxy: false,
+        decider: Decider::Broker,
     },
     Scenario {
         name: "rabbit-rolling",
@@ -157,7 +170,7 @@ pub const SCENARIOS: &[Scenario] = &[
         brokers: Brokers::Rabbit,
         actions: &["3s:roll"],
         seconds: 70,
-        by_proxy: false,
+        decider: Decider::Broker,
     },
     Scenario {
         name: "proxy-and-rabbit-at-once",
@@ -165,7 +178,7 @@ pub const SCENARIOS: &[Scenario] = &[
         brokers: Brokers::Rabbit,
         actions: &["3s:kill-proxy a", "3s:kill-node n2"],
         seconds: 9,
-        by_proxy: false,
+        decider: Decider::Broker,
     },
 ];
 
@@ -176,7 +189,7 @@ pub const SOAK: Scenario = Scenario {
     brokers: Brokers::Ours,
     actions: &[],
     seconds: 0,
-    by_proxy: false,
+    decider: Decider::Nobody,
 };
 
 /// Something breaks every six to nine seconds and is mended three seconds
