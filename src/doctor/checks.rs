@@ -60,6 +60,16 @@ pub fn together(all: &[Host]) -> Vec<Finding> {
     doctor.findings
 }
 
+/// What helps when a daemon gives this reason instead of its status: one that takes questions and
+/// does not answer them hangs.
+fn start_or_restart(unit: &str, reason: &str) -> String {
+    let verb = match reason.contains(crate::status::ask::SILENT) {
+        true => "restart",
+        false => "start",
+    };
+    format!("systemctl {verb} {unit}; journalctl -u {unit}")
+}
+
 struct Doctor {
     host: String,
     findings: Vec<Finding>,

@@ -4,7 +4,12 @@ use super::facts::{Facts, now_ms};
 use super::{Finding, Level, Options, checks};
 use serde::Deserialize;
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::{Command, Output, Stdio};
+use std::sync::mpsc;
+use std::time::Duration;
+
+/// Longest wait for one host; a dead one may keep ssh waiting for minutes.
+const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Clocks further apart than this are a finding.
 const CLOCK_LIMIT_MS: u64 = 1000;
@@ -33,17 +38,15 @@ fn binary() -> String {
     "evenkeel".to_owned()
 }
 
-/// Asks every host and compares.
+/// Asks every host, all at once, and compares.
 pub fn look(file: &Path, options: &Options) -> Result<Vec<Finding>, String> {
     let text = std::fs::read_to_string(file).map_err(|e| format!("{}: {e}", file.display()))?;
     let hosts: File = toml::from_str(&text).map_err(|e| format!("{}: {e}", file.display()))?;
     let mut findings = Vec::new();
     let mut all = Vec::new();
-    for host in &hosts.host {
-        let asked = now_ms();
-        match ask(host, options) {
-            Ok(mut facts) => {
-                let answered = now_ms();
+    for (host, answer) in hosts.host.iter().zip(ask_all(&hosts.host, options)) {
+        match answer {
+            Ok((asked, mut facts, answered)) => {
                 facts.host.clone_from(&host.name);
                 findings.extend(clock(&facts, asked, answered));
                 let host = checks::Host::new(facts);
@@ -62,13 +65,35 @@ pub fn look(file: &Path, options: &Options) -> Result<Vec<Finding>, String> {
     Ok(findings)
 }
 
+/// The facts of one host, between the times of the question and of the answer.
+type Answer = Result<(u64, Facts, u64), String>;
+
+/// What each host answers, in the order of the hosts.
+fn ask_all(hosts: &[Host], options: &Options) -> Vec<Answer> {
+    std::thread::scope(|scope| {
+        let question = |host| {
+            scope.spawn(move || {
+                let asked = now_ms();
+                ask(host, options).map(|facts| (asked, facts, now_ms()))
+            })
+        };
+        let questions: Vec<_> = hosts.iter().map(question).collect();
+        let broken = |_| Err("the question failed".to_owned());
+        let answers = questions
+            .into_iter()
+            .map(|q| q.join().unwrap_or_else(broken));
+        answers.collect()
+    })
+}
+
 fn ask(host: &Host, options: &Options) -> Result<Facts, String> {
     if host.run.is_empty() {
         return Ok(Facts::gather(options));
     }
     let mut words = host.run.split_whitespace();
     let program = words.next().ok_or("`run` is empty")?;
-    let output = Command::new(program)
+    let mut command = Command::new(program);
+    command
         .args(words)
         .args([&host.evenkeel, "doctor", "--facts"])
         .arg("--lb")
@@ -78,13 +103,31 @@ fn ask(host: &Host, options: &Options) -> Result<Facts, String> {
         .arg("--run-dir")
         .arg(&options.run_dir)
         .stdin(Stdio::null())
-        .output()
-        .map_err(|e| format!("{program}: {e}"))?;
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    let output = within(PATIENCE, &mut command).map_err(|e| format!("{program}: {e}"))?;
     if !output.status.success() {
         let said = String::from_utf8_lossy(&output.stderr);
         return Err(said.lines().last().unwrap_or("no answer").to_owned());
     }
     serde_json::from_slice(&output.stdout).map_err(|e| format!("not facts: {e}"))
+}
+
+/// Runs a command, and kills it when that takes longer.
+fn within(limit: Duration, command: &mut Command) -> Result<Output, String> {
+    let child = command.spawn().map_err(|e| e.to_string())?;
+    let pid = nix::unistd::Pid::from_raw(child.id() as i32);
+    let (done, output) = mpsc::channel();
+    // what the command started may hold its output open; nobody waits for that
+    std::thread::spawn(move || done.send(child.wait_with_output()));
+    match output.recv_timeout(limit) {
+        Ok(output) => output.map_err(|e| e.to_string()),
+        Err(_) => {
+            // a child that nobody has waited for yet
+            let _ = nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGKILL);
+            Err(format!("no answer within {} s", limit.as_secs()))
+        }
+    }
 }
 
 /// Its clock against ours, as far as the time of the question allows.
@@ -106,6 +149,14 @@ fn clock(facts: &Facts, asked: u64, answered: u64) -> Option<Finding> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_host_that_says_nothing_is_given_up() {
+        let soon = Duration::from_millis(50);
+        let silent = within(soon, Command::new("sleep").arg("60"));
+        assert!(silent.is_err_and(|e| e.contains("no answer within")));
+        assert!(within(PATIENCE, &mut Command::new("true")).is_ok_and(|o| o.status.success()));
+    }
 
     #[test]
     fn a_clock_is_judged_only_as_far_as_the_question_allows() {

@@ -2,7 +2,7 @@
 //! daemon by their admin sockets, the broker by its metrics listener.
 
 use serde_json::Value;
-use std::io::{Read, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::net::{TcpStream, ToSocketAddrs};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
@@ -10,12 +10,23 @@ use std::time::Duration;
 
 /// Longest wait for an answer.
 const PATIENCE: Duration = Duration::from_secs(2);
+/// Part of the reason when a daemon takes the question and does not answer.
+pub const SILENT: &str = "no answer";
 /// Longest answer that is read.
 const LIMIT: u64 = 16 << 20;
 
 /// One request to a socket that closes after its answer, or after a line of it.
 pub fn socket(path: &Path, request: &str) -> Result<String, String> {
-    let say = |e: std::io::Error| format!("{}: {e}", path.display());
+    let say = |e: std::io::Error| match e.kind() {
+        ErrorKind::WouldBlock | ErrorKind::TimedOut => {
+            format!(
+                "{}: {SILENT} within {} s",
+                path.display(),
+                PATIENCE.as_secs()
+            )
+        }
+        _ => format!("{}: {e}", path.display()),
+    };
     let mut stream = UnixStream::connect(path).map_err(say)?;
     stream.set_read_timeout(Some(PATIENCE)).map_err(say)?;
     stream.write_all(request.as_bytes()).map_err(say)?;

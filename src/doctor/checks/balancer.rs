@@ -1,6 +1,6 @@
 //! The balancer of a host: its file, whether it runs, what it says of its servers.
 
-use super::{Doctor, Host, counted};
+use super::{Doctor, Host, counted, start_or_restart};
 use crate::doctor::Level;
 use crate::doctor::facts::Facts;
 use conf::lb::model::{BindAddress, Host as Place};
@@ -20,8 +20,7 @@ impl Doctor {
             Some(Ok(status)) => self.running(status),
             Some(Err(reason)) => {
                 let text = format!("the balancer does not answer ({reason})");
-                let mend = "systemctl start evenkeel-lb; journalctl -u evenkeel-lb";
-                self.say(Level::Error, text, mend);
+                self.say(Level::Error, text, start_or_restart("evenkeel-lb", reason));
             }
             None => {}
         }

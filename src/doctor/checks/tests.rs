@@ -175,3 +175,18 @@ fn what_the_daemons_say_of_themselves_becomes_findings() {
         .filter(|f| f.level >= Level::Warning && f.mend.is_empty());
     assert_eq!(unmended.count(), 0, "everything wrong has a command");
 }
+
+#[test]
+fn a_daemon_that_hangs_is_restarted_and_one_that_is_not_there_started() {
+    let mend = |reason: &str| {
+        let facts = Facts {
+            vip_status: Some(Err(reason.to_owned())),
+            ..proxy("a", 254, &[])
+        };
+        let findings = host(&Host::new(facts));
+        let silent = findings.iter().find(|f| f.text.contains("does not answer"));
+        silent.expect("a finding").mend.clone()
+    };
+    assert!(mend("vip.sock: no answer within 2 s").starts_with("systemctl restart"));
+    assert!(mend("vip.sock: Connection refused").starts_with("systemctl start "));
+}

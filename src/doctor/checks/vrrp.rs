@@ -1,6 +1,6 @@
 //! The VRRP daemon of a host: its file, whether it runs, its instances' states.
 
-use super::{Doctor, Host};
+use super::{Doctor, Host, start_or_restart};
 use crate::doctor::Level;
 use conf::vip::model::Instance;
 use serde_json::Value;
@@ -19,8 +19,7 @@ impl Doctor {
             Some(Ok(status)) => self.instances(status),
             Some(Err(reason)) => {
                 let text = format!("the VRRP daemon does not answer ({reason})");
-                let mend = "systemctl start evenkeel-vip; journalctl -u evenkeel-vip";
-                self.say(Level::Error, text, mend);
+                self.say(Level::Error, text, start_or_restart("evenkeel-vip", reason));
             }
             None => {}
         }
