@@ -33,4 +33,10 @@ pub static CODES: &[Code] = &[
                       advanced.config). Only the `key = value` form of rabbitmq.conf is read; \
                       most settings have a key there.",
     },
+    Code {
+        id: "E3005",
+        title: "two listeners at one address",
+        explanation: "Each listener needs a port of its own, or an address of its own at the same \
+                      port; `*`, `0.0.0.0` and `[::]` stand for every address.",
+    },
 ];

@@ -25,8 +25,11 @@ use std::path::Path;
 /// Reads a configuration file. The configuration is there when no finding is
 /// an error.
 pub fn load(path: &Path) -> (Option<Config>, Report) {
-    match std::fs::read_to_string(path) {
-        Ok(text) => parse(path, text),
+    match std::fs::read(path) {
+        Ok(bytes) => match String::from_utf8(bytes) {
+            Ok(text) => parse(path, text),
+            Err(error) => (None, no_text(path, &error)),
+        },
         Err(error) => {
             let mut report = Report::default();
             let message = format!("cannot read {}: {error}", path.display());
@@ -60,11 +63,35 @@ pub fn parse(path: &Path, text: String) -> (Option<Config>, Report) {
     (config, report)
 }
 
+/// The file is not UTF-8: where it stops being.
+fn no_text(path: &Path, error: &std::string::FromUtf8Error) -> Report {
+    let mut report = Report::default();
+    let at = error.utf8_error().valid_up_to();
+    let file = report
+        .sources
+        .add(path, String::from_utf8_lossy(error.as_bytes()).into_owned());
+    let span = report
+        .sources
+        .span(file, at, at + char::REPLACEMENT_CHARACTER.len_utf8());
+    let message = "the file is not text in UTF-8";
+    report.push(Diagnostic::error("E3001", span, message).label("a byte that is no character"));
+    report
+}
+
 fn finish(report: &mut Report, file: FileId, draft: Draft) -> Option<Config> {
+    if let Some((address, later, earlier)) = draft.clash() {
+        let message = format!("{address} is listened on already");
+        report.push(
+            Diagnostic::error("E3005", later, message)
+                .label("the second listener at this port")
+                .also(earlier, "the first"),
+        );
+    }
+    let tls_at = draft.tls_at;
     match draft.finish() {
         Ok(config) => Some(config),
         Err(missing) => {
-            let span = report.sources.span(file, 0, 0);
+            let span = tls_at.unwrap_or_else(|| report.sources.span(file, 0, 0));
             let message = format!("TLS is configured without {missing}");
             report.push(Diagnostic::error("E3003", span, message));
             None

@@ -3,7 +3,7 @@
 //! known and refused (E0007), or is unknown.
 
 use super::model::{ClientAuth, DiskLimit, LoginFrom, MemoryLimit, everywhere};
-use super::settings::{Draft, formatter, level, node_name};
+use super::settings::{Draft, formatter, level, node_name, version};
 use super::value::{Given, Item};
 use crate::diagnostic::{Diagnostic, Report};
 use crate::source::{FileId, Span};
@@ -77,9 +77,9 @@ macro_rules! key {
 #[rustfmt::skip]
 pub static KEYS: &[Key] = &[
     key!("listeners.tcp", |s, l| { l.is_none()?; s.tcp = Some(Vec::new()); Ok(()) }),
-    key!("listeners.tcp.*", |s, l| { add(&mut s.tcp, l.value.address(5672)?); Ok(()) }),
+    key!("listeners.tcp.*", |s, l| { let at = s.address(l, 5672)?; add(&mut s.tcp, at); Ok(()) }),
     key!("listeners.ssl", |s, l| { l.is_none()?; s.tls = Some(Vec::new()); Ok(()) }),
-    key!("listeners.ssl.*", |s, l| { add(&mut s.tls, l.value.address(5671)?); Ok(()) }),
+    key!("listeners.ssl.*", |s, l| { let at = s.address(l, 5671)?; add(&mut s.tls, at); Ok(()) }),
     key!("num_acceptors.*", no effect: "connections are accepted by the core thread itself"),
     key!("proxy_protocol", |s, l| { s.draft.config.proxy_protocol = l.value.boolean()?; Ok(()) }),
     key!("handshake_timeout", |s, l| { s.draft.config.handshake_timeout = l.ms()?; Ok(()) }),
@@ -218,7 +218,7 @@ pub static KEYS: &[Key] = &[
     key!("log.**", no effect: "the log goes to standard error or to log.file"),
     key!("motd_file", no effect: "there is no banner"),
     key!("product.name", |s, l| { s.draft.config.product = l.value.name()?; Ok(()) }),
-    key!("product.version", |s, l| { s.draft.config.version = l.value.name()?; Ok(()) }),
+    key!("product.version", |s, l| { s.draft.config.version = version(&l.value)?; Ok(()) }),
     key!("vhost_restart_strategy", no effect: "virtual hosts do not fail one by one"),
     key!("nodename", |s, l| { s.draft.config.node = Some(node_name(&l.value)?); Ok(()) }),
     key!("distributed_cookie", no effect: "tools are let in by the cookie file in the run directory"),
@@ -370,6 +370,9 @@ fn apply(report: &mut Report, state: &mut State<'_>, line: &Line) {
     };
     match row.fate {
         Fate::Applied(apply) => {
+            if key.starts_with("ssl_options.") || key.starts_with("listeners.ssl.") {
+                state.draft.tls_at.get_or_insert(line.key);
+            }
             if let Err(error) = apply(state, line) {
                 report.push(error);
             }
@@ -392,17 +395,27 @@ pub(super) fn is_known(words: &[String]) -> bool {
 }
 
 fn unknown(key: &str, span: Span) -> Diagnostic {
-    let names = KEYS
-        .iter()
-        .map(|row| row.pattern)
-        .filter(|p| !p.contains('*'));
-    let near = suggest::nearest(key, names);
+    let words: Vec<&str> = key.split('.').collect();
+    let names: Vec<String> = KEYS.iter().filter_map(|row| row.likened(&words)).collect();
+    let near = suggest::nearest(key, names.iter().map(String::as_str));
     Diagnostic::error("E0002", span, format!("unknown key `{key}`"))
         .label(near.map_or("not a key".to_owned(), |n| format!("did you mean `{n}`?")))
         .maybe_suggest(span, near)
 }
 
 impl Key {
+    /// The key that the words could have meant: any word of theirs where the pattern takes any.
+    fn likened(&self, words: &[&str]) -> Option<String> {
+        let parts: Vec<&str> = self.pattern.split('.').collect();
+        let fits = !parts.contains(&"**") && (parts.len() == words.len() || !parts.contains(&"*"));
+        let mut given = words.iter();
+        let meant = parts.into_iter().map(|part| {
+            let word = given.next();
+            word.filter(|_| part == "*").map_or(part, |word| word)
+        });
+        fits.then(|| meant.collect::<Vec<_>>().join("."))
+    }
+
     fn matches(&self, words: &[String]) -> bool {
         let (pattern, has_rest) = match self.pattern.strip_suffix(".**") {
             Some(family) => (family, true),
@@ -419,6 +432,12 @@ impl Key {
 }
 
 impl State<'_> {
+    fn address(&mut self, line: &Line, port: u16) -> Result<SocketAddr, Diagnostic> {
+        let address = line.value.address(port)?;
+        self.draft.listeners.push((address, line.value.span));
+        Ok(address)
+    }
+
     fn finish(self) {
         let config = &mut self.draft.config;
         if let Some(tcp) = self.tcp {

@@ -3,7 +3,10 @@
 use super::model::{ClientAuth, Compat, Config, LoginFrom, Tls};
 use super::value::Given;
 use crate::diagnostic::Diagnostic;
+use crate::source::Span;
+use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::time::Duration;
 
 /// What the rows fill; certificates come together only at the end.
 #[derive(Debug, Default)]
@@ -22,6 +25,10 @@ pub struct Draft {
     pub login_from: Option<LoginFrom>,
     /// Only TLS 1.3.
     pub only_1_3: bool,
+    /// Where TLS is first asked for.
+    pub tls_at: Option<Span>,
+    /// Addresses to listen on, as the file has them.
+    pub listeners: Vec<(SocketAddr, Span)>,
 }
 
 /// One row.
@@ -138,7 +145,7 @@ pub static SETTINGS: &[Setting] = &[
         "`version` in the server properties.",
         r#"version = "3.10.8""#,
         |d, v| {
-            d.config.version = v.name()?;
+            d.config.version = version(v)?;
             Ok(())
         }
     ),
@@ -150,7 +157,7 @@ pub static SETTINGS: &[Setting] = &[
         "AMQP listeners. An empty list for none.",
         r#"amqp = ["127.0.0.1:5672", "[::1]:5672"]"#,
         |d, v| {
-            d.config.listen = v.each(|v| v.address(5672))?;
+            d.config.listen = d.addresses(v, 5672)?;
             Ok(())
         }
     ),
@@ -162,7 +169,7 @@ pub static SETTINGS: &[Setting] = &[
         "AMQP listeners with TLS; needs `certificate` and `key` in `[tls]`.",
         r#"tls = "*:5671""#,
         |d, v| {
-            d.config.listen_tls = v.each(|v| v.address(5671))?;
+            d.config.listen_tls = d.addresses(v, 5671)?;
             Ok(())
         }
     ),
@@ -198,7 +205,7 @@ pub static SETTINGS: &[Setting] = &[
         "Time from the connection to `connection.open`; a slower client is dropped.",
         r#"handshake-timeout = "10s""#,
         |d, v| {
-            d.config.handshake_timeout = v.duration()?;
+            d.config.handshake_timeout = some_time(v, "a time above zero")?;
             Ok(())
         }
     ),
@@ -295,7 +302,7 @@ pub static SETTINGS: &[Setting] = &[
         "Management listeners: HTTP API, web page, metrics. An empty list turns them off. A taken port is reported and not fatal.",
         r#"listen = "127.0.0.1:15672""#,
         |d, v| {
-            d.config.management = v.each(|v| v.address(15_672))?;
+            d.config.management = d.addresses(v, 15_672)?;
             Ok(())
         }
     ),
@@ -307,7 +314,7 @@ pub static SETTINGS: &[Setting] = &[
         "Listeners that serve the metrics only, without a login. An empty list turns them off.",
         "prometheus = []",
         |d, v| {
-            d.config.prometheus = v.each(|v| v.address(15_692))?;
+            d.config.prometheus = d.addresses(v, 15_692)?;
             Ok(())
         }
     ),
@@ -319,7 +326,7 @@ pub static SETTINGS: &[Setting] = &[
         "How often counters are sampled for rates and charts.",
         r#"sample-interval = "5s""#,
         |d, v| {
-            d.config.sample_interval = v.duration()?.max(std::time::Duration::from_millis(100));
+            d.config.sample_interval = v.duration()?.max(Duration::from_millis(100));
             Ok(())
         }
     ),
@@ -391,7 +398,10 @@ pub static SETTINGS: &[Setting] = &[
         "Bytes of a message's body at most; a larger one closes the channel with 406.",
         r#"message-size = "16MiB""#,
         |d, v| {
-            d.config.max_message_size = v.size()?;
+            d.config.max_message_size = match v.size()? {
+                0 => return Err(v.wrong("a size above zero")),
+                size => size,
+            };
             Ok(())
         }
     ),
@@ -580,11 +590,37 @@ fn frame_max(value: &Given) -> Result<u32, Diagnostic> {
     Err(Diagnostic::error("E0006", value.span, message).label("out of range"))
 }
 
-fn consumer_timeout(value: &Given) -> Result<Option<std::time::Duration>, Diagnostic> {
+fn consumer_timeout(value: &Given) -> Result<Option<Duration>, Diagnostic> {
     if value.boolean().is_ok_and(|on| !on) {
         return Ok(None);
     }
-    value.duration().map(Some)
+    some_time(value, "a time above zero, or `false` for never").map(Some)
+}
+
+fn some_time(value: &Given, what: &str) -> Result<Duration, Diagnostic> {
+    match value.duration()? {
+        Duration::ZERO => Err(value.wrong(what)),
+        time => Ok(time),
+    }
+}
+
+/// Three numbers, which clients take apart.
+pub(super) fn version(value: &Given) -> Result<String, Diagnostic> {
+    let text = value.name()?;
+    let parts = text.split('.');
+    let number = |part: &str| part.parse::<u32>().is_ok();
+    match parts.clone().count() == 3 && parts.clone().all(number) {
+        true => Ok(text),
+        false => Err(value.wrong("a version such as `3.10.8`")),
+    }
+}
+
+/// Whether two sockets cannot both listen; port 0 is another one each time.
+fn overlap(a: SocketAddr, b: SocketAddr) -> bool {
+    let covers = |wide: SocketAddr, other: SocketAddr| {
+        wide.ip().is_unspecified() && (wide.is_ipv6() || other.is_ipv4())
+    };
+    a.port() == b.port() && a.port() != 0 && (a.ip() == b.ip() || covers(a, b) || covers(b, a))
 }
 
 /// The form of log lines, by our words and by RabbitMQ's.
@@ -611,6 +647,25 @@ pub(super) fn level(value: &Given) -> Result<String, Diagnostic> {
 }
 
 impl Draft {
+    /// One address or several, noted with their places.
+    fn addresses(&mut self, value: &Given, port: u16) -> Result<Vec<SocketAddr>, Diagnostic> {
+        let found = value.each(|one| Ok((one.address(port)?, one.span)))?;
+        self.listeners.extend(&found);
+        Ok(found.into_iter().map(|(address, _)| address).collect())
+    }
+
+    /// The first two of the file's listeners that cannot both be had: the later one's place, and the earlier one's.
+    pub fn clash(&self) -> Option<(SocketAddr, Span, Span)> {
+        let pairs = self.listeners.iter().enumerate().flat_map(|(at, later)| {
+            let earlier = self.listeners[..at].iter();
+            earlier.map(move |earlier| (earlier, later))
+        });
+        pairs
+            .into_iter()
+            .find(|(earlier, later)| overlap(earlier.0, later.0))
+            .map(|(earlier, later)| (later.0, later.1, earlier.1))
+    }
+
     /// Puts the certificates together. The error says which is missing for
     /// the TLS listeners.
     pub fn finish(mut self) -> Result<Config, &'static str> {

@@ -165,6 +165,55 @@ fn known_keys_without_a_part_here_are_refused_and_harmless_ones_noted() {
 }
 
 #[test]
+fn what_only_shows_in_the_whole_file_is_told_at_its_place() {
+    let text = complaint(toml("[listen]\namqp = 1\ntls = \"*:5671\"\n"));
+    assert!(text.contains(":3:1"), "{text}");
+    for clash in [
+        "[listen]\namqp = [\"127.0.0.1:7\", \"127.0.0.1:7\"]\n",
+        "[listen]\namqp = \"127.0.0.1:7\"\n[management]\nlisten = \"*:7\"\n",
+    ] {
+        let text = complaint(toml(clash));
+        assert!(text.contains("error[E3005]"), "{text}");
+    }
+    good(toml(
+        "[listen]\namqp = [\"127.0.0.1:7\", \"[::1]:7\", \"127.0.0.2:7\", \"127.0.0.1:0\", \"127.0.0.1:0\"]\n",
+    ));
+    let text = complaint(rabbit("listeners.tcp.1 = 7\nlisteners.tcp.2 = 7\n"));
+    assert!(text.contains(":2:19"), "{text}");
+}
+
+#[test]
+fn values_that_nothing_could_work_with_are_refused() {
+    for (section, line) in [
+        ("node", "version = \"new\""),
+        ("limits", "message-size = 0"),
+        ("limits", "consumer-timeout = \"0s\""),
+        ("listen", "handshake-timeout = \"0s\""),
+    ] {
+        let text = complaint(toml(&format!("[{section}]\n{line}\n")));
+        assert!(text.contains("error[E0005]"), "{text}");
+    }
+}
+
+#[test]
+fn a_file_that_is_no_text_says_where() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let path = dir.path().join("broker.toml");
+    std::fs::write(&path, b"[node]\nname = \"\xff\"\n").expect("written");
+    let text = complaint(load(&path));
+    assert!(text.contains("broker.toml:2:9"), "{text}");
+}
+
+#[test]
+fn a_key_with_a_word_of_its_own_is_recognised_by_the_others() {
+    let text = complaint(rabbit("listener.tcp.default = 5672\n"));
+    assert!(
+        text.contains("did you mean `listeners.tcp.default`?"),
+        "{text}"
+    );
+}
+
+#[test]
 fn erlang_terms_are_recognised() {
     let text = complaint(parse(
         Path::new("rabbitmq.config"),

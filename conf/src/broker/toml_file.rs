@@ -84,6 +84,9 @@ fn section(
             report.push(unknown(section, word, span));
             continue;
         };
+        if section == "tls" || setting.key == "tls" {
+            draft.tls_at.get_or_insert(span);
+        }
         if let Err(error) = (setting.apply)(draft, &given(file, value)) {
             let form = format!("the form is: {} = {}", setting.key, setting.form);
             report.push(error.help(form));
