@@ -261,10 +261,24 @@ impl Unacked {
         self.last
     }
 
+    fn index(&self, tag: u64) -> Option<usize> {
+        usize::try_from(tag.checked_sub(self.first)?).ok()
+    }
+
+    /// The delivery of a tag that is out.
+    pub fn get(&self, tag: u64) -> Option<&Held> {
+        self.slots.get(self.index(tag)?)?.as_ref()
+    }
+
+    fn get_mut(&mut self, tag: u64) -> Option<&mut Held> {
+        let index = self.index(tag)?;
+        self.slots.get_mut(index)?.as_mut()
+    }
+
     /// Takes one delivery; `None` when the tag is not out.
     #[inline]
     pub fn take(&mut self, tag: u64) -> Option<Held> {
-        let index = usize::try_from(tag.checked_sub(self.first)?).ok()?;
+        let index = self.index(tag)?;
         let held = self.slots.get_mut(index)?.take()?;
         self.live -= 1;
         if index == 0 {
@@ -288,18 +302,16 @@ impl Unacked {
 
     /// Marks one delivery as settled in an open transaction; whether it was out and not marked.
     pub fn pledge(&mut self, tag: u64) -> bool {
-        let index = tag.checked_sub(self.first);
-        let index = index.and_then(|index| usize::try_from(index).ok());
-        let slot = index.and_then(|index| self.slots.get_mut(index));
-        let held = slot.and_then(Option::as_mut).filter(|held| !held.pledged);
+        let held = self.get_mut(tag).filter(|held| !held.pledged);
         held.map(|held| held.pledged = true).is_some()
     }
 
-    /// The same for all up to a tag (0: all there are); answers the tag of the last one, if there was any.
+    /// The same for all up to a tag, which must be such a one itself (0: all there are); answers the tag of the last one,
+    /// if there was any.
     pub fn pledge_upto(&mut self, tag: u64) -> Option<u64> {
         let upto = if tag == 0 { self.last } else { tag };
         let mut last = None;
-        if upto > self.last {
+        if tag != 0 && self.get(tag).is_none_or(|held| held.pledged) {
             return None;
         }
         for (tag, slot) in (self.first..=upto).zip(&mut self.slots) {
@@ -335,11 +347,6 @@ impl Unacked {
             }
         }
         None
-    }
-
-    /// Whether the tag has been given out at all.
-    pub fn was_given(&self, tag: u64) -> bool {
-        tag != 0 && tag <= self.last
     }
 
     /// The oldest delivery.

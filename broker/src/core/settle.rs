@@ -107,20 +107,16 @@ impl Core {
             self.settle_one(at, held, action);
             return Ok(());
         }
+        let channel = self.connections[at.connection as usize].channel_mut(at.channel);
+        if tag != 0 && channel.is_some_and(|channel| channel.unacked.get(tag).is_none()) {
+            return Err(unknown_tag(tag));
+        }
         let upto = if tag == 0 { u64::MAX } else { tag };
         let mut returned = Vec::new();
-        let mut count = 0;
         while let Some(channel) = self.connections[at.connection as usize].channel_mut(at.channel) {
-            if count == 0
-                && tag != 0
-                && (!channel.unacked.was_given(tag) || channel.unacked.is_empty())
-            {
-                return Err(unknown_tag(tag));
-            }
             let Some(held) = channel.unacked.take_first(upto) else {
                 break;
             };
-            count += 1;
             match action {
                 Action::Requeue => returned.push(held),
                 _ => self.settle_one(at, held, action),

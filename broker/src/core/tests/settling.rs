@@ -36,6 +36,27 @@ fn a_delivery_is_settled_once_even_in_an_open_transaction() {
 }
 
 #[test]
+fn settling_several_ends_with_one_that_is_out() {
+    for (first, then) in [
+        ((2, false), 2),
+        ((3, true), 2),
+        ((5, true), 5),
+        ((1, false), 6),
+    ] {
+        let mut bench = Bench::new();
+        let client = bench.connect();
+        bench.declare(client, "q", table([]));
+        for body in ["1", "2", "3", "4", "5"] {
+            bench.publish(client, "", "q", body);
+        }
+        bench.consume(client, "q", "c", false);
+        assert_eq!(bench.call(client, &ack(first.0, first.1)), []);
+        let closed = bench.ask(client, &ack(then, true));
+        assert!(closed.contains(&format!("unknown delivery tag {then}")));
+    }
+}
+
+#[test]
 fn a_rollback_makes_deliveries_unsettled_again() {
     let (mut bench, client) = transaction();
     bench.call(client, &ack(3, true));
