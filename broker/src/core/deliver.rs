@@ -9,7 +9,7 @@ use super::journal::{Journal, Stored};
 use super::letters::Reason;
 use super::message::Message;
 use super::properties::Properties;
-use super::queue::{ConsumerKey, Entry, Overflow};
+use super::queue::{ConsumerKey, Entry};
 use super::refusal::Refusal;
 use super::traffic::Taken;
 use super::vhost::QueueId;
@@ -77,10 +77,10 @@ impl Core {
 
     fn drop_excess(&mut self, id: QueueId) {
         for _ in 0..BURIED {
-            let Some(queue) = self.queue(id) else {
+            let Some(queue) = self.queue_mut(id) else {
                 return;
             };
-            if queue.settings.overflow != Overflow::DropHead || !queue.is_over_limit() {
+            if !queue.drops_from_head() {
                 return;
             }
             let cold = queue.ready.front().and_then(Entry::cold);

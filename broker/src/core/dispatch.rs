@@ -251,7 +251,8 @@ impl Core {
                 self.reply(at, &Method::ChannelCloseOk);
                 Ok(())
             }
-            Method::ChannelCloseOk => {
+            // neither was asked for
+            Method::ChannelCloseOk | Method::ChannelFlowOk { .. } => {
                 Err(Refusal::new(Code::CommandInvalid, "unimplemented method"))
             }
             Method::ChannelFlow { active: true } => {
@@ -261,7 +262,6 @@ impl Core {
             Method::ChannelFlow { active: false } => {
                 Err(Refusal::new(Code::NotImplemented, "active=false"))
             }
-            Method::ChannelFlowOk { .. } => Ok(()),
             Method::AccessRequest { .. } => {
                 self.reply(at, &Method::AccessRequestOk { ticket: 1 });
                 Ok(())

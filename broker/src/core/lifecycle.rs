@@ -295,9 +295,13 @@ impl Core {
             }
             Command::DeleteVhost { name } => {
                 ending.queues.iter().for_each(|id| self.queue_deleted(*id));
-                self.close_where("vhost deleted", |c| *c.vhost == **name);
+                self.close_where(&format!("vhost '{name}' is deleted"), |c| {
+                    *c.vhost == **name
+                });
             }
-            Command::DeleteUser { name } => self.close_where("user deleted", |c| *c.user == **name),
+            Command::DeleteUser { name } => {
+                self.close_where(&format!("user '{name}' is deleted"), |c| *c.user == **name);
+            }
             Command::SetPolicy { vhost, .. }
             | Command::ClearPolicy { vhost, .. }
             | Command::SetOperatorPolicy { vhost, .. }
@@ -472,7 +476,7 @@ impl Core {
             .collect();
         for (id, settings) in renewed {
             if let Some(queue) = self.queue_mut(id) {
-                queue.settings = settings;
+                queue.change_settings(settings);
                 self.arm_unused(id);
                 self.schedule(id);
             }

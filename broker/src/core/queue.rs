@@ -66,6 +66,8 @@ pub struct Queue {
     /// The serial number of the connection that alone may use it.
     pub owner: Option<u64>,
     pub settings: QueueSettings,
+    /// A limit came while it still dropped from the head: what is over it goes, whatever `overflow` says now.
+    trims: bool,
     pub ready: Ready,
     /// Rejected, and waiting for the disk to give them so that they can go to the dead-letter exchange.
     pub(super) condemned: VecDeque<(Entry, Reason)>,
@@ -114,6 +116,7 @@ impl Queue {
                 Ready::default()
             },
             settings,
+            trims: false,
             condemned: VecDeque::new(),
             capacity: Capacity::default(),
             unacked: 0,
@@ -189,6 +192,20 @@ impl Queue {
             || settings
                 .max_length_bytes
                 .is_some_and(|max| self.ready.bytes() > max)
+    }
+
+    /// Takes what policies now say. A limit that comes together with a refusing `overflow` still takes what is over it
+    /// from the head, as RabbitMQ does: the overflow changes last.
+    pub fn change_settings(&mut self, settings: QueueSettings) {
+        let dropped = self.settings.overflow == Overflow::DropHead;
+        self.settings = settings;
+        self.trims |= dropped && self.is_over_limit();
+    }
+
+    /// Whether the message at the head has to go for a limit's sake.
+    pub fn drops_from_head(&mut self) -> bool {
+        self.trims &= self.is_over_limit();
+        self.trims || (self.settings.overflow == Overflow::DropHead && self.is_over_limit())
     }
 
     /// Notes that a message went out to be acknowledged.

@@ -312,20 +312,13 @@ fn an_auto_delete_queue_ends_with_its_last_consumer() {
     assert!(bench.core.find_queue("/", "q").is_none());
 }
 
-#[test]
-fn a_policy_applies_to_queues_that_are_there_and_is_taken_back() {
-    let mut bench = Bench::new();
-    let client = bench.connect();
-    filled(&mut bench, client, "q", FieldTable::new(), &["1", "2", "3"]);
-    let definition = serde_json::json!({"max-length": 1})
-        .as_object()
-        .cloned()
-        .expect("an object");
+/// Sets a policy for the queue `q`, and lets a turn pass.
+fn short(bench: &mut Bench, definition: serde_json::Value) {
     let policy = PolicySpec {
         name: "short".to_owned(),
         pattern: "^q".to_owned(),
         apply_to: "queues".to_owned(),
-        definition,
+        definition: definition.as_object().cloned().expect("an object"),
         priority: 0,
     };
     bench.core.execute(Command::SetPolicy {
@@ -333,6 +326,29 @@ fn a_policy_applies_to_queues_that_are_there_and_is_taken_back() {
         policy,
     });
     bench.core.end_turn();
+}
+
+#[test]
+fn a_limit_that_comes_with_a_refusing_overflow_takes_what_is_over_it() {
+    let mut bench = Bench::new();
+    let client = bench.connect();
+    filled(&mut bench, client, "q", FieldTable::new(), &["1", "2", "3"]);
+    let refusing =
+        |limit: u32| serde_json::json!({"max-length": limit, "overflow": "reject-publish"});
+    short(&mut bench, refusing(2));
+    assert_eq!(bench.ready("q"), 2);
+    // the queue refuses already when this one comes: nothing that it took is dropped
+    short(&mut bench, refusing(1));
+    bench.publish(client, "", "q", "refused");
+    assert_eq!(drain(&mut bench, client, "q"), ["2", "3"]);
+}
+
+#[test]
+fn a_policy_applies_to_queues_that_are_there_and_is_taken_back() {
+    let mut bench = Bench::new();
+    let client = bench.connect();
+    filled(&mut bench, client, "q", FieldTable::new(), &["1", "2", "3"]);
+    short(&mut bench, serde_json::json!({"max-length": 1}));
     assert_eq!(bench.ready("q"), 1);
     bench.core.execute(Command::ClearPolicy {
         vhost: "/".to_owned(),
