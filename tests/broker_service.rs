@@ -5,6 +5,7 @@ mod kit;
 use kit::Daemon;
 use nix::sys::signal::Signal;
 use std::os::unix::net::UnixDatagram;
+use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
@@ -26,20 +27,48 @@ fn receive_until(socket: &UnixDatagram, start: &str) -> String {
     }
 }
 
+/// A broker in a directory, on ports that the kernel chooses.
+fn broker(directory: &Path) -> Command {
+    let any = "127.0.0.1:0";
+    let mut command = Command::new(kit::binary());
+    command
+        .args(["broker", "--node", "rabbit@test", "--listen", any])
+        .args(["--management", any, "--prometheus", any, "--data-dir"])
+        .arg(directory)
+        .arg("--run-dir")
+        .arg(directory);
+    command
+}
+
+#[test]
+fn a_hangup_opens_the_log_anew_and_ends_nothing() {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let log = directory.path().join("broker.log");
+    let config = directory.path().join("broker.toml");
+    std::fs::write(&config, format!("[log]\nfile = {log:?}\n")).expect("written");
+    let mut command = broker(directory.path());
+    let mut daemon = Daemon::start("evenkeel broker", command.arg("--config").arg(&config));
+    daemon.wait_line("management on ", LIMIT);
+    let moved = directory.path().join("broker.log.1");
+    std::fs::rename(&log, &moved).expect("moved");
+    daemon.signal(Signal::SIGHUP);
+    kit::wait_until("a new log", LIMIT, || {
+        std::fs::read_to_string(&log).is_ok_and(|text| text.contains("SIGHUP"))
+    });
+    daemon.signal(Signal::SIGTERM);
+    assert!(daemon.wait_exit(LIMIT).success());
+    let old = std::fs::read_to_string(&moved).expect("still there");
+    assert!(!old.contains("stopping on SIGTERM"), "{old}");
+}
+
 #[test]
 fn systemd_is_told_of_readiness_life_and_end() {
     let directory = tempfile::tempdir().expect("a temporary directory");
     let place = directory.path().join("notify");
     let socket = UnixDatagram::bind(&place).expect("a socket");
     socket.set_read_timeout(Some(LIMIT)).expect("a timeout");
-    let any = "127.0.0.1:0";
-    let mut command = Command::new(kit::binary());
+    let mut command = broker(directory.path());
     command
-        .args(["broker", "--node", "rabbit@test", "--listen", any])
-        .args(["--management", any, "--prometheus", any, "--data-dir"])
-        .arg(directory.path())
-        .arg("--run-dir")
-        .arg(directory.path())
         .env("NOTIFY_SOCKET", &place)
         .env("WATCHDOG_USEC", "100000");
     let mut daemon = Daemon::start("evenkeel broker", &mut command);

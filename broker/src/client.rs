@@ -113,10 +113,8 @@ impl Client {
                     }
                 }
                 Err(reason) => {
-                    tracing::warn!(
-                        reason,
-                        "closing: no PROXY protocol header where one must be"
-                    );
+                    let peer = address_of(core, index);
+                    tracing::warn!(%peer, reason, "closing: no PROXY protocol header where one must be");
                     core.abandon(index);
                     return data.len();
                 }
@@ -189,7 +187,8 @@ impl Client {
             Ok(()) if full || self.read_closed => Progress::More,
             Ok(()) => Progress::Blocked,
             Err(error) => {
-                tracing::warn!(%error, "closing: TLS failed");
+                let peer = address_of(core, index);
+                tracing::warn!(%peer, %error, "closing: TLS failed");
                 let _ = self.flush_tls();
                 Progress::Ended
             }
@@ -305,6 +304,12 @@ impl Client {
                 .as_ref()
                 .is_none_or(|session| !session.wants_write())
     }
+}
+
+/// Where a client comes from, for the log.
+fn address_of(core: &Core, index: u32) -> String {
+    let connection = core.connections.get(index as usize);
+    connection.map_or_else(String::new, |found| found.peer.name())
 }
 
 fn progress_of(error: &io::Error) -> Progress {

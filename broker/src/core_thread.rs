@@ -459,7 +459,7 @@ impl CoreThread {
         let settings = &self.listeners[listener];
         let session = match &settings.tls {
             Some(secure) => {
-                let connection = rustls::ServerConnection::new(secure.config.clone())
+                let connection = rustls::ServerConnection::new(secure.serving.current())
                     .map_err(io::Error::other)?;
                 Some(Box::new(TlsSession::new(connection, secure.login_from)))
             }

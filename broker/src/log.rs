@@ -1,8 +1,10 @@
 //! The node's log: where it goes, and how much is said, which an operator may change while the node runs.
 
 use conf::broker::Log;
+use std::fs::File;
 use std::io;
-use std::sync::{Arc, OnceLock};
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, OnceLock, PoisonError};
 use tracing_subscriber::fmt::writer::BoxMakeWriter;
 use tracing_subscriber::{EnvFilter, reload};
 
@@ -10,6 +12,34 @@ use tracing_subscriber::{EnvFilter, reload};
 type Change = Box<dyn Fn(EnvFilter) -> Result<(), String> + Send + Sync>;
 
 static CHANGE: OnceLock<Change> = OnceLock::new();
+
+/// The log's file, where it has one.
+static FILE: OnceLock<LogFile> = OnceLock::new();
+
+struct LogFile {
+    path: PathBuf,
+    open: Mutex<File>,
+}
+
+/// Writes to the log's file, whichever is open.
+struct ToFile;
+
+impl io::Write for ToFile {
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        match FILE.get() {
+            Some(file) => file
+                .open
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .write(line),
+            None => io::stderr().write(line),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
 
 /// The levels in RabbitMQ's words, and what they are called here.
 const LEVELS: [(&str, &str); 6] = [
@@ -24,16 +54,9 @@ const LEVELS: [(&str, &str); 6] = [
 /// Starts the log. A second start in one process (tests) keeps the first one.
 pub fn start(log: &Log) {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(&log.level));
-    let file = log.file.as_ref().map(|path| {
-        let file = std::fs::OpenOptions::new()
-            .create(true)
-            .append(true)
-            .open(path);
-        file.map_err(|error| eprintln!("evenkeel broker: log file {}: {error}", path.display()))
-    });
-    let (writer, ansi) = match file {
-        Some(Ok(file)) => (BoxMakeWriter::new(Arc::new(file)), false),
-        _ => (
+    let (writer, ansi) = match log.file.as_deref().is_some_and(open) {
+        true => (BoxMakeWriter::new(|| ToFile), false),
+        false => (
             BoxMakeWriter::new(io::stderr),
             io::IsTerminal::is_terminal(&io::stderr()),
         ),
@@ -53,6 +76,39 @@ pub fn start(log: &Log) {
         keep(builder.reload_handle());
         builder.try_init()
     };
+}
+
+/// Whether the log's file could be opened; why not goes to standard error.
+fn open(path: &Path) -> bool {
+    let file = match append_to(path) {
+        Ok(file) => file,
+        Err(error) => {
+            eprintln!("evenkeel broker: log file {}: {error}", path.display());
+            return false;
+        }
+    };
+    let file = LogFile {
+        path: path.to_owned(),
+        open: Mutex::new(file),
+    };
+    // only the first log is in use
+    let _ = FILE.set(file);
+    true
+}
+
+fn append_to(path: &Path) -> io::Result<File> {
+    File::options().create(true).append(true).open(path)
+}
+
+/// Opens the log's file anew, for what rotates logs has moved it away; one that cannot be opened leaves the old one in use.
+pub fn reopen() {
+    let Some(file) = FILE.get() else { return };
+    match append_to(&file.path) {
+        Ok(anew) => *file.open.lock().unwrap_or_else(PoisonError::into_inner) = anew,
+        Err(error) => {
+            tracing::error!(path = %file.path.display(), %error, "the log's file stays as it was")
+        }
+    }
 }
 
 fn keep<S: 'static>(handle: reload::Handle<EnvFilter, S>) {

@@ -1,6 +1,7 @@
 //! One node from start to end: engine, core thread, management thread, control
 //! socket, alarms.
 
+use crate::certificates::Files;
 use crate::config::NodeConfig;
 use crate::core::Core;
 use crate::core::access::Password;
@@ -19,9 +20,12 @@ use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 /// How often memory and disk are looked at.
 const WATCH: Duration = Duration::from_secs(1);
+/// How often the certificates' files are looked at.
+const LOOK: Duration = Duration::from_secs(10);
 
 /// Runs a node until it is told to stop.
 pub fn run(config: NodeConfig) -> ExitCode {
@@ -46,10 +50,17 @@ fn serve(config: NodeConfig) -> io::Result<()> {
             .map_err(|error| io::Error::other(error.to_string()))?;
     tracing::info!(path = %data.path.display(), messages = found.messages, "data directory opened");
     prepare(&mut core, &config)?;
-    let running = run::start(seat, core, &listens(&config)?)?;
+    let certificates = config.config.tls.as_ref().map(Files::open).transpose()?;
+    let running = run::start(seat, core, &listens(&config, certificates.as_ref())?)?;
     let management = Arc::new(Management::new(running.handle.clone(), facts(&config)));
     announce(&config, &running, &management);
-    let ended = supervise(&config, &running.handle, &management, &data.monitor);
+    let ended = supervise(
+        &config,
+        &running.handle,
+        &management,
+        &data.monitor,
+        certificates,
+    );
     if let Some(core) = running.stop() {
         data.close(core);
     }
@@ -57,15 +68,12 @@ fn serve(config: NodeConfig) -> io::Result<()> {
 }
 
 /// What the core thread listens on, TLS behind the plain ones.
-fn listens(config: &NodeConfig) -> io::Result<Vec<Listen>> {
+fn listens(config: &NodeConfig, certificates: Option<&Files>) -> io::Result<Vec<Listen>> {
     let c = &config.config;
-    let tls = match &c.tls {
-        Some(files) => Some(Secure {
-            config: crate::certificates::server_config(files)?,
-            login_from: files.login_from,
-        }),
-        None => None,
-    };
+    let tls = c.tls.as_ref().zip(certificates).map(|(tls, files)| Secure {
+        serving: files.serving(),
+        login_from: tls.login_from,
+    });
     if tls.is_none() && !c.listen_tls.is_empty() {
         return Err(io::Error::other(
             "a TLS listener needs a certificate and key in [tls] of the configuration file",
@@ -205,6 +213,7 @@ fn supervise(
     handle: &Handle,
     management: &Arc<Management>,
     store: &Monitor,
+    certificates: Option<Files>,
 ) -> io::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -220,6 +229,7 @@ fn supervise(
         let control = ctl::server::open(management.clone())?;
         tokio::spawn(management::run(management.clone(), options));
         let failed = tokio::spawn(watch(management.clone(), store.clone()));
+        tokio::spawn(tend(signal(SignalKind::hangup())?, certificates));
         let stop = control.serve();
         tracing::info!(node = config.node, "the node is up");
         let notify = Notify::from_environment();
@@ -238,7 +248,6 @@ async fn wait(
     handle: &Handle,
     failed: tokio::task::JoinHandle<String>,
 ) -> io::Result<()> {
-    use tokio::signal::unix::{SignalKind, signal};
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     tokio::select! {
@@ -252,6 +261,30 @@ async fn wait(
         () = gone(handle) => return Err(io::Error::other("the core thread has ended")),
     }
     Ok(())
+}
+
+/// On SIGHUP the log's file is opened anew and the certificates are read again; changed ones are found without it, too.
+async fn tend(mut hangup: Signal, mut certificates: Option<Files>) {
+    let mut ticks = tokio::time::interval(LOOK);
+    loop {
+        let asked = tokio::select! {
+            _ = hangup.recv() => true,
+            _ = ticks.tick() => false,
+        };
+        if asked {
+            crate::log::reopen();
+            tracing::info!("SIGHUP: the log's file is opened anew, certificates are read again");
+        }
+        let Some(files) = &mut certificates else {
+            continue;
+        };
+        if asked || files.changed() {
+            match files.renew() {
+                Ok(()) => tracing::info!("the certificates were read again"),
+                Err(error) => tracing::error!(%error, "the certificates stay as they were"),
+            }
+        }
+    }
 }
 
 /// Ends when the core thread has ended.

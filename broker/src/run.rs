@@ -1,5 +1,6 @@
 //! Puts the broker together: listeners, the core thread, and the orderly stop.
 
+use crate::certificates::Serving;
 use crate::core::Core;
 use crate::core_thread::{CoreThread, Listener, Seat};
 use crate::handle::Handle;
@@ -8,13 +9,12 @@ use mio::net::TcpListener;
 use socket2::{Domain, Protocol, Socket, Type};
 use std::io;
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::thread::JoinHandle;
 
 /// What makes a listener a TLS one.
 #[derive(Clone)]
 pub struct Secure {
-    pub config: Arc<rustls::ServerConfig>,
+    pub serving: Serving,
     /// What of a client's certificate is its user's name for EXTERNAL.
     pub login_from: LoginFrom,
 }

@@ -254,7 +254,7 @@ fn a_client_certificate_logs_in_over_tls() {
         .with_single_cert(vec![certificate.der().clone()], key_der(&key))
         .expect("a certificate");
     let secure = Secure {
-        config: Arc::new(config),
+        serving: Arc::new(config).into(),
         login_from: LoginFrom::CommonName,
     };
     let (running, address) = serve(Some(secure), false);
