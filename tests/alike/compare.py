@@ -17,6 +17,7 @@ import api
 import askers  # noqa: F401 -- adds its cases to api's
 import corners  # noqa: F401 -- adds its cases to those of frames
 import frames
+import living  # noqa: F401 -- adds its cases to those of frames
 import margins  # noqa: F401 -- adds its cases to both
 import tools
 from brokers import Ours, Rabbit
@@ -38,7 +39,7 @@ def prepare(broker):
 
 def frames_of(broker, names):
     def one(name):
-        place = frames.Place(broker.amqp)
+        place = frames.Place(broker)
         try:
             frames.CASES[name](place)
         except Exception:

@@ -18,8 +18,8 @@ def case(run):
 class Place:
     """Where a broker listens, and the log of the case that runs."""
 
-    def __init__(self, port):
-        self.port, self.log = port, []
+    def __init__(self, broker):
+        self.broker, self.port, self.log = broker, broker.amqp, []
 
     def wire(self, **options):
         return Wire(self.port, self.log, **options)
@@ -29,6 +29,11 @@ class Place:
 
     def note(self, text):
         self.log.append(f"-- {text}")
+
+    def ask(self, method, path, body=None):
+        """A request to the API; what it changes may take a moment."""
+        self.note(f"{method} {path} -> {self.broker.http(method, path, body)[0]}")
+        time.sleep(0.7)
 
 
 def each(place, *methods):
