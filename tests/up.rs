@@ -209,6 +209,23 @@ fn a_bad_timetable_is_refused_before_anything_starts() {
 }
 
 /// Processes whose command line names the state directory.
+#[test]
+#[ignore = "needs network namespaces; tests/run runs it"]
+fn without_its_laboratory_it_ends_and_says_so() {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let state = dir.path().join("up").display().to_string();
+    let mut up = start(&state, &[]);
+    up.wait_line("ready after", Duration::from_secs(60));
+    let gate = format!("{state}/gate.sock");
+    let inside = processes_of(&gate).into_iter().find(|p| p.contains("lab-inside"));
+    let pid = inside.and_then(|p| p.split_whitespace().next()?.parse().ok());
+    let pid = nix::unistd::Pid::from_raw(pid.expect("the laboratory's process"));
+    nix::sys::signal::kill(pid, Signal::SIGKILL).expect("it runs");
+    let status = up.wait_exit(Duration::from_secs(30));
+    assert_eq!(status.code(), Some(2), "{}", up.output());
+    assert!(up.output().contains("start `evenkeel up` again"));
+}
+
 fn processes_of(state: &str) -> Vec<String> {
     let entries = std::fs::read_dir("/proc")
         .expect("/proc is mounted")
@@ -217,7 +234,7 @@ fn processes_of(state: &str) -> Vec<String> {
         let pid: u32 = entry.file_name().to_str()?.parse().ok()?;
         let line = std::fs::read(entry.path().join("cmdline")).ok()?;
         let line = String::from_utf8_lossy(&line).replace('\0', " ");
-        (pid != std::process::id() && line.contains(state)).then_some(line)
+        (pid != std::process::id() && line.contains(state)).then(|| format!("{pid} {line}"))
     });
     lines.collect()
 }

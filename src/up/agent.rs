@@ -5,7 +5,7 @@
 
 use super::gate;
 use super::link;
-use super::order::{Order, Report};
+use super::order::{HOST_ITSELF, Order, Report};
 use super::space;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -253,6 +253,8 @@ impl Agent {
                     Err(_) => return,
                 }
             }
+            let (name, how) = (HOST_ITSELF.to_owned(), "its process is gone".to_owned());
+            let _ = reports.send(Report::Exit { host, name, how }).await;
         });
         match answers.recv().await {
             Some(Report::Ready) => {}

@@ -69,6 +69,9 @@ pub enum Order {
     },
 }
 
+/// The name under which the end of a host's own process is reported.
+pub const HOST_ITSELF: &str = "host";
+
 /// From an agent.
 #[derive(Serialize, Deserialize, Debug, Clone)]
 #[serde(tag = "report", rename_all = "snake_case")]

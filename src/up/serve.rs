@@ -2,7 +2,8 @@
 
 use super::action::{self, Action};
 use super::gate::Door;
-use super::lab::Lab;
+use super::lab::{End, Lab};
+use super::order::HOST_ITSELF;
 use super::plan::{Plan, VIP};
 use super::requests::Request;
 use super::run::Up;
@@ -59,12 +60,14 @@ impl Up {
             self.clients.start(&self.lab, &self.plan, &command).await?;
         }
         let deadline = self.options.run_for.map(|time| Instant::now() + time);
-        self.watch(&mut view, &mut asked, deadline, traffic.as_ref())
-            .await?;
+        let watched = self
+            .watch(&mut view, &mut asked, deadline, traffic.as_ref())
+            .await;
         if let Some(traffic) = &traffic {
             traffic.stop();
         }
         view.close();
+        watched?;
         let balance = match traffic {
             Some(traffic) => Some(traffic.finish().await?),
             None => None,
@@ -107,7 +110,8 @@ impl Up {
                 _ = interrupt.recv() => return Ok(()),
                 _ = terminate.recv() => return Ok(()),
                 () = tokio::time::sleep_until(deadline) => return Ok(()),
-                Some((host, name, how)) = self.ends.recv() => {
+                end = self.ends.recv() => {
+                    let (host, name, how) = still_there(end)?;
                     if self.clients.ended(&name, &how) {
                         self.say(view, format!("client {name} ended ({how})"));
                         if self.clients.all_ended() {
@@ -224,6 +228,19 @@ impl Up {
         let _ = request.answer.send(answer);
         action == Action::Quit
     }
+}
+
+/// The end of a process, unless it is that of the laboratory or of a host as a whole: what ran
+/// there is gone and cannot be brought back.
+fn still_there(end: Option<End>) -> Result<End, String> {
+    let lost = match end {
+        None => "the laboratory's".to_owned(),
+        Some((host, name, _)) if name == HOST_ITSELF => format!("host {}'s", host.to_uppercase()),
+        Some(end) => return Ok(end),
+    };
+    Err(format!(
+        "{lost} own process was killed, and everything in it is gone; start `evenkeel up` again"
+    ))
 }
 
 /// A look at everything, again and again.

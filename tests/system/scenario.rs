@@ -336,7 +336,7 @@ fn java(root: &Path, seconds: u32) -> Option<String> {
     static COMPILED: std::sync::OnceLock<Option<PathBuf>> = std::sync::OnceLock::new();
     let jars = "/usr/share/java/amqp-client.jar:/usr/share/java/slf4j-api.jar:/usr/share/java/slf4j-nop.jar";
     let classes = COMPILED.get_or_init(|| {
-        let classes = std::env::temp_dir().join(format!("evenkeel-java-{}", std::process::id()));
+        let classes = Path::new(env!("CARGO_TARGET_TMPDIR")).join("ledger");
         std::fs::create_dir_all(&classes).ok()?;
         let source = root.join("tests/system/Ledger.java");
         let status = Command::new("javac")
