@@ -1,7 +1,7 @@
 //! `evenkeel check`: reads configuration files and says what is wrong with
 //! them; starts nothing, resolves nothing.
 
-use clap::{Parser, ValueEnum};
+use clap::{CommandFactory, Parser, ValueEnum};
 use conf::diagnostic::{Report, Severity};
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
@@ -51,6 +51,11 @@ enum Language {
     /// The broker's: broker.toml or rabbitmq.conf.
     #[value(aliases = ["rabbitmq", "toml"])]
     Broker,
+}
+
+/// Its options, for the manual.
+pub fn parser() -> clap::Command {
+    Options::command()
 }
 
 /// Entry of the subcommand.

@@ -64,6 +64,13 @@ static COMMANDS: &[Command] = &[
     },
 ];
 
+/// The subcommands with what they are for.
+pub fn words() -> Vec<(String, String)> {
+    let all = COMMANDS.iter();
+    all.map(|c| (c.word.to_owned(), c.about.to_owned()))
+        .collect()
+}
+
 /// What runs a command line.
 type Entry = fn(Vec<String>) -> ExitCode;
 

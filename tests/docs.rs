@@ -91,3 +91,46 @@ fn links_between_the_pages_lead_somewhere() {
         }
     }
 }
+
+/// Options that a help text names, at the beginning of its lines: `-f`, `--use-file`.
+fn options(help: &str) -> Vec<String> {
+    let lines = help.lines().map(str::trim).filter(|l| l.starts_with('-'));
+    let forms = lines.filter_map(|line| line.split("  ").next());
+    let names = forms.flat_map(|form| form.split(", "));
+    let names = names.filter_map(|name| name.split([' ', '=', '[']).next());
+    let names = names.filter(|name| name.starts_with('-'));
+    names.map(str::to_owned).collect()
+}
+
+#[test]
+fn the_manual_and_the_completions_have_every_option_that_the_help_names() {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let path = dir.path().display().to_string();
+    let (status, _, stderr) = kit::evenkeel(&["manual", "man", &path]);
+    assert_eq!(status, 0, "{stderr}");
+    let (_, bash, _) = kit::evenkeel(&["manual", "completions", "bash"]);
+    for file in std::fs::read_dir(dir.path()).expect("pages").flatten() {
+        let page = std::fs::read_to_string(file.path()).expect("text");
+        let page = page.replace("\\-", "-");
+        let name = file.file_name().to_string_lossy().into_owned();
+        let name = name.rsplit_once('.').expect("a section").0.to_owned();
+        let words: Vec<&str> = name.split('-').skip(1).collect();
+        let asked: Vec<&str> = words.iter().copied().chain(["--help"]).collect();
+        let (_, stdout, stderr) = kit::evenkeel(&asked);
+        let case = format!("    \"{} \"*", words.join(" "));
+        let completed = bash.lines().find(|line| line.starts_with(&case));
+        for option in options(&(stdout + &stderr)) {
+            // `- ` begins a list in a help text
+            if matches!(option.as_str(), "-" | "-h" | "--help") {
+                continue;
+            }
+            let known = |text: &str| text.split([' ', ',', '"', '\n', '[']).any(|w| w == option);
+            assert!(known(&page), "{name}: {option} is not in its page");
+            let completed = completed.is_some_and(known);
+            assert!(
+                completed || words.is_empty(),
+                "{name}: {option} is not completed"
+            );
+        }
+    }
+}

@@ -217,7 +217,9 @@ fn without_its_laboratory_it_ends_and_says_so() {
     let mut up = start(&state, &[]);
     up.wait_line("ready after", Duration::from_secs(60));
     let gate = format!("{state}/gate.sock");
-    let inside = processes_of(&gate).into_iter().find(|p| p.contains("lab-inside"));
+    let inside = processes_of(&gate)
+        .into_iter()
+        .find(|p| p.contains("lab-inside"));
     let pid = inside.and_then(|p| p.split_whitespace().next()?.parse().ok());
     let pid = nix::unistd::Pid::from_raw(pid.expect("the laboratory's process"));
     nix::sys::signal::kill(pid, Signal::SIGKILL).expect("it runs");

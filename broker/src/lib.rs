@@ -27,4 +27,4 @@ mod verifier;
 
 pub use command::{command, server};
 pub use core_thread::Seat;
-pub use ctl::{ctl, diagnostics, plugins, queues, streams, upgrade};
+pub use ctl::{ctl, ctl_commands, diagnostics, plugins, queues, streams, upgrade};

@@ -6,7 +6,7 @@ mod checks;
 mod facts;
 mod hosts;
 
-use clap::Parser;
+use clap::{CommandFactory, Parser};
 use facts::Facts;
 use serde::Serialize;
 use std::path::PathBuf;
@@ -70,6 +70,11 @@ pub struct Finding {
     pub text: String,
     /// The command or line that mends it.
     pub mend: String,
+}
+
+/// Its options, for the manual.
+pub fn parser() -> clap::Command {
+    Options::command()
 }
 
 /// `evenkeel doctor`: 0 when nothing is wrong, 1 with errors, 2 when it could not look.

@@ -4,7 +4,7 @@
 
 pub mod ask;
 
-use clap::Parser;
+use clap::{CommandFactory, Parser};
 use serde_json::{Value, json};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -24,6 +24,11 @@ struct Options {
     /// One JSON object: `host`, `at`, `daemons`.
     #[arg(long)]
     json: bool,
+}
+
+/// Its options, for the manual.
+pub fn parser() -> clap::Command {
+    Options::command()
 }
 
 /// `evenkeel status`: 0 when a daemon answers, 1 when none does.

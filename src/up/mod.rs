@@ -29,6 +29,8 @@ mod watch;
 
 use std::process::ExitCode;
 
+pub use action::WORDS;
+pub use options::parser;
 pub use space::{OLDEST_KERNEL, is_old, kernel};
 
 /// `evenkeel up`, and the roles that it starts itself in for its namespaces.

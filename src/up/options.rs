@@ -1,6 +1,6 @@
 //! The command line of `evenkeel up`.
 
-use clap::Parser;
+use clap::{CommandFactory, Parser};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -71,6 +71,11 @@ pub struct Options {
     /// Port on localhost that leads to the broker's management page.
     #[arg(long, value_name = "PORT", default_value_t = 15672)]
     pub management_port: u16,
+}
+
+/// Its options, for the manual.
+pub fn parser() -> clap::Command {
+    Options::command()
 }
 
 /// The options, or the exit status that bad ones (2) or `--help` (0) end with.

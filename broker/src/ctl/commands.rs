@@ -111,7 +111,8 @@ fn tables(tool: Tool) -> Vec<&'static [Command]> {
     }
 }
 
-fn all(tool: Tool) -> impl Iterator<Item = &'static Command> {
+/// All commands.
+pub fn all(tool: Tool) -> impl Iterator<Item = &'static Command> {
     tables(tool).into_iter().flatten()
 }
 

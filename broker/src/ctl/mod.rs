@@ -21,6 +21,11 @@ pub fn ctl(args: Vec<String>) -> ExitCode {
     run(Tool::Ctl, args)
 }
 
+/// The commands of `evenkeel ctl`: name, what follows it, what it does.
+pub fn ctl_commands() -> impl Iterator<Item = (&'static str, &'static str, &'static str)> {
+    commands::all(Tool::Ctl).map(|c| (c.name, c.usage, c.about))
+}
+
 /// `rabbitmq-diagnostics`.
 pub fn diagnostics(args: Vec<String>) -> ExitCode {
     run(Tool::Diagnostics, args)
