@@ -15,7 +15,7 @@ use crate::guardian::Ward;
 use crate::instance::Instance;
 use crate::mailbox::Post;
 use crate::net::Net;
-use crate::pair::{Order, Pair};
+use crate::pair::{Order, Own, Pair};
 use crate::plan;
 use crate::raw::Listener;
 use crate::statics::Set;
@@ -278,8 +278,7 @@ impl Daemon {
         let Some(mut pair) = self.pair.take() else {
             return;
         };
-        let own: Vec<RouterView> = self.instances.iter().map(router_view).collect();
-        for order in pair.tick(now, own, self.stopping) {
+        for order in pair.tick(now, self.own_view()) {
             match order {
                 Order::Probe(peer) => self.probe(peer),
                 Order::Dead(peer) => {
@@ -303,6 +302,15 @@ impl Daemon {
             }
         }
         self.pair = Some(pair);
+    }
+
+    fn own_view(&self) -> Own {
+        let active = self.instances.iter().filter(|i| i.router.is_active());
+        Own {
+            routers: self.instances.iter().map(router_view).collect(),
+            advert: active.map(|i| i.conf.advert_int).min(),
+            leaving: self.stopping,
+        }
     }
 
     /// Asks the link who has the addresses of routers that follow this master.

@@ -10,6 +10,7 @@ use crate::core::track::{self, Level, Tracked};
 use crate::core::{Advert, Evidence, Time};
 use crate::journal::Journal;
 use crate::net::Net;
+use crate::netlink::Change;
 use crate::plan::{admission, settings, tracked, unspecified};
 use crate::speaker::Speaker;
 use crate::vmac;
@@ -151,7 +152,7 @@ impl Instance {
         }
         if self.router.holds_addresses() {
             self.take_changed(&old, net);
-            self.put_addresses(net);
+            self.put_addresses(Change::Put, net);
             for (index, address) in self.placed(net) {
                 let known = |a: &VirtualAddress| a.address == address.address;
                 if !old.addresses.iter().chain(&old.excluded).any(known) {
@@ -348,7 +349,7 @@ impl Instance {
                     // refused before, when the interface was made
                     let _ = net.filter.silence(index, false);
                 }
-                self.put_addresses(net);
+                self.put_addresses(Change::Put, net);
                 self.renew_at = self.lease.then(|| now + self.renewal());
             }
             Action::EndConnections => self.end_connections(net),

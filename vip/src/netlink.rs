@@ -7,13 +7,19 @@ mod request;
 mod rule;
 mod socket;
 
+#[cfg(test)]
+mod tests;
+
 pub use message::{ACK, CREATE, Message, NLMSG_ERROR, REQUEST, error_of, messages};
 pub use request::{Change, NewAddress, NewRoute, PROTO_VRRP};
 pub use socket::{DUMP, dump, open};
 
 use conf::vip::model::VirtualRule;
 use message::attributes;
-use nix::sys::socket::{MsgFlags, SockFlag, SockProtocol, recv, send, setsockopt, sockopt};
+use nix::sys::socket::{
+    MsgFlags, NetlinkAddr, SockFlag, SockProtocol, getsockname, recv, send, setsockopt, sockopt,
+};
+use socket2::{SockFilter, SockRef};
 use std::io;
 use std::net::IpAddr;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
@@ -68,6 +74,9 @@ pub enum Notice {
     Overrun,
 }
 
+/// Bit of a request's sequence number, and so of what a monitor hears of it: a renewal.
+const RENEWAL: u32 = 1 << 31;
+
 /// A netlink socket for requests.
 #[derive(Debug)]
 pub struct Netlink {
@@ -86,12 +95,16 @@ impl Netlink {
     /// not there is no error.
     pub fn address(&mut self, change: Change, new: &NewAddress<'_>) -> io::Result<()> {
         let (kind, flags) = match change {
-            Change::Put => (20, REQUEST | ACK | CREATE | REPLACE),
+            Change::Put | Change::Renew => (20, REQUEST | ACK | CREATE | REPLACE),
             Change::Remove => (21, REQUEST | ACK),
         };
         let mut message = Message::new(kind, flags);
         message.address(change, new);
-        match (self.request(message), change) {
+        let mark = match change {
+            Change::Renew => RENEWAL,
+            Change::Put | Change::Remove => 0,
+        };
+        match (self.marked_request(message, mark), change) {
             (Err(e), Change::Remove) if gone(&e) => Ok(()),
             (result, _) => result,
         }
@@ -100,7 +113,7 @@ impl Netlink {
     /// Sets or removes a route. Removing what is not there is no error.
     pub fn route(&mut self, change: Change, route: &NewRoute<'_>) -> io::Result<()> {
         let (kind, flags) = match change {
-            Change::Put => (24, REQUEST | ACK | CREATE | REPLACE),
+            Change::Put | Change::Renew => (24, REQUEST | ACK | CREATE | REPLACE),
             Change::Remove => (25, REQUEST | ACK),
         };
         let mut message = Message::new(kind, flags);
@@ -115,13 +128,15 @@ impl Netlink {
     /// no errors.
     pub fn rule(&mut self, change: Change, rule: &VirtualRule) -> io::Result<()> {
         let (kind, flags) = match change {
-            Change::Put => (32, REQUEST | ACK | CREATE | EXCLUSIVE),
+            Change::Put | Change::Renew => (32, REQUEST | ACK | CREATE | EXCLUSIVE),
             Change::Remove => (33, REQUEST | ACK),
         };
         let mut message = Message::new(kind, flags);
         rule::write(rule, &mut message);
         match (self.request(message), change) {
-            (Err(e), Change::Put) if e.raw_os_error() == Some(libc::EEXIST) => Ok(()),
+            (Err(e), Change::Put | Change::Renew) if e.raw_os_error() == Some(libc::EEXIST) => {
+                Ok(())
+            }
             (Err(e), Change::Remove) if e.raw_os_error() == Some(libc::ENOENT) => Ok(()),
             (result, _) => result,
         }
@@ -191,7 +206,13 @@ impl Netlink {
     /// # Errors
     /// The kernel's refusal.
     pub fn request(&mut self, message: Message) -> io::Result<()> {
-        let sequence = self.send(message)?;
+        self.marked_request(message, 0)
+    }
+
+    fn marked_request(&mut self, mut message: Message, mark: u32) -> io::Result<()> {
+        let sequence = self.next_sequence() | mark;
+        message.finish(sequence);
+        send(self.fd.as_raw_fd(), &message.bytes, MsgFlags::empty())?;
         let mut buffer = [0; 8192];
         loop {
             let length = recv(self.fd.as_raw_fd(), &mut buffer, MsgFlags::empty())?;
@@ -204,19 +225,23 @@ impl Netlink {
     }
 
     fn dump(&mut self, message: Message) -> io::Result<Vec<Notice>> {
-        self.sequence = self.sequence.wrapping_add(1).max(1);
+        let sequence = self.next_sequence();
         let mut found = Vec::new();
-        dump(&self.fd, message, self.sequence, |kind, body| {
+        dump(&self.fd, message, sequence, |kind, body| {
             found.extend(notice(kind, body));
         })?;
         Ok(found)
     }
 
-    fn send(&mut self, mut message: Message) -> io::Result<u32> {
-        self.sequence = self.sequence.wrapping_add(1).max(1);
-        message.finish(self.sequence);
-        send(self.fd.as_raw_fd(), &message.bytes, MsgFlags::empty())?;
-        Ok(self.sequence)
+    fn next_sequence(&mut self) -> u32 {
+        self.sequence = (self.sequence + 1) % RENEWAL;
+        self.sequence
+    }
+
+    /// The number by which the kernel knows this socket.
+    fn port(&self) -> io::Result<u32> {
+        let own: NetlinkAddr = getsockname(self.fd.as_raw_fd())?;
+        Ok(own.pid())
     }
 }
 
@@ -241,6 +266,12 @@ impl Monitor {
         let fd = open(SockProtocol::NetlinkRoute, groups, SockFlag::SOCK_NONBLOCK)?;
         let _ = setsockopt(&fd, sockopt::RcvBuf, &(1 << 20));
         Ok(Monitor { fd })
+    }
+
+    /// Hears no more of the addresses that this socket renews ([`Change::Renew`]): each would
+    /// wake the process, and be no news to it.
+    pub fn overlook_renewals(&self, by: &Netlink) -> io::Result<()> {
+        SockRef::from(&self.fd).attach_filter(&no_renewals(by.port()?))
     }
 
     /// The changes that came since the last call.
@@ -269,6 +300,22 @@ impl AsFd for Monitor {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.fd.as_fd()
     }
+}
+
+/// Classic BPF: everything but new addresses (20) after a request of this port that is marked
+/// as a renewal. It reads big-endian what stands there in the host's order.
+fn no_renewals(port: u32) -> [SockFilter; 8] {
+    let new_address = u32::from(20u16.to_be());
+    [
+        SockFilter::new(0x28, 0, 0, 4),
+        SockFilter::new(0x15, 0, 4, new_address),
+        SockFilter::new(0x20, 0, 0, 12),
+        SockFilter::new(0x15, 0, 2, port.to_be()),
+        SockFilter::new(0x20, 0, 0, 8),
+        SockFilter::new(0x45, 1, 0, RENEWAL.to_be()),
+        SockFilter::new(0x06, 0, 0, u32::MAX),
+        SockFilter::new(0x06, 0, 0, 0),
+    ]
 }
 
 fn notice(kind: u16, body: &[u8]) -> Option<Notice> {
@@ -332,30 +379,5 @@ fn ip(bytes: &[u8]) -> Option<IpAddr> {
         4 => <[u8; 4]>::try_from(bytes).ok().map(IpAddr::from),
         16 => <[u8; 16]>::try_from(bytes).ok().map(IpAddr::from),
         _ => None,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_loopback_link_and_its_address_are_found() {
-        let mut netlink = Netlink::new().expect("netlink sockets need no privilege");
-        let links = netlink.links().expect("dump");
-        let lo = links.iter().find(|l| l.name == "lo").expect("lo exists");
-        let addresses = netlink.addresses().expect("dump");
-        if lo.up {
-            assert!(addresses.iter().any(|a| a.index == lo.index));
-        }
-    }
-
-    #[test]
-    fn malformed_messages_end_the_reading() {
-        assert_eq!(messages(&[0; 15]).count(), 0);
-        assert_eq!(messages(&[0xff; 40]).count(), 0);
-        assert_eq!(attributes(&[2, 0, 1, 0, 9]).count(), 0);
-        assert_eq!(link(&[0; 3]), None);
-        assert_eq!(address(&[0; 8]), None);
     }
 }

@@ -5,66 +5,34 @@
 //! only after it echoed our boot id, so old messages prove nothing. Silence on
 //! every path makes a suspect; a probe of the address decides (see `docs/adr`).
 
+mod path;
+mod shared;
+mod wire;
+
 use crate::core::Time;
+use crate::core::advert::Heard;
 use crate::core::heartbeat::{BootId, Heartbeat, LARGEST, Role, RouterView, Secret};
 use crate::core::router::PeerView;
-use conf::vip::model::{Auth, Config, Family};
-use nix::sys::socket::{ControlMessage, MsgFlags, SockaddrIn6, sendmsg};
-use sha2::{Digest, Sha256};
-use socket2::{Domain, Protocol, Socket, Type};
-use std::io::{self, IoSlice};
+use conf::vip::model::{Config, Family};
+use path::{PROBE, PROBES, Path, Verdict};
+use shared::{digest, secret};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6, UdpSocket};
-use std::os::fd::AsRawFd;
 use std::time::Duration;
 use tracing::{info, warn};
 
-/// Heartbeats missed on every path before a peer is suspected. With the probe that is less than
-/// the 0.2 s after which a client's TCP sends again: its connections are told at the first try.
-const MISSES: u32 = 3;
-/// A host without an active router speaks so many times less often: nobody waits for its death.
-const QUIET: u32 = 4;
-/// How long probes of the address may stay unanswered, and the pause between them.
-const PROBE: Duration = Duration::from_millis(30);
-const PROBES: u32 = 3;
 /// Heartbeats in a row that must agree before "active too" is evidence.
 const STREAK: u32 = 4;
 /// Peers that are remembered.
 const MOST_PEERS: usize = 32;
-/// Greetings to somebody who does not answer, before they get rare.
-const EAGER: u32 = 40;
-const RARE: Duration = Duration::from_secs(2);
-
-/// One way to a peer.
-#[derive(Debug)]
-struct Path {
-    address: SocketAddr,
-    /// From the configuration: greeted for ever.
-    configured: bool,
-    unanswered: u32,
-    next_at: Time,
-    /// Boot id last heard here, and when.
-    boot: BootId,
-    heard_at: Option<Time>,
-    /// It echoed our boot id.
-    verified: bool,
-    sequence: u64,
-    leaving: bool,
-    routers: Vec<RouterView>,
-    digest: [u8; 8],
-    streak: u32,
-    verdict: Verdict,
-}
-
-/// What is thought of a silent peer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Verdict {
-    Alive,
-    /// So many probes are out since then.
-    Probing(Time, u32),
-    /// It did not answer the probe either, or left.
-    Dead,
-    /// Its kernel answered: plain VRRP decides.
-    Uncertain,
+/// What this host says of itself.
+#[derive(Clone, Debug, Default)]
+pub struct Own {
+    /// Its routers.
+    pub routers: Vec<RouterView>,
+    /// The shortest interval at which an active one advertises.
+    pub advert: Option<Duration>,
+    /// Whether it leaves on purpose.
+    pub leaving: bool,
 }
 
 /// What the daemon must do after a tick.
@@ -83,7 +51,7 @@ pub struct PeerStatus {
     pub address: IpAddr,
     /// Whether heartbeats come and are verified.
     pub alive: bool,
-    /// Since the last heartbeat.
+    /// Since the last heartbeat, or an advert that stands for one.
     pub silent: Option<Duration>,
     /// Whether its configuration fits ours.
     pub same_configuration: bool,
@@ -104,43 +72,11 @@ pub struct Pair {
     interval: Duration,
     paths: Vec<Path>,
     hurry: bool,
-    own: Vec<RouterView>,
+    own: Own,
     /// The hosts' own addresses by interface: never a virtual one may be the source.
     pub sources: Vec<(u32, IpAddr)>,
     /// Messages dropped: wrong HMAC, version, replayed.
     pub refused: u64,
-}
-
-fn bind(any: IpAddr, port: u16) -> io::Result<UdpSocket> {
-    let domain = if any.is_ipv4() {
-        Domain::IPV4
-    } else {
-        Domain::IPV6
-    };
-    let socket = Socket::new(domain, Type::DGRAM, Some(Protocol::UDP))?;
-    if any.is_ipv6() {
-        socket.set_only_v6(true)?;
-    }
-    socket.set_reuse_address(true)?;
-    socket.set_nonblocking(true)?;
-    socket.bind(&SocketAddr::new(any, port).into())?;
-    Ok(socket.into())
-}
-
-impl Path {
-    /// Silence after which this path is suspected: the sender's pace follows from its roles.
-    fn limit(&self, interval: Duration) -> Duration {
-        interval * MISSES * pace(&self.routers)
-    }
-}
-
-/// Intervals between two heartbeats of a host with these routers.
-fn pace(routers: &[RouterView]) -> u32 {
-    if routers.iter().any(|r| r.role == Role::Active) {
-        1
-    } else {
-        QUIET
-    }
 }
 
 impl Pair {
@@ -152,7 +88,7 @@ impl Pair {
         }
         let mut boot = [0; 16];
         getrandom::fill(&mut boot).ok()?;
-        let open = |any: IpAddr| match bind(any, channel.port) {
+        let open = |any: IpAddr| match wire::bind(any, channel.port) {
             Ok(socket) => Some(socket),
             Err(error) => {
                 warn!(port = channel.port, %error, "the pair channel has no socket; plain VRRP goes on");
@@ -175,7 +111,7 @@ impl Pair {
             interval: channel.interval,
             paths: Vec::new(),
             hurry: false,
-            own: Vec::new(),
+            own: Own::default(),
             sources: Vec::new(),
             refused: 0,
         };
@@ -203,17 +139,22 @@ impl Pair {
         self.v4.iter().chain(&self.v6)
     }
 
-    /// A master was heard at this address on this interface.
-    pub fn met(&mut self, address: IpAddr, index: u32) {
-        let scope = match address {
+    /// A master was heard on this interface.
+    pub fn met(&mut self, now: Time, index: u32, heard: &Heard) {
+        let scope = match heard.sender {
             IpAddr::V6(v6) if v6.segments()[0] & 0xffc0 == 0xfe80 => index,
             IpAddr::V4(_) | IpAddr::V6(_) => 0,
         };
-        let address = match address {
+        let address = match heard.sender {
             IpAddr::V4(v4) => SocketAddr::from((v4, self.port)),
             IpAddr::V6(v6) => SocketAddrV6::new(v6, self.port, 0, scope).into(),
         };
-        self.learn(address, false);
+        let Some(at) = self.learn(address, false) else {
+            return;
+        };
+        if heard.priority > 0 && path::carries(heard.interval, self.interval) {
+            self.paths[at].advert(now);
+        }
     }
 
     fn learn(&mut self, address: SocketAddr, configured: bool) -> Option<usize> {
@@ -226,21 +167,7 @@ impl Pair {
             let at = self.paths.iter().position(idle)?;
             self.paths.remove(at);
         }
-        self.paths.push(Path {
-            address,
-            configured,
-            unanswered: 0,
-            next_at: Time::default(),
-            boot: [0; 16],
-            heard_at: None,
-            verified: false,
-            sequence: 0,
-            leaving: false,
-            routers: Vec::new(),
-            digest: [0; 8],
-            streak: 0,
-            verdict: Verdict::Alive,
-        });
+        self.paths.push(Path::new(address, configured));
         Some(self.paths.len() - 1)
     }
 
@@ -251,15 +178,7 @@ impl Pair {
 
     /// When [`Pair::tick`] is due next.
     pub fn deadline(&self) -> Option<Time> {
-        let due = |p: &Path| match p.verdict {
-            Verdict::Probing(since, sent) => p.next_at.min(since + PROBE / PROBES * sent),
-            Verdict::Alive => match p.heard_at.filter(|_| p.verified) {
-                Some(at) => p.next_at.min(at + p.limit(self.interval)),
-                None => p.next_at,
-            },
-            Verdict::Dead | Verdict::Uncertain => p.next_at,
-        };
-        self.paths.iter().map(due).min()
+        self.paths.iter().map(|p| p.due(self.interval)).min()
     }
 
     /// Reads what came; at most `budget` messages of each socket.
@@ -287,7 +206,6 @@ impl Pair {
         let Some(at) = self.learn(from, false) else {
             return;
         };
-        let own = self.own.clone();
         let path = &mut self.paths[at];
         let known = path.boot == heartbeat.boot;
         if known && heartbeat.sequence <= path.sequence {
@@ -321,10 +239,16 @@ impl Pair {
         path.verified = true;
         path.heard_at = Some(now);
         path.leaving = heartbeat.leaving;
+        if path.hears && !heartbeat.hears {
+            // our adverts do not arrive any more: heartbeats must
+            path.next_at = now;
+        }
+        path.hears = heartbeat.hears;
+        path.calm = heartbeat.calm;
         path.digest = heartbeat.digest;
         path.routers = heartbeat.routers;
         path.verdict = Verdict::Alive;
-        path.streak = if both_active(&own, &path.routers) {
+        path.streak = if both_active(&self.own.routers, &path.routers) {
             path.streak.saturating_add(1)
         } else {
             0
@@ -341,7 +265,7 @@ impl Pair {
     }
 
     /// Sends what is due and judges the silent.
-    pub fn tick(&mut self, now: Time, own: Vec<RouterView>, leaving: bool) -> Vec<Order> {
+    pub fn tick(&mut self, now: Time, own: Own) -> Vec<Order> {
         self.own = own;
         let hurry = std::mem::take(&mut self.hurry);
         // a little early beside an advert costs no wake-up of its own
@@ -350,8 +274,9 @@ impl Pair {
         for at in 0..self.paths.len() {
             self.judge(now, at, &mut orders);
             let path = &self.paths[at];
-            if soon >= path.next_at || (hurry && path.verified) {
-                self.greet(now, at, leaving);
+            let news = hurry || path.told != path.is_carried(now, self.interval);
+            if soon >= path.next_at || (news && path.verified) {
+                self.greet(now, at);
             }
         }
         orders
@@ -360,10 +285,9 @@ impl Pair {
     fn judge(&mut self, now: Time, at: usize, orders: &mut Vec<Order>) {
         let interval = self.interval;
         let boot = self.paths[at].boot;
-        let silent = |p: &Path| p.heard_at.is_none_or(|t| now - t >= p.limit(interval));
-        let elsewhere = |p: &Path| p.boot == boot && p.verified && !silent(p);
+        let elsewhere = |p: &Path| p.boot == boot && p.verified && !p.is_silent(now, interval);
         let path = &self.paths[at];
-        if !path.verified || !silent(path) || self.paths.iter().any(elsewhere) {
+        if !path.verified || !path.is_silent(now, interval) || self.paths.iter().any(elsewhere) {
             return;
         }
         let path = &mut self.paths[at];
@@ -387,26 +311,24 @@ impl Pair {
         }
     }
 
-    fn greet(&mut self, now: Time, at: usize, leaving: bool) {
+    fn greet(&mut self, now: Time, at: usize) {
         self.sequence += 1;
+        let interval = self.interval;
+        let carried = self.own.advert.is_some_and(|a| path::carries(a, interval));
         let path = &mut self.paths[at];
+        path.told = path.is_carried(now, interval);
         let heartbeat = Heartbeat {
-            leaving,
+            leaving: self.own.leaving,
+            hears: path.told,
+            calm: true,
             boot: self.boot,
             echo: path.boot,
             sequence: self.sequence,
             digest: self.digest,
-            routers: self.own.clone(),
+            routers: self.own.routers.clone(),
         };
-        let pause = if path.unanswered >= EAGER {
-            RARE
-        } else if path.verified {
-            self.interval * pace(&self.own)
-        } else {
-            self.interval
-        };
-        path.unanswered = path.unanswered.saturating_add(1);
-        path.next_at = now + pause;
+        let pause = path.pause(interval, &self.own.routers, carried);
+        path.greeted(now, pause);
         let bytes = heartbeat.encode(&self.secret);
         // unreachable peers are the channel's daily bread: silence is judged, not errors
         let _ = match path.address {
@@ -414,20 +336,13 @@ impl Pair {
             SocketAddr::V6(to) => self
                 .v6
                 .as_ref()
-                .map(|s| send_v6(s, &self.sources, to, &bytes)),
+                .map(|s| wire::send_v6(s, &self.sources, to, &bytes)),
         };
-        if !path.configured && path.heard_at.is_none() && path.unanswered > EAGER * 4 {
-            path.unanswered = EAGER * 2;
-            path.next_at = now + RARE * 10;
-        }
     }
 
     fn alive(&self, now: Time) -> impl Iterator<Item = &Path> {
         let interval = self.interval;
-        self.paths.iter().filter(move |p| {
-            let fresh = |t| now - t < p.limit(interval);
-            p.verified && !p.leaving && p.heard_at.is_some_and(fresh)
-        })
+        self.paths.iter().filter(move |p| p.is_alive(now, interval))
     }
 
     /// Addresses of living peers.
@@ -482,7 +397,7 @@ impl Pair {
     pub fn status(&self, now: Time) -> Vec<PeerStatus> {
         let one = |p: &Path| PeerStatus {
             address: p.address.ip(),
-            alive: p.verified && p.heard_at.is_some_and(|t| now - t < p.limit(self.interval)),
+            alive: p.verified && !p.is_silent(now, self.interval),
             silent: p.heard_at.map(|t| now - t),
             same_configuration: p.digest == self.digest,
             routers: p.routers.clone(),
@@ -495,40 +410,6 @@ impl Pair {
     }
 }
 
-/// Sends from the interface's own link-local address: the kernel might pick a virtual one,
-/// which moves.
-fn send_v6(
-    socket: &UdpSocket,
-    sources: &[(u32, IpAddr)],
-    to: SocketAddrV6,
-    bytes: &[u8],
-) -> io::Result<()> {
-    let local = sources.iter().find_map(|(index, source)| match source {
-        IpAddr::V6(v6) if *index == to.scope_id() => Some(*v6),
-        IpAddr::V6(_) | IpAddr::V4(_) => None,
-    });
-    let Some(local) = local else {
-        return socket.send_to(bytes, to).map(drop);
-    };
-    let info = libc::in6_pktinfo {
-        ipi6_addr: libc::in6_addr {
-            s6_addr: local.octets(),
-        },
-        ipi6_ifindex: to.scope_id(),
-    };
-    let control = [ControlMessage::Ipv6PacketInfo(&info)];
-    let parts = [IoSlice::new(bytes)];
-    let to = SockaddrIn6::from(to);
-    sendmsg(
-        socket.as_raw_fd(),
-        &parts,
-        &control,
-        MsgFlags::empty(),
-        Some(&to),
-    )?;
-    Ok(())
-}
-
 fn both_active(own: &[RouterView], other: &[RouterView]) -> bool {
     let active = |r: &&RouterView| r.role == Role::Active;
     own.iter().filter(active).any(|a| {
@@ -537,53 +418,4 @@ fn both_active(own: &[RouterView], other: &[RouterView]) -> bool {
             .filter(active)
             .any(|b| (a.vrid, a.v6) == (b.vrid, b.v6))
     })
-}
-
-/// The pair's secret: `pair_key`, or what both files share.
-fn secret(config: &Config) -> Secret {
-    let mut hash = Sha256::new();
-    hash.update(b"evenkeel pair channel, version 1\0");
-    match &config.global.pair_channel.key {
-        Some(key) => {
-            hash.update(b"key\0");
-            hash.update(key.as_bytes());
-        }
-        None => {
-            let mut shared: Vec<String> = config
-                .instances
-                .iter()
-                .map(|i| {
-                    let password = i.auth.as_ref().map_or("", |Auth::Pass(p)| p.as_str());
-                    format!("{} {:?} {password}", i.vrid.0, i.family)
-                })
-                .collect();
-            shared.sort();
-            hash.update(shared.join("\n").as_bytes());
-        }
-    }
-    Secret::new(hash.finalize().into())
-}
-
-/// A digest of what both configurations must share.
-fn digest(config: &Config) -> [u8; 8] {
-    let mut lines: Vec<String> = Vec::new();
-    for i in &config.instances {
-        let mut addresses: Vec<String> =
-            i.addresses.iter().map(|a| a.address.to_string()).collect();
-        addresses.sort();
-        lines.push(format!(
-            "{} {:?} {:?} {:?} {:?} {}",
-            i.vrid.0,
-            i.family,
-            i.version,
-            i.advert_int,
-            i.auth,
-            addresses.join(" ")
-        ));
-    }
-    lines.sort();
-    let full = Sha256::digest(lines.join("\n").as_bytes());
-    let mut short = [0; 8];
-    short.copy_from_slice(&full[..8]);
-    short
 }

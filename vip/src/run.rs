@@ -117,6 +117,7 @@ fn prepare(options: &Options, signals: SignalFd) -> io::Result<Loop> {
     let line = ward.line();
     let monitor = Monitor::new()?;
     let net = Net::new()?;
+    monitor.overlook_renewals(&net.netlink)?;
     let (to_router, mailbox_router) = mailbox()?;
     let (to_watch, mailbox_watch) = mailbox()?;
     let post = to_router.clone();

@@ -5,7 +5,7 @@
 //! |---|---|
 //! | 4 | `EKVP` |
 //! | 1 | version, 1 |
-//! | 1 | flags: bit 0 leaving, bit 1 unfit |
+//! | 1 | flags: bit 0 leaving, bit 1 hears the receiver's adverts, bit 2 knows the calm pace |
 //! | 1 | number of routers, at most 64 |
 //! | 1 | zero |
 //! | 16 | boot id of the sender, random at each start |
@@ -87,6 +87,10 @@ pub struct RouterView {
 pub struct Heartbeat {
     /// The sender is leaving on purpose: silence after this is no death.
     pub leaving: bool,
+    /// The sender hears the receiver's adverts so often that they stand for heartbeats.
+    pub hears: bool,
+    /// The sender knows that hosts whose heartbeats nobody waits for speak seldom.
+    pub calm: bool,
     /// Boot id of the sender.
     pub boot: BootId,
     /// Boot id last heard from the receiver.
@@ -105,7 +109,12 @@ impl Heartbeat {
         let routers = &self.routers[..self.routers.len().min(MOST_ROUTERS)];
         let mut out = Vec::with_capacity(LARGEST);
         out.extend(MAGIC);
-        out.extend([VERSION, u8::from(self.leaving), routers.len() as u8, 0]);
+        let flags = [self.leaving, self.hears, self.calm];
+        let flags = (0..)
+            .zip(flags)
+            .map(|(bit, set)| u8::from(set) << bit)
+            .sum();
+        out.extend([VERSION, flags, routers.len() as u8, 0]);
         out.extend(self.boot);
         out.extend(self.echo);
         out.extend(self.sequence.to_be_bytes());
@@ -151,6 +160,8 @@ impl Heartbeat {
         }
         Some(Heartbeat {
             leaving: head[5] & 1 != 0,
+            hears: head[5] & 2 != 0,
+            calm: head[5] & 4 != 0,
             boot: part(head, 8),
             echo: part(head, 24),
             sequence: u64::from_be_bytes(part(head, 40)),
@@ -179,6 +190,8 @@ mod tests {
     fn heartbeat() -> Heartbeat {
         Heartbeat {
             leaving: false,
+            hears: true,
+            calm: false,
             boot: [1; 16],
             echo: [2; 16],
             sequence: 7,

@@ -52,8 +52,9 @@ impl Daemon {
             if vrid.is_none() {
                 self.instances[i].refuse(envelope, Refusal::Length);
             } else if let Some(heard) = self.instances[i].admit(envelope, bytes) {
+                let now = self.clock.now();
                 if let Some(pair) = &mut self.pair {
-                    pair.met(heard.sender, self.instances[i].index.unwrap_or(index));
+                    pair.met(now, self.instances[i].index.unwrap_or(index), &heard);
                 }
                 self.dispatch(i, Event::Received(heard));
             }

@@ -63,9 +63,13 @@ impl Instance {
             .then(|| u32::try_from(seconds).unwrap_or(u32::MAX))
     }
 
-    /// A quarter of the lease between renewals.
+    /// A quarter of the lease between renewals. Half of it where what is left then is still more
+    /// than the time after which a backup takes over: whoever is late for that long has lost anyway.
     pub(super) fn renewal(&self) -> Duration {
-        Duration::from_millis(250) * self.lease_s().unwrap_or(1)
+        renewal(
+            self.lease_s().unwrap_or(1),
+            self.router.master_down_interval(),
+        )
     }
 
     /// Renews the leases when it is time.
@@ -77,7 +81,7 @@ impl Instance {
         {
             self.renew_at = Some(now + self.renewal());
             if self.router.holds_addresses() {
-                self.put_addresses(net);
+                self.put_addresses(Change::Renew, net);
             }
         }
     }
@@ -99,23 +103,23 @@ impl Instance {
             .collect()
     }
 
-    pub(super) fn put_addresses(&mut self, net: &mut Net) {
+    pub(super) fn put_addresses(&mut self, change: Change, net: &mut Net) {
         let lease = self.lease_s();
         for (index, address) in self.placed(net) {
             net.hold((self.number, index, address.address));
-            if let Err(error) = net.address(Change::Put, &address, index, lease) {
+            if let Err(error) = net.address(change, &address, index, lease) {
                 let what = format!("cannot set {}", address.address);
                 self.journal.trouble(&what, &error);
             }
         }
         for route in &self.conf.routes {
-            if let Err(error) = net.route(Change::Put, route, self.out_index.unwrap_or(0)) {
+            if let Err(error) = net.route(change, route, self.out_index.unwrap_or(0)) {
                 let what = format!("cannot set the route to {}/{}", route.to, route.prefix);
                 self.journal.trouble(&what, &error);
             }
         }
         for (at, rule) in self.conf.rules.iter().enumerate() {
-            if let Err(error) = net.netlink.rule(Change::Put, rule) {
+            if let Err(error) = net.netlink.rule(change, rule) {
                 let what = format!("cannot set virtual rule {}", at + 1);
                 self.journal.trouble(&what, &error);
             }
@@ -180,5 +184,27 @@ impl Instance {
                 self.journal.trouble(&what, &error);
             }
         }
+    }
+}
+
+fn renewal(lease_s: u32, down: Duration) -> Duration {
+    let quarter = Duration::from_millis(250) * lease_s;
+    if quarter * 2 > down {
+        quarter * 2
+    } else {
+        quarter
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lease_is_renewed_before_a_backup_would_take_over() {
+        let ms = Duration::from_millis;
+        assert_eq!(renewal(4, ms(3609)), ms(1000));
+        assert_eq!(renewal(1, ms(361)), ms(500), "half a second is left");
+        assert_eq!(renewal(1, ms(722)), ms(250));
     }
 }

@@ -12,6 +12,8 @@ pub const PROTO_VRRP: u8 = 18;
 pub enum Change {
     /// Makes it, or replaces what is there.
     Put,
+    /// The same for an address that is there: a monitor that overlooks renewals hears nothing.
+    Renew,
     /// Takes it away.
     Remove,
 }

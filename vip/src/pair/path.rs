@@ -1,0 +1,261 @@
+//! One way to a peer: what was last heard there, how often to speak, and how
+//! long a silence is ordinary.
+
+use crate::core::Time;
+use crate::core::heartbeat::{BootId, Role, RouterView};
+use std::net::SocketAddr;
+use std::time::Duration;
+
+/// Signs of life missed on every path before a peer is suspected. With the probe that is less than
+/// the 0.2 s after which a client's TCP sends again: its connections are told at the first try.
+const MISSES: u32 = 3;
+/// A host without an active router speaks so many times less often, and so does one whose
+/// adverts are heard: nobody waits for what these heartbeats say.
+const CALM: u32 = 10;
+/// The same towards a build that does not know [`CALM`].
+const QUIET: u32 = 4;
+/// Adverts that come at least every so many heartbeats' time are signs of life themselves.
+const CARRIED: u32 = 2;
+/// How long probes of the address may stay unanswered, and the pause between them.
+pub const PROBE: Duration = Duration::from_millis(30);
+pub const PROBES: u32 = 3;
+/// Greetings to somebody who does not answer, before they get rare.
+const EAGER: u32 = 40;
+const RARE: Duration = Duration::from_secs(2);
+
+/// One way to a peer.
+#[derive(Debug)]
+pub struct Path {
+    pub address: SocketAddr,
+    /// From the configuration: greeted for ever.
+    pub configured: bool,
+    pub unanswered: u32,
+    pub next_at: Time,
+    /// Boot id last heard here, and when.
+    pub boot: BootId,
+    /// The last sign of life: a heartbeat, or an advert of short interval.
+    pub heard_at: Option<Time>,
+    /// It echoed our boot id.
+    pub verified: bool,
+    pub sequence: u64,
+    pub leaving: bool,
+    /// It hears our adverts here.
+    pub hears: bool,
+    /// It knows [`CALM`].
+    pub calm: bool,
+    /// What it was last told of hearing its adverts.
+    pub told: bool,
+    /// When an advert of short interval last came from this address.
+    pub advert_at: Option<Time>,
+    pub routers: Vec<RouterView>,
+    pub digest: [u8; 8],
+    pub streak: u32,
+    pub verdict: Verdict,
+}
+
+/// What is thought of a silent peer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    Alive,
+    /// So many probes are out since then.
+    Probing(Time, u32),
+    /// It did not answer the probe either, or left.
+    Dead,
+    /// Its kernel answered: plain VRRP decides.
+    Uncertain,
+}
+
+/// Whether adverts of this interval stand for heartbeats.
+pub fn carries(advert: Duration, interval: Duration) -> bool {
+    advert <= interval * CARRIED
+}
+
+impl Path {
+    /// A path on which nothing was heard yet.
+    pub fn new(address: SocketAddr, configured: bool) -> Path {
+        Path {
+            address,
+            configured,
+            unanswered: 0,
+            next_at: Time::default(),
+            boot: [0; 16],
+            heard_at: None,
+            verified: false,
+            sequence: 0,
+            leaving: false,
+            hears: false,
+            calm: false,
+            told: false,
+            advert_at: None,
+            routers: Vec::new(),
+            digest: [0; 8],
+            streak: 0,
+            verdict: Verdict::Alive,
+        }
+    }
+
+    /// Silence after which this path is suspected: the sender's pace follows from its roles.
+    pub fn limit(&self, interval: Duration) -> Duration {
+        let active = self.routers.iter().any(|r| r.role == Role::Active);
+        interval * MISSES * if active { 1 } else { self.seldom() }
+    }
+
+    fn seldom(&self) -> u32 {
+        if self.calm { CALM } else { QUIET }
+    }
+
+    /// Until the next heartbeat to this peer. `carried`: an active router of ours advertises
+    /// so often that its adverts are heartbeats where they are heard.
+    pub fn pause(&self, interval: Duration, own: &[RouterView], carried: bool) -> Duration {
+        let active = own.iter().any(|r| r.role == Role::Active);
+        match self.unanswered {
+            EAGER.. => RARE,
+            _ if !self.verified => interval,
+            _ if active && !(carried && self.hears) => interval,
+            _ => interval * self.seldom(),
+        }
+    }
+
+    /// A heartbeat went out: when the next one is due.
+    pub fn greeted(&mut self, now: Time, pause: Duration) {
+        self.unanswered = self.unanswered.saturating_add(1);
+        self.next_at = now + pause;
+        if !self.configured && self.heard_at.is_none() && self.unanswered > EAGER * 4 {
+            self.unanswered = EAGER * 2;
+            self.next_at = now + RARE * 10;
+        }
+    }
+
+    /// An advert came from here that [`carries`]: as good as a heartbeat of a peer that is known.
+    pub fn advert(&mut self, now: Time) {
+        self.advert_at = Some(now);
+        if self.verified && self.verdict != Verdict::Dead {
+            self.heard_at = Some(now);
+            self.verdict = Verdict::Alive;
+        }
+    }
+
+    /// Whether the peer may leave heartbeats out because its adverts come.
+    pub fn is_carried(&self, now: Time, interval: Duration) -> bool {
+        self.advert_at
+            .is_some_and(|at| now - at < interval * MISSES)
+    }
+
+    /// Whether nothing came for longer than is ordinary.
+    pub fn is_silent(&self, now: Time, interval: Duration) -> bool {
+        self.heard_at
+            .is_none_or(|at| now - at >= self.limit(interval))
+    }
+
+    /// Whether the peer is there and stays.
+    pub fn is_alive(&self, now: Time, interval: Duration) -> bool {
+        self.verified && !self.leaving && !self.is_silent(now, interval)
+    }
+
+    /// When there is something to send or to judge.
+    pub fn due(&self, interval: Duration) -> Time {
+        match self.verdict {
+            Verdict::Probing(since, sent) => self.next_at.min(since + PROBE / PROBES * sent),
+            Verdict::Alive => match self.heard_at.filter(|_| self.verified) {
+                Some(at) => self.next_at.min(at + self.limit(interval)),
+                None => self.next_at,
+            },
+            Verdict::Dead | Verdict::Uncertain => self.next_at,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const BEAT: Duration = Duration::from_millis(50);
+
+    fn router(role: Role) -> RouterView {
+        RouterView {
+            vrid: 51,
+            v6: false,
+            role,
+            priority: 100,
+        }
+    }
+
+    fn path() -> Path {
+        let mut path = Path::new(([192, 0, 2, 1], 8112).into(), false);
+        path.verified = true;
+        path.calm = true;
+        path.heard_at = Some(Time::default());
+        path.routers = vec![router(Role::Active)];
+        path
+    }
+
+    fn ms(ms: u64) -> Time {
+        Time::new(Duration::from_millis(ms))
+    }
+
+    #[test]
+    fn adverts_that_are_heard_stand_for_heartbeats() {
+        let own = [router(Role::Active)];
+        let mut path = path();
+        assert_eq!(path.pause(BEAT, &own, true), BEAT, "nobody said so");
+        path.hears = true;
+        assert_eq!(path.pause(BEAT, &own, true), BEAT * CALM);
+        assert_eq!(path.pause(BEAT, &own, false), BEAT, "adverts are rare");
+        assert!(carries(Duration::from_millis(100), BEAT));
+        assert!(!carries(Duration::from_millis(110), BEAT));
+    }
+
+    #[test]
+    fn a_host_without_an_active_router_is_calm_as_far_as_the_peer_knows_calm() {
+        let own = [router(Role::Backup)];
+        let mut path = path();
+        assert_eq!(path.pause(BEAT, &own, false), BEAT * CALM);
+        path.calm = false;
+        assert_eq!(path.pause(BEAT, &own, false), BEAT * QUIET);
+        path.verified = false;
+        assert_eq!(path.pause(BEAT, &own, false), BEAT);
+    }
+
+    #[test]
+    fn an_advert_is_a_sign_of_life_of_a_known_peer_that_is_not_dead() {
+        let mut path = path();
+        path.verdict = Verdict::Uncertain;
+        path.advert(ms(140));
+        assert_eq!(path.verdict, Verdict::Alive);
+        assert!(path.is_alive(ms(289), BEAT) && !path.is_alive(ms(290), BEAT));
+        assert_eq!(path.due(BEAT), Time::default(), "a heartbeat is due");
+        path.greeted(ms(140), BEAT * CALM);
+        assert_eq!(path.due(BEAT), ms(290), "the silence is judged first");
+        path.verdict = Verdict::Dead;
+        path.advert(ms(300));
+        assert_eq!(path.verdict, Verdict::Dead, "a heartbeat proves that");
+        let mut stranger = Path::new(path.address, false);
+        stranger.advert(ms(1));
+        assert_eq!(stranger.heard_at, None);
+        assert!(stranger.is_carried(ms(100), BEAT) && !stranger.is_carried(ms(151), BEAT));
+    }
+
+    #[test]
+    fn a_backups_silence_is_ordinary_for_longer() {
+        let mut path = path();
+        assert_eq!(path.limit(BEAT), BEAT * MISSES);
+        path.routers = vec![router(Role::Backup)];
+        assert_eq!(path.limit(BEAT), BEAT * MISSES * CALM);
+        path.calm = false;
+        assert_eq!(path.limit(BEAT), BEAT * MISSES * QUIET);
+    }
+
+    #[test]
+    fn who_never_answers_is_greeted_seldom() {
+        let mut path = Path::new(([192, 0, 2, 1], 8112).into(), false);
+        for _ in 0..EAGER {
+            assert_eq!(path.pause(BEAT, &[], false), BEAT);
+            path.greeted(ms(0), BEAT);
+        }
+        assert_eq!(path.pause(BEAT, &[], false), RARE);
+        for _ in 0..=EAGER * 3 {
+            path.greeted(ms(0), RARE);
+        }
+        assert_eq!(path.next_at, Time::default() + RARE * 10);
+    }
+}
