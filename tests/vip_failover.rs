@@ -173,6 +173,34 @@ fn a_hung_daemon_loses_the_address_and_comes_back_as_backup_first() {
     });
 }
 
+/// Both adverts and heartbeats of a master would be a wake-up each: at intervals so short the
+/// adverts say that the host lives.
+#[test]
+#[ignore = "needs root for network namespaces; tests/run runs it"]
+fn adverts_of_a_short_interval_stand_for_heartbeats() {
+    kit::sandboxed(|| {
+        let pair = Pair::up((Ours, Ours), V3, "", "");
+        wait_until("both know each other as ours", LONG, || {
+            let knows = |site: &Site| site.tool(&["status"]).contains(": alive");
+            knows(&pair.a) && knows(&pair.b)
+        });
+        let sent = || -> u32 {
+            let counters = pair.a.host.run("cat", &["/proc/net/snmp"]);
+            let udp = counters.lines().rfind(|l| l.starts_with("Udp:"));
+            let mut words = udp.expect("its counters").split_whitespace();
+            let sent = words.nth(4).expect("OutDatagrams");
+            sent.parse().expect("a number")
+        };
+        wait_until("two seconds of few heartbeats", LONG, || {
+            let before = sent();
+            std::thread::sleep(Duration::from_secs(2));
+            sent() - before < 20
+        });
+        assert!(pair.a.tool(&["status"]).contains(": alive"));
+        assert!(pair.b.tool(&["status"]).contains(": alive"));
+    });
+}
+
 #[test]
 #[ignore = "needs root for network namespaces; tests/run runs it"]
 fn demote_resume_and_maintenance_move_the_role_without_a_lost_connection() {

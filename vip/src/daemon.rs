@@ -17,6 +17,7 @@ use crate::mailbox::Post;
 use crate::net::Net;
 use crate::pair::{Order, Own, Pair};
 use crate::plan;
+use crate::poller::Ticket;
 use crate::raw::Listener;
 use crate::statics::Set;
 use crate::vmac;
@@ -44,6 +45,8 @@ pub struct Heard {
     pub family: Family,
     /// The socket.
     pub listener: Listener,
+    /// Its own.
+    pub ticket: Ticket,
 }
 
 /// Everything that the router thread owns, sockets of the loop apart.
@@ -275,10 +278,12 @@ impl Daemon {
     }
 
     fn tick_pair(&mut self, now: Time) {
-        let Some(mut pair) = self.pair.take() else {
+        if !self.pair.as_ref().is_some_and(|p| p.is_due(now)) {
             return;
-        };
-        for order in pair.tick(now, self.own_view()) {
+        }
+        let own = self.own_view();
+        let orders = self.pair.as_mut().map(|p| p.tick(now, own));
+        for order in orders.into_iter().flatten() {
             match order {
                 Order::Probe(peer) => self.probe(peer),
                 Order::Dead(peer) => {
@@ -288,12 +293,12 @@ impl Daemon {
                 }
             }
         }
-        let living = pair.living(now);
         for i in 0..self.instances.len() {
+            let Some(pair) = &self.pair else {
+                return;
+            };
             let instance = &mut self.instances[i];
-            if instance.admission.trusted != living {
-                instance.admission.trusted.clone_from(&living);
-            }
+            pair.living(now, &mut instance.admission.trusted);
             let heard = instance.journal.last_heard.map(|(h, _)| h.sender);
             let view = pair.view(now, instance.conf.family, instance.conf.vrid.0, heard);
             if instance.peer_told != view {
@@ -301,7 +306,6 @@ impl Daemon {
                 self.dispatch(i, Event::Peer(view));
             }
         }
-        self.pair = Some(pair);
     }
 
     fn own_view(&self) -> Own {
@@ -419,6 +423,9 @@ impl Daemon {
     /// The end was asked for: everybody leaves, make-before-break.
     pub fn stop(&mut self, why: &Cause) {
         self.stopping = true;
+        if let Some(pair) = &mut self.pair {
+            pair.hurry();
+        }
         for i in 0..self.instances.len() {
             self.dispatch(i, Event::Shutdown(why.clone()));
         }

@@ -27,6 +27,7 @@ mod packet;
 mod pair;
 mod pidfile;
 mod plan;
+mod poller;
 mod quiet;
 mod raw;
 mod reload;

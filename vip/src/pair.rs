@@ -13,6 +13,7 @@ use crate::core::Time;
 use crate::core::advert::Heard;
 use crate::core::heartbeat::{BootId, Heartbeat, LARGEST, Role, RouterView, Secret};
 use crate::core::router::PeerView;
+use crate::poller::Ticket;
 use conf::vip::model::{Config, Family};
 use path::{PROBE, PROBES, Path, Verdict};
 use shared::{digest, secret};
@@ -72,6 +73,10 @@ pub struct Pair {
     interval: Duration,
     paths: Vec<Path>,
     hurry: bool,
+    /// Something was heard since the last tick.
+    stirred: bool,
+    /// Of its sockets.
+    pub ticket: Ticket,
     own: Own,
     /// The hosts' own addresses by interface: never a virtual one may be the source.
     pub sources: Vec<(u32, IpAddr)>,
@@ -111,6 +116,8 @@ impl Pair {
             interval: channel.interval,
             paths: Vec::new(),
             hurry: false,
+            stirred: true,
+            ticket: Ticket::new(),
             own: Own::default(),
             sources: Vec::new(),
             refused: 0,
@@ -121,6 +128,7 @@ impl Pair {
 
     /// Takes a new configuration over.
     pub fn configure(&mut self, config: &Config) {
+        self.stirred = true;
         self.secret = secret(config);
         self.digest = digest(config);
         self.interval = config.global.pair_channel.interval;
@@ -141,6 +149,7 @@ impl Pair {
 
     /// A master was heard on this interface.
     pub fn met(&mut self, now: Time, index: u32, heard: &Heard) {
+        self.stirred = true;
         let scope = match heard.sender {
             IpAddr::V6(v6) if v6.segments()[0] & 0xffc0 == 0xfe80 => index,
             IpAddr::V4(_) | IpAddr::V6(_) => 0,
@@ -181,8 +190,20 @@ impl Pair {
         self.paths.iter().map(|p| p.due(self.interval)).min()
     }
 
+    /// Whether [`Pair::tick`] finds anything to do now.
+    pub fn is_due(&self, now: Time) -> bool {
+        let soon = self.soon(now);
+        self.stirred || self.hurry || self.deadline().is_some_and(|at| at <= soon)
+    }
+
+    /// A little early beside an advert costs no wake-up of its own.
+    fn soon(&self, now: Time) -> Time {
+        now + self.interval / 5
+    }
+
     /// Reads what came; at most `budget` messages of each socket.
     pub fn receive(&mut self, now: Time, budget: u32) {
+        self.stirred = true;
         let mut buffer = [0; LARGEST + 1];
         for v6 in [false, true] {
             for _ in 0..budget {
@@ -257,6 +278,7 @@ impl Pair {
 
     /// Somebody answered for an address: no probe of it stays unanswered.
     pub fn claimed(&mut self) {
+        self.stirred = true;
         for path in &mut self.paths {
             if matches!(path.verdict, Verdict::Probing(..)) {
                 path.verdict = Verdict::Uncertain;
@@ -268,8 +290,8 @@ impl Pair {
     pub fn tick(&mut self, now: Time, own: Own) -> Vec<Order> {
         self.own = own;
         let hurry = std::mem::take(&mut self.hurry);
-        // a little early beside an advert costs no wake-up of its own
-        let soon = now + self.interval / 5;
+        self.stirred = false;
+        let soon = self.soon(now);
         let mut orders = Vec::new();
         for at in 0..self.paths.len() {
             self.judge(now, at, &mut orders);
@@ -345,9 +367,10 @@ impl Pair {
         self.paths.iter().filter(move |p| p.is_alive(now, interval))
     }
 
-    /// Addresses of living peers.
-    pub fn living(&self, now: Time) -> Vec<IpAddr> {
-        self.alive(now).map(|p| p.address.ip()).collect()
+    /// Lists the addresses of living peers.
+    pub fn living(&self, now: Time, list: &mut Vec<IpAddr>) {
+        list.clear();
+        list.extend(self.alive(now).map(|p| p.address.ip()));
     }
 
     /// What is known of the other host's router. `heard`: the advert sender that this router

@@ -16,15 +16,14 @@ use crate::notify::Order;
 use crate::options::Options;
 use crate::packet::Ear;
 use crate::pair::Pair;
+use crate::poller::{Poller, Source, Ticket};
 use crate::watch::{self, Key, ToWatch};
 use crate::{ask, reload, rights, serve, sys};
 use conf::vip::model::{Family, Global};
 use conf::vip::statics::Statics;
-use nix::poll::{PollFd, PollFlags, ppoll};
 use nix::sys::signal::Signal;
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 use nix::sys::socket::{ControlMessageOwned, MsgFlags, recvmsg};
-use nix::sys::time::TimeSpec;
 use service::Watchdog;
 use std::io::{self, IoSliceMut};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
@@ -53,6 +52,28 @@ pub enum ToRouter {
     Finished,
 }
 
+/// What can be read, in the order of reading.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Ready {
+    /// VRRP packets of the listener at this place.
+    Listener(usize),
+    /// Claims of addresses, heard by the ear at this place.
+    Ear(usize),
+    Pair,
+    Line,
+    Monitor,
+    Mailbox,
+    Signals,
+}
+
+/// An ear, and the interface and ethertype that it listens to.
+struct Listening {
+    index: u32,
+    ethertype: u16,
+    ear: Ear,
+    ticket: Ticket,
+}
+
 struct Loop {
     daemon: Daemon,
     options: Options,
@@ -63,7 +84,10 @@ struct Loop {
     /// When pages of the start are let go once more: the health thread has had its start, too.
     tidy_at: Option<Instant>,
     watchdog: Option<Watchdog>,
-    ears: Vec<(u32, u16, Ear)>,
+    ears: Vec<Listening>,
+    poller: Poller<Ready>,
+    /// Of what is opened once.
+    ticket: Ticket,
     stop_at: Option<Time>,
     finishing: bool,
     finished: bool,
@@ -150,6 +174,8 @@ fn prepare(options: &Options, signals: SignalFd) -> io::Result<Loop> {
         tidy_at: Some(Instant::now() + TIDY_AFTER),
         watchdog,
         ears: Vec::new(),
+        poller: Poller::new(),
+        ticket: Ticket::new(),
         stop_at: None,
         finishing: false,
         finished: false,
@@ -229,21 +255,19 @@ impl Loop {
             };
             wanted.push((heard.index, ethertype));
         }
-        let heard = |w: &(u32, u16)| self.ears.iter().any(|(i, e, _)| (*i, *e) == *w);
-        if self.ears.len() == wanted.len() && wanted.iter().all(heard) {
-            return;
-        }
-        self.ears.retain(|(i, e, _)| wanted.contains(&(*i, *e)));
+        let at = |e: &Listening| (e.index, e.ethertype);
+        self.ears.retain(|e| wanted.contains(&at(e)));
         for (index, ethertype) in wanted {
-            if self
-                .ears
-                .iter()
-                .any(|(i, e, _)| (*i, *e) == (index, ethertype))
-            {
+            if self.ears.iter().any(|e| at(e) == (index, ethertype)) {
                 continue;
             }
             match Ear::new(index, ethertype) {
-                Ok(ear) => self.ears.push((index, ethertype, ear)),
+                Ok(ear) => self.ears.push(Listening {
+                    index,
+                    ethertype,
+                    ear,
+                    ticket: Ticket::new(),
+                }),
                 Err(error) => warn!(%error, "cannot listen for claims of our addresses"),
             }
         }
@@ -251,85 +275,71 @@ impl Loop {
 
     /// Waits for the next deadline, at most so long, or something to read; says
     /// what is ready.
-    fn wait(&self, most: Option<std::time::Duration>) -> nix::Result<Ready> {
-        let mut fds = vec![
-            PollFd::new(self.signals.as_fd(), PollFlags::POLLIN),
-            PollFd::new(self.mailbox.as_fd(), PollFlags::POLLIN),
-            PollFd::new(self.monitor.as_fd(), PollFlags::POLLIN),
+    fn wait(&mut self, most: Option<Duration>) -> nix::Result<Vec<Ready>> {
+        let once = self.ticket;
+        let mut sources: Vec<Source<'_, Ready>> = vec![
+            (Ready::Signals, once, self.signals.as_fd()),
+            (Ready::Mailbox, once, self.mailbox.as_fd()),
+            (Ready::Monitor, once, self.monitor.as_fd()),
         ];
-        let mut add = |fd| fds.push(PollFd::new(fd, PollFlags::POLLIN));
-        for heard in &self.daemon.listeners {
-            add(heard.listener.as_fd());
+        for (at, heard) in self.daemon.listeners.iter().enumerate() {
+            sources.push((Ready::Listener(at), heard.ticket, heard.listener.as_fd()));
         }
-        for (_, _, ear) in &self.ears {
-            add(ear.as_fd());
+        for (at, heard) in self.ears.iter().enumerate() {
+            sources.push((Ready::Ear(at), heard.ticket, heard.ear.as_fd()));
         }
-        for socket in self.daemon.pair.iter().flat_map(Pair::sockets) {
-            add(socket.as_fd());
+        if let Some(pair) = &self.daemon.pair {
+            let sockets = pair.sockets();
+            sources.extend(sockets.map(|s| (Ready::Pair, pair.ticket, s.as_fd())));
         }
         if let Some(line) = &self.line {
-            add(line.as_fd());
+            sources.push((Ready::Line, once, line.as_fd()));
         }
         let now = self.daemon.clock.now();
         let deadline = self.daemon.deadline().map(|at| at - now);
-        let patience = deadline.into_iter().chain(most).min().map(TimeSpec::from);
-        match ppoll(&mut fds, patience, None) {
-            Ok(_) | Err(nix::errno::Errno::EINTR) => {}
-            Err(error) => return Err(error),
-        }
-        let mut flags = fds
-            .iter()
-            .map(|f| f.revents().is_some_and(|r| !r.is_empty()));
-        let mut one = || flags.next().unwrap_or(false);
-        Ok(Ready {
-            signals: one(),
-            mailbox: one(),
-            monitor: one(),
-            listeners: self.daemon.listeners.iter().map(|_| one()).collect(),
-            ears: self.ears.iter().map(|_| one()).collect(),
-            pair: self
-                .daemon
-                .pair
-                .iter()
-                .flat_map(Pair::sockets)
-                .fold(false, |any, _| one() | any),
-            line: self.line.is_some() && one(),
-        })
+        let patience = deadline.into_iter().chain(most).min();
+        self.poller.wait(&sources, patience)
     }
 
-    fn read(&mut self, ready: &Ready) {
-        // indices hold: listeners and ears change only between turns
-        for (at, _) in ready.listeners.iter().enumerate().filter(|(_, r)| **r) {
-            self.read_packets(at);
-        }
-        for (at, _) in ready.ears.iter().enumerate().filter(|(_, r)| **r) {
-            let mut budget = PER_TURN;
-            while let Some(claim) = self.ears[at].2.next_claim(&mut budget) {
-                self.daemon.claim(self.ears[at].0, claim);
+    fn read(&mut self, ready: &[Ready]) {
+        for what in ready {
+            match what {
+                // places hold: listeners and ears change only between turns, or after they are read
+                Ready::Listener(at) => self.read_packets(*at),
+                Ready::Ear(at) => self.read_claims(*at),
+                Ready::Pair => {
+                    let now = self.daemon.clock.now();
+                    if let Some(pair) = &mut self.daemon.pair {
+                        pair.receive(now, PER_TURN);
+                    }
+                }
+                Ready::Line => self.read_line(),
+                Ready::Monitor => {
+                    let notices = self.monitor.read();
+                    self.daemon.notices(&notices);
+                }
+                Ready::Mailbox => {
+                    for message in self.mailbox.take() {
+                        self.message(message);
+                    }
+                }
+                Ready::Signals => {
+                    while let Ok(Some(info)) = self.signals.read_signal() {
+                        self.signal(info.ssi_signo as i32);
+                    }
+                }
             }
         }
-        if ready.pair {
-            let now = self.daemon.clock.now();
-            if let Some(pair) = &mut self.daemon.pair {
-                pair.receive(now, PER_TURN);
-            }
-        }
-        if ready.line {
-            self.read_line();
-        }
-        if ready.monitor {
-            let notices = self.monitor.read();
-            self.daemon.notices(&notices);
-        }
-        if ready.mailbox {
-            for message in self.mailbox.take() {
-                self.message(message);
-            }
-        }
-        if ready.signals {
-            while let Ok(Some(info)) = self.signals.read_signal() {
-                self.signal(info.ssi_signo as i32);
-            }
+    }
+
+    fn read_claims(&mut self, at: usize) {
+        let mut budget = PER_TURN;
+        while let Some(heard) = self.ears.get_mut(at) {
+            let Some(claim) = heard.ear.next_claim(&mut budget) else {
+                return;
+            };
+            let index = heard.index;
+            self.daemon.claim(index, claim);
         }
     }
 
@@ -422,15 +432,4 @@ impl Loop {
             Ok(_) | Err(_) => {}
         }
     }
-}
-
-/// What a wait found.
-struct Ready {
-    signals: bool,
-    mailbox: bool,
-    monitor: bool,
-    listeners: Vec<bool>,
-    ears: Vec<bool>,
-    pair: bool,
-    line: bool,
 }

@@ -1,7 +1,7 @@
 //! One event for one instance, and what follows: its sync group, scripts, the
 //! guardian, the packet filter.
 
-use super::Daemon;
+use super::{Daemon, router_view};
 use crate::core::Time;
 use crate::core::router::{Event, Phase};
 use crate::filter::Wanted;
@@ -21,9 +21,13 @@ impl Daemon {
         while let Some((i, event)) = queue.pop_front().filter(|_| budget > 0) {
             budget -= 1;
             let now = self.clock.now();
-            let before = self.instances[i].router.priority();
+            let before = router_view(&self.instances[i]);
             let effects = self.instances[i].step(now, event, &mut self.net);
-            if self.instances[i].router.priority() != before {
+            let after = router_view(&self.instances[i]);
+            if let Some(pair) = self.pair.as_mut().filter(|_| after != before) {
+                pair.hurry();
+            }
+            if after.priority != before.priority {
                 self.priority_changed(i);
             }
             for effect in effects {
@@ -67,9 +71,6 @@ impl Daemon {
         self.tell_guardian();
         if from == to {
             return;
-        }
-        if let Some(pair) = &mut self.pair {
-            pair.hurry();
         }
         let name = self.instances[i].conf.name.clone();
         let priority = self.instances[i].router.priority();

@@ -9,6 +9,7 @@ use crate::frame::Claim;
 use crate::instance::Instance;
 use crate::link::Links;
 use crate::netlink::Notice;
+use crate::poller::Ticket;
 use crate::raw::Listener;
 use conf::vip::model::Family;
 use std::net::IpAddr;
@@ -190,6 +191,7 @@ fn listen_on(
         index,
         family,
         listener,
+        ticket: Ticket::new(),
     });
     Ok(())
 }

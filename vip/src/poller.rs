@@ -1,0 +1,137 @@
+//! Waiting for the first of many descriptors, or for a deadline in nanoseconds.
+//! The kernel keeps the list: what it costs to wait does not grow with it.
+
+use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, ppoll};
+use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
+use nix::sys::time::TimeSpec;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+/// Descriptors that one wait finds ready; the others are found by the next one.
+const AT_ONCE: usize = 64;
+
+/// Tells one descriptor from a later one that got its number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ticket(u64);
+
+impl Ticket {
+    /// Unlike every other one of this process.
+    pub fn new() -> Ticket {
+        static NEXT: AtomicU64 = AtomicU64::new(0);
+        Ticket(NEXT.fetch_add(1, Ordering::Relaxed))
+    }
+}
+
+/// Something to wait for: what it is called, its ticket, and the descriptor.
+pub type Source<'a, T> = (T, Ticket, BorrowedFd<'a>);
+
+/// Waits for sources that are called `T`.
+#[derive(Debug)]
+pub struct Poller<T> {
+    epoll: Option<Epoll>,
+    members: Vec<(T, Ticket)>,
+    events: [EpollEvent; AT_ONCE],
+}
+
+impl<T: Copy + Ord> Poller<T> {
+    /// Waits for nothing yet.
+    pub fn new() -> Poller<T> {
+        Poller {
+            epoll: None,
+            members: Vec::new(),
+            events: [EpollEvent::empty(); AT_ONCE],
+        }
+    }
+
+    /// Waits until one of the sources is readable or broken, at most so long; which are, in
+    /// the order of `T`.
+    pub fn wait(
+        &mut self,
+        sources: &[Source<'_, T>],
+        patience: Option<Duration>,
+    ) -> nix::Result<Vec<T>> {
+        let members = self.members.iter().copied();
+        if !sources.iter().map(|(n, t, _)| (*n, *t)).eq(members) {
+            self.epoll = None;
+        }
+        let epoll = match self.epoll.take() {
+            Some(epoll) => epoll,
+            None => {
+                self.members = sources.iter().map(|(n, t, _)| (*n, *t)).collect();
+                list(sources)?
+            }
+        };
+        let epoll = self.epoll.insert(epoll);
+        // epoll alone counts milliseconds
+        let mut whole = [PollFd::new(epoll.0.as_fd(), PollFlags::POLLIN)];
+        match ppoll(&mut whole, patience.map(TimeSpec::from), None) {
+            Ok(0) | Err(Errno::EINTR) => return Ok(Vec::new()),
+            Ok(_) => {}
+            Err(error) => return Err(error),
+        }
+        let count = epoll.wait(&mut self.events, EpollTimeout::ZERO)?;
+        let name = |e: &EpollEvent| self.members.get(e.data() as usize).map(|(name, _)| *name);
+        let mut ready: Vec<T> = self.events[..count].iter().filter_map(name).collect();
+        ready.sort_unstable();
+        Ok(ready)
+    }
+}
+
+fn list<T>(sources: &[Source<'_, T>]) -> nix::Result<Epoll> {
+    let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)?;
+    for (at, (_, _, fd)) in (0..).zip(sources) {
+        epoll.add(fd, EpollEvent::new(EpollFlags::EPOLLIN, at))?;
+    }
+    Ok(epoll)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::Write;
+    use std::os::unix::net::UnixStream;
+
+    const SHORT: Option<Duration> = Some(Duration::from_micros(300));
+    const LONG: Option<Duration> = Some(Duration::from_secs(60));
+
+    #[test]
+    fn what_is_ready_is_named_in_order_and_patience_ends() {
+        let (mut to, from) = UnixStream::pair().expect("sockets");
+        let (mut to_other, other) = UnixStream::pair().expect("sockets");
+        let sources = [
+            (2, Ticket::new(), from.as_fd()),
+            (1, Ticket::new(), other.as_fd()),
+        ];
+        let mut poller = Poller::new();
+        assert_eq!(poller.wait(&sources, SHORT), Ok(vec![]));
+        to.write_all(b"x").expect("written");
+        assert_eq!(poller.wait(&sources, LONG), Ok(vec![2]));
+        to_other.write_all(b"x").expect("written");
+        assert_eq!(poller.wait(&sources, LONG), Ok(vec![1, 2]));
+        drop(to);
+        assert_eq!(poller.wait(&sources[..1], LONG), Ok(vec![2]), "closed");
+    }
+
+    #[test]
+    fn a_descriptor_with_the_number_of_a_closed_one_is_another() {
+        use std::os::fd::AsRawFd;
+        let mut poller = Poller::new();
+        let (to, from) = UnixStream::pair().expect("sockets");
+        let number = from.as_raw_fd();
+        let old = [((), Ticket::new(), from.as_fd())];
+        assert_eq!(poller.wait(&old, SHORT), Ok(vec![]));
+        drop((to, from));
+        let (to, from) = UnixStream::pair().expect("sockets");
+        // which of the two got the number depends on what other tests do
+        let (mut to, from) = if to.as_raw_fd() == number {
+            (from, to)
+        } else {
+            (to, from)
+        };
+        to.write_all(b"x").expect("written");
+        let new = [((), Ticket::new(), from.as_fd())];
+        assert_eq!(poller.wait(&new, LONG), Ok(vec![()]));
+    }
+}
