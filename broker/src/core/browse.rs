@@ -14,6 +14,8 @@ use super::vhost::{Envelope, QueueId};
 /// One step of the work takes so many messages at most, and reads so many bytes: others are served between two steps.
 const STEP: usize = 256;
 const STEP_BYTES: usize = 1 << 20;
+/// Bodies that one reading holds: it ends with the message that reaches this.
+const MOST_BYTES: usize = 32 << 20;
 
 /// What becomes of messages that were read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -55,8 +57,11 @@ pub struct Browse {
     pub leave: Leave,
     /// How many at most.
     pub wanted: usize,
+    /// Bytes after which it ends, however many are wanted.
+    pub most_bytes: usize,
     /// What was read so far.
     pub read: Vec<Browsed>,
+    bytes: usize,
     /// The place of the last one that stayed.
     last: Option<Place>,
 }
@@ -68,7 +73,9 @@ impl Browse {
             name: name.to_owned(),
             leave,
             wanted,
+            most_bytes: MOST_BYTES,
             read: Vec::new(),
+            bytes: 0,
             last: None,
         }
     }
@@ -103,12 +110,12 @@ impl Core {
     pub fn browse(&mut self, browse: &mut Browse) -> Result<Progress, Refusal> {
         let id = self.browsed_queue(&browse.vhost, &browse.name)?;
         self.run_queue(id);
-        let (mut count, mut bytes) = (0, 0);
+        let (mut count, before) = (0, browse.bytes);
         let progress = loop {
-            if browse.read.len() >= browse.wanted {
+            if browse.read.len() >= browse.wanted || browse.bytes >= browse.most_bytes {
                 break Progress::Done;
             }
-            if count >= STEP || bytes >= STEP_BYTES {
+            if count >= STEP || browse.bytes - before >= STEP_BYTES {
                 break Progress::More;
             }
             let step = match browse.leave {
@@ -119,12 +126,11 @@ impl Core {
                 break progress;
             }
             count += 1;
-            bytes += browse.read.last().map_or(0, |read| read.message.size());
         };
         if progress == Progress::Done && browse.read.is_empty() {
             self.statistics.get_empty += 1;
             if let Some(queue) = self.queue_mut(id) {
-                queue.counters.get_empty += 1;
+                queue.counters.taken.get_empty += 1;
             }
         }
         self.schedule(id);
@@ -174,7 +180,7 @@ impl Core {
             entry.message = Some(message);
             self.bury(id, entry, Reason::Rejected);
         } else if let Some(queue) = self.queue_mut(id) {
-            queue.counters.ack += 1;
+            queue.counters.taken.ack += 1;
             self.statistics.ack += 1;
             self.forget_entry(id, entry.seq, entry.stored);
         }
@@ -192,9 +198,10 @@ impl Core {
         self.statistics.get += 1;
         self.statistics.redeliver += u64::from(redelivered);
         if let Some(queue) = self.queue_mut(id) {
-            queue.counters.get += 1;
-            queue.counters.redeliver += u64::from(redelivered);
+            queue.counters.taken.get += 1;
+            queue.counters.taken.redeliver += u64::from(redelivered);
         }
+        browse.bytes += message.size();
         browse.read.push(Browsed {
             message,
             redelivered,

@@ -404,3 +404,19 @@ fn a_long_browse_is_not_one_turn_and_sees_priorities_and_what_came_back_in_order
     assert_eq!(flagged, [0, 1]);
     assert_eq!(bench.ready("q"), 1000);
 }
+
+#[test]
+fn reading_ends_with_the_message_that_is_enough() {
+    let mut bench = Bench::new();
+    let client = bench.connect();
+    bench.declare(client, "q", FieldTable::new());
+    for body in ["12345", "12345", "12345"] {
+        bench.publish(client, "", "q", body);
+    }
+    for (most, expected) in [(1, 1), (6, 2), (100, 3)] {
+        let mut browse = Browse::new("/", "q", 10, Leave::Back);
+        browse.most_bytes = most;
+        assert_eq!(bench.core.browse(&mut browse), Ok(Progress::Done));
+        assert_eq!(browse.read.len(), expected);
+    }
+}
