@@ -280,6 +280,14 @@ fn the_broker_stops_and_starts_inside_of_its_process() {
         "{err}"
     );
     assert_eq!(n.tool("rabbitmq-diagnostics", &["check_running"]).2, 69);
+    for check in [
+        "check_alarms",
+        "check_port_connectivity",
+        "check_virtual_hosts",
+    ] {
+        let (_, err, code) = n.tool("rabbitmq-diagnostics", &[check]);
+        assert_eq!(code, 64, "{check}: {err}");
+    }
     let (code, err) = n.bad(&["join_cluster", "rabbit@other"]);
     assert_eq!(code, 69);
     assert!(err.contains("clustering is not there yet"), "{err}");

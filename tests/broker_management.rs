@@ -468,6 +468,23 @@ fn health_checks_say_200_or_503() {
         (value["status"].as_str(), value["missing"].as_u64()),
         (Some("failed"), Some(1))
     );
+    let ctl = |word: &str| {
+        let mut command = std::process::Command::new(kit::binary());
+        command.env("EVENKEEL_RUN_DIR", b.directory.path());
+        let status = command.args(["ctl", "-n", "rabbit@test", word]).status();
+        assert!(status.expect("the tool runs").success(), "{word}");
+    };
+    ctl("stop_app");
+    for check in [
+        "/health/checks/alarms",
+        "/health/checks/virtual-hosts",
+        "/aliveness-test/%2f",
+    ] {
+        let (status, value) = b.ask("GET", check, Value::Null);
+        assert_eq!(status, 503, "{check} of a node that serves nobody: {value}");
+    }
+    ctl("start_app");
+    assert_eq!(b.get("/health/checks/alarms"), json!({"status": "ok"}));
     assert_eq!(
         b.ask("GET", "/health/checks/protocol-listener/mqtt", Value::Null)
             .0,

@@ -88,13 +88,27 @@ impl TlsSession {
     }
 }
 
-/// The cipher suites that listeners offer, in the words of RFC 8446 and its forerunners.
+/// The cipher suites that listeners offer, in OpenSSL's words.
 pub fn suites() -> impl Iterator<Item = String> {
     let provider = rustls::crypto::ring::default_provider();
     provider
         .cipher_suites
         .into_iter()
-        .map(|suite| format!("{:?}", suite.suite()))
+        .map(|suite| in_openssl_words(&format!("{:?}", suite.suite())))
+}
+
+/// `TLS13_AES_128_GCM_SHA256` is `TLS_AES_128_GCM_SHA256` there, `TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256`
+/// is `ECDHE-RSA-AES128-GCM-SHA256`.
+fn in_openssl_words(suite: &str) -> String {
+    match (suite.strip_prefix("TLS13_"), suite.strip_prefix("TLS_")) {
+        (Some(rest), _) => format!("TLS_{rest}"),
+        (None, rest) => rest
+            .unwrap_or(suite)
+            .replace("_WITH", "")
+            .replace("_POLY1305_SHA256", "_POLY1305")
+            .replace("AES_", "AES")
+            .replace('_', "-"),
+    }
 }
 
 /// What decrypting brings to light.
@@ -116,6 +130,28 @@ impl TlsPeer {
         if let Some(connection) = core.connections.get_mut(index as usize) {
             connection.peer.tls = Some((self.version, self.cipher));
             connection.peer.certificate = self.name;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn suites_are_named_as_openssl_names_them() {
+        for (suite, name) in [
+            ("TLS13_AES_256_GCM_SHA384", "TLS_AES_256_GCM_SHA384"),
+            (
+                "TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384",
+                "ECDHE-ECDSA-AES256-GCM-SHA384",
+            ),
+            (
+                "TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256",
+                "ECDHE-RSA-CHACHA20-POLY1305",
+            ),
+        ] {
+            assert_eq!(in_openssl_words(suite), name);
         }
     }
 }

@@ -136,6 +136,10 @@ rabbitmqctl reset
 rabbitmqctl stop_app
 rabbitmqctl list_users
 rabbitmqctl list_queues
+rabbitmq-diagnostics check_alarms
+rabbitmq-diagnostics check_virtual_hosts
+rabbitmq-diagnostics listeners
+rabbitmqctl list_feature_flags
 rabbitmqctl start_app
 rabbitmqctl start_app
 rabbitmqctl export_definitions

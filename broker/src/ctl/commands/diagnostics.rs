@@ -14,6 +14,9 @@ const GROUP: &str = "Monitoring, observability and health checks";
 
 macro_rules! check {
     ($name:literal, $usage:literal, $about:literal, $args:expr, $run:expr) => {
+        check!(Any, $name, $usage, $about, $args, $run)
+    };
+    ($app:ident, $name:literal, $usage:literal, $about:literal, $args:expr, $run:expr) => {
         Command {
             name: $name,
             usage: $usage,
@@ -21,7 +24,7 @@ macro_rules! check {
             group: GROUP,
             args: $args,
             options: &["within", "unit", "number", "all"],
-            app: Any,
+            app: $app,
             run: $run,
         }
     };
@@ -83,6 +86,7 @@ pub static COMMANDS: &[Command] = &[
         }
     ),
     check!(
+        Running,
         "check_local_alarms",
         "[--timeout <timeout>]",
         "Health check that exits with a non-zero code if the target node reports any local alarms",
@@ -90,6 +94,7 @@ pub static COMMANDS: &[Command] = &[
         |r| alarms(r, "no local alarms")
     ),
     check!(
+        Running,
         "check_alarms",
         "[--timeout <timeout>]",
         "Health check that exits with a non-zero code if the target node reports any alarms",
@@ -97,6 +102,7 @@ pub static COMMANDS: &[Command] = &[
         |r| alarms(r, "no alarms, local or clusterwide")
     ),
     check!(
+        Running,
         "alarms",
         "[--timeout <timeout>]",
         "Lists resource alarms (local or cluster-wide) in effect on the target node",
@@ -122,6 +128,7 @@ pub static COMMANDS: &[Command] = &[
         }
     ),
     check!(
+        Running,
         "check_port_connectivity",
         "[--timeout <timeout>]",
         "Basic TCP connectivity health check for each listener's port on the target node",
@@ -129,6 +136,7 @@ pub static COMMANDS: &[Command] = &[
         check_port_connectivity
     ),
     check!(
+        Running,
         "check_port_listener",
         "<port> [--timeout <timeout>]",
         "Health check that exits with a non-zero code if target node does not have an active listener for given port",
@@ -136,6 +144,7 @@ pub static COMMANDS: &[Command] = &[
         check_port_listener
     ),
     check!(
+        Running,
         "check_protocol_listener",
         "<protocol> [--timeout <timeout>]",
         "Health check that exits with a non-zero code if target node does not have an active listener for given protocol",
@@ -143,6 +152,7 @@ pub static COMMANDS: &[Command] = &[
         check_protocol_listener
     ),
     check!(
+        Running,
         "check_virtual_hosts",
         "[--timeout <timeout>]",
         "Health check that checks if all vhosts are running in the target node",
@@ -165,6 +175,7 @@ pub static COMMANDS: &[Command] = &[
         check_certificates
     ),
     check!(
+        Running,
         "listeners",
         "[--timeout <timeout>]",
         "Lists active connection listeners (bound interface, port, protocol) on the target node",
@@ -189,6 +200,7 @@ pub static COMMANDS: &[Command] = &[
         }
     ),
     check!(
+        Running,
         "memory_breakdown",
         "[--unit <unit>] [--timeout <timeout>]",
         "Provides a memory usage breakdown on the target node",
@@ -324,6 +336,7 @@ pub static COMMANDS: &[Command] = &[
 /// Those that `rabbitmq-queues` has too.
 pub static CRITICAL: &[Command] = &[
     check!(
+        Running,
         "check_if_node_is_quorum_critical",
         "[--timeout <timeout>]",
         "Health check that exits with a non-zero code if there are queues with minimum online quorum",
@@ -331,6 +344,7 @@ pub static CRITICAL: &[Command] = &[
         |r| { critical(r, "quorum of any quorum queues") }
     ),
     check!(
+        Running,
         "check_if_node_is_mirror_sync_critical",
         "[--timeout <timeout>]",
         "Health check that exits with a non-zero code if there are classic mirrored queues without online synchronised mirrors",

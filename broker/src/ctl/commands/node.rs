@@ -163,7 +163,7 @@ pub static COMMANDS: &[Command] = &[
         "Does nothing [deprecated]",
         (0, 0),
         &[],
-        Any,
+        Running,
         |_| {
             Err(End::Fault(Fault::failed(
                 "This command does not rotate logs anymore [deprecated]",
@@ -372,7 +372,7 @@ pub static COMMANDS: &[Command] = &[
         "Lists feature flags",
         (0, MANY),
         &[],
-        Any,
+        Running,
         |r| {
             let known = [
                 "name",
@@ -504,8 +504,7 @@ pub fn wait_until_up(r: &Run, usual: u64) -> Done {
             Ok(state) if state["running"] == true => return Ok(()),
             Err(end) if Instant::now() >= until => return Err(end),
             Ok(_) if Instant::now() >= until => {
-                let text = "Error: operation timed out while the broker was not started";
-                return Err(End::Fault(Fault::new(FaultKind::Exists, text)));
+                return Err(End::Fault(Fault::failed("rabbit_is_not_running")));
             }
             _ => std::thread::sleep(Duration::from_millis(100)),
         }

@@ -1,6 +1,6 @@
 //! Work on queues and connections, and what is refused with a pointer.
 
-use super::App::{Any, Running};
+use super::App::Running;
 use super::Command;
 use crate::ctl::tool::{Done, End, Run};
 use crate::ctl::wire::{Fault, FaultKind};
@@ -213,7 +213,7 @@ pub static COMMANDS: &[Command] = &[
         group: "Configuration and Environment",
         args: (1, 1),
         options: &[],
-        app: Any,
+        app: Running,
         run: |r| {
             let level = r.line.arg(0);
             r.change("set_log_level", &[("level", json!(level))])?;

@@ -23,20 +23,25 @@ pub async fn answer(m: &Management, caller: &Caller, request: &Request, path: &[
         ["aliveness-test", vhost] => {
             super::vhosts_must_exist(m, vhost).await?;
             caller.must_see(vhost)?;
+            must_serve(m).await?;
             aliveness(m, vhost).await
         }
         ["healthchecks", "node", name] if *name != m.facts.name => Err(Reply::not_found()),
         ["healthchecks", ..] => {
-            let alarms = alarms(m).await?;
-            match alarms.is_empty() && !m.is_stopped() {
-                true => Ok(ok()),
-                // this one answers 200 whatever it finds, as scripts expect
-                false => Ok(Reply::ok(
-                    json!({"status": "failed", "reason": "resource alarm(s) in effect"}),
-                )),
-            }
+            let reason = match (m.is_stopped(), alarms(m).await?.is_empty()) {
+                (true, _) => "the rabbit node is not serving clients",
+                (false, false) => "resource alarm(s) in effect",
+                (false, true) => return Ok(ok()),
+            };
+            // this one answers 200 whatever it finds, as scripts expect
+            Ok(Reply::ok(json!({"status": "failed", "reason": reason})))
         }
-        ["health", "checks", check @ ..] => health(m, check).await,
+        // a node that serves nobody is not well, whatever the check is of: a balancer asks for any of them
+        ["health", "checks", check @ ..] => {
+            let well = health(m, check).await?;
+            must_serve(m).await?;
+            Ok(well)
+        }
         _ => Err(Reply::not_found()),
     }
 }
@@ -66,6 +71,15 @@ pub async fn alarms(m: &Management) -> Result<Vec<Value>, Reply> {
         .collect())
 }
 
+/// The refusal of a node that is stopping, or stopped inside of its process.
+async fn must_serve(m: &Management) -> Result<(), Reply> {
+    let stopping = m.with(|core| engine::is_stopping(core)).await?;
+    match stopping || m.is_stopped() {
+        true => Err(failed("the rabbit node is not serving clients", json!({}))),
+        false => Ok(()),
+    }
+}
+
 async fn health(m: &Management, check: &[&str]) -> Answer {
     match check {
         ["alarms"] => on_alarms(m, "There are alarms in effect in the cluster").await,
@@ -77,13 +91,7 @@ async fn health(m: &Management, check: &[&str]) -> Answer {
         ["node-is-mirror-sync-critical" | "node-is-quorum-critical"] => Ok(Reply::ok(
             json!({"status": "ok", "reason": "single node cluster"}),
         )),
-        ["is-in-service" | "ready-to-serve-clients"] => {
-            let stopping = m.with(|core| engine::is_stopping(core)).await?;
-            match stopping || m.is_stopped() {
-                true => Err(failed("the rabbit node is not serving clients", json!({}))),
-                false => Ok(ok()),
-            }
-        }
+        ["is-in-service" | "ready-to-serve-clients"] => Ok(ok()),
         ["port-listener", port] => on_port(m, port),
         ["protocol-listener", protocol] => on_protocol(m, protocol),
         ["certificate-expiration", within, unit] => on_certificates(m, within, unit).await,
