@@ -4,7 +4,7 @@ use super::field::FieldTable;
 use super::journal::Position;
 use super::message::Message;
 use super::queue::Entry;
-use super::traffic::Traffic;
+use super::traffic::{Taken, Traffic};
 use super::vhost::{QueueId, Routes};
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
@@ -43,13 +43,7 @@ pub struct ChannelCounters {
     pub confirm: u64,
     pub return_unroutable: u64,
     pub drop_unroutable: u64,
-    pub deliver: u64,
-    pub deliver_no_ack: u64,
-    pub get: u64,
-    pub get_no_ack: u64,
-    pub get_empty: u64,
-    pub ack: u64,
-    pub redeliver: u64,
+    pub taken: Taken,
 }
 
 /// What a channel was switched to.

@@ -244,8 +244,8 @@ impl Core {
             return;
         };
         let Some((entry, message)) = fetched else {
-            queue.counters.get_empty += 1;
-            channel.counters.get_empty += 1;
+            queue.counters.taken.get_empty += 1;
+            channel.counters.taken.get_empty += 1;
             channel.traffic.of_queue(id).get_empty += 1;
             self.statistics.get_empty += 1;
             self.reply(at, &Method::BasicGetEmpty { cluster_id: "" });
@@ -261,14 +261,14 @@ impl Core {
             .then(|| (queue.vhost.clone(), queue.name.clone()));
         let count = queue.ready.len() as u32;
         if redelivered {
-            queue.counters.redeliver += 1;
-            channel.counters.redeliver += 1;
+            queue.counters.taken.redeliver += 1;
+            channel.counters.taken.redeliver += 1;
             channel.traffic.of_queue(id).redeliver += 1;
             self.statistics.redeliver += 1;
         }
         let tag = if no_ack {
-            queue.counters.get_no_ack += 1;
-            channel.counters.get_no_ack += 1;
+            queue.counters.taken.get_no_ack += 1;
+            channel.counters.taken.get_no_ack += 1;
             channel.traffic.of_queue(id).get_no_ack += 1;
             self.statistics.get_no_ack += 1;
             queue.persistent -= usize::from(entry.is_persistent());
@@ -277,8 +277,8 @@ impl Core {
             }
             channel.unacked.skip_tag()
         } else {
-            queue.counters.get += 1;
-            channel.counters.get += 1;
+            queue.counters.taken.get += 1;
+            channel.counters.taken.get += 1;
             channel.traffic.of_queue(id).get += 1;
             self.statistics.get += 1;
             queue.went_out(&entry);

@@ -237,34 +237,26 @@ impl Core {
                 tapped.push((message, redelivered));
             }
             match no_ack {
-                true => {
-                    queue.counters.deliver_no_ack += 1;
-                    channel.counters.deliver_no_ack += 1;
-                    self.statistics.deliver_no_ack += 1;
-                    taken.deliver_no_ack += 1;
-                }
-                false => {
-                    queue.counters.deliver += 1;
-                    channel.counters.deliver += 1;
-                    self.statistics.deliver += 1;
-                    taken.deliver += 1;
-                }
+                true => taken.deliver_no_ack += 1,
+                false => taken.deliver += 1,
             }
-            if redelivered {
-                queue.counters.redeliver += 1;
-                channel.counters.redeliver += 1;
-                self.statistics.redeliver += 1;
-                taken.redeliver += 1;
-            }
+            taken.redeliver += u64::from(redelivered);
             count += 1;
         }
         if !tapped.is_empty() {
             self.tap_deliveries(id, at, tapped);
         }
         if count > 0 {
+            self.statistics.deliver += taken.deliver;
+            self.statistics.deliver_no_ack += taken.deliver_no_ack;
+            self.statistics.redeliver += taken.redeliver;
+            if let Some(queue) = self.queue_mut(id) {
+                queue.counters.taken.add(&taken);
+            }
             let connection = &mut self.connections[at.connection as usize];
             connection.counters.sent_frames += 3 * count as u64;
             if let Some(channel) = connection.channel_mut(at.channel) {
+                channel.counters.taken.add(&taken);
                 channel.traffic.of_queue(id).add(&taken);
             }
             self.touch(at.connection);

@@ -17,6 +17,7 @@ pub use settings::{
 
 use super::journal::QueueKey;
 use super::letters::Reason;
+use super::traffic::Taken;
 use super::vhost::{QueueId, QueueRecord};
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -25,13 +26,7 @@ use std::sync::Arc;
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct QueueCounters {
     pub publish: u64,
-    pub deliver: u64,
-    pub deliver_no_ack: u64,
-    pub get: u64,
-    pub get_no_ack: u64,
-    pub get_empty: u64,
-    pub ack: u64,
-    pub redeliver: u64,
+    pub taken: Taken,
     /// Messages read back from the journal, and written to it.
     pub disk_reads: u64,
     pub disk_writes: u64,
@@ -41,13 +36,7 @@ impl QueueCounters {
     /// Adds another queue's.
     pub fn add(&mut self, other: &QueueCounters) {
         self.publish += other.publish;
-        self.deliver += other.deliver;
-        self.deliver_no_ack += other.deliver_no_ack;
-        self.get += other.get;
-        self.get_no_ack += other.get_no_ack;
-        self.get_empty += other.get_empty;
-        self.ack += other.ack;
-        self.redeliver += other.redeliver;
+        self.taken.add(&other.taken);
         self.disk_reads += other.disk_reads;
         self.disk_writes += other.disk_writes;
     }

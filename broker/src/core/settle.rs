@@ -148,7 +148,7 @@ impl Core {
     fn acknowledged(&mut self, at: At, held: Held) {
         self.statistics.ack += 1;
         if let Some(channel) = self.connections[at.connection as usize].channel_mut(at.channel) {
-            channel.counters.ack += 1;
+            channel.counters.taken.ack += 1;
             channel.traffic.of_queue(held.queue).ack += 1;
         }
         let Some(queue) = self
@@ -162,7 +162,7 @@ impl Core {
             return;
         }
         queue.came_in(&held.entry);
-        queue.counters.ack += 1;
+        queue.counters.taken.ack += 1;
         queue.persistent -= usize::from(held.entry.is_persistent());
         if let Some(stored) = held.entry.stored {
             self.journal.settle(queue.key, held.entry.seq, stored);

@@ -21,7 +21,7 @@ pub struct Traffic {
     taken: Vec<(QueueId, Taken)>,
 }
 
-/// What a channel took from one queue.
+/// What was taken from queues: by a channel from one of them, by everybody from one, by a channel from all.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Taken {
     pub deliver: u64,

@@ -1,7 +1,7 @@
 //! Where the management interface looks into the live engine (besides [`super::flows`]): gathers plain data, and asks
 //! for the few live operations.
 
-use super::flows::{Flows, channel_name, number};
+use super::flows::{self, Flows, channel_name, number};
 use super::numbers::{ChannelNumbers, QueueNumbers};
 use super::properties;
 use super::sampler::{Look, NodeLook, Round};
@@ -30,16 +30,9 @@ pub fn depth_by_vhost(core: &Core) -> BTreeMap<String, (u64, u64)> {
 pub fn queue_counters(c: &QueueCounters) -> Counters {
     Counters {
         publish: c.publish,
-        deliver: c.deliver,
-        deliver_no_ack: c.deliver_no_ack,
-        get: c.get,
-        get_no_ack: c.get_no_ack,
-        get_empty: c.get_empty,
-        ack: c.ack,
-        redeliver: c.redeliver,
         disk_reads: c.disk_reads,
         disk_writes: c.disk_writes,
-        ..Counters::default()
+        ..flows::taken(&c.taken)
     }
 }
 
@@ -49,14 +42,7 @@ pub fn channel_counters(c: &ChannelCounters) -> Counters {
         confirm: c.confirm,
         return_unroutable: c.return_unroutable,
         drop_unroutable: c.drop_unroutable,
-        deliver: c.deliver,
-        deliver_no_ack: c.deliver_no_ack,
-        get: c.get,
-        get_no_ack: c.get_no_ack,
-        get_empty: c.get_empty,
-        ack: c.ack,
-        redeliver: c.redeliver,
-        ..Counters::default()
+        ..flows::taken(&c.taken)
     }
 }
 

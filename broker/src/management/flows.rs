@@ -39,7 +39,7 @@ fn published(count: u64) -> Counters {
     }
 }
 
-/// What a channel took from a queue.
+/// What was taken from queues.
 pub fn taken(t: &Taken) -> Counters {
     Counters {
         deliver: t.deliver,

@@ -65,7 +65,7 @@ fn a_rollback_makes_deliveries_unsettled_again() {
     assert_eq!(bench.ask(client, &Method::TxCommit), "TxCommitOk");
     bench.call(client, &Method::BasicRecover { requeue: true });
     let queue = bench.core.find_queue("/", "q").expect("there");
-    assert_eq!(queue.counters.ack, 1);
+    assert_eq!(queue.counters.taken.ack, 1);
 }
 
 #[test]
@@ -79,7 +79,7 @@ fn all_means_all_that_are_out_now_and_recovery_leaves_them_alone() {
     let committed = bench.call(client, &Method::TxCommit);
     assert_eq!(bodies(&committed[1..]), ["6"]);
     let queue = bench.core.find_queue("/", "q").expect("there");
-    assert_eq!((queue.counters.ack, queue.unacked), (5, 1));
+    assert_eq!((queue.counters.taken.ack, queue.unacked), (5, 1));
 }
 
 #[test]
