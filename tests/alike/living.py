@@ -1,7 +1,7 @@
 """More cases of frames: what changes under those who work. Policies over queues that hold messages, people and virtual hosts that go."""
 import time
 
-from pika.spec import Basic, BasicProperties, Channel, Exchange, Queue
+from pika.spec import Basic, BasicProperties, Channel, Exchange, Queue, Tx
 
 from frames import case, each
 
@@ -225,3 +225,47 @@ def people_and_places_that_go(place):
     wire.log[:] = [line.replace("is down", "is deleted") for line in wire.log if line != "end"]
     wire.close()
     place.wire(vhost="leaving")
+
+
+@case
+def a_queue_that_goes_before_the_commit(place):
+    wire = place.channel()
+    wire.open(2)
+    wire.call(1, Queue.Declare(0, "tg.q"))
+    wire.call(1, Tx.Select())
+    wire.publish(1, "", "tg.q", b"lost", mandatory=True)
+    wire.publish(1, "", "tg.q", b"lost")
+    wire.call(2, Basic.Consume(0, "tg.q", "t"))
+    wire.call(2, Queue.Delete(0, "tg.q"))
+    wire.quiet()
+    wire.call(1, Tx.Commit())
+    wire.quiet()
+
+
+@case
+def limits_of_channels_and_consumers(place):
+    wire = place.channel()
+    wire.call(1, Queue.Declare(0, "cc.q"))
+    numbered(wire, "cc.q", 6)
+    wire.call(1, Basic.Qos(0, 2, True))
+    wire.call(1, Basic.Consume(0, "cc.q", "a"))
+    wire.quiet()
+    wire.call(1, Basic.Qos(0, 1, False))
+    wire.quiet()
+    wire.call(1, Basic.Qos(0, 1, True))
+    wire.call(1, Basic.Consume(0, "cc.q", "b"))
+    wire.send(1, Basic.Nack(0, True, True))
+    wire.quiet()
+
+
+@case
+def deaths_by_headers(place):
+    wire = place.channel()
+    wire.call(1, Queue.Declare(0, "dh.dead"))
+    wire.call(1, Queue.Bind(0, "dh.dead", "amq.headers", "", arguments={"x-match": "any-with-x", "x-first-death-reason": "rejected", "mine": 1}))
+    wire.call(1, Queue.Declare(0, "dh.q", arguments={"x-dead-letter-exchange": "amq.headers"}))
+    for headers in ({"mine": 1}, {"mine": 2}, None):
+        wire.publish(1, "", "dh.q", b"x", BasicProperties(headers=headers))
+        wire.send(1, Basic.Reject(wire.get(1, "dh.q", no_ack=False).delivery_tag, False))
+        wire.quiet()
+    drained(wire, "dh.dead", 4)

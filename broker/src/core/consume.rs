@@ -69,7 +69,8 @@ impl Core {
         if let Some(channel) = self.connections[at.connection as usize].channel_mut(at.channel) {
             match global {
                 true => channel.global_prefetch = count,
-                false => channel.prefetch = count,
+                // RabbitMQ takes the channel's own limit away with it
+                false => (channel.prefetch, channel.global_prefetch) = (count, 0),
             }
         }
         self.reply(at, &Method::BasicQosOk);

@@ -123,17 +123,35 @@ impl Core {
         if_unused: bool,
         if_empty: bool,
     ) -> Result<usize, Refusal> {
+        let count = self.may_be_deleted(vhost, name, if_unused, if_empty)?;
+        if count.is_some() {
+            self.execute(Command::DeleteQueue {
+                vhost: vhost.to_owned(),
+                name: name.to_owned(),
+            });
+        }
+        Ok(count.unwrap_or(0))
+    }
+
+    /// How many messages a queue has that may be deleted; `None` when there is no such queue.
+    fn may_be_deleted(
+        &mut self,
+        vhost: &str,
+        name: &str,
+        if_unused: bool,
+        if_empty: bool,
+    ) -> Result<Option<usize>, Refusal> {
         let Some(id) = self
             .the_vhost(vhost)?
             .queues
             .get(name)
             .map(|record| record.id)
         else {
-            return Ok(0);
+            return Ok(None);
         };
         self.run_queue(id);
         let Some(queue) = self.queue(id) else {
-            return Ok(0);
+            return Ok(None);
         };
         let count = queue.ready.len();
         if if_unused && !queue.consumers.is_empty() {
@@ -146,11 +164,7 @@ impl Core {
                 "queue '{name}' in vhost '{vhost}' not empty"
             )));
         }
-        self.execute(Command::DeleteQueue {
-            vhost: vhost.to_owned(),
-            name: name.to_owned(),
-        });
-        Ok(count)
+        Ok(Some(count))
     }
 
     /// Removes what is ready; answers how much that was.

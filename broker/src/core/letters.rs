@@ -177,8 +177,8 @@ impl Core {
         };
         let now_s = self.clock.wall_ms / 1000;
         let mut headers = properties.header_table();
-        let routes = self.letter_routes(letter, &headers);
         note_death(&mut headers, letter, &properties, now_s);
+        let routes = self.letter_routes(letter, &headers);
         if letter.key.is_some() {
             headers.remove("CC");
         }
@@ -210,7 +210,8 @@ impl Core {
         self.enqueue(message, &routes, None);
     }
 
-    /// Where a letter goes: not back to a queue that it has been through without anybody rejecting it.
+    /// Where a letter goes, by its headers with this death in them: not back to a queue that it has been through
+    /// without anybody rejecting it.
     fn letter_routes(&self, letter: &Letter, headers: &FieldTable) -> Routes {
         let Some(vhost) = self.metadata.vhost(&letter.vhost) else {
             return Routes::new();

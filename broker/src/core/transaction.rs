@@ -85,7 +85,8 @@ impl Core {
     fn commit(&mut self, at: At, held: Transaction) -> Result<(), Refusal> {
         self.journal.begin_unit();
         let mut refused = false;
-        for pending in held.publishes {
+        for mut pending in held.publishes {
+            pending.routes.retain(|id| self.queue(*id).is_some());
             if pending.routes.is_empty() {
                 self.pass_on(
                     at,

@@ -5,6 +5,7 @@ use super::super::access::Right;
 use super::super::connection::{At, refusal_text};
 use super::super::exchange::Kind;
 use super::super::field::{FieldTable, FieldValue};
+use super::super::metadata::Command;
 use super::super::method::Method;
 use super::super::refusal::Refusal;
 use super::super::vhost::{Binding, Destination, QueueId};
@@ -198,14 +199,21 @@ impl Core {
                 let name = self.named_queue(at, queue)?;
                 self.permit(at, Right::Configure, "queue", &name)?;
                 self.not_locked(at, &name)?;
-                let count = self.delete_queue(&vhost, &name, if_unused, if_empty)?;
+                let count = self.may_be_deleted(&vhost, &name, if_unused, if_empty)?;
+                // its consumers are told afterwards
                 self.answer(
                     at,
                     nowait,
                     &Method::QueueDeleteOk {
-                        message_count: count as u32,
+                        message_count: count.unwrap_or(0) as u32,
                     },
                 );
+                if count.is_some() {
+                    self.execute(Command::DeleteQueue {
+                        vhost: vhost.to_string(),
+                        name: name.to_string(),
+                    });
+                }
                 Ok(())
             }
             other => unreachable!("{} declares nothing", other.name()),

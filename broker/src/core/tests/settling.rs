@@ -1,6 +1,6 @@
-//! Settlements that an open transaction holds, and who may consume alone.
+//! Settlements, also those that an open transaction holds; what channels may have out; who may consume alone.
 
-use super::kit::{Bench, Client, basic_consume, bodies, table};
+use super::kit::{Bench, Client, basic_consume, bodies, table, text};
 use crate::core::field::FieldValue;
 use crate::core::method::Method;
 
@@ -80,6 +80,96 @@ fn all_means_all_that_are_out_now_and_recovery_leaves_them_alone() {
     assert_eq!(bodies(&committed[1..]), ["6"]);
     let queue = bench.core.find_queue("/", "q").expect("there");
     assert_eq!((queue.counters.taken.ack, queue.unacked), (5, 1));
+}
+
+/// `queue.delete` without conditions.
+fn delete(queue: &str) -> Method<'_> {
+    Method::QueueDelete {
+        ticket: 0,
+        queue,
+        if_unused: false,
+        if_empty: false,
+        nowait: false,
+    }
+}
+
+#[test]
+fn a_commit_leaves_out_queues_that_have_gone() {
+    let mut bench = Bench::new();
+    let client = bench.connect();
+    bench.declare(client, "q", table([]));
+    bench.ask(client, &Method::TxSelect);
+    bench.publish(client, "", "q", "for nobody");
+    let other = bench.connect();
+    bench.call(other, &delete("q"));
+    assert_eq!(bench.ask(client, &Method::TxCommit), "TxCommitOk");
+}
+
+#[test]
+fn who_deletes_a_queue_is_answered_before_its_consumers_hear_of_it() {
+    let mut bench = Bench::new();
+    let client = bench.connect();
+    bench.declare(client, "q", table([]));
+    bench.consume(client, "q", "t", false);
+    let answers = bench.call(client, &delete("q"));
+    let texts: Vec<_> = answers.iter().map(|answer| answer.text.as_str()).collect();
+    assert_eq!(
+        texts,
+        [
+            "QueueDeleteOk { message_count: 0 }",
+            "BasicCancel { consumer_tag: \"t\", nowait: true }"
+        ]
+    );
+}
+
+#[test]
+fn a_limit_of_each_consumer_takes_the_place_of_the_channels() {
+    let (mut bench, client) = limited_to_two();
+    let qos = Method::BasicQos {
+        prefetch_size: 0,
+        prefetch_count: 0,
+        global: false,
+    };
+    let answers = bench.call(client, &qos);
+    assert_eq!(bodies(&answers), ["3", "4"]);
+}
+
+/// Four messages for a consumer on a channel that takes two.
+fn limited_to_two() -> (Bench, Client) {
+    let mut bench = Bench::new();
+    let client = bench.connect();
+    bench.declare(client, "q", table([]));
+    for body in ["1", "2", "3", "4"] {
+        bench.publish(client, "", "q", body);
+    }
+    let qos = Method::BasicQos {
+        prefetch_size: 0,
+        prefetch_count: 2,
+        global: true,
+    };
+    bench.call(client, &qos);
+    assert_eq!(bodies(&bench.consume(client, "q", "t", false)), ["1", "2"]);
+    (bench, client)
+}
+
+#[test]
+fn a_dead_letter_is_routed_by_what_is_told_of_its_death() {
+    let mut bench = Bench::new();
+    let client = bench.connect();
+    bench.declare(client, "dead", table([]));
+    let of_death = table([
+        ("x-match", text("any-with-x")),
+        ("x-first-death-reason", text("maxlen")),
+    ]);
+    bench.bind(client, "dead", "amq.headers", "", of_death);
+    let arguments = [
+        ("x-max-length", FieldValue::I32(0)),
+        ("x-dead-letter-exchange", text("amq.headers")),
+    ];
+    bench.declare(client, "q", table(arguments));
+    bench.publish(client, "", "q", "dropped");
+    bench.core.end_turn();
+    assert_eq!(bench.ready("dead"), 1);
 }
 
 #[test]
