@@ -31,7 +31,7 @@ pub use mailbox::{Dismissal, Kill, Mailbox, Message, SessionId, SessionView, Vic
 pub use proxy::{BackLive, FrontLive, ListenerLive, Proxy};
 pub use record::{Cause, End, HandedOver, HttpRecord, Peer, Phase, Proxied, SessionRecord, Timers};
 pub use server::{CheckAt, Endpoint, Server, ServerLive};
-pub use slot::{Answer, Slot, Ticket, Waiter};
+pub use slot::{Answer, Slot, Ticket, Waiter, WaitingRoom};
 pub use variables::Variables;
 
 use crate::counters::{Clock, Counters, Gauge, Rate};

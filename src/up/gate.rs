@@ -47,6 +47,23 @@ pub async fn connect(gate: &Path, to: SocketAddr) -> io::Result<UnixStream> {
     Ok(stream)
 }
 
+/// Takes a port on 127.0.0.1, 0 for a free one; a taken one is an error that names its owner, and a
+/// free port for `option`.
+pub async fn listen(option: &str, port: u16) -> Result<TcpListener, String> {
+    let at = |port| SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+    match TcpListener::bind(at(port)).await {
+        Ok(listener) => Ok(listener),
+        Err(error) => {
+            let free = TcpListener::bind(at(0)).await.and_then(|l| l.local_addr());
+            let free = free.map_or(0, |a| a.port());
+            Err(format!(
+                "port {port} on localhost is not free ({error}){}; take another: {option} {free}",
+                owner(port)
+            ))
+        }
+    }
+}
+
 /// A port of localhost that leads to an address inside.
 pub struct Door {
     /// The port that listens.
@@ -56,24 +73,11 @@ pub struct Door {
 }
 
 impl Door {
-    /// Takes a port on 127.0.0.1; a taken one is an error that names its owner
-    /// and a free port.
+    /// Takes a port, as [`listen`] does.
     pub async fn open(option: &str, port: u16, to: SocketAddr) -> Result<Door, String> {
-        let at = |port| SocketAddr::from((Ipv4Addr::LOCALHOST, port));
-        match TcpListener::bind(at(port)).await {
-            Ok(listener) => {
-                let port = listener.local_addr().map_or(port, |a| a.port());
-                Ok(Door { port, listener, to })
-            }
-            Err(error) => {
-                let free = TcpListener::bind(at(0)).await.and_then(|l| l.local_addr());
-                let free = free.map_or(0, |a| a.port());
-                Err(format!(
-                    "port {port} on localhost is not free ({error}){}; take another: {option} {free}",
-                    owner(port)
-                ))
-            }
-        }
+        let listener = listen(option, port).await?;
+        let port = listener.local_addr().map_or(port, |a| a.port());
+        Ok(Door { port, listener, to })
     }
 
     /// Passes connections on until the runtime ends.

@@ -1,6 +1,6 @@
 //! `--no-vip`: one balancer and one broker on loopback, without namespaces.
 
-use super::gate::{self, Door};
+use super::gate;
 use super::options::Options;
 use super::state::StateDir;
 use super::traffic::{self, Traffic};
@@ -78,22 +78,26 @@ struct Ports {
 impl Ports {
     /// The wanted ones, all of them free: a taken one is named with its owner.
     async fn choose(options: &Options) -> Result<Ports, String> {
-        let nowhere = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
         let wanted = [
             ("--amqp-port", options.amqp_port),
             ("--stats-port", options.stats_port),
             ("--management-port", options.management_port),
             ("the broker's port", 0),
         ];
-        let mut doors = Vec::new();
-        for (option, port) in wanted {
-            doors.push(Door::open(option, port, nowhere).await?);
+        // held until all are found, so that no free one is found twice
+        let mut held = Vec::new();
+        let mut ports = [0; 4];
+        for ((option, wanted), port) in wanted.into_iter().zip(&mut ports) {
+            let listener = gate::listen(option, wanted).await?;
+            *port = listener.local_addr().map_or(wanted, |a| a.port());
+            held.push(listener);
         }
+        let [amqp, stats, management, broker] = ports;
         Ok(Ports {
-            amqp: doors[0].port,
-            stats: doors[1].port,
-            management: doors[2].port,
-            broker: doors[3].port,
+            amqp,
+            stats,
+            management,
+            broker,
         })
     }
 }

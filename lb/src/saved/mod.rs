@@ -8,14 +8,16 @@
 
 pub mod file;
 pub mod keeping;
+mod load;
 mod restore;
 pub mod table;
 mod take;
 
+pub use load::SavedLoad;
 pub use restore::restore;
 pub use take::take;
 
-use crate::counters::{KeptAverage, Totals};
+use crate::counters::Totals;
 use serde::{Deserialize, Serialize};
 
 /// Everything that is kept.
@@ -43,9 +45,9 @@ impl Saved {
         self.events.clear();
         self.history.clear();
         for back in &mut self.backends {
-            back.times = Default::default();
+            back.load.times = Default::default();
             for server in &mut back.servers {
-                server.times = Default::default();
+                server.load.times = Default::default();
             }
         }
     }
@@ -93,24 +95,13 @@ pub struct SavedListener {
 pub struct SavedBack {
     /// Name of the proxy.
     pub name: String,
-    /// Counters.
-    pub totals: Totals,
-    /// Sessions at that moment.
-    pub sessions: u32,
-    /// The most sessions at once.
-    pub sessions_max: u32,
-    /// The most sessions in a second.
-    pub rate_max: u32,
-    /// The most that waited at once.
-    pub queue_max: u32,
-    /// Queue, connect, response and total times.
-    pub times: [KeptAverage; 4],
+    /// What it has counted.
+    #[serde(flatten)]
+    pub load: SavedLoad,
     /// Milliseconds since the last change between up and down.
     pub changed_ago_ms: u64,
     /// Time down before that.
     pub down_ms: u64,
-    /// Milliseconds since the last session, if there was one.
-    pub last_session_ago_ms: Option<u64>,
     /// Its servers.
     pub servers: Vec<SavedServer>,
 }
@@ -121,20 +112,9 @@ pub struct SavedBack {
 pub struct SavedServer {
     /// Its name.
     pub name: String,
-    /// Counters.
-    pub totals: Totals,
-    /// Sessions at that moment.
-    pub sessions: u32,
-    /// The most sessions at once.
-    pub sessions_max: u32,
-    /// The most sessions in a second.
-    pub rate_max: u32,
-    /// The most that waited at once.
-    pub queue_max: u32,
-    /// Queue, connect, response and total times.
-    pub times: [KeptAverage; 4],
-    /// Milliseconds since the last session, if there was one.
-    pub last_session_ago_ms: Option<u64>,
+    /// What it has counted.
+    #[serde(flatten)]
+    pub load: SavedLoad,
     /// Operational state, by the number of `show servers state`.
     pub operation: u8,
     /// Administrative state, by the bits of `show servers state`.

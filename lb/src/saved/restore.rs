@@ -3,12 +3,12 @@
 //! Only what has the same names now is touched; a value that the
 //! configuration changed since stays as configured.
 
+use super::load::Load;
 use super::take::{configured_address, front_maxconn};
 use super::{Saved, SavedBack, SavedCheck, SavedFront, SavedServer};
 use crate::admin::Control;
 use crate::core::health::{CheckStatus, Health, Outcome};
 use crate::core::server::{Admin, Change, Operation};
-use crate::counters::{KeptAverage, Times};
 use crate::state::{Endpoint, Proxy, Runtime, Server};
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Mutex};
@@ -92,23 +92,12 @@ fn back(runtime: &Runtime, proxy: &Arc<Proxy>, kept: &SavedBack, age_ms: u64) {
         return;
     };
     let now_ms = runtime.now_ms();
-    live.counters.clear();
-    live.counters.carry(&kept.totals);
-    live.sessions.raise_max(kept.sessions_max);
-    live.session_rate.raise_max(kept.rate_max);
-    live.queue.raise_max(kept.queue_max);
-    times(&live.times, &kept.times);
+    Load::from(&**live).restore(&kept.load, now_ms, age_ms);
     live.changed_ms.store(
         now_ms.saturating_sub(kept.changed_ago_ms.saturating_add(age_ms)),
         Relaxed,
     );
     live.down_ms.store(kept.down_ms, Relaxed);
-    if let Some(ago_ms) = kept.last_session_ago_ms {
-        live.last_session_ms.store(
-            now_ms.saturating_sub(ago_ms.saturating_add(age_ms)),
-            Relaxed,
-        );
-    }
     for kept in &kept.servers {
         if let Some(server) = proxy.server(&kept.name) {
             counts(server, kept, now_ms, age_ms);
@@ -117,24 +106,13 @@ fn back(runtime: &Runtime, proxy: &Arc<Proxy>, kept: &SavedBack, age_ms: u64) {
 }
 
 fn counts(server: &Server, kept: &SavedServer, now_ms: u64, age_ms: u64) {
-    server.counters.clear();
-    server.counters.carry(&kept.totals);
-    server.sessions.raise_max(kept.sessions_max);
-    server.session_rate.raise_max(kept.rate_max);
-    server.queue.raise_max(kept.queue_max);
-    times(&server.times, &kept.times);
+    Load::from(&*server.live).restore(&kept.load, now_ms, age_ms);
     let mut status = server.status();
     // changed by the configuration since: that was just now
     if status.operation as u8 == kept.operation && status.admin.0 == kept.admin {
         status.changed_ms = now_ms.saturating_sub(kept.changed_ago_ms.saturating_add(age_ms));
     }
     status.down_ms = kept.down_ms;
-    if let Some(ago_ms) = kept.last_session_ago_ms {
-        server.last_session_ms.store(
-            now_ms.saturating_sub(ago_ms.saturating_add(age_ms)),
-            Relaxed,
-        );
-    }
 }
 
 /// State, weight, limits and address as operators and checks had left them.
@@ -191,12 +169,5 @@ fn check(health: &Mutex<Health>, kept: &SavedCheck) {
             description: kept.description.clone(),
             duration: kept.duration_ms.map(Duration::from_millis),
         });
-    }
-}
-
-fn times(live: &Times, kept: &[KeptAverage; 4]) {
-    let all = [&live.queue, &live.connect, &live.response, &live.total];
-    for (average, kept) in all.into_iter().zip(kept) {
-        average.resume(kept);
     }
 }

@@ -1,12 +1,12 @@
 //! The present state, to be kept.
 
+use super::load::Load;
 use super::{
     Saved, SavedBack, SavedCheck, SavedEvent, SavedFront, SavedListener, SavedServer, Tuned,
     TunedText, wall_ms,
 };
 use crate::admin::{Control, address};
 use crate::core::health::Health;
-use crate::counters::Times;
 use crate::state::{BackLive, Endpoint, FrontLive, Proxy, Server};
 use std::sync::Mutex;
 use std::sync::atomic::Ordering::Relaxed;
@@ -88,15 +88,9 @@ pub(super) fn front_maxconn(control: &Control, proxy: &Proxy) -> u32 {
 fn back(proxy: &Proxy, live: &BackLive, now_ms: u64) -> SavedBack {
     SavedBack {
         name: proxy.name().to_owned(),
-        totals: live.counters.totals(),
-        sessions: live.sessions.get(),
-        sessions_max: live.sessions.max(),
-        rate_max: live.session_rate.max(),
-        queue_max: live.queue.max(),
-        times: times(&live.times),
+        load: Load::from(live).take(now_ms),
         changed_ago_ms: now_ms.saturating_sub(live.changed_ms.load(Relaxed)),
         down_ms: live.down_ms.load(Relaxed),
-        last_session_ago_ms: ago(live.last_session_ms.load(Relaxed), now_ms),
         servers: proxy.servers.iter().map(|s| server(s, now_ms)).collect(),
     }
 }
@@ -105,13 +99,7 @@ fn server(server: &Server, now_ms: u64) -> SavedServer {
     let status = server.status().clone();
     SavedServer {
         name: server.name().to_owned(),
-        totals: server.counters.totals(),
-        sessions: server.sessions.get(),
-        sessions_max: server.sessions.max(),
-        rate_max: server.session_rate.max(),
-        queue_max: server.queue.max(),
-        times: times(&server.times),
-        last_session_ago_ms: ago(server.last_session_ms.load(Relaxed), now_ms),
+        load: Load::from(&*server.live).take(now_ms),
         operation: status.operation as u8,
         admin: status.admin.0,
         weight: Tuned {
@@ -151,12 +139,4 @@ fn check(health: &Mutex<Health>) -> SavedCheck {
         description: last.description,
         duration_ms: last.duration.map(|d| d.as_millis() as u64),
     }
-}
-
-fn times(times: &Times) -> [crate::counters::KeptAverage; 4] {
-    [&times.queue, &times.connect, &times.response, &times.total].map(|t| t.keep())
-}
-
-fn ago(then_ms: u64, now_ms: u64) -> Option<u64> {
-    (then_ms > 0).then(|| now_ms.saturating_sub(then_ms))
 }

@@ -347,12 +347,13 @@ fn subjects(state: &Saved) -> Vec<(Subject<'_>, &Totals)> {
         }));
     }
     for back in &state.backends {
-        all.push((Subject::Back(&back.name), &back.totals));
-        all.extend(
-            back.servers
-                .iter()
-                .map(|server| (Subject::Server(&back.name, &server.name), &server.totals)),
-        );
+        all.push((Subject::Back(&back.name), &back.load.totals));
+        all.extend(back.servers.iter().map(|server| {
+            (
+                Subject::Server(&back.name, &server.name),
+                &server.load.totals,
+            )
+        }));
     }
     all
 }
