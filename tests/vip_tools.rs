@@ -62,6 +62,9 @@ fn the_configuration_corpus_gives_findings_and_never_a_panic() {
 fn options_of_keepalived_are_accepted_and_wrong_ones_explained() {
     assert_eq!(evenkeel(&["vip", "--signum=RELOAD"]).1.trim(), "1");
     assert_eq!(evenkeel(&["vip", "--signum", "DATA"]).1.trim(), "10");
+    assert_eq!(evenkeel(&["vip", "--signum=JSON"]).1.trim(), "36");
+    let (status, _, text) = evenkeel(&["vip", "--signum=JSN"]);
+    assert_eq!(status, 1, "{text}");
     let (status, _, text) = evenkeel(&["vip", "--lenien"]);
     assert_eq!(status, 64);
     assert!(text.contains("did you mean `--lenient`?"), "{text}");

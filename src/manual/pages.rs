@@ -218,7 +218,7 @@ pub static PAGES: &[Page] = &[
             ("--log-json", "each log line is a JSON object"),
             (
                 "--signum NAME",
-                "number of the signal for STOP, RELOAD, DATA or STATS",
+                "number of the signal for STOP, RELOAD, DATA, STATS, STATS_CLEAR or JSON",
             ),
             (
                 "--run-dir DIRECTORY",

@@ -442,6 +442,14 @@ impl Daemon {
         (0..self.instances.len()).filter(meant).collect()
     }
 
+    /// Counts from zero; what was remembered stays.
+    pub fn clear_counters(&mut self) {
+        self.unknown_vrid = 0;
+        for instance in &mut self.instances {
+            instance.journal.clear_counters();
+        }
+    }
+
     /// What the watchers must watch, now and after a reload.
     pub fn tell_watchers(&self) {
         let told = self

@@ -7,10 +7,10 @@
 use crate::netlink::{Change, Netlink, NewAddress};
 use crate::options::Options;
 use crate::quiet::Quiet;
+use crate::signals::{self, Wish};
 use crate::{pidfile, raw, rights, sys};
 use conf::vip::model::Family;
 use nix::poll::{PollFd, PollFlags, poll};
-use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 use nix::sys::socket::{
     AddressFamily, ControlMessage, MsgFlags, SockFlag, SockType, recv, send, sendmsg, socketpair,
@@ -122,9 +122,9 @@ impl Charge {
         })
     }
 
-    fn signal(&self, signal: Signal) {
-        let pid = nix::unistd::Pid::from_raw(self.child.id() as i32);
-        let _ = nix::sys::signal::kill(pid, signal);
+    fn signal(&self, number: i32) {
+        // one that has died is noticed by its pidfd
+        let _ = sys::send_signal(self.child.id() as i32, number);
     }
 }
 
@@ -139,25 +139,9 @@ pub fn run(options: &Options) -> ExitCode {
     }
 }
 
-/// Signals that the guardian reads in its loop. They must be blocked before any thread starts:
-/// a thread that does not block them would let them end the process.
-pub fn watched_signals() -> SigSet {
-    let mut signals = SigSet::empty();
-    for signal in [
-        Signal::SIGTERM,
-        Signal::SIGINT,
-        Signal::SIGHUP,
-        Signal::SIGUSR1,
-        Signal::SIGUSR2,
-    ] {
-        signals.add(signal);
-    }
-    signals
-}
-
 fn guard(options: &Options) -> io::Result<u8> {
     let _lock = pidfile::Lock::take(&options.pid_file())?;
-    let signals = watched_signals();
+    let signals = signals::watched();
     let signalfd = SignalFd::with_flags(&signals, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK)?;
     let mut guardian = Guardian {
         helper: Charge::start("helper", options)?,
@@ -219,14 +203,11 @@ impl Guardian<'_> {
     }
 
     fn pass_on(&mut self, number: i32) {
-        let Ok(signal) = Signal::try_from(number) else {
-            return;
-        };
-        if matches!(signal, Signal::SIGTERM | Signal::SIGINT) {
+        if Wish::of(number) == Some(Wish::Stop) {
             self.stopping = true;
             self.notify.stopping();
         }
-        self.worker.signal(signal);
+        self.worker.signal(number);
     }
 
     /// A will is JSON; everything else is for systemd.

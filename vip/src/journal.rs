@@ -116,6 +116,23 @@ pub struct Journal {
 }
 
 impl Journal {
+    /// Counts from zero; what was remembered stays.
+    pub fn clear_counters(&mut self) {
+        let old = std::mem::take(self);
+        *self = Journal {
+            transitions: old.transitions,
+            reports: old.reports,
+            last_heard: old.last_heard,
+            since: old.since,
+            split_at: old.split_at,
+            refusals: old.refusals,
+            evidence: old.evidence,
+            errors: old.errors,
+            send_failing: old.send_failing,
+            ..Journal::default()
+        };
+    }
+
     /// An advert passed all checks.
     pub fn accepted(&mut self, kind: ChecksumKind, heard: &Heard) {
         self.adverts_accepted += 1;

@@ -35,6 +35,7 @@ mod rights;
 mod run;
 mod safety;
 mod serve;
+mod signals;
 mod sockets;
 mod speaker;
 mod statics;
@@ -127,7 +128,7 @@ fn start(options: &Options) -> ExitCode {
         eprintln!("evenkeel vip: cannot go to the background: {error}");
         return ExitCode::FAILURE;
     }
-    if let Err(error) = guardian::watched_signals().thread_block() {
+    if let Err(error) = signals::watched().thread_block() {
         eprintln!("evenkeel vip: cannot block signals: {error}");
         return ExitCode::FAILURE;
     }
@@ -137,18 +138,18 @@ fn start(options: &Options) -> ExitCode {
     code
 }
 
-/// Numbers of the signals, by keepalived's names for them.
+/// Prints the number of a signal; keepalived's exit status for a name that is none.
 fn signum(name: &str) -> ExitCode {
-    let number = match name {
-        "STOP" => libc::SIGTERM,
-        "RELOAD" => libc::SIGHUP,
-        "DATA" => libc::SIGUSR1,
-        "STATS" => libc::SIGUSR2,
-        _ => {
-            eprintln!("evenkeel vip: --signum knows STOP, RELOAD, DATA and STATS, not `{name}`");
-            return ExitCode::from(EXIT_USAGE);
+    match signals::number(name) {
+        Some(number) => {
+            println!("{number}");
+            ExitCode::SUCCESS
         }
-    };
-    println!("{number}");
-    ExitCode::SUCCESS
+        None => {
+            eprintln!(
+                "evenkeel vip: --signum knows STOP, RELOAD, DATA, STATS, STATS_CLEAR and JSON, not `{name}`"
+            );
+            ExitCode::FAILURE
+        }
+    }
 }

@@ -97,7 +97,7 @@ usage: evenkeel vip [OPTIONS]                  run the VRRP daemon
       --run-dir DIR        sockets and pid files (default /run/evenkeel)
       --lenient            run with the values that keepalived puts in place of bad ones
       --skip-lvs           skip virtual_server blocks instead of refusing them
-      --signum NAME        number of the signal STOP, RELOAD, DATA or STATS
+      --signum NAME        number of the signal STOP, RELOAD, DATA, STATS, STATS_CLEAR or JSON
   -v, --version            version
 ";
 

@@ -192,13 +192,8 @@ impl Pair {
 
     /// Whether [`Pair::tick`] finds anything to do now.
     pub fn is_due(&self, now: Time) -> bool {
-        let soon = self.soon(now);
-        self.stirred || self.hurry || self.deadline().is_some_and(|at| at <= soon)
-    }
-
-    /// A little early beside an advert costs no wake-up of its own.
-    fn soon(&self, now: Time) -> Time {
-        now + self.interval / 5
+        let due = |p: &Path| p.is_ripe(now) || p.due(self.interval) <= now;
+        self.stirred || self.hurry || self.paths.iter().any(due)
     }
 
     /// Reads what came; at most `budget` messages of each socket.
@@ -236,13 +231,13 @@ impl Pair {
         let fresh = heartbeat.echo == self.boot;
         if !known && path.verified && !fresh {
             // another boot id that does not know ours may be a replay: greet it, believe nothing
-            path.next_at = now;
+            path.hurry(now);
             path.boot = heartbeat.boot;
             path.sequence = heartbeat.sequence;
             return;
         }
         if !known {
-            path.next_at = now;
+            path.hurry(now);
         }
         path.boot = heartbeat.boot;
         path.sequence = heartbeat.sequence;
@@ -262,7 +257,7 @@ impl Pair {
         path.leaving = heartbeat.leaving;
         if path.hears && !heartbeat.hears {
             // our adverts do not arrive any more: heartbeats must
-            path.next_at = now;
+            path.hurry(now);
         }
         path.hears = heartbeat.hears;
         path.calm = heartbeat.calm;
@@ -291,13 +286,12 @@ impl Pair {
         self.own = own;
         let hurry = std::mem::take(&mut self.hurry);
         self.stirred = false;
-        let soon = self.soon(now);
         let mut orders = Vec::new();
         for at in 0..self.paths.len() {
             self.judge(now, at, &mut orders);
             let path = &self.paths[at];
             let news = hurry || path.told != path.is_carried(now, self.interval);
-            if soon >= path.next_at || (news && path.verified) {
+            if path.is_ripe(now) || (news && path.verified) {
                 self.greet(now, at);
             }
         }

@@ -7,7 +7,7 @@ use crate::core::cause::Cause;
 use crate::core::track::Level;
 use crate::daemon::Daemon;
 use crate::frame;
-use crate::guardian::{self, Ward};
+use crate::guardian::Ward;
 use crate::log;
 use crate::mailbox::{Mailbox, mailbox};
 use crate::net::Net;
@@ -17,11 +17,11 @@ use crate::options::Options;
 use crate::packet::Ear;
 use crate::pair::Pair;
 use crate::poller::{Poller, Source, Ticket};
+use crate::signals::{self, Wish};
 use crate::watch::{self, Key, ToWatch};
 use crate::{ask, reload, rights, serve, sys};
 use conf::vip::model::{Family, Global};
 use conf::vip::statics::Statics;
-use nix::sys::signal::Signal;
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 use nix::sys::socket::{ControlMessageOwned, MsgFlags, recvmsg};
 use service::Watchdog;
@@ -119,7 +119,7 @@ pub fn worker(options: &Options) -> ExitCode {
 }
 
 fn block_signals() -> io::Result<SignalFd> {
-    let set = guardian::watched_signals();
+    let set = signals::watched();
     set.thread_block()?;
     let flags = SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC;
     Ok(SignalFd::with_flags(&set, flags)?)
@@ -413,8 +413,8 @@ impl Loop {
     }
 
     fn signal(&mut self, number: i32) {
-        match Signal::try_from(number) {
-            Ok(Signal::SIGTERM | Signal::SIGINT) => {
+        match Wish::of(number) {
+            Some(Wish::Stop) => {
                 let now = self.daemon.clock.now();
                 match self.stop_at {
                     Some(at) if now - at < SAME_SIGNAL => {}
@@ -425,11 +425,15 @@ impl Loop {
                     }
                 }
             }
-            Ok(Signal::SIGHUP) => {
+            Some(Wish::Reload) => {
                 reload::reload(&mut self.daemon, &self.options);
             }
-            Ok(Signal::SIGUSR1 | Signal::SIGUSR2) => ask::dump(&mut self.daemon, &self.options),
-            Ok(_) | Err(_) => {}
+            Some(Wish::WriteState) => ask::dump(&mut self.daemon, &self.options),
+            Some(Wish::ClearCounters) => {
+                ask::dump(&mut self.daemon, &self.options);
+                self.daemon.clear_counters();
+            }
+            None => {}
         }
     }
 }

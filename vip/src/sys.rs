@@ -2,6 +2,7 @@
 //! Nothing else of this package is unsafe.
 #![allow(unsafe_code)]
 
+use nix::sys::signal::SigSet;
 use std::io;
 use std::mem;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
@@ -135,12 +136,37 @@ pub fn share_one_heap() {
     };
 }
 
+/// The first and the last real-time signal that programs may use.
+pub fn real_time_signals() -> (libc::c_int, libc::c_int) {
+    (libc::SIGRTMIN(), libc::SIGRTMAX())
+}
+
+/// The set with more signals, for which `nix` has no names.
+pub fn with_signals(set: SigSet, numbers: &[libc::c_int]) -> SigSet {
+    let mut raw = *set.as_ref();
+    for number in numbers {
+        // SAFETY: the pointer is to a live set; a number that is no signal is refused.
+        unsafe { libc::sigaddset(&raw mut raw, *number) };
+    }
+    // SAFETY: a set that the C library made of one that it made.
+    unsafe { SigSet::from_sigset_t_unchecked(raw) }
+}
+
+/// Sends a signal, by its number, to a process.
+pub fn send_signal(pid: i32, number: libc::c_int) -> io::Result<()> {
+    // SAFETY: takes two integers.
+    match unsafe { libc::kill(pid, number) } {
+        0 => Ok(()),
+        _ => Err(io::Error::last_os_error()),
+    }
+}
+
 extern "C" fn do_nothing(_: libc::c_int) {}
 
 /// Catches a signal and does nothing, so that it neither ends this process nor, being a
 /// handler, survives into the programs that it runs.
 pub fn shrug_off(signal: nix::sys::signal::Signal) -> io::Result<()> {
-    use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, sigaction};
+    use nix::sys::signal::{SaFlags, SigAction, SigHandler, sigaction};
     let handler = SigHandler::Handler(do_nothing);
     let action = SigAction::new(handler, SaFlags::SA_RESTART, SigSet::empty());
     // SAFETY: the handler touches nothing, so it is safe at any moment.

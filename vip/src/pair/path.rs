@@ -31,6 +31,9 @@ pub struct Path {
     pub configured: bool,
     pub unanswered: u32,
     pub next_at: Time,
+    /// From then on the next heartbeat goes along with whatever wakes the process: beside an
+    /// advert it costs no wake-up of its own.
+    early_at: Time,
     /// Boot id last heard here, and when.
     pub boot: BootId,
     /// The last sign of life: a heartbeat, or an advert of short interval.
@@ -78,6 +81,7 @@ impl Path {
             configured,
             unanswered: 0,
             next_at: Time::default(),
+            early_at: Time::default(),
             boot: [0; 16],
             heard_at: None,
             verified: false,
@@ -120,10 +124,23 @@ impl Path {
     pub fn greeted(&mut self, now: Time, pause: Duration) {
         self.unanswered = self.unanswered.saturating_add(1);
         self.next_at = now + pause;
+        self.early_at = now + pause * 4 / 5;
         if !self.configured && self.heard_at.is_none() && self.unanswered > EAGER * 4 {
             self.unanswered = EAGER * 2;
             self.next_at = now + RARE * 10;
+            self.early_at = self.next_at;
         }
+    }
+
+    /// The next heartbeat goes at once.
+    pub fn hurry(&mut self, now: Time) {
+        self.next_at = now;
+        self.early_at = now;
+    }
+
+    /// Whether a heartbeat goes now if the process is awake.
+    pub fn is_ripe(&self, now: Time) -> bool {
+        now >= self.early_at
     }
 
     /// An advert came from here that [`carries`]: as good as a heartbeat of a peer that is known.
@@ -225,6 +242,10 @@ mod tests {
         assert!(path.is_alive(ms(289), BEAT) && !path.is_alive(ms(290), BEAT));
         assert_eq!(path.due(BEAT), Time::default(), "a heartbeat is due");
         path.greeted(ms(140), BEAT * CALM);
+        assert!(
+            !path.is_ripe(ms(539)) && path.is_ripe(ms(540)),
+            "a fifth early"
+        );
         assert_eq!(path.due(BEAT), ms(290), "the silence is judged first");
         path.verdict = Verdict::Dead;
         path.advert(ms(300));
