@@ -4,7 +4,6 @@
 mod kit;
 
 use std::path::PathBuf;
-use std::process::Command;
 
 #[test]
 #[ignore = "needs root, RabbitMQ and pika; tests/run installs them and runs this"]
@@ -19,21 +18,6 @@ fn clients_of_a_rabbitmq_cluster_pass_the_example_configuration_through_faults()
         kit::binary().display(),
         root.join("conf/examples/haproxy-rabbitmq.cfg").display(),
     );
-    let output = Command::new(kit::binary())
-        .args(["up", "--plain", "--with-rabbitmq", "--state-dir", &state])
-        .args([
-            "--amqp-port",
-            "0",
-            "--stats-port",
-            "0",
-            "--management-port",
-            "0",
-        ])
-        .args(["--client", &client])
-        .output()
-        .expect("the binary runs");
-    let said = String::from_utf8_lossy(&output.stdout);
-    let errors = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{said}{errors}");
+    let said = kit::with_client(&state, &["--with-rabbitmq"], &client);
     assert!(said.contains("cluster: ok"), "{said}");
 }

@@ -3,9 +3,9 @@
 mod kit;
 
 use kit::Balancer;
-use kit::balancer::{LIMIT, address};
+use kit::balancer::{LIMIT, address, echo};
 use std::io::{Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpStream;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::thread::JoinHandle;
@@ -14,21 +14,6 @@ const CLIENTS: usize = 6;
 /// So many reloads at least, and as many as it takes for so many sessions.
 const RELOADS: usize = 100;
 const SESSIONS: u64 = 10_000;
-
-/// A server that sends back what it gets; gives its address.
-fn echo() -> String {
-    let listener = TcpListener::bind((address(), 2)).expect("an address of our own");
-    let at = listener.local_addr().expect("bound").to_string();
-    std::thread::spawn(move || {
-        for mut stream in listener.incoming().flatten() {
-            std::thread::spawn(move || {
-                let mut reader = stream.try_clone().expect("a second descriptor");
-                let _ = std::io::copy(&mut reader, &mut stream);
-            });
-        }
-    });
-    at
-}
 
 /// Opens sessions one after the other; each sends some bytes and wants them
 /// back. Gives the number of sessions and of bytes.

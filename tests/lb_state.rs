@@ -2,28 +2,13 @@
 
 mod kit;
 
-use kit::balancer::{LIMIT, address};
+use kit::balancer::{LIMIT, address, echo};
 use kit::{Balancer, Daemon};
 use nix::sys::signal::Signal;
 use std::io::{Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpStream;
 use std::path::PathBuf;
 use std::process::Command;
-
-/// A server that sends back what it gets; gives its address.
-fn echo() -> String {
-    let listener = TcpListener::bind((address(), 2)).expect("an address of our own");
-    let at = listener.local_addr().expect("bound").to_string();
-    std::thread::spawn(move || {
-        for mut stream in listener.incoming().flatten() {
-            std::thread::spawn(move || {
-                let mut reader = stream.try_clone().expect("a second descriptor");
-                let _ = std::io::copy(&mut reader, &mut stream);
-            });
-        }
-    });
-    at
-}
 
 fn session(bind: &str) {
     let mut stream = TcpStream::connect(bind).expect("it listens");

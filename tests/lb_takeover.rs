@@ -3,12 +3,12 @@
 
 mod kit;
 
-use kit::balancer::{LIMIT, address};
+use kit::balancer::{LIMIT, address, echo};
 use kit::{Balancer, Daemon};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use std::io::{Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpStream;
 use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
@@ -17,21 +17,6 @@ use std::thread::JoinHandle;
 
 const TAKEOVERS: u32 = 10;
 const CLIENTS: usize = 4;
-
-/// A server that sends back what it gets; gives its address.
-fn echo() -> String {
-    let listener = TcpListener::bind((address(), 2)).expect("an address of our own");
-    let at = listener.local_addr().expect("bound").to_string();
-    std::thread::spawn(move || {
-        for mut stream in listener.incoming().flatten() {
-            std::thread::spawn(move || {
-                let mut reader = stream.try_clone().expect("a second descriptor");
-                let _ = std::io::copy(&mut reader, &mut stream);
-            });
-        }
-    });
-    at
-}
 
 fn listen(bind: &str, server: &str) -> String {
     format!("listen a\n    bind {bind}\n    server s1 {server}\n    server s2 {server} backup")

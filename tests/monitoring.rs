@@ -3,7 +3,6 @@
 mod kit;
 
 use std::path::PathBuf;
-use std::process::Command;
 
 fn example(name: &str) -> String {
     let root = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
@@ -52,21 +51,6 @@ fn every_query_of_the_dashboard_and_the_alerts_returns_data() {
         example("alerts.yml"),
         data.display()
     );
-    let output = Command::new(kit::binary())
-        .args(["up", "--plain", "--traffic", "--state-dir", &state])
-        .args([
-            "--amqp-port",
-            "0",
-            "--stats-port",
-            "0",
-            "--management-port",
-            "0",
-        ])
-        .args(["--client", &client])
-        .output()
-        .expect("the binary runs");
-    let said = String::from_utf8_lossy(&output.stdout);
-    let errors = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{said}{errors}");
+    let said = kit::with_client(&state, &["--traffic"], &client);
     assert!(said.contains(" 0 without data"), "{said}");
 }

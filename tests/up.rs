@@ -8,18 +8,19 @@ use std::io::{Read, Write};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-fn args(state: &str) -> Vec<String> {
-    let fixed = "up --plain --amqp-port 0 --stats-port 0 --management-port 0 --state-dir";
-    let mut args: Vec<String> = fixed.split(' ').map(str::to_owned).collect();
-    args.push(state.to_owned());
-    args
+fn start(state: &str, more: &[&str]) -> Daemon {
+    Daemon::start("evenkeel up", kit::up(state).args(more))
 }
 
-fn start(state: &str, more: &[&str]) -> Daemon {
-    let mut all = args(state);
-    all.extend(more.iter().map(|a| (*a).to_owned()));
-    let mut command = Command::new(kit::binary());
-    Daemon::start("evenkeel up", command.args(all))
+/// What `up --do WORDS` answers: exit status and output.
+fn ask(state: &str, words: &[&str]) -> (i32, String) {
+    let all: Vec<&str> = ["up", "--state-dir", state, "--do"]
+        .iter()
+        .chain(words)
+        .copied()
+        .collect();
+    let (status, stdout, _) = kit::evenkeel(&all);
+    (status, stdout)
 }
 
 #[test]
@@ -40,9 +41,9 @@ fn a_taken_port_is_named_with_its_owner_and_another_offered() {
     let port = taken.local_addr().expect("bound").port().to_string();
     let dir = tempfile::tempdir().expect("a temporary directory");
     let state = dir.path().join("up").display().to_string();
-    let mut all = args(&state);
-    all[3] = port.clone();
-    let words: Vec<&str> = all.iter().map(String::as_str).collect();
+    let others = ["--stats-port", "0", "--management-port", "0"];
+    let own = ["up", "--plain", "--state-dir", &state, "--amqp-port", &port];
+    let words = [&own[..], &others].concat();
     let (status, _, stderr) = kit::evenkeel(&words);
     assert_eq!(status, 2, "{stderr}");
     // Without namespaces the reason is another one, also with what helps.
@@ -57,11 +58,11 @@ fn it_is_ready_answers_actions_and_leaves_nothing_behind() {
     let state = dir.path().join("up").display().to_string();
     let mut up = start(&state, &["--traffic"]);
     up.wait_line("ready after", Duration::from_secs(60));
-    let (status, stdout, _) = kit::evenkeel(&["up", "--state-dir", &state, "--do", "status"]);
+    let (status, stdout) = ask(&state, &["status"]);
     assert_eq!(status, 0);
     assert!(stdout.contains("virtual address"), "{stdout}");
     kit::wait_until("messages are confirmed", Duration::from_secs(30), || {
-        let (_, stdout, _) = kit::evenkeel(&["up", "--state-dir", &state, "--do", "status"]);
+        let (_, stdout) = ask(&state, &["status"]);
         stdout.contains("ledger: confirmed ") && !stdout.contains("ledger: confirmed 0 ")
     });
     let mut second = start(&state, &[]);
@@ -71,10 +72,10 @@ fn it_is_ready_answers_actions_and_leaves_nothing_behind() {
         "{}",
         second.output()
     );
-    let (status, stdout, _) = kit::evenkeel(&["up", "--state-dir", &state, "--do", "kil-lb", "a"]);
+    let (status, stdout) = ask(&state, &["kil-lb", "a"]);
     assert_eq!(status, 1);
     assert!(stdout.contains("did you mean `kill-lb`?"), "{stdout}");
-    let (_, stdout, _) = kit::evenkeel(&["up", "--state-dir", &state, "--do", "quit"]);
+    let (_, stdout) = ask(&state, &["quit"]);
     assert_eq!(stdout, "done\n");
     let status = up.wait_exit(Duration::from_secs(60));
     assert_eq!(status.code(), Some(0), "{}", up.output());
@@ -105,10 +106,10 @@ fn a_broken_ledger_is_told_and_is_status_1() {
     // what is confirmed while there is no queue goes nowhere
     kit::wait_until("messages are lost", Duration::from_secs(30), || {
         let _ = delete_queue(port);
-        let (_, status, _) = kit::evenkeel(&["up", "--state-dir", &state, "--do", "status"]);
+        let (_, status) = ask(&state, &["status"]);
         status.contains(" waiting ") && !status.contains(" waiting 0 ")
     });
-    let (_, stdout, _) = kit::evenkeel(&["up", "--state-dir", &state, "--do", "quit"]);
+    let (_, stdout) = ask(&state, &["quit"]);
     assert_eq!(stdout, "done\n");
     up.wait_line("Ctrl-C ends at once", Duration::from_secs(30));
     up.signal(Signal::SIGINT);
@@ -134,12 +135,12 @@ fn each_of_several_brokers_has_a_consumer_of_the_traffic() {
     let mut up = start(&state, &["--traffic", "--brokers", "3"]);
     up.wait_line("ready after", Duration::from_secs(60));
     kit::wait_until("every broker has a client", Duration::from_secs(30), || {
-        let (_, status, _) = kit::evenkeel(&["up", "--state-dir", &state, "--do", "status"]);
+        let (_, status) = ask(&state, &["status"]);
         let brokers = status.lines().filter(|line| line.starts_with("broker N"));
         let busy = brokers.filter(|line| line.contains("answers, ") && !line.contains(" 0 conn"));
         busy.count() == 3
     });
-    kit::evenkeel(&["up", "--state-dir", &state, "--do", "quit"]);
+    ask(&state, &["quit"]);
     let status = up.wait_exit(Duration::from_secs(60));
     assert_eq!(status.code(), Some(0), "{}", up.output());
 }
@@ -166,7 +167,10 @@ fn killed_it_leaves_no_process_and_the_next_run_clears_its_files() {
 fn the_live_view_takes_keys_and_gives_the_terminal_back() {
     let dir = tempfile::tempdir().expect("a temporary directory");
     let state = dir.path().join("up").display().to_string();
-    let words = args(&state).join(" ").replace(" --plain", "");
+    let command = kit::up(&state);
+    let words = command.get_args().map(|word| word.to_string_lossy());
+    let words: Vec<_> = words.filter(|word| word != "--plain").collect();
+    let words = words.join(" ");
     let line = format!("stty cols 90 rows 30; {} {words}", kit::binary().display());
     let mut command = Command::new("script");
     command
@@ -178,7 +182,7 @@ fn the_live_view_takes_keys_and_gives_the_terminal_back() {
         .spawn()
         .expect("script(1) is part of every Debian");
     kit::wait_until("it is ready", Duration::from_secs(60), || {
-        let (status, ..) = kit::evenkeel(&["up", "--state-dir", &state, "--do", "status"]);
+        let (status, _) = ask(&state, &["status"]);
         status == 0
     });
     let mut keys = child.stdin.take().expect("piped");

@@ -91,14 +91,7 @@ fn the_daemons_share_their_words_in_json_metrics_and_logs() {
          $b lb ctl --run-dir {state}/a/run show status >cli.json",
         kit::binary().display()
     );
-    let ports = ["--amqp-port", "--stats-port", "--management-port"];
-    let mut command = Command::new(kit::binary());
-    command.args(["up", "--plain", "--state-dir", &state]);
-    command.args(ports.iter().flat_map(|p| [*p, "0"]));
-    let output = command.args(["--client", &ask]).output().expect("it runs");
-    let said = String::from_utf8_lossy(&output.stdout).into_owned();
-    let said = said + &String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{said}");
+    kit::with_client(&state, &[], &ask);
     let read = |name: &str| std::fs::read_to_string(dir.path().join(name)).expect("written");
     let page = vocabulary();
     for daemon in ["lb", "vip", "broker"] {

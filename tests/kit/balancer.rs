@@ -2,6 +2,7 @@
 
 use super::Daemon;
 use std::io::{Read, Write};
+use std::net::TcpListener;
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::process::Command;
@@ -19,6 +20,21 @@ pub fn address() -> String {
     assert!(number < 255, "more addresses than a test process has");
     let pid = std::process::id();
     format!("127.{}.{}.{number}", pid >> 8 & 0x7F | 0x80, pid & 0xFF)
+}
+
+/// A server that sends back what it gets; gives its address.
+pub fn echo() -> String {
+    let listener = TcpListener::bind((address(), 2)).expect("an address of our own");
+    let at = listener.local_addr().expect("bound").to_string();
+    std::thread::spawn(move || {
+        for mut stream in listener.incoming().flatten() {
+            std::thread::spawn(move || {
+                let mut reader = stream.try_clone().expect("a second descriptor");
+                let _ = std::io::copy(&mut reader, &mut stream);
+            });
+        }
+    });
+    at
 }
 
 /// A directory with a configuration file and the CLI socket of who uses it.

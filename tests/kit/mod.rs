@@ -106,6 +106,27 @@ pub fn evenkeel(args: &[&str]) -> (i32, String, String) {
     )
 }
 
+/// `evenkeel up` for scripts, with its files in `state` and ports that are free.
+pub fn up(state: &str) -> Command {
+    let mut command = Command::new(binary());
+    command
+        .args("up --plain --amqp-port 0 --stats-port 0 --management-port 0 --state-dir".split(' '))
+        .arg(state);
+    command
+}
+
+/// Runs a client in the laboratory of `evenkeel up`, whose files are in `state`, and gives what
+/// both said; panics when one of them fails.
+pub fn with_client(state: &str, options: &[&str], client: &str) -> String {
+    let mut command = up(state);
+    command.args(options).args(["--client", client]);
+    let output = command.output().expect("the binary runs");
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{said}{errors}");
+    said
+}
+
 /// Waits until `condition` gives something; panics with `what` after `limit`.
 pub fn wait_for<T>(what: &str, limit: Duration, mut condition: impl FnMut() -> Option<T>) -> T {
     let end = Instant::now() + limit;

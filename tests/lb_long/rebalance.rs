@@ -6,7 +6,6 @@ use crate::kit::{self, Balancer};
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::PathBuf;
-use std::process::Command;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
@@ -362,21 +361,6 @@ fn pika_clients_of_a_rabbitmq_cluster_follow_a_node_that_comes_back() {
         root.join("tests/system/rebalance.py").display(),
         kit::binary().display(),
     );
-    let output = Command::new(kit::binary())
-        .args(["up", "--plain", "--with-rabbitmq", "--state-dir", &state])
-        .args([
-            "--amqp-port",
-            "0",
-            "--stats-port",
-            "0",
-            "--management-port",
-            "0",
-        ])
-        .args(["--client", &client])
-        .output()
-        .expect("the binary runs");
-    let said = String::from_utf8_lossy(&output.stdout);
-    let errors = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{said}{errors}");
+    let said = kit::with_client(&state, &["--with-rabbitmq"], &client);
     assert!(said.contains("rebalance: ok"), "{said}");
 }
