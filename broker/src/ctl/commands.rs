@@ -20,7 +20,24 @@ macro_rules! refused {
     };
 }
 
+/// A row with everything that differs from row to row.
+macro_rules! command {
+    ($name:literal, $usage:literal, $group:expr, $about:literal, $args:expr, $options:expr, $app:expr, $run:expr) => {
+        Command {
+            name: $name,
+            usage: $usage,
+            about: $about,
+            group: $group,
+            args: $args,
+            options: $options,
+            app: $app,
+            run: $run,
+        }
+    };
+}
+
 mod access;
+mod cluster;
 mod diagnostics;
 mod lists;
 mod machine;
@@ -29,6 +46,7 @@ mod node;
 mod parameters;
 mod plugins;
 mod queues;
+mod status;
 mod wait;
 
 use super::tool::{Done, Run, Tool};
@@ -94,6 +112,7 @@ fn tables(tool: Tool) -> Vec<&'static [Command]> {
             access::COMMANDS,
             lists::COMMANDS,
             node::COMMANDS,
+            cluster::COMMANDS,
             parameters::COMMANDS,
             queues::COMMANDS,
         ],
@@ -102,7 +121,7 @@ fn tables(tool: Tool) -> Vec<&'static [Command]> {
             diagnostics::CRITICAL,
             machine::COMMANDS,
             lists::COMMANDS,
-            node::SHARED,
+            status::SHARED,
         ],
         Tool::Plugins => vec![plugins::COMMANDS],
         Tool::Queues => vec![members::QUEUES, diagnostics::CRITICAL],

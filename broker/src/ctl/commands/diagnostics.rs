@@ -2,7 +2,7 @@
 
 use super::App::{Any, Running};
 use super::Command;
-use super::node::{in_unit, listeners};
+use super::status::{in_unit, listeners};
 use crate::ctl::output::Rows;
 use crate::ctl::tool::{Done, End, Run};
 use crate::ctl::wire::{Fault, FaultKind};
