@@ -234,6 +234,12 @@ fn the_master_cli_shows_processes_passes_commands_on_and_reloads() {
         ask("user; reload; @1 disable frontend none; operator; show version"),
         "Permission denied\n\nPermission denied\n\nPermission denied!\n"
     );
+    let path = cli.display().to_string();
+    let (status, stdout, stderr) = kit::evenkeel(&["lb", "ctl", "-s", &path, "show", "proc"]);
+    assert!(
+        status == 0 && stdout.starts_with("#<PID>"),
+        "{stdout}{stderr}"
+    );
     let stream = std::os::unix::net::UnixStream::connect(&cli).expect("it listens");
     (&stream)
         .write_all(b"@1 show events buf0 -w\n")

@@ -289,6 +289,8 @@ fn own(command: &str, master: &Master, level: AdminLevel) -> String {
         },
         ["show", "env"] => environment(),
         ["expert-mode" | "experimental-mode", ..] => String::new(),
+        // what the master says has no severity
+        ["set", "severity-output", _] => String::new(),
         ["mcli-debug-mode" | "show", ..] if is_absent(&words) => {
             format!("'{command}' is not available at the master; ask the worker: @1 {command}\n")
         }

@@ -259,10 +259,14 @@ fn path(options: &Options) -> Result<PathBuf, String> {
 
 fn once(mut stream: Box<dyn Talk>, options: &Options) -> io::Result<ExitCode> {
     let command = options.command.join(" ");
-    // messages marked with their severity tell whether the command was refused
-    writeln!(stream, "set severity-output number;{command}")?;
     let waits = options.command.iter().any(|word| word == "-w");
-    if waits && command.starts_with("show events") || command.starts_with("follow sessions") {
+    let follows =
+        waits && command.starts_with("show events") || command.starts_with("follow sessions");
+    // what follows without an end would end with it; a master's CLI goes on without it
+    let quit = if follows { "" } else { ";quit" };
+    // messages marked with their severity tell whether the command was refused
+    writeln!(stream, "set severity-output number;{command}{quit}")?;
+    if follows {
         return follow(stream);
     }
     let mut answer = String::new();
