@@ -7,7 +7,7 @@ use nix::poll::PollTimeout;
 use std::time::{Duration, Instant};
 
 /// Quiet for so long.
-const AFTER: Duration = Duration::from_secs(10);
+const AFTER: Duration = Duration::from_secs(5);
 
 /// When the pages are let go next.
 #[derive(Debug)]
@@ -52,7 +52,7 @@ mod tests {
     fn pages_are_let_go_once_per_quiet_time() {
         let mut quiet = Quiet::stirred();
         let left = quiet.patience().as_millis().expect("it waits");
-        assert!((1..=10_001).contains(&left), "{left}");
+        assert!((1..=5_001).contains(&left), "{left}");
         quiet.waited(false);
         assert_ne!(quiet.patience(), PollTimeout::NONE, "too early");
         quiet.at = Some(Instant::now());

@@ -38,8 +38,9 @@ const PER_TURN: u32 = 64;
 /// signals every process of the service).
 const SAME_SIGNAL: Duration = Duration::from_secs(1);
 
-/// From the start to the moment at which everything has run once.
-const TIDY_AFTER: Duration = Duration::from_secs(10);
+/// From the start to the moment at which everything has run once, a first takeover at adverts
+/// of 1 s among it.
+const TIDY_AFTER: Duration = Duration::from_secs(5);
 
 /// What other threads tell the router thread.
 #[derive(Debug)]
