@@ -33,7 +33,7 @@ class Place:
     def ask(self, method, path, body=None):
         """A request to the API; what it changes may take a moment."""
         self.note(f"{method} {path} -> {self.broker.http(method, path, body)[0]}")
-        time.sleep(0.7)
+        time.sleep(1.5)
 
 
 def each(place, *methods):
