@@ -8,9 +8,10 @@
 use crate::core::amqp_frames::{Progress, Talk};
 use crate::splice::{Pipe, Pool};
 use crate::trace::Tap;
+use rustix::io::Errno;
+use rustix::net::{RecvFlags, SendFlags, Shutdown, recv, shutdown};
 use socket2::Socket;
-use std::io::{self, Read};
-use std::net::Shutdown;
+use std::io;
 
 /// Rounds of one flow before others get their turn.
 const BUDGET: u32 = 16;
@@ -222,18 +223,22 @@ impl Flow {
             None => shop.buffer.len(),
             Some(_) => watch.spliceable() + PIECE,
         };
-        let size = match (&source.socket).read(&mut shop.buffer[..room]) {
-            Ok(0) => {
+        let size = match recv(
+            &source.socket,
+            &mut shop.buffer[..room],
+            RecvFlags::empty(),
+        ) {
+            Ok((0, _)) => {
                 self.ended = true;
                 return Ok(());
             }
-            Ok(size) => size,
-            Err(e) if e.kind() == io::ErrorKind::WouldBlock => {
+            Ok((size, _)) => size,
+            Err(Errno::WOULDBLOCK) => {
                 source.readable = false;
                 return Ok(());
             }
-            Err(e) if e.kind() == io::ErrorKind::Interrupted => return Ok(()),
-            Err(e) => return Err(Fault::Source(e)),
+            Err(Errno::INTR) => return Ok(()),
+            Err(e) => return Err(Fault::Source(e.into())),
         };
         done.read += size as u64;
         if let Some(tap) = &mut shop.tap {
@@ -378,20 +383,20 @@ impl Flow {
             return Ok(());
         }
         self.passed_on = true;
-        match target.socket.shutdown(Shutdown::Write) {
+        match shutdown(&target.socket, Shutdown::Write) {
             // The peer is gone already: the other direction will say so.
-            Err(e) if e.kind() == io::ErrorKind::NotConnected => Ok(()),
-            Err(e) => Err(Fault::Target(e)),
-            Ok(()) => Ok(()),
+            Err(Errno::NOTCONN) | Ok(()) => Ok(()),
+            Err(e) => Err(Fault::Target(e.into())),
         }
     }
 }
 
 fn send(target: &mut Side, bytes: &[u8], more: bool) -> Result<usize, Fault> {
-    let flags = libc::MSG_NOSIGNAL | if more { libc::MSG_MORE } else { 0 };
+    let mut flags = SendFlags::NOSIGNAL;
+    flags.set(SendFlags::MORE, more);
     let mut sent = 0;
     while sent < bytes.len() {
-        match target.socket.send_with_flags(&bytes[sent..], flags) {
+        match rustix::net::send(&target.socket, &bytes[sent..], flags) {
             Ok(size) => {
                 sent += size;
                 if sent < bytes.len() {
@@ -400,12 +405,12 @@ fn send(target: &mut Side, bytes: &[u8], more: bool) -> Result<usize, Fault> {
                     break;
                 }
             }
-            Err(e) if e.kind() == io::ErrorKind::WouldBlock => {
+            Err(Errno::WOULDBLOCK) => {
                 target.writable = false;
                 break;
             }
-            Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
-            Err(e) => return Err(Fault::Target(e)),
+            Err(Errno::INTR) => {}
+            Err(e) => return Err(Fault::Target(e.into())),
         }
     }
     Ok(sent)

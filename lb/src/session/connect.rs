@@ -58,7 +58,7 @@ impl Session {
                     }
                 }
                 self.queued_ms = Some((cx.now_ms - self.accepted_ms) as u32);
-                self.note_choice(cx, slot.server().clone());
+                self.note_choice(cx, slot.server());
                 self.slot = Some(slot);
                 self.connect(cx)
             }
@@ -147,13 +147,13 @@ impl Session {
     }
 
     /// A try at another server than the last is a redispatch, at the same one a retry.
-    fn note_choice(&mut self, cx: &mut Context<'_>, server: Arc<Server>) {
+    fn note_choice(&mut self, cx: &mut Context<'_>, server: &Arc<Server>) {
         let thread = cx.thread();
         let Some(before) = self.extra.as_mut().and_then(|e| e.avoid.take()) else {
             return;
         };
         let back = self.backend().back.clone();
-        if before.is(&server) {
+        if before.is(server) {
             before.counters.of(thread).retries.add(1);
             if let Some(back) = back {
                 back.counters.of(thread).retries.add(1);
@@ -177,7 +177,7 @@ impl Session {
         match answer {
             Answer::Granted(slot) => {
                 self.queued_ms = Some((cx.now_ms - self.accepted_ms) as u32);
-                self.note_choice(cx, slot.server().clone());
+                self.note_choice(cx, slot.server());
                 self.slot = Some(slot);
                 self.connect(cx)
             }
@@ -231,7 +231,7 @@ impl Session {
         }
         let opened = self.open_socket(&server).and_then(|socket| {
             // A handshake on this machine is over when the call returns.
-            let here = socket.peer_addr().is_ok();
+            let here = rustix::net::getpeername(&socket).is_ok();
             let interest = match here {
                 true => Interest::READABLE,
                 false => Interest::READABLE | Interest::WRITABLE,
@@ -284,13 +284,13 @@ impl Session {
         (self.client_ms, self.server_ms) = (cx.now_ms, cx.now_ms);
         let mut silent = true;
         if let Some(attached) = &self.attached {
-            let server = attached.server.clone();
-            if server.conf.observe.is_some() {
-                cx.observed(&server, false);
-            }
-            if let Some(header) = self.proxy_header(cx, &server) {
-                self.upstream.prepend(header);
-                silent = false;
+            cx.observed(&attached.server, false);
+            if attached.server.conf.send_proxy.is_some() {
+                let server = attached.server.clone();
+                if let Some(header) = self.proxy_header(cx, &server) {
+                    self.upstream.prepend(header);
+                    silent = false;
+                }
             }
         }
         let rules = self.backend().conf.back.as_ref();

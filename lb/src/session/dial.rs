@@ -3,6 +3,8 @@
 use super::Session;
 use crate::state::{Endpoint, Peer, Server};
 use conf::lb::model::{Host, SourceAddress, UseSource};
+use rustix::io::Errno;
+use rustix::net::sockopt::{set_tcp_nodelay, set_tcp_quickack};
 use socket2::{Domain, Protocol, SockAddr, Socket, TcpKeepalive, Type};
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -31,14 +33,13 @@ impl Session {
             return Err(io::Error::from_raw_os_error(libc::EADDRNOTAVAIL));
         };
         let socket = Socket::new(Domain::for_address(address), kind, Some(Protocol::TCP))?;
-        socket.set_tcp_nodelay(true)?;
+        set_tcp_nodelay(&socket, true)?;
         // The handshake's last segment waits for the client's first bytes, see `connected`.
-        socket.set_tcp_quickack(false)?;
+        set_tcp_quickack(&socket, false)?;
         self.set_options(&socket, server, address)?;
-        match socket.connect(&address.into()) {
-            Err(e) if e.raw_os_error() == Some(libc::EINPROGRESS) => Ok(socket),
-            Err(e) => Err(e),
-            Ok(()) => Ok(socket),
+        match rustix::net::connect(&socket, &address) {
+            Ok(()) | Err(Errno::INPROGRESS) => Ok(socket),
+            Err(e) => Err(e.into()),
         }
     }
 

@@ -1,13 +1,16 @@
 //! Accepting: limits, rests when descriptors run out, spreading over the threads.
 
 use super::{Watched, Worker};
-use crate::listener::{Accepted, Admission, Full, Listener, peer};
+use crate::listener::{Accepted, Admission, Full, Listener};
 use crate::session::{Context, Session};
-use crate::state::{HandedOver, Message, SessionId};
+use crate::state::{HandedOver, Message, Peer, SessionId};
 use conf::lb::model::Mode;
 use mio::unix::SourceFd;
 use mio::{Interest, Token};
+use rustix::io::Errno;
+use rustix::net::{AddressFamily, SocketAddrAny, SocketFlags, acceptfrom_with};
 use std::io;
+use std::net::SocketAddr;
 use std::os::fd::AsRawFd;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
@@ -75,23 +78,21 @@ impl Worker {
                 Err(Full::Connections) => return Stop::Full,
                 Err(Full::Rate(left_ms)) => return Stop::Until(self.now_ms + left_ms),
             }
-            let flags = libc::SOCK_NONBLOCK | libc::SOCK_CLOEXEC;
-            let (socket, address) = match listening.accept4(flags) {
+            let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
+            let (socket, address) = match acceptfrom_with(listening, flags) {
                 Ok(accepted) => accepted,
-                Err(e) => match e.raw_os_error() {
-                    // EINVAL: it listens no more.
-                    Some(libc::EAGAIN | libc::EINVAL) => return Stop::Drained,
-                    Some(libc::EMFILE | libc::ENFILE | libc::ENOBUFS | libc::ENOMEM) => {
-                        self.rest(&e);
-                        return Stop::Until(self.now_ms + REST_MS);
-                    }
-                    // The client was gone before it was accepted.
-                    _ => continue,
-                },
+                // INVAL: it listens no more.
+                Err(Errno::AGAIN | Errno::INVAL) => return Stop::Drained,
+                Err(e @ (Errno::MFILE | Errno::NFILE | Errno::NOBUFS | Errno::NOMEM)) => {
+                    self.rest(&e.into());
+                    return Stop::Until(self.now_ms + REST_MS);
+                }
+                // The client was gone before it was accepted.
+                Err(_) => continue,
             };
             let accepted = Accepted {
-                socket,
-                client: peer(&address),
+                socket: socket.into(),
+                client: client_of(address),
                 at_ms: self.now_ms,
                 admission: Admission::new(&self.runtime, listener),
             };
@@ -206,5 +207,14 @@ impl Worker {
             Some(http) => http(handed),
             None => drop(handed),
         }
+    }
+}
+
+/// Who connects, by the address that came with the connection.
+fn client_of(address: Option<SocketAddrAny>) -> Peer {
+    match address {
+        Some(unix) if unix.address_family() == AddressFamily::UNIX => Peer::Unix(0),
+        Some(address) => SocketAddr::try_from(address).map_or(Peer::None, Peer::Inet),
+        None => Peer::None,
     }
 }
