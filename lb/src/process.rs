@@ -193,9 +193,11 @@ pub fn descriptors_for(maxconn: u64) -> u64 {
     maxconn * DESCRIPTORS_PER_SESSION + SPARE_DESCRIPTORS
 }
 
-/// Sessions that so many descriptors allow.
+/// Sessions that so many descriptors allow: at least one, and under a small limit what half
+/// of it allows.
 pub fn sessions_within(descriptors: u64) -> u64 {
-    descriptors.saturating_sub(SPARE_DESCRIPTORS) / DESCRIPTORS_PER_SESSION
+    let spare = SPARE_DESCRIPTORS.min(descriptors / 2);
+    ((descriptors - spare) / DESCRIPTORS_PER_SESSION).max(1)
 }
 
 /// What was found out about the limit of open files.
@@ -373,6 +375,11 @@ mod tests {
     #[test]
     fn descriptors_and_sessions_are_each_others_inverse() {
         assert_eq!(sessions_within(descriptors_for(4096)), 4096);
-        assert_eq!(sessions_within(10), 0);
+    }
+
+    #[test]
+    fn a_small_limit_of_descriptors_leaves_room_for_sessions() {
+        assert_eq!([64, 100, 200].map(sessions_within), [16, 25, 50]);
+        assert_eq!(sessions_within(1), 1);
     }
 }
