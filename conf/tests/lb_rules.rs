@@ -125,6 +125,15 @@ fn mistakes_in_rules_name_the_wrong_word() {
 }
 
 #[test]
+fn who_uses_an_acl_that_was_refused_is_not_told_that_there_is_none() {
+    let found = codes(&listen("acl a src 10.0.0.0/33\nuse_backend other if a"));
+    assert!(
+        found.contains(&"E0005") && !found.contains(&"E1010"),
+        "{found:?}"
+    );
+}
+
+#[test]
 fn an_acl_of_what_is_not_there_yet_warns() {
     let (_, report) = lb::load_str(&listen("tcp-request connection reject if { req.len gt 1 }"));
     let warned = |d: &&conf::diagnostic::Diagnostic| d.message.contains("never matches");

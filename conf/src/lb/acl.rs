@@ -70,7 +70,7 @@ pub fn named(d: &mut Draft, word: &Word, name: &str) -> Result<usize, Diagnostic
             })
             .collect();
         let test = test(d, &words, word.span)?;
-        return Ok(add(d, name, test, word.span));
+        return Ok(add(d, name, Some(test), word.span));
     }
     let names = d.proxy.acls.iter().map(|acl| acl.name.as_str());
     let predefined = PREDEFINED.iter().map(|(name, _)| *name);
@@ -86,19 +86,20 @@ pub fn named(d: &mut Draft, word: &Word, name: &str) -> Result<usize, Diagnostic
     })
 }
 
-/// Adds a test to the ACL of this name, which may be there already.
-pub fn add(d: &mut Draft, name: &str, test: AclTest, span: Span) -> usize {
+/// Adds a test to the ACL of this name, which may be there already; without one the ACL is
+/// only known, because its test was refused.
+pub fn add(d: &mut Draft, name: &str, test: Option<AclTest>, span: Span) -> usize {
     let acls = &mut d.proxy.acls;
     let found = acls
         .iter()
         .position(|acl| acl.name == name && !name.is_empty());
     if let Some(index) = found {
-        acls[index].tests.push(test);
+        acls[index].tests.extend(test);
         return index;
     }
     acls.push(Acl {
         name: name.to_owned(),
-        tests: vec![test],
+        tests: Vec::from_iter(test),
         place: Place(span),
     });
     acls.len() - 1

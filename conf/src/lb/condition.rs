@@ -112,7 +112,7 @@ impl Parser<'_, '_> {
         };
         let test = acl::test(self.d, &rest[..length], open.span)?;
         self.at += length + 2;
-        Ok(acl::add(self.d, "", test, open.span))
+        Ok(acl::add(self.d, "", Some(test), open.span))
     }
 
     /// Warns about an ACL of which nothing is there at that time, and

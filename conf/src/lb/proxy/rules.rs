@@ -37,9 +37,17 @@ fn acl(d: &mut Draft, a: &mut Args<'_>) -> Applied {
     if matches!(name.text.as_str(), "or" | "if" | "unless") {
         return Err(wrong(name, "a name for an ACL").label("the word has a meaning in conditions"));
     }
-    let test = acls::test(d, a.rest(), a.end())?;
-    acls::add(d, &name.text, test, name.span);
-    Ok(())
+    match acls::test(d, a.rest(), a.end()) {
+        Ok(test) => {
+            acls::add(d, &name.text, Some(test), name.span);
+            Ok(())
+        }
+        Err(error) => {
+            // whoever uses the name made no mistake
+            acls::add(d, &name.text, None, name.span);
+            Err(error)
+        }
+    }
 }
 
 fn rule(d: &mut Draft, a: &mut Args<'_>, list: List) -> Result<TcpRule, Diagnostic> {
