@@ -223,11 +223,7 @@ impl Flow {
             None => shop.buffer.len(),
             Some(_) => watch.spliceable() + PIECE,
         };
-        let size = match recv(
-            &source.socket,
-            &mut shop.buffer[..room],
-            RecvFlags::empty(),
-        ) {
+        let size = match recv(&source.socket, &mut shop.buffer[..room], RecvFlags::empty()) {
             Ok((0, _)) => {
                 self.ended = true;
                 return Ok(());
