@@ -23,7 +23,7 @@ macro_rules! refused {
 /// A row with everything that differs from row to row.
 macro_rules! command {
     ($name:literal, $usage:literal, $group:expr, $about:literal, $args:expr, $options:expr, $app:expr, $run:expr) => {
-        Command {
+        crate::ctl::commands::Command {
             name: $name,
             usage: $usage,
             about: $about,
@@ -33,6 +33,25 @@ macro_rules! command {
             app: $app,
             run: $run,
         }
+    };
+}
+
+/// A row of a command that needs the broker started.
+macro_rules! running {
+    ($name:literal, $usage:literal, $group:expr, $about:literal, $args:expr, $run:expr) => {
+        running!($name, $usage, $group, $about, $args, &[], $run)
+    };
+    ($name:literal, $usage:literal, $group:expr, $about:literal, $args:expr, $options:expr, $run:expr) => {
+        command!(
+            $name,
+            $usage,
+            $group,
+            $about,
+            $args,
+            $options,
+            crate::ctl::commands::App::Running,
+            $run
+        )
     };
 }
 

@@ -1,6 +1,6 @@
 //! Users, permissions, virtual hosts and limits.
 
-use super::{App::Running, Command, MANY};
+use super::{Command, MANY};
 use crate::ctl::output::Rows;
 use crate::ctl::tool::{Done, End, Run, encoded};
 use crate::ctl::wire::{Fault, FaultKind};
@@ -10,27 +10,9 @@ const USERS: &str = "Users";
 const ACCESS: &str = "Access Control";
 const VHOSTS: &str = "Virtual hosts";
 
-macro_rules! command {
-    ($name:literal, $usage:literal, $group:expr, $about:literal, $args:expr, $run:expr) => {
-        command!($name, $usage, $group, $about, $args, &[], $run)
-    };
-    ($name:literal, $usage:literal, $group:expr, $about:literal, $args:expr, $options:expr, $run:expr) => {
-        Command {
-            name: $name,
-            usage: $usage,
-            about: $about,
-            group: $group,
-            args: $args,
-            options: $options,
-            app: Running,
-            run: $run,
-        }
-    };
-}
-
 /// Users, permissions, virtual hosts and limits.
 pub static COMMANDS: &[Command] = &[
-    command!(
+    running!(
         "add_user",
         "<username> <password>",
         USERS,
@@ -39,7 +21,7 @@ pub static COMMANDS: &[Command] = &[
         &["pre-hashed-password"],
         add_user
     ),
-    command!(
+    running!(
         "delete_user",
         "<username>",
         USERS,
@@ -51,7 +33,7 @@ pub static COMMANDS: &[Command] = &[
             r.change("delete_user", &[("user", json!(user))])
         }
     ),
-    command!(
+    running!(
         "change_password",
         "<username> [<password>]",
         USERS,
@@ -67,7 +49,7 @@ pub static COMMANDS: &[Command] = &[
             )
         }
     ),
-    command!(
+    running!(
         "clear_password",
         "<username>",
         USERS,
@@ -80,7 +62,7 @@ pub static COMMANDS: &[Command] = &[
                 .map_err(|end| no_such_user(end, user))
         }
     ),
-    command!(
+    running!(
         "authenticate_user",
         "<username> [<password>]",
         USERS,
@@ -98,7 +80,7 @@ pub static COMMANDS: &[Command] = &[
             Ok(())
         }
     ),
-    command!(
+    running!(
         "set_user_tags",
         "<username> <tag> [...]",
         USERS,
@@ -116,7 +98,7 @@ pub static COMMANDS: &[Command] = &[
             )
         }
     ),
-    command!(
+    running!(
         "list_users",
         "[--no-table-headers] [--timeout <timeout>]",
         USERS,
@@ -124,7 +106,7 @@ pub static COMMANDS: &[Command] = &[
         (0, 0),
         list_users
     ),
-    command!(
+    running!(
         "set_user_limits",
         "<username> <definition>",
         USERS,
@@ -141,7 +123,7 @@ pub static COMMANDS: &[Command] = &[
             )
         }
     ),
-    command!(
+    running!(
         "clear_user_limits",
         "<username> <limit> | all",
         USERS,
@@ -160,7 +142,7 @@ pub static COMMANDS: &[Command] = &[
             .map_err(|end| no_such_user(end, user))
         }
     ),
-    command!(
+    running!(
         "list_user_limits",
         "[--user <username>] [--global]",
         USERS,
@@ -169,7 +151,7 @@ pub static COMMANDS: &[Command] = &[
         &["user", "global"],
         list_user_limits
     ),
-    command!(
+    running!(
         "set_permissions",
         "[--vhost <vhost>] <username> <conf> <write> <read>",
         ACCESS,
@@ -193,7 +175,7 @@ pub static COMMANDS: &[Command] = &[
             )
         }
     ),
-    command!(
+    running!(
         "clear_permissions",
         "[--vhost <vhost>] <username>",
         ACCESS,
@@ -210,7 +192,7 @@ pub static COMMANDS: &[Command] = &[
             )
         }
     ),
-    command!(
+    running!(
         "list_permissions",
         "[--vhost <vhost>] [--no-table-headers] [--timeout <timeout>]",
         ACCESS,
@@ -224,7 +206,7 @@ pub static COMMANDS: &[Command] = &[
             r.list(Rows::pick(&items, &["user", "configure", "write", "read"]))
         }
     ),
-    command!(
+    running!(
         "list_user_permissions",
         "[--no-table-headers] <username> [--timeout <timeout>]",
         ACCESS,
@@ -237,7 +219,7 @@ pub static COMMANDS: &[Command] = &[
             r.list(Rows::pick(&items, &["vhost", "configure", "write", "read"]))
         }
     ),
-    command!(
+    running!(
         "set_topic_permissions",
         "[--vhost <vhost>] <username> <exchange> <write> <read>",
         ACCESS,
@@ -259,7 +241,7 @@ pub static COMMANDS: &[Command] = &[
             )
         }
     ),
-    command!(
+    running!(
         "clear_topic_permissions",
         "[--vhost <vhost>] <username> [<exchange>]",
         ACCESS,
@@ -282,7 +264,7 @@ pub static COMMANDS: &[Command] = &[
             )
         }
     ),
-    command!(
+    running!(
         "list_topic_permissions",
         "[--vhost <vhost>] [--no-table-headers] [--timeout <timeout>]",
         ACCESS,
@@ -298,7 +280,7 @@ pub static COMMANDS: &[Command] = &[
             r.list(Rows::pick(&items, &["user", "exchange", "write", "read"]))
         }
     ),
-    command!(
+    running!(
         "list_user_topic_permissions",
         "[--no-table-headers] <username> [--timeout <timeout>]",
         ACCESS,
@@ -311,7 +293,7 @@ pub static COMMANDS: &[Command] = &[
             r.list(Rows::pick(&items, &["vhost", "exchange", "write", "read"]))
         }
     ),
-    command!(
+    running!(
         "list_vhosts",
         "[--no-table-headers] [<column> ...] [--timeout <timeout>]",
         ACCESS,
@@ -319,7 +301,7 @@ pub static COMMANDS: &[Command] = &[
         (0, MANY),
         list_vhosts
     ),
-    command!(
+    running!(
         "add_vhost",
         "<vhost> [--description <description> --tags \"<tag1>,<tag2>,<...>\" --default-queue-type <quorum|classic>]",
         VHOSTS,
@@ -345,7 +327,7 @@ pub static COMMANDS: &[Command] = &[
             )
         }
     ),
-    command!(
+    running!(
         "delete_vhost",
         "<vhost>",
         VHOSTS,
@@ -363,7 +345,7 @@ pub static COMMANDS: &[Command] = &[
             }
         }
     ),
-    command!(
+    running!(
         "set_vhost_tags",
         "<vhost> <tag> [...]",
         VHOSTS,
@@ -385,7 +367,7 @@ pub static COMMANDS: &[Command] = &[
             )
         }
     ),
-    command!(
+    running!(
         "set_vhost_limits",
         "[--vhost <vhost>] <definition>",
         VHOSTS,
@@ -403,7 +385,7 @@ pub static COMMANDS: &[Command] = &[
             )
         }
     ),
-    command!(
+    running!(
         "clear_vhost_limits",
         "[--vhost <vhost>]",
         VHOSTS,
@@ -415,7 +397,7 @@ pub static COMMANDS: &[Command] = &[
             r.change("clear_vhost_limits", &[("vhost", json!(vhost))])
         }
     ),
-    command!(
+    running!(
         "list_vhost_limits",
         "[--vhost <vhost>] [--global] [--no-table-headers]",
         VHOSTS,
@@ -424,7 +406,7 @@ pub static COMMANDS: &[Command] = &[
         &["global"],
         list_vhost_limits
     ),
-    command!(
+    running!(
         "restart_vhost",
         "[--vhost <vhost>]",
         VHOSTS,
@@ -447,7 +429,7 @@ pub static COMMANDS: &[Command] = &[
             Ok(())
         }
     ),
-    command!(
+    running!(
         "trace_on",
         "[--vhost <vhost>]",
         VHOSTS,
@@ -455,7 +437,7 @@ pub static COMMANDS: &[Command] = &[
         (0, 0),
         |r| trace(r, true)
     ),
-    command!(
+    running!(
         "trace_off",
         "[--vhost <vhost>]",
         VHOSTS,

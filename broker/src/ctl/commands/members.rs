@@ -14,21 +14,6 @@ const OPERATIONS: &str = "Operations";
 const ALONE: &str =
     "Target node seems to be the only one in a single node cluster, the command does not apply";
 
-macro_rules! command {
-    ($name:literal, $usage:literal, $group:expr, $about:literal, $args:expr, $options:expr, $app:expr, $run:expr) => {
-        Command {
-            name: $name,
-            usage: $usage,
-            about: $about,
-            group: $group,
-            args: $args,
-            options: $options,
-            app: $app,
-            run: $run,
-        }
-    };
-}
-
 /// The words of `rabbitmq-queues`.
 pub static QUEUES: &[Command] = &[
     command!(

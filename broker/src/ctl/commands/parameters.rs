@@ -1,6 +1,6 @@
 //! Policies, parameters, definitions.
 
-use super::{App::Running, Command};
+use super::Command;
 use crate::ctl::output::Rows;
 use crate::ctl::tool::{Done, End, Run};
 use crate::ctl::wire::Fault;
@@ -19,24 +19,9 @@ const POLICY: [&str; 6] = [
     "priority",
 ];
 
-macro_rules! command {
-    ($name:literal, $usage:literal, $group:expr, $about:literal, $args:expr, $options:expr, $run:expr) => {
-        Command {
-            name: $name,
-            usage: $usage,
-            about: $about,
-            group: $group,
-            args: $args,
-            options: $options,
-            app: Running,
-            run: $run,
-        }
-    };
-}
-
 /// Policies, parameters, definitions.
 pub static COMMANDS: &[Command] = &[
-    command!(
+    running!(
         "set_policy",
         "[--vhost <vhost>] [--priority <priority>] [--apply-to <apply-to>] <name> <pattern> <definition>",
         POLICIES,
@@ -45,7 +30,7 @@ pub static COMMANDS: &[Command] = &[
         &["priority", "apply-to"],
         |r| set_policy(r, false)
     ),
-    command!(
+    running!(
         "set_operator_policy",
         "[--vhost <vhost>] [--priority <priority>] [--apply-to <apply-to>] <name> <pattern> <definition>",
         POLICIES,
@@ -54,7 +39,7 @@ pub static COMMANDS: &[Command] = &[
         &["priority", "apply-to"],
         |r| set_policy(r, true)
     ),
-    command!(
+    running!(
         "clear_policy",
         "[--vhost <vhost>] <name>",
         POLICIES,
@@ -72,7 +57,7 @@ pub static COMMANDS: &[Command] = &[
             )
         }
     ),
-    command!(
+    running!(
         "clear_operator_policy",
         "[--vhost <vhost>] <name>",
         POLICIES,
@@ -90,7 +75,7 @@ pub static COMMANDS: &[Command] = &[
             )
         }
     ),
-    command!(
+    running!(
         "list_policies",
         "[--vhost <vhost>] [--no-table-headers] [--timeout <timeout>]",
         POLICIES,
@@ -105,7 +90,7 @@ pub static COMMANDS: &[Command] = &[
             list_policies(r, "policies")
         }
     ),
-    command!(
+    running!(
         "list_operator_policies",
         "[--vhost <vhost>] [--no-table-headers] [--timeout <timeout>]",
         POLICIES,
@@ -120,7 +105,7 @@ pub static COMMANDS: &[Command] = &[
             list_policies(r, "operator-policies")
         }
     ),
-    command!(
+    running!(
         "set_parameter",
         "[--vhost <vhost>] <component> <name> <value>",
         PARAMETERS,
@@ -142,7 +127,7 @@ pub static COMMANDS: &[Command] = &[
             )
         }
     ),
-    command!(
+    running!(
         "clear_parameter",
         "[--vhost <vhost>] <component> <name>",
         PARAMETERS,
@@ -162,7 +147,7 @@ pub static COMMANDS: &[Command] = &[
             )
         }
     ),
-    command!(
+    running!(
         "list_parameters",
         "[--vhost <vhost>] [--no-table-headers] [--timeout <timeout>]",
         PARAMETERS,
@@ -183,7 +168,7 @@ pub static COMMANDS: &[Command] = &[
             listed(r, &items, &["component", "name", "value"])
         }
     ),
-    command!(
+    running!(
         "set_global_parameter",
         "<name> <value>",
         PARAMETERS,
@@ -201,7 +186,7 @@ pub static COMMANDS: &[Command] = &[
             )
         }
     ),
-    command!(
+    running!(
         "clear_global_parameter",
         "<name>",
         PARAMETERS,
@@ -214,7 +199,7 @@ pub static COMMANDS: &[Command] = &[
             r.change("clear_global_parameter", &[("name", json!(name))])
         }
     ),
-    command!(
+    running!(
         "list_global_parameters",
         "[--no-table-headers] [--timeout <timeout>]",
         PARAMETERS,
@@ -228,7 +213,7 @@ pub static COMMANDS: &[Command] = &[
             r.list(Rows::pick(&items, &["name", "value"]))
         }
     ),
-    command!(
+    running!(
         "set_cluster_name",
         "<name>",
         "Configuration and Environment",
@@ -241,7 +226,7 @@ pub static COMMANDS: &[Command] = &[
             r.change("set_cluster_name", &[("name", json!(name))])
         }
     ),
-    command!(
+    running!(
         "export_definitions",
         "<file_path | \"-\"> [--format <json | erlang>]",
         DEFINITIONS,
@@ -250,7 +235,7 @@ pub static COMMANDS: &[Command] = &[
         &["format"],
         export
     ),
-    command!(
+    running!(
         "import_definitions",
         "[<file_path>] [--format <json | erlang>]",
         DEFINITIONS,

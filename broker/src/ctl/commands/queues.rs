@@ -9,24 +9,9 @@ use serde_json::json;
 const OPERATIONS: &str = "Operations";
 const REPLICATION: &str = "Replication";
 
-macro_rules! command {
-    ($name:literal, $usage:literal, $group:expr, $about:literal, $args:expr, $options:expr, $run:expr) => {
-        Command {
-            name: $name,
-            usage: $usage,
-            about: $about,
-            group: $group,
-            args: $args,
-            options: $options,
-            app: Running,
-            run: $run,
-        }
-    };
-}
-
 /// Work on queues and connections.
 pub static COMMANDS: &[Command] = &[
-    command!(
+    running!(
         "purge_queue",
         "[--vhost <vhost>] <queue>",
         OPERATIONS,
@@ -42,7 +27,7 @@ pub static COMMANDS: &[Command] = &[
             )
         }
     ),
-    command!(
+    running!(
         "delete_queue",
         "[--vhost <vhost>] <queue_name> [--if-empty|-e] [--if-unused|-u]",
         OPERATIONS,
@@ -51,7 +36,7 @@ pub static COMMANDS: &[Command] = &[
         &["if-empty", "if-unused"],
         delete_queue
     ),
-    command!(
+    running!(
         "sync_queue",
         "[--vhost <vhost>] <queue>",
         REPLICATION,
@@ -69,7 +54,7 @@ pub static COMMANDS: &[Command] = &[
             )
         }
     ),
-    command!(
+    running!(
         "cancel_sync_queue",
         "[--vhost <vhost>] <queue>",
         REPLICATION,
@@ -91,7 +76,7 @@ pub static COMMANDS: &[Command] = &[
             }
         }
     ),
-    command!(
+    running!(
         "close_connection",
         "<connection pid> <explanation>",
         OPERATIONS,
@@ -100,7 +85,7 @@ pub static COMMANDS: &[Command] = &[
         &[],
         close_connection
     ),
-    command!(
+    running!(
         "close_all_connections",
         "[--vhost <vhost> --limit <limit>] [--global] [--per-connection-delay <delay>] <explanation>",
         OPERATIONS,
@@ -121,7 +106,7 @@ pub static COMMANDS: &[Command] = &[
             Ok(())
         }
     ),
-    command!(
+    running!(
         "close_all_user_connections",
         "<username> <explanation>",
         OPERATIONS,
@@ -139,7 +124,7 @@ pub static COMMANDS: &[Command] = &[
             )
         }
     ),
-    command!(
+    running!(
         "force_gc",
         "[--timeout <timeout>]",
         OPERATIONS,
