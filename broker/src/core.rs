@@ -64,6 +64,7 @@ use slab::Slab;
 use std::collections::VecDeque;
 use timers::Timers;
 use trace::Tap;
+use traffic::Taken;
 use vhost::QueueId;
 
 pub use declare::{Declared, ExchangeDeclaration, QueueDeclaration};
@@ -107,13 +108,7 @@ pub struct Statistics {
     pub confirm: u64,
     pub return_unroutable: u64,
     pub drop_unroutable: u64,
-    pub deliver: u64,
-    pub deliver_no_ack: u64,
-    pub get: u64,
-    pub get_no_ack: u64,
-    pub get_empty: u64,
-    pub ack: u64,
-    pub redeliver: u64,
+    pub taken: Taken,
     /// Publishes on channels in confirm mode.
     pub publish_confirm: u64,
     /// AMQP logins that were granted, and refused.

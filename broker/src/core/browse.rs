@@ -9,6 +9,7 @@ use super::message::Message;
 use super::properties::{Properties, glance};
 use super::queue::{Entry, Place};
 use super::refusal::{Code, Refusal};
+use super::traffic::Taken;
 use super::vhost::{Envelope, QueueId};
 
 /// One step of the work takes so many messages at most, and reads so many bytes: others are served between two steps.
@@ -128,10 +129,11 @@ impl Core {
             count += 1;
         };
         if progress == Progress::Done && browse.read.is_empty() {
-            self.statistics.get_empty += 1;
-            if let Some(queue) = self.queue_mut(id) {
-                queue.counters.taken.get_empty += 1;
-            }
+            let taken = Taken {
+                get_empty: 1,
+                ..Taken::default()
+            };
+            self.note_taken(id, None, &taken);
         }
         self.schedule(id);
         Ok(progress)
@@ -181,7 +183,7 @@ impl Core {
             self.bury(id, entry, Reason::Rejected);
         } else if let Some(queue) = self.queue_mut(id) {
             queue.counters.taken.ack += 1;
-            self.statistics.ack += 1;
+            self.statistics.taken.ack += 1;
             self.forget_entry(id, entry.seq, entry.stored);
         }
         Ok(())
@@ -195,12 +197,12 @@ impl Core {
         redelivered: bool,
         left: usize,
     ) {
-        self.statistics.get += 1;
-        self.statistics.redeliver += u64::from(redelivered);
-        if let Some(queue) = self.queue_mut(id) {
-            queue.counters.taken.get += 1;
-            queue.counters.taken.redeliver += u64::from(redelivered);
-        }
+        let taken = Taken {
+            get: 1,
+            redeliver: u64::from(redelivered),
+            ..Taken::default()
+        };
+        self.note_taken(id, None, &taken);
         browse.bytes += message.size();
         browse.read.push(Browsed {
             message,

@@ -8,6 +8,7 @@ use super::field::{FieldTable, FieldValue};
 use super::method::Method;
 use super::queue::ConsumerKey;
 use super::refusal::{Code, Refusal};
+use super::traffic::Taken;
 use super::vhost::QueueId;
 use super::wire;
 
@@ -245,10 +246,11 @@ impl Core {
             return;
         };
         let Some((entry, message)) = fetched else {
-            queue.counters.taken.get_empty += 1;
-            channel.counters.taken.get_empty += 1;
-            channel.traffic.of_queue(id).get_empty += 1;
-            self.statistics.get_empty += 1;
+            let taken = Taken {
+                get_empty: 1,
+                ..Taken::default()
+            };
+            self.note_taken(id, Some(at), &taken);
             self.reply(at, &Method::BasicGetEmpty { cluster_id: "" });
             return;
         };
@@ -261,36 +263,14 @@ impl Core {
             .traced
             .then(|| (queue.vhost.clone(), queue.name.clone()));
         let count = queue.ready.len() as u32;
-        if redelivered {
-            queue.counters.taken.redeliver += 1;
-            channel.counters.taken.redeliver += 1;
-            channel.traffic.of_queue(id).redeliver += 1;
-            self.statistics.redeliver += 1;
-        }
-        let tag = if no_ack {
-            queue.counters.taken.get_no_ack += 1;
-            channel.counters.taken.get_no_ack += 1;
-            channel.traffic.of_queue(id).get_no_ack += 1;
-            self.statistics.get_no_ack += 1;
-            queue.persistent -= usize::from(entry.is_persistent());
-            if let Some(stored) = entry.stored {
-                self.journal.settle(queue.key, entry.seq, stored);
-            }
-            channel.unacked.skip_tag()
-        } else {
-            queue.counters.taken.get += 1;
-            channel.counters.taken.get += 1;
-            channel.traffic.of_queue(id).get += 1;
-            self.statistics.get += 1;
-            queue.went_out(&entry);
-            channel.unacked.hold(Held {
-                queue: id,
-                consumer: BY_GET,
-                pledged: false,
-                delivered_ms: now_ms,
-                entry,
-            })
+        let held = Held {
+            queue: id,
+            consumer: BY_GET,
+            pledged: false,
+            delivered_ms: now_ms,
+            entry,
         };
+        let tag = super::deliver::hand_out(&mut *self.journal, queue, channel, held, no_ack);
         super::frame::write(output.buffer(), super::frame::METHOD, at.channel, |out| {
             out.extend_from_slice(&[0, 60, 0, 71]);
             wire::longlong(out, tag);
@@ -300,6 +280,13 @@ impl Core {
         });
         output.content(at.channel, &message, frame_max);
         connection.counters.sent_frames += 3;
+        let taken = Taken {
+            get: u64::from(!no_ack),
+            get_no_ack: u64::from(no_ack),
+            redeliver: u64::from(redelivered),
+            ..Taken::default()
+        };
+        self.note_taken(id, Some(at), &taken);
         self.touch(at.connection);
         if let Some((vhost, name)) = traced
             && self.is_traced(&vhost, &message)

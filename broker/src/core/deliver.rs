@@ -1,7 +1,7 @@
 //! From a queue to its consumers, as far as they have room; then what has expired or is too much goes.
 
 use super::Core;
-use super::channel::{BY_GET, Held};
+use super::channel::{BY_GET, Channel, Held};
 use super::connection::At;
 use super::field::FieldValue;
 use super::frame;
@@ -9,7 +9,7 @@ use super::journal::{Journal, Stored};
 use super::letters::Reason;
 use super::message::Message;
 use super::properties::Properties;
-use super::queue::{ConsumerKey, Entry};
+use super::queue::{ConsumerKey, Entry, Queue};
 use super::refusal::Refusal;
 use super::traffic::Taken;
 use super::vhost::QueueId;
@@ -197,31 +197,17 @@ impl Core {
             } else {
                 message
             };
-            let (redelivered, no_ack, number) =
-                (entry.redelivered, consumer.no_ack, consumer.number);
-            let tag = if no_ack {
-                queue.persistent -= usize::from(entry.is_persistent());
-                if let Some(stored) = entry.stored {
-                    self.journal.settle(queue.key, entry.seq, stored);
-                }
-                channel.unacked.skip_tag()
-            } else {
-                consumer.unacked += 1;
-                channel.consumer_unacked += 1;
-                queue.went_out(&entry);
-                // what the journal has need not stay in memory until it is acknowledged, and much else must not
-                if entry.stored.is_some() || channel.unacked.len() >= HELD_IN_MEMORY {
-                    super::paging::let_go(&mut *self.journal, queue.key, &mut entry, 0);
-                }
-                channel.unacked.hold(Held {
-                    queue: id,
-                    consumer: number,
-                    pledged: false,
-                    delivered_ms: now_ms,
-                    entry,
-                })
+            let (redelivered, no_ack) = (entry.redelivered, consumer.no_ack);
+            consumer.unacked += u32::from(!no_ack);
+            let held = Held {
+                queue: id,
+                consumer: consumer.number,
+                pledged: false,
+                delivered_ms: now_ms,
+                entry,
             };
-            let Some(consumer) = channel.consumer_mut(number) else {
+            let tag = hand_out(&mut *self.journal, queue, channel, held, no_ack);
+            let Some(consumer) = channel.consumer_mut(key.number) else {
                 break;
             };
             write_delivery(
@@ -247,18 +233,9 @@ impl Core {
             self.tap_deliveries(id, at, tapped);
         }
         if count > 0 {
-            self.statistics.deliver += taken.deliver;
-            self.statistics.deliver_no_ack += taken.deliver_no_ack;
-            self.statistics.redeliver += taken.redeliver;
-            if let Some(queue) = self.queue_mut(id) {
-                queue.counters.taken.add(&taken);
-            }
+            self.note_taken(id, Some(at), &taken);
             let connection = &mut self.connections[at.connection as usize];
             connection.counters.sent_frames += 3 * count as u64;
-            if let Some(channel) = connection.channel_mut(at.channel) {
-                channel.counters.taken.add(&taken);
-                channel.traffic.of_queue(id).add(&taken);
-            }
             self.touch(at.connection);
         }
         count
@@ -364,6 +341,33 @@ impl Core {
             self.fail(at, &Refusal::precondition(text), (0, 0));
         }
     }
+}
+
+/// Takes a message out of its queue to a channel, which holds it unless nobody is going to
+/// acknowledge it; answers its delivery tag.
+#[inline]
+pub(super) fn hand_out(
+    journal: &mut dyn Journal,
+    queue: &mut Queue,
+    channel: &mut Channel,
+    mut held: Held,
+    no_ack: bool,
+) -> u64 {
+    let entry = &mut held.entry;
+    if no_ack {
+        queue.persistent -= usize::from(entry.is_persistent());
+        if let Some(stored) = entry.stored {
+            journal.settle(queue.key, entry.seq, stored);
+        }
+        return channel.unacked.skip_tag();
+    }
+    channel.consumer_unacked += u32::from(held.consumer != BY_GET);
+    queue.went_out(entry);
+    // what the journal has need not stay in memory until it is acknowledged, and much else must not
+    if entry.stored.is_some() || channel.unacked.len() >= HELD_IN_MEMORY {
+        super::paging::let_go(journal, queue.key, entry, 0);
+    }
+    channel.unacked.hold(held)
 }
 
 #[inline]

@@ -146,7 +146,7 @@ impl Core {
 
     #[inline]
     fn acknowledged(&mut self, at: At, held: Held) {
-        self.statistics.ack += 1;
+        self.statistics.taken.ack += 1;
         if let Some(channel) = self.connections[at.connection as usize].channel_mut(at.channel) {
             channel.counters.taken.ack += 1;
             channel.traffic.of_queue(held.queue).ack += 1;

@@ -125,6 +125,22 @@ impl Passed {
 }
 
 impl Core {
+    /// Counts what was taken from a queue: for the node, the queue, and the channel that it was for.
+    #[inline]
+    pub(super) fn note_taken(&mut self, id: QueueId, by: Option<At>, taken: &Taken) {
+        self.statistics.taken.add(taken);
+        if let Some(queue) = self.queue_mut(id) {
+            queue.counters.taken.add(taken);
+        }
+        let Some(at) = by else {
+            return;
+        };
+        if let Some(channel) = self.connections[at.connection as usize].channel_mut(at.channel) {
+            channel.counters.taken.add(taken);
+            channel.traffic.of_queue(id).add(taken);
+        }
+    }
+
     /// Enters the publishes that a channel's cache has counted.
     pub(super) fn note_publishes(&mut self, at: At) {
         let connection = &mut self.connections[at.connection as usize];

@@ -52,14 +52,7 @@ fn node_counters(s: &Statistics) -> Counters {
         confirm: s.confirm,
         return_unroutable: s.return_unroutable,
         drop_unroutable: s.drop_unroutable,
-        deliver: s.deliver,
-        deliver_no_ack: s.deliver_no_ack,
-        get: s.get,
-        get_no_ack: s.get_no_ack,
-        get_empty: s.get_empty,
-        ack: s.ack,
-        redeliver: s.redeliver,
-        ..Counters::default()
+        ..flows::taken(&s.taken)
     }
 }
 
