@@ -239,16 +239,19 @@ fn a_dead_proxy_moves_the_role_at_once_whatever_interval_and_fall_say() {
         let folder = tempfile::tempdir().expect("a folder");
         let proxy = folder.path().join("proxyundertest");
         std::os::unix::fs::symlink("/bin/sleep", &proxy).expect("a link");
-        let top = "vrrp_script chk {\n script \"/bin/kill -0 $(cat /tmp/proxy-under-test.pid)\"\n \
-                   interval 30\n fall 3\n rise 1\n weight -20\n}\n";
-        kit::run("mount", &["-t", "tmpfs", "tmpfs", "/tmp"]);
+        let pid_file = folder.path().join("proxy-under-test.pid");
+        let top = format!(
+            "vrrp_script chk {{\n script \"/bin/kill -0 $(cat {})\"\n \
+             interval 30\n fall 3\n rise 1\n weight -20\n}}\n",
+            pid_file.display()
+        );
         let mut process = Command::new("/bin/sleep")
             .arg("600")
             .spawn()
             .expect("sleep runs");
-        std::fs::write("/tmp/proxy-under-test.pid", process.id().to_string()).expect("writable");
+        std::fs::write(&pid_file, process.id().to_string()).expect("writable");
         let mut pair = Pair::quiet((Ours, Ours), V2);
-        pair.a.configure(V2, top, " track_script {\n chk\n }\n");
+        pair.a.configure(V2, &top, " track_script {\n chk\n }\n");
         pair.b.configure(V2, "", "");
         pair.a.start();
         pair.b.start();
