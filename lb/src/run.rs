@@ -207,7 +207,7 @@ impl Balancer {
             return false;
         };
         let runtime = self.data.runtime();
-        if runtime.process.connections.get() == 0 && self.let_go_at.is_none() {
+        if runtime.is_spent() {
             // a successor hears the last numbers first
             let empty_since = self.empty_since.get_or_insert_with(Instant::now);
             return !self.control.old.is_followed() || empty_since.elapsed() > LAST_WORD;

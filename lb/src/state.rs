@@ -36,7 +36,10 @@ pub use variables::Variables;
 
 use crate::counters::{Clock, Counters, Gauge, Rate};
 use arc_swap::ArcSwap;
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{
+    AtomicBool, AtomicU32, AtomicU64,
+    Ordering::{Acquire, Relaxed},
+};
 use std::sync::{Arc, OnceLock};
 use std::time::SystemTime;
 
@@ -164,6 +167,15 @@ impl Runtime {
     /// The data threads' mailboxes, by thread number.
     pub fn threads(&self) -> &[Arc<Mailbox>] {
         &self.threads
+    }
+
+    /// It stops and has no connection left, nor will one come: every data thread has served
+    /// whoever was waiting when it stopped to listen.
+    pub fn is_spent(&self) -> bool {
+        let process = &self.process;
+        process.stopping.load(Relaxed)
+            && !self.threads.iter().any(|t| t.accepts.load(Acquire))
+            && process.connections.get() == 0
     }
 
     /// A number that no other call got.

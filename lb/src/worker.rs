@@ -26,7 +26,7 @@ use std::collections::VecDeque;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd};
 use std::sync::Arc;
-use std::sync::atomic::Ordering::Relaxed;
+use std::sync::atomic::Ordering::{Relaxed, Release};
 use std::time::{Duration, Instant};
 
 /// Size of the buffer that a thread's sessions share.
@@ -421,6 +421,9 @@ impl Worker {
             let (listener, socket) = (&gone.listener, &gone.socket);
             while matches!(self.accept_from(listener, socket), accept::Stop::Budget) {}
         }
+        self.mailbox
+            .accepts
+            .store(!self.listeners.is_empty(), Release);
     }
 
     /// Watches this thread's share of a listener's sockets.

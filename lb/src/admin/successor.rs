@@ -1,4 +1,4 @@
-//! What a successor asks for (`_getsocks`, `_follow`), and `show old`: the
+//! What a successor asks for (`_getsocks`, `_follow`, `_keep`), and `show old`: the
 //! processes that this one succeeded.
 
 use super::command::{Answer, Call, Command};
@@ -24,6 +24,19 @@ pub static COMMANDS: &[Command] = &[
         AdminLevel::Admin,
         "report to a successor",
         |call| report::follow(call.control),
+    ),
+    Command::new(
+        &["_keep"],
+        "<pid>",
+        AdminLevel::Admin,
+        "a process before this one was not reached by the successor",
+        |call| match call.argument(0).parse() {
+            Ok(pid) => {
+                call.control.old.take_back(call.control, pid);
+                Answer::Text(String::new())
+            }
+            Err(_) => Answer::error("'_keep' expects a pid."),
+        },
     ),
     Command::new(
         &["show", "old"],

@@ -186,11 +186,11 @@ impl Balancer {
             }
         })?;
         prober.follow(data.runtime().generation());
-        // commands find everything in place
-        socket::serve(&served, sockets, &config.global.stats)?;
         for link in takeover.links {
             link.follow(&control)?;
         }
+        // commands find everything in place, a successor all processes before this one
+        socket::serve(&served, sockets, &config.global.stats)?;
         let admin_path = socket::default_path(&run_dir, std::process::id());
         let notify = ready.announce();
         let watchdog = notify.watchdog(std::process::id());

@@ -159,6 +159,8 @@ pub struct Mailbox {
     pub loops: AtomicU64,
     /// Time that it spent working rather than waiting, in microseconds.
     pub busy_us: AtomicU64,
+    /// It may still accept: it listens, or has not heard yet that it is to stop.
+    pub accepts: AtomicBool,
     messages: Mutex<Vec<Message>>,
     signalled: AtomicBool,
     waker: Waker,
@@ -181,6 +183,7 @@ impl Mailbox {
             load: AtomicU32::new(0),
             loops: AtomicU64::new(0),
             busy_us: AtomicU64::new(0),
+            accepts: AtomicBool::new(true),
             messages: Mutex::default(),
             signalled: AtomicBool::new(false),
             waker: Waker::new(poll.registry(), WAKE)?,

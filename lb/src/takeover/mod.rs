@@ -34,20 +34,22 @@ impl Takeover {
     /// Processes that the old ones had taken over from report to us from now on.
     fn links_to_those_before(&mut self, run_dir: &Path) {
         let mut known: Vec<u32> = self.links.iter().map(|link| link.first.pid).collect();
-        let told: Vec<_> = self
-            .links
-            .iter_mut()
-            .map(|l| std::mem::take(&mut l.first.before))
-            .collect();
-        for before in told.into_iter().flatten() {
-            if known.contains(&before.pid) {
-                continue;
+        let mut more = Vec::new();
+        for link in &mut self.links {
+            for before in std::mem::take(&mut link.first.before) {
+                let pid = before.pid;
+                if known.contains(&pid) {
+                    continue;
+                }
+                known.push(pid);
+                match Link::to_before(&socket::default_path(run_dir, pid), before) {
+                    Ok(found) => more.push(found),
+                    // it has ended meanwhile: who told of it knows its last numbers
+                    Err(_) => drop(link.leave_with(pid)),
+                }
             }
-            known.push(before.pid);
-            let path = socket::default_path(run_dir, before.pid);
-            // it may have ended meanwhile
-            self.links.extend(Link::to_before(&path, before).ok());
         }
+        self.links.extend(more);
     }
 }
 

@@ -12,7 +12,7 @@ use std::collections::HashMap;
 use std::fmt::Write as _;
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::os::unix::net::UnixStream;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
@@ -54,24 +54,53 @@ pub struct Old {
 #[derive(Default)]
 struct Inner {
     processes: Vec<Entry>,
-    /// A successor carries their counters from now on.
-    handed_over: bool,
 }
 
 struct Entry {
     shown: OldProcess,
     /// Its counters as far as they are carried over.
     known: Saved,
+    /// A successor was told of it and carries its counters from now on; this is what it has
+    /// reported since.
+    handed_over: Option<Option<Saved>>,
+    /// It has ended, and the successor may not have reached it.
+    ended: bool,
+}
+
+impl Inner {
+    /// Forgets who has ended and whose counters nobody else may leave to us.
+    fn drop_ended(&mut self) {
+        self.processes
+            .retain(|entry| !entry.ended || entry.handed_over.is_some());
+    }
+}
+
+impl Entry {
+    /// Its counters are carried here again.
+    fn take_back(&mut self, control: &Control) {
+        if let Some(Some(since)) = self.handed_over.take() {
+            carry(control, &self.known, &since);
+            self.known = since;
+        }
+    }
 }
 
 /// Counts a successor as long as it lives.
-pub struct Followed<'a>(&'a Old);
+pub struct Followed {
+    control: Arc<Control>,
+    /// It heard our last numbers: those before us stay with it.
+    pub knows_all: bool,
+}
 
-impl Drop for Followed<'_> {
+impl Drop for Followed {
     fn drop(&mut self) {
-        if self.0.followers.fetch_sub(1, Relaxed) == 1 {
-            // it never came so far, or we end as well
-            lock(&self.0.inner).handed_over = false;
+        let old = &self.control.old;
+        if old.followers.fetch_sub(1, Relaxed) == 1 && !self.knows_all {
+            // it never came so far
+            let mut inner = lock(&old.inner);
+            let entries = inner.processes.iter_mut();
+            entries.for_each(|entry| entry.take_back(&self.control));
+            inner.drop_ended();
         }
     }
 }
@@ -80,23 +109,39 @@ impl Old {
     /// Those that still have sessions.
     pub fn processes(&self) -> Vec<OldProcess> {
         let inner = lock(&self.inner);
-        inner
-            .processes
-            .iter()
-            .map(|entry| entry.shown.clone())
-            .collect()
+        let living = inner.processes.iter().filter(|entry| !entry.ended);
+        living.map(|entry| entry.shown.clone()).collect()
     }
 
-    /// A successor reads our reports, and takes care of those before us.
-    pub fn followed(&self) -> (Followed<'_>, Vec<Before>) {
-        self.followers.fetch_add(1, Relaxed);
-        let mut inner = lock(&self.inner);
-        inner.handed_over = true;
-        let before = inner.processes.iter().map(|entry| Before {
-            pid: entry.shown.pid,
-            known: entry.known.clone(),
+    /// A successor reads our reports, and takes care of those before us that it reaches.
+    pub fn followed(control: &Arc<Control>) -> (Followed, Vec<Before>) {
+        let old = &control.old;
+        old.followers.fetch_add(1, Relaxed);
+        let mut inner = lock(&old.inner);
+        let living = inner.processes.iter_mut().filter(|entry| !entry.ended);
+        let before = living.map(|entry| {
+            entry.handed_over.get_or_insert_default();
+            Before {
+                pid: entry.shown.pid,
+                known: entry.known.clone(),
+            }
         });
-        (Followed(self), before.collect())
+        let before = before.collect();
+        let followed = Followed {
+            control: control.clone(),
+            knows_all: false,
+        };
+        (followed, before)
+    }
+
+    /// The successor did not reach this process before us: its counters stay with us.
+    pub fn take_back(&self, control: &Control, pid: u32) {
+        let mut inner = lock(&self.inner);
+        let entries = inner.processes.iter_mut();
+        for entry in entries.filter(|entry| entry.shown.pid == pid) {
+            entry.take_back(control);
+        }
+        inner.drop_ended();
     }
 
     /// Somebody reads our reports.
@@ -121,6 +166,8 @@ impl Old {
             inner.processes.push(Entry {
                 shown: OldProcess::of(first),
                 known,
+                handed_over: None,
+                ended: false,
             });
         }
     }
@@ -128,7 +175,6 @@ impl Old {
     /// Shows what a process reports and carries over what it counted since.
     fn update(&self, control: &Control, report: &Report) {
         let mut inner = lock(&self.inner);
-        let handed_over = inner.handed_over;
         let entries = inner.processes.iter_mut();
         let Some(entry) = entries
             .into_iter()
@@ -137,16 +183,22 @@ impl Old {
             return;
         };
         entry.shown = OldProcess::of(report);
-        if !handed_over {
-            carry(control, &entry.known, &report.state);
-            entry.known = report.state.clone();
+        match &mut entry.handed_over {
+            Some(since) => *since = Some(report.state.clone()),
+            None => {
+                carry(control, &entry.known, &report.state);
+                entry.known = report.state.clone();
+            }
         }
     }
 
     fn forget(&self, pid: u32) {
-        lock(&self.inner)
-            .processes
-            .retain(|entry| entry.shown.pid != pid);
+        let mut inner = lock(&self.inner);
+        let entries = inner.processes.iter_mut();
+        for entry in entries.filter(|entry| entry.shown.pid == pid) {
+            entry.ended = true;
+        }
+        inner.drop_ended();
     }
 
     /// `show old`: a line for each.
@@ -203,6 +255,8 @@ pub struct Link {
     reader: BufReader<UnixStream>,
     /// Its first report.
     pub first: Report,
+    /// Where it was reached.
+    path: PathBuf,
     /// Its counters as far as they are carried over.
     known: Saved,
 }
@@ -222,6 +276,7 @@ impl Link {
             reader,
             known: first.state.clone(),
             first,
+            path: path.to_owned(),
         })
     }
 
@@ -238,6 +293,18 @@ impl Link {
         })
     }
 
+    /// Tells the process that one before it was not reached: its counters stay there.
+    ///
+    /// # Errors
+    /// It is gone itself.
+    pub fn leave_with(&self, pid: u32) -> io::Result<()> {
+        let mut stream = UnixStream::connect(&self.path)?;
+        stream.set_read_timeout(Some(PATIENCE))?;
+        stream.write_all(format!("_keep {pid}\n").as_bytes())?;
+        // done when it has answered
+        stream.read_to_end(&mut Vec::new()).map(drop)
+    }
+
     /// Follows the process on a thread of its own until it is gone.
     ///
     /// # Errors
@@ -247,6 +314,7 @@ impl Link {
             mut reader,
             first,
             known,
+            path: _,
         } = self;
         control.old.begin(&first, known);
         let control = control.clone();

@@ -4,6 +4,7 @@
 use crate::admin::Control;
 use crate::admin::command::Answer;
 use crate::saved::{self, Saved};
+use crate::takeover::old::Old;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
@@ -71,12 +72,11 @@ pub fn follow(control: &Arc<Control>) -> Answer {
     let (sender, receiver) = mpsc::channel(2);
     let control = control.clone();
     tokio::spawn(async move {
-        let (_followed, before) = control.old.followed();
+        let (mut followed, before) = Old::followed(&control);
         let mut before = Some(before);
         let mut told: Option<Instant> = None;
         loop {
-            let process = &control.runtime.process;
-            let last = process.stopping.load(Relaxed) && process.connections.get() == 0;
+            let last = control.runtime.is_spent();
             if last || told.is_none_or(|told| told.elapsed() >= EVERY) {
                 let mut line = Report {
                     last,
@@ -91,6 +91,7 @@ pub fn follow(control: &Arc<Control>) -> Answer {
                 let mut text = serde_json::to_string(&line).unwrap_or_default();
                 text.push('\n');
                 if sender.send(text).await.is_err() || last {
+                    followed.knows_all = last;
                     // given time to be written before the process ends
                     let left = tokio::time::timeout(Duration::from_secs(1), sender.closed());
                     let _ = left.await;
