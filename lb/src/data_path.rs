@@ -3,7 +3,7 @@
 
 use crate::counters::Thread;
 use crate::facts;
-use crate::listener::{self, BindError, Inherited, ListenerSet};
+use crate::listener::{self, BindError, Inherited, ListenerSet, Steered};
 use crate::state::{Generation, Mailbox, Message, Runtime};
 use crate::worker::Worker;
 use conf::lb::model::Config;
@@ -74,12 +74,11 @@ impl DataPath {
     }
 
     /// Before a soft stop: steers new connections to the sockets that another
-    /// process has, too. False: no need, listening may stop at once.
-    pub fn steer(&self) -> bool {
+    /// process has, too. Nothing: no need, listening may stop at once.
+    pub fn steer(&self) -> Vec<Steered> {
         let listeners = lock(&self.listeners);
-        // each one, not only the first that needs it
-        let steered = listeners.iter().filter(|listener| listener.bound.steer());
-        steered.count() > 0
+        let steered = listeners.iter().filter_map(|l| l.bound.steer());
+        steered.collect()
     }
 
     /// Stops listening (soft stop); sessions go on.

@@ -6,7 +6,7 @@
 mod bound;
 mod inherited;
 
-pub use bound::{BindError, Bound, peer};
+pub use bound::{BindError, Bound, Steered, peer};
 pub use inherited::{Inherited, Offer};
 
 use crate::counters::Thread;

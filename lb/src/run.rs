@@ -8,6 +8,7 @@ use crate::access_log::AccessLog;
 use crate::admin::{Control, frontends};
 use crate::daemon::Ready;
 use crate::data_path::DataPath;
+use crate::listener::Steered;
 use crate::loading::Startup;
 use crate::options::Options;
 use crate::probe::Prober;
@@ -75,6 +76,8 @@ struct Balancer {
     stopping_since: Option<Instant>,
     /// Until then it still accepts what was under way to it.
     let_go_at: Option<Instant>,
+    /// Listeners of ours that end beside one that another process has.
+    steered: Vec<Steered>,
     /// The last connection of a process that stops ended then.
     empty_since: Option<Instant>,
     /// Turns of the data threads at the last sign of life.
@@ -118,6 +121,7 @@ impl Balancer {
             if self.let_go_at.is_some() {
                 self.let_go();
             }
+            self.steered.retain(|steered| !steered.is_done());
             if self.is_over() {
                 self.end();
                 return ExitCode::SUCCESS;
@@ -185,7 +189,8 @@ impl Balancer {
         }
         self.notify.stopping();
         dump::stopped(self.data.runtime(), &self.log);
-        self.let_go_at = self.data.steer().then(|| now + HANDSHAKES);
+        self.steered = self.data.steer();
+        self.let_go_at = (!self.steered.is_empty()).then(|| now + HANDSHAKES);
         self.let_go();
     }
 

@@ -10,7 +10,7 @@ use std::io;
 use std::net::{IpAddr, Ipv6Addr, Shutdown, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, Mutex, MutexGuard, Weak};
 
 /// What identifies a listening socket over a reload.
 #[derive(Clone, Debug, PartialEq)]
@@ -87,6 +87,28 @@ pub struct Bound {
     handed_out_one: AtomicBool,
     /// They came from another process, and it is not sure yet that we start.
     borrowed: AtomicBool,
+}
+
+/// New connections go to the first of several sockets as long as this lives, which must be
+/// until the others have closed: a connection that reached one of them in between would be
+/// reset.
+pub struct Steered {
+    first: Arc<Socket>,
+    others: Vec<Weak<Socket>>,
+}
+
+impl Steered {
+    /// Nobody has one of the others open any more.
+    pub fn is_done(&self) -> bool {
+        self.others.iter().all(|other| other.strong_count() == 0)
+    }
+}
+
+impl Drop for Steered {
+    fn drop(&mut self) {
+        // whoever has the socket now may add others beside it
+        let _ = sys::steer_no_more(&*self.first);
+    }
 }
 
 /// The addresses of a bind: one for each port of a range.
@@ -230,14 +252,18 @@ impl Bound {
     }
 
     /// Another process has the first of several sockets: lets new connections
-    /// go there, so that the queues of the others run dry. False: no need.
-    pub fn steer(&self) -> bool {
+    /// go there, so that the queues of the others run dry. None: no need.
+    pub fn steer(&self) -> Option<Steered> {
         let sockets = self.lock();
-        let needed = self.handed_out_one.load(Relaxed) && sockets.len() > 1;
-        needed
-            && sockets
-                .first()
-                .is_some_and(|first| sys::steer_to_first(&**first).is_ok())
+        let (first, others) = sockets.split_first()?;
+        if others.is_empty() || !self.handed_out_one.load(Relaxed) {
+            return None;
+        }
+        sys::steer_to_first(&**first).ok()?;
+        Some(Steered {
+            first: first.clone(),
+            others: others.iter().map(Arc::downgrade).collect(),
+        })
     }
 
     /// It is part of a generation now.
@@ -274,15 +300,7 @@ impl Bound {
 
     /// Listens no more: each socket closes once its last thread let it go.
     pub fn close(&self) {
-        let mut sockets = self.lock();
-        if let Some(first) = sockets
-            .first()
-            .filter(|_| self.handed_out_one.load(Relaxed))
-        {
-            // never attached: nothing to take back
-            let _ = sys::steer_no_more(&**first);
-        }
-        sockets.clear();
+        self.lock().clear();
     }
 
     fn lock(&self) -> MutexGuard<'_, Vec<Arc<Socket>>> {
@@ -395,6 +413,8 @@ fn taken_over(
     if let Key::Inet(address) = key
         && sockets[0].reuse_port().unwrap_or(false)
     {
+        // left by a process that ended while it steered; mostly nothing is there to be taken back
+        let _ = sys::steer_no_more(&sockets[0]);
         while sockets.len() < threads {
             match inet(*address, bind, true, backlog) {
                 Ok(more) => sockets.push(more),
@@ -424,5 +444,48 @@ pub fn peer(address: &SockAddr) -> Peer {
         Some(address) => Peer::Inet(address),
         None if address.is_unix() => Peer::Unix(0),
         None => Peer::None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use conf::lb::model::Place;
+    use std::net::TcpStream;
+
+    /// How many connections wait at a socket.
+    fn waiting(socket: &Socket) -> usize {
+        std::iter::from_fn(|| socket.accept().ok()).count()
+    }
+
+    #[test]
+    fn connections_are_steered_until_the_last_thread_has_closed_its_socket() {
+        let bind = Bind::new(BindAddress::Fd(0), Place::default());
+        let key = Key::Inet("127.0.0.1:0".parse().unwrap());
+        let bound = Bound::open(key, &bind, None, 2, &mut Inherited::default()).unwrap();
+        let address = bound.local().inet().unwrap();
+        let connect = |times: usize| -> Vec<TcpStream> {
+            let connect = |_| TcpStream::connect(address).unwrap();
+            (0..times).map(connect).collect()
+        };
+        let kept = bound.hand_out(false).remove(0);
+        let of_a_thread = bound.share(1, 2).remove(0);
+        let steered = bound.steer().expect("there are two sockets");
+        bound.close();
+        assert!(!steered.is_done(), "a thread still has its socket");
+        let clients = connect(60);
+        assert_eq!(
+            (waiting(&kept), waiting(&of_a_thread)),
+            (clients.len(), 0),
+            "nobody is left behind at the socket that closes"
+        );
+        drop(of_a_thread);
+        assert!(steered.is_done());
+        drop(steered);
+        let beside = inet(address, &bind, true, 4096).unwrap();
+        let clients = connect(60);
+        let (first, second) = (waiting(&kept), waiting(&beside));
+        assert_eq!(first + second, clients.len());
+        assert!(second > 0, "the port is shared again");
     }
 }

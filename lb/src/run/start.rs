@@ -207,6 +207,7 @@ impl Balancer {
             admin_path,
             stopping_since: None,
             let_go_at: None,
+            steered: Vec::new(),
             empty_since: None,
             turns: Vec::new(),
             keeping: store.map(Keeping::new),
