@@ -60,27 +60,34 @@ struct Entry {
     shown: OldProcess,
     /// Its counters as far as they are carried over.
     known: Saved,
-    /// A successor was told of it and carries its counters from now on; this is what it has
-    /// reported since.
-    handed_over: Option<Option<Saved>>,
+    carrier: Carrier,
     /// It has ended, and the successor may not have reached it.
     ended: bool,
+}
+
+/// Who carries over what an old process counts.
+enum Carrier {
+    /// This one.
+    Here,
+    /// A successor that was told of it; with what the old process has reported since.
+    Successor(Option<Box<Saved>>),
 }
 
 impl Inner {
     /// Forgets who has ended and whose counters nobody else may leave to us.
     fn drop_ended(&mut self) {
         self.processes
-            .retain(|entry| !entry.ended || entry.handed_over.is_some());
+            .retain(|entry| !entry.ended || matches!(entry.carrier, Carrier::Successor(_)));
     }
 }
 
 impl Entry {
     /// Its counters are carried here again.
     fn take_back(&mut self, control: &Control) {
-        if let Some(Some(since)) = self.handed_over.take() {
+        let carrier = std::mem::replace(&mut self.carrier, Carrier::Here);
+        if let Carrier::Successor(Some(since)) = carrier {
             carry(control, &self.known, &since);
-            self.known = since;
+            self.known = *since;
         }
     }
 }
@@ -120,7 +127,9 @@ impl Old {
         let mut inner = lock(&old.inner);
         let living = inner.processes.iter_mut().filter(|entry| !entry.ended);
         let before = living.map(|entry| {
-            entry.handed_over.get_or_insert_default();
+            if matches!(entry.carrier, Carrier::Here) {
+                entry.carrier = Carrier::Successor(None);
+            }
             Before {
                 pid: entry.shown.pid,
                 known: entry.known.clone(),
@@ -166,7 +175,7 @@ impl Old {
             inner.processes.push(Entry {
                 shown: OldProcess::of(first),
                 known,
-                handed_over: None,
+                carrier: Carrier::Here,
                 ended: false,
             });
         }
@@ -183,9 +192,9 @@ impl Old {
             return;
         };
         entry.shown = OldProcess::of(report);
-        match &mut entry.handed_over {
-            Some(since) => *since = Some(report.state.clone()),
-            None => {
+        match &mut entry.carrier {
+            Carrier::Successor(since) => *since = Some(Box::new(report.state.clone())),
+            Carrier::Here => {
                 carry(control, &entry.known, &report.state);
                 entry.known = report.state.clone();
             }
