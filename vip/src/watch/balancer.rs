@@ -1,6 +1,8 @@
 //! `track_lb`: a balancer through its admin socket. A closed socket is a dead
 //! balancer, known at once; a backend without a usable server makes it unfit.
+//! One that does not answer has two seconds, unless its process does nothing.
 
+use super::stillness::Watched;
 use crate::core::track::Level;
 use conf::vip::model::TrackedBalancer;
 use std::collections::BTreeMap;
@@ -14,8 +16,11 @@ const LARGEST: usize = 4 << 20;
 /// Between two looks at a balancer that is dead or unfit, if its `interval` is not shorter:
 /// two hosts whose balancers recover together should know it together.
 const HURRY: Duration = Duration::from_millis(100);
-/// How long an answer may take.
+/// How long an answer of a balancer that works may take.
 const PATIENCE: Duration = Duration::from_secs(2);
+/// From the question to the first look at what its process does, and from each to the next: if it
+/// did nothing between two of them, it hangs, however long an answer may take.
+const STILL: Duration = Duration::from_millis(200);
 const PROMPT: &[u8] = b"\n> ";
 
 /// A balancer under watch.
@@ -26,8 +31,9 @@ pub struct Balancer {
     answer: Vec<u8>,
     asked_at: Option<Instant>,
     bad: bool,
+    process: Watched,
     /// When it is asked (or called) next.
-    pub next_at: Instant,
+    next_at: Instant,
 }
 
 impl Balancer {
@@ -39,8 +45,17 @@ impl Balancer {
             answer: Vec::new(),
             asked_at: None,
             bad: false,
+            process: Watched::default(),
             next_at: Instant::now(),
         }
+    }
+
+    /// When [`Balancer::tick`] is due next.
+    pub fn due(&self) -> Instant {
+        let Some(asked) = self.asked_at else {
+            return self.next_at;
+        };
+        asked + (STILL * (self.process.looks() + 1)).min(PATIENCE)
     }
 
     /// Its name.
@@ -76,12 +91,14 @@ impl Balancer {
     }
 
     fn look(&mut self, now: Instant) -> Option<Level> {
-        if self.asked_at.is_some_and(|at| now - at > PATIENCE) {
-            self.hang_up();
-            self.next_at = now + self.conf.interval;
-            return Some(Level::Bad("does not answer on its admin socket".to_owned()));
+        if let Some(asked) = self.asked_at {
+            return if now < self.due() {
+                None
+            } else {
+                self.doubt(now, asked)
+            };
         }
-        if now < self.next_at || self.asked_at.is_some() {
+        if now < self.next_at {
             return None;
         }
         self.next_at = now + self.pause();
@@ -94,10 +111,36 @@ impl Balancer {
         self.ask(now)
     }
 
+    /// The answer is late: what does the balancer do meanwhile?
+    fn doubt(&mut self, now: Instant, asked: Instant) -> Option<Level> {
+        let level = self.receive(now);
+        if self.asked_at != Some(asked) {
+            // it was there, and it is this process that is late
+            return level;
+        }
+        let still = self.process.look();
+        if !still && now < asked + PATIENCE {
+            return None;
+        }
+        self.hang_up();
+        self.next_at = now + self.conf.interval;
+        let what = if still {
+            "hangs: it does nothing and"
+        } else {
+            ""
+        };
+        Some(Level::Bad(
+            format!("{what} does not answer on its admin socket")
+                .trim()
+                .to_owned(),
+        ))
+    }
+
     fn call(&mut self) -> io::Result<()> {
         let stream = UnixStream::connect(&self.conf.socket)?;
         stream.set_nonblocking(true)?;
-        (&stream).write_all(b"prompt\n")?;
+        (&stream).write_all(b"prompt\nshow info\n")?;
+        self.process = Watched::behind(&stream);
         self.answer.clear();
         self.stream = Some(stream);
         Ok(())
@@ -108,6 +151,7 @@ impl Balancer {
         match (&*stream).write_all(b"show stat\n") {
             Ok(()) => {
                 self.asked_at = Some(now);
+                self.process.forget();
                 None
             }
             Err(_) => self.closed(now),
@@ -164,6 +208,7 @@ impl Balancer {
         }
         self.answer.clear();
         self.asked_at = None;
+        self.process.says(&text);
         Some(judge(&text, &self.conf.backends))
     }
 }
@@ -236,16 +281,53 @@ mod tests {
         );
     }
 
-    #[test]
-    fn an_unfit_balancer_is_looked_at_again_soon() {
-        let mut balancer = Balancer::new(TrackedBalancer {
+    fn balancer(socket: &std::path::Path) -> Balancer {
+        Balancer::new(TrackedBalancer {
             name: "proxy".to_owned(),
             place: conf::vip::model::Place(Default::default()),
-            socket: "/nowhere/lb.sock".into(),
+            socket: socket.to_owned(),
             backends: Vec::new(),
             interval: Duration::from_secs(5),
             weight: Default::default(),
-        });
+        })
+    }
+
+    #[test]
+    fn a_silent_balancer_that_may_be_at_work_has_its_whole_time() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let path = dir.path().join("lb.sock");
+        let listener = std::os::unix::net::UnixListener::bind(&path).expect("a socket");
+        let mut balancer = balancer(&path);
+        let now = balancer.next_at;
+        assert_eq!(balancer.tick(now), None);
+        for looks in 1..10 {
+            assert_eq!(balancer.due(), now + STILL * looks);
+            assert_eq!(balancer.tick(now + STILL * looks), None, "look {looks}");
+        }
+        let end = balancer.due();
+        assert_eq!(end, now + PATIENCE);
+        let silent = Level::Bad("does not answer on its admin socket".to_owned());
+        assert_eq!(balancer.tick(end), Some(silent));
+        drop(listener);
+    }
+
+    #[test]
+    fn an_answer_that_waits_in_the_socket_counts_however_late_it_is_read() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let path = dir.path().join("lb.sock");
+        let listener = std::os::unix::net::UnixListener::bind(&path).expect("a socket");
+        let mut balancer = balancer(&path);
+        let now = balancer.next_at;
+        assert_eq!(balancer.tick(now), None);
+        let (mut other, _) = listener.accept().expect("a call");
+        let answer = format!("\n> Pid: 1\n\n> {TABLE}\n> ");
+        other.write_all(answer.as_bytes()).expect("written");
+        assert_eq!(balancer.tick(now + PATIENCE * 2), Some(Level::Good));
+    }
+
+    #[test]
+    fn an_unfit_balancer_is_looked_at_again_soon() {
+        let mut balancer = balancer("/nowhere/lb.sock".as_ref());
         let now = balancer.next_at;
         assert!(matches!(balancer.tick(now), Some(Level::Bad(_))));
         assert_eq!(balancer.next_at, now + HURRY);

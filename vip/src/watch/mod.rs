@@ -9,6 +9,7 @@ mod file;
 mod process;
 mod recognise;
 mod script;
+mod stillness;
 
 use crate::core::track::Level;
 use crate::mailbox::{Mailbox, Post};
@@ -175,7 +176,7 @@ impl Watcher {
         for balancer in &mut self.balancers {
             let level = balancer.tick(now);
             say(&self.post, Key::Balancer(balancer.name().to_owned()), level);
-            next = next.min(balancer.next_at);
+            next = next.min(balancer.due());
         }
         self.errands.go_on();
         if let Some(by) = self.finish_by {
