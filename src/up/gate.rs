@@ -4,11 +4,13 @@
 //! own addresses, routes or filters is touched.
 
 use std::io;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, copy_bidirectional};
 use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
+use tokio::sync::Semaphore;
 
 /// Connections that one listener carries at a time; more wait in the backlog.
 const MAX_CONNECTIONS: usize = 4096;
@@ -69,6 +71,8 @@ pub struct Door {
     /// The port that listens.
     pub port: u16,
     listener: TcpListener,
+    /// The same port on ::1, for clients to whom localhost is that first.
+    second: Option<TcpListener>,
     to: SocketAddr,
 }
 
@@ -77,30 +81,41 @@ impl Door {
     pub async fn open(option: &str, port: u16, to: SocketAddr) -> Result<Door, String> {
         let listener = listen(option, port).await?;
         let port = listener.local_addr().map_or(port, |a| a.port());
-        Ok(Door { port, listener, to })
+        let second = TcpListener::bind((Ipv6Addr::LOCALHOST, port)).await.ok();
+        Ok(Door {
+            port,
+            listener,
+            second,
+            to,
+        })
     }
 
     /// Passes connections on until the runtime ends.
     pub fn serve(self, gate: PathBuf) {
-        let room = std::sync::Arc::new(tokio::sync::Semaphore::new(MAX_CONNECTIONS));
+        let room = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+        for listener in std::iter::once(self.listener).chain(self.second) {
+            tokio::spawn(pass(listener, room.clone(), gate.clone(), self.to));
+        }
+    }
+}
+
+/// Passes every connection of one listener on, as many at a time as there is room for.
+async fn pass(listener: TcpListener, room: Arc<Semaphore>, gate: PathBuf, to: SocketAddr) {
+    loop {
+        let Ok(place) = room.clone().acquire_owned().await else {
+            return;
+        };
+        let Ok((mut client, _)) = listener.accept().await else {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+            continue;
+        };
+        let gate = gate.clone();
         tokio::spawn(async move {
-            loop {
-                let Ok(place) = room.clone().acquire_owned().await else {
-                    return;
-                };
-                let Ok((mut client, _)) = self.listener.accept().await else {
-                    tokio::time::sleep(Duration::from_millis(50)).await;
-                    continue;
-                };
-                let (gate, to) = (gate.clone(), self.to);
-                tokio::spawn(async move {
-                    let _ = client.set_nodelay(true);
-                    if let Ok(mut inside) = connect(&gate, to).await {
-                        let _ = copy_bidirectional(&mut client, &mut inside).await;
-                    }
-                    drop(place);
-                });
+            let _ = client.set_nodelay(true);
+            if let Ok(mut inside) = connect(&gate, to).await {
+                let _ = copy_bidirectional(&mut client, &mut inside).await;
             }
+            drop(place);
         });
     }
 }

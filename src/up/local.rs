@@ -1,7 +1,9 @@
 //! `--no-vip`: one balancer and one broker on loopback, without namespaces.
 
+use super::ending::Ending;
 use super::gate;
 use super::options::Options;
+use super::run::interrupted;
 use super::state::StateDir;
 use super::traffic::{self, Traffic};
 use std::net::{Ipv4Addr, SocketAddr};
@@ -17,6 +19,7 @@ pub async fn run(options: &Options, dir: &Path) -> Result<ExitCode, String> {
     if !options.at.is_empty() || !options.clients.is_empty() {
         return Err("--at and --client need the virtual address; leave --no-vip out".to_owned());
     }
+    let mut ending = Ending::new()?;
     let mut state = StateDir::take(dir)?;
     let started = Instant::now();
     let ports = Ports::choose(options).await?;
@@ -39,7 +42,12 @@ pub async fn run(options: &Options, dir: &Path) -> Result<ExitCode, String> {
     ];
     let balancer = ["lb", "-db", "-f", &config, "--run-dir", &run_dir];
     let mut children = [start(dir, "broker", &broker)?, start(dir, "lb", &balancer)?];
-    if let Err(reason) = ready(ports.amqp, &mut children).await {
+    let is_ready = tokio::select! {
+        biased;
+        () = ending.told() => return Ok(interrupted(&ending)),
+        is_ready = ready(ports.amqp, &mut children) => is_ready,
+    };
+    if let Err(reason) = is_ready {
         state.keep();
         return Err(format!("{reason}; the logs are in {}", dir.display()));
     }
@@ -55,13 +63,16 @@ pub async fn run(options: &Options, dir: &Path) -> Result<ExitCode, String> {
         true => Some(traffic(dir, &ports, options.rate).await?),
         false => None,
     };
-    wait(options, &mut children).await?;
+    wait(options, &mut children, &mut ending).await?;
     let balance = match traffic {
-        Some(traffic) => Some(traffic.finish().await?),
-        None => None,
+        Some(traffic) if !ending.hung_up => Some(traffic.finish(&mut ending).await),
+        Some(_) | None => None,
     };
     for child in &mut children {
         stop(child).await;
+    }
+    if ending.hung_up {
+        return Ok(ExitCode::SUCCESS);
     }
     println!("ended after {:.1} s", started.elapsed().as_secs_f64());
     Ok(balance.map_or(ExitCode::SUCCESS, |b| traffic::conclude(&b)))
@@ -172,15 +183,15 @@ async fn ready(port: u16, children: &mut [Child]) -> Result<(), String> {
     Err(format!("localhost:{port} does not answer AMQP"))
 }
 
-async fn wait(options: &Options, children: &mut [Child; 2]) -> Result<(), String> {
-    use tokio::signal::unix::{SignalKind, signal};
-    let mut interrupt = signal(SignalKind::interrupt()).map_err(|e| e.to_string())?;
-    let mut terminate = signal(SignalKind::terminate()).map_err(|e| e.to_string())?;
+async fn wait(
+    options: &Options,
+    children: &mut [Child; 2],
+    ending: &mut Ending,
+) -> Result<(), String> {
     let limit = options.run_for.unwrap_or(Duration::from_secs(86_400 * 365));
     let [broker, balancer] = children;
     tokio::select! {
-        _ = interrupt.recv() => Ok(()),
-        _ = terminate.recv() => Ok(()),
+        () = ending.told() => Ok(()),
         () = tokio::time::sleep(limit) => Ok(()),
         status = broker.wait() => Err(format!("the broker ended by itself: {status:?}")),
         status = balancer.wait() => Err(format!("the balancer ended by itself: {status:?}")),

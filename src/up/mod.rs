@@ -6,6 +6,7 @@
 mod action;
 mod agent;
 mod clients;
+mod ending;
 mod gate;
 mod keys;
 mod lab;

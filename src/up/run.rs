@@ -2,6 +2,7 @@
 
 use super::action;
 use super::clients::Clients;
+use super::ending::Ending;
 use super::gate::{self, Door};
 use super::lab::{End, Lab};
 use super::options::Options;
@@ -61,6 +62,7 @@ async fn whole(options: Options, dir: PathBuf) -> Result<ExitCode, String> {
         action::parse(&words, &plan).map_err(|e| format!("--at {entry}: {e}"))?;
     }
     prerequisites(&options)?;
+    let mut ending = Ending::new()?;
     let mut state = StateDir::take(&dir)?;
     let doors = doors(&options, &plan).await?;
     plan.write()
@@ -82,14 +84,27 @@ async fn whole(options: Options, dir: PathBuf) -> Result<ExitCode, String> {
         demoted: Default::default(),
         rolling: None,
     };
-    match up.start().await {
-        Ok(()) => up.serve(doors).await,
+    let started = tokio::select! {
+        biased;
+        () = ending.told() => return Ok(interrupted(&ending)),
+        started = up.start() => started,
+    };
+    match started {
+        Ok(()) => up.serve(doors, &mut ending).await,
         Err(reason) => {
             state.keep();
             let logs = up.last_lines();
             Err(format!("{reason}{logs}\nthe logs are in {}", dir.display()))
         }
     }
+}
+
+/// Told to end before it was ready: what was made so far goes with its owners.
+pub(super) fn interrupted(ending: &Ending) -> ExitCode {
+    if !ending.hung_up {
+        eprintln!("evenkeel up: told to end before it was ready");
+    }
+    ExitCode::from(COULD_NOT_START)
 }
 
 fn prerequisites(options: &Options) -> Result<(), String> {

@@ -1,6 +1,7 @@
 //! A picture that stands: what is looked at, said and asked until its end.
 
 use super::action::{self, Action};
+use super::ending::Ending;
 use super::gate::Door;
 use super::lab::{End, Lab};
 use super::order::HOST_ITSELF;
@@ -29,7 +30,11 @@ impl Up {
     }
 
     /// The picture until its end; the exit status.
-    pub(super) async fn serve(&mut self, doors: Vec<Door>) -> Result<ExitCode, String> {
+    pub(super) async fn serve(
+        &mut self,
+        doors: Vec<Door>,
+        ending: &mut Ending,
+    ) -> Result<ExitCode, String> {
         let ports: Vec<u16> = doors.iter().map(|d| d.port).collect();
         for door in doors {
             door.serve(self.plan.gate.clone());
@@ -61,15 +66,18 @@ impl Up {
         }
         let deadline = self.options.run_for.map(|time| Instant::now() + time);
         let watched = self
-            .watch(&mut view, &mut asked, deadline, traffic.as_ref())
+            .watch(&mut view, &mut asked, deadline, traffic.as_ref(), ending)
             .await;
         if let Some(traffic) = &traffic {
             traffic.stop();
         }
         view.close();
         watched?;
+        if ending.hung_up {
+            return Ok(ExitCode::SUCCESS);
+        }
         let balance = match traffic {
-            Some(traffic) => Some(traffic.finish().await?),
+            Some(traffic) => Some(traffic.finish(ending).await),
             None => None,
         };
         self.clients.print();
@@ -93,13 +101,8 @@ impl Up {
         asked: &mut mpsc::Receiver<Request>,
         deadline: Option<Instant>,
         traffic: Option<&Traffic>,
+        ending: &mut Ending,
     ) -> Result<(), String> {
-        let mut interrupt =
-            tokio::signal::unix::signal(tokio::signal::unix::SignalKind::interrupt())
-                .map_err(|e| e.to_string())?;
-        let mut terminate =
-            tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())
-                .map_err(|e| e.to_string())?;
         let mut looks = looks(self.lab.clone(), self.plan.clone());
         let mut status = Status::default();
         let far = Instant::now() + Duration::from_secs(86_400 * 365);
@@ -107,8 +110,7 @@ impl Up {
         let mut redraw = tokio::time::interval(Duration::from_millis(250));
         loop {
             tokio::select! {
-                _ = interrupt.recv() => return Ok(()),
-                _ = terminate.recv() => return Ok(()),
+                () = ending.told() => return Ok(()),
                 () = tokio::time::sleep_until(deadline) => return Ok(()),
                 end = self.ends.recv() => {
                     let (host, name, how) = still_there(end)?;

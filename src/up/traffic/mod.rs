@@ -5,6 +5,7 @@ pub mod client;
 mod consumer;
 pub mod ledger;
 
+use super::ending::Ending;
 use super::gate;
 use client::{Client, Event};
 use consumer::Consumers;
@@ -73,25 +74,21 @@ impl Traffic {
 
     /// Waits until what is confirmed is delivered too, for a while, or until
     /// somebody does not want to wait; the last balance.
-    pub async fn finish(mut self) -> Result<Balance, String> {
-        use tokio::signal::unix::{SignalKind, signal};
+    pub async fn finish(mut self, ending: &mut Ending) -> Balance {
         self.stop();
-        let mut interrupt = signal(SignalKind::interrupt()).map_err(|e| e.to_string())?;
-        let mut terminate = signal(SignalKind::terminate()).map_err(|e| e.to_string())?;
         let soon = tokio::time::timeout(Duration::from_secs(1), &mut self.task);
         if soon.await.is_ok() {
-            return Ok(self.balance());
+            return self.balance();
         }
         let (limit, waiting) = (DRAIN.as_secs(), self.balance().lost);
         println!(
             "waiting up to {limit} s for {waiting} confirmed messages to be delivered; Ctrl-C ends at once"
         );
         tokio::select! {
-            _ = interrupt.recv() => {}
-            _ = terminate.recv() => {}
+            () = ending.told() => {}
             _ = tokio::time::timeout(DRAIN, &mut self.task) => {}
         }
-        Ok(self.balance())
+        self.balance()
     }
 }
 
