@@ -42,6 +42,12 @@ fn binary() -> String {
 pub fn look(file: &Path, options: &Options) -> Result<Vec<Finding>, String> {
     let text = std::fs::read_to_string(file).map_err(|e| format!("{}: {e}", file.display()))?;
     let hosts: File = toml::from_str(&text).map_err(|e| format!("{}: {e}", file.display()))?;
+    if hosts.host.is_empty() {
+        return Err(format!(
+            "{} names no host: write a [[host]] with `name` and `run` for each",
+            file.display()
+        ));
+    }
     let mut findings = Vec::new();
     let mut all = Vec::new();
     for (host, answer) in hosts.host.iter().zip(ask_all(&hosts.host, options)) {
@@ -149,6 +155,16 @@ fn clock(facts: &Facts, asked: u64, answered: u64) -> Option<Finding> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use clap::Parser;
+
+    #[test]
+    fn a_file_that_names_no_host_is_no_clean_bill() {
+        let file = tempfile::NamedTempFile::new().expect("a file");
+        std::fs::write(&file, "host = []").expect("written");
+        let options = Options::try_parse_from(["evenkeel doctor"]).expect("defaults");
+        let refused = look(file.path(), &options);
+        assert!(refused.is_err_and(|e| e.contains("names no host")));
+    }
 
     #[test]
     fn a_host_that_says_nothing_is_given_up() {

@@ -24,9 +24,8 @@ pub fn page(page: &Page) -> String {
         escape(page.name),
         escape(page.form)
     );
-    for paragraph in page.text {
-        out.push_str(&format!("{}\n.PP\n", escape(paragraph)));
-    }
+    let paragraphs: Vec<String> = page.text.iter().map(|p| escape(p) + "\n").collect();
+    out.push_str(&paragraphs.join(".PP\n"));
     let entries = page.entries();
     if !entries.is_empty() {
         out.push_str(".SH OPTIONS AND WORDS\n");

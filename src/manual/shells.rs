@@ -72,7 +72,7 @@ pub fn fish() -> String {
     for (word, doc) in PAGES[0].entries() {
         let doc = quote(&doc);
         out.push_str(&format!(
-            "complete -c evenkeel -n __fish_use_subcommand -a {word} -d '{doc}'\n"
+            "complete -c evenkeel -f -n __fish_use_subcommand -a {word} -d '{doc}'\n"
         ));
     }
     for (command, page) in commands() {
