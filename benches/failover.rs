@@ -236,17 +236,11 @@ fn verdict(rows: &[Row]) -> String {
     };
     format!(
         "Of the scenarios that a proxy decides, the median gap is shorter with Evenkeel in: {}; not shorter in: {}.\n\
-         {CLIENTS_OWN}\
          Confirmed messages lost or duplicated without the flag with Evenkeel, all scenarios: {lost}.\n",
         none(&shorter),
         none(&not)
     )
 }
-
-/// Why a scenario is not among those that a proxy decides.
-const CLIENTS_OWN: &str = "A partition is not one of them: a host that hears nobody must take the address, whatever runs \
-    there, so connections\nmove once and move back. What is left is the client's own way: a reset at its next message (4 to \
-    10 ms), its pause\n(20 ms) and its handshakes (5 to 20 ms of pika, more of Java), the same with either kind of proxies.\n";
 
 /// What a command prints, in one line.
 fn said(program: &str, args: &[&str]) -> String {

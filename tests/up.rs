@@ -244,3 +244,48 @@ fn processes_of(state: &str) -> Vec<String> {
     });
     lines.collect()
 }
+
+#[test]
+#[ignore = "needs network namespaces; tests/run runs it"]
+fn proxy_hosts_that_do_not_hear_each_other_leave_the_clients_alone() {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let state = dir.path().join("up").display().to_string();
+    let mut up = start(&state, &["--traffic"]);
+    up.wait_line("ready after", Duration::from_secs(60));
+    let log = dir.path().join("up/b/vip.log");
+    let says = |what: &str| std::fs::read_to_string(&log).is_ok_and(|text| text.contains(what));
+    let (_, answer) = ask(&state, &["partition"]);
+    assert_eq!(answer, "done\n");
+    kit::wait_until("a witness speaks for A", Duration::from_secs(30), || {
+        says("a witness brings the peer's heartbeats")
+    });
+    let (_, answer) = ask(&state, &["heal"]);
+    assert_eq!(answer, "done\n");
+    kit::wait_until("B hears A again", Duration::from_secs(30), || {
+        says("the hosts hear each other again")
+    });
+    let (_, answer) = ask(&state, &["quit"]);
+    assert_eq!(answer, "done\n");
+    up.wait_exit(Duration::from_secs(60));
+    let output = up.output();
+    assert!(output.contains(" reconnects 0 "), "{output}");
+}
+
+#[test]
+#[ignore = "needs network namespaces; tests/run runs it"]
+fn a_signal_before_it_is_ready_leaves_nothing_behind() {
+    for signal in [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP] {
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        let state = dir.path().join("up");
+        let mut up = start(&state.display().to_string(), &[]);
+        // the broker's data are among the last things that are made
+        kit::wait_until("the broker starts", Duration::from_secs(60), || {
+            state.join("n1/broker.log").exists()
+        });
+        up.signal(signal);
+        let status = up.wait_exit(Duration::from_secs(60));
+        assert!(!state.exists(), "{signal}: {}", up.output());
+        // on a quick machine it may have been ready
+        assert!(matches!(status.code(), Some(0 | 2)), "{signal}: {status}");
+    }
+}

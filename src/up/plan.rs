@@ -177,7 +177,12 @@ impl Plan {
             own = if self.peers {
                 "    script_user root\n".to_owned()
             } else {
-                format!("    status_page {}:8110\n", host.address)
+                let brokers = self.brokers.iter().map(|b| format!(" {}", b.address));
+                let witnesses: String = brokers.collect();
+                format!(
+                    "    status_page {}:8110\n    pair_witness{witnesses}\n",
+                    host.address
+                )
             },
         )
     }

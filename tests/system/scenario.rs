@@ -28,8 +28,6 @@ pub enum Brokers {
 pub enum Decider {
     /// How fast the proxies act.
     Proxy,
-    /// The proxies can only move its connections: what is left is its own way to connect again.
-    Client,
     /// How fast a broker or its cluster acts.
     Broker,
     /// Nothing is decided.
@@ -109,7 +107,7 @@ pub const SCENARIOS: &[Scenario] = &[
         brokers: Brokers::Ours,
         actions: &["2500ms:partition", "5500ms:heal"],
         seconds: 9,
-        decider: Decider::Client,
+        decider: Decider::Proxy,
     },
     Scenario {
         name: "both-in-turn",

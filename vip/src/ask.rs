@@ -1,11 +1,13 @@
 //! What operators ask the running daemon, and the answers: JSON that the
 //! command line, the page and the metrics are made of.
 
+use crate::core::Time;
 use crate::core::router::{Event, Phase};
 use crate::core::track::Level;
 use crate::daemon::Daemon;
 use crate::instance::Instance;
 use crate::options::Options;
+use crate::pair::Pair;
 use serde_json::{Value, json};
 use std::time::Duration;
 use tracing::{info, warn};
@@ -96,6 +98,17 @@ fn order(daemon: &mut Daemon, name: Option<&str>, event: &Event, word: &str) -> 
     json!({"ok": true, "instances": told}).to_string()
 }
 
+/// The pair's witnesses, and since when each has brought nothing.
+fn witnesses(pair: &Pair, now: Time) -> Vec<Value> {
+    let one = |(address, heard): (std::net::IpAddr, Option<Time>)| {
+        json!({
+            "address": address.to_string(),
+            "silent_ms": heard.map(|at| ms(now - at)),
+        })
+    };
+    pair.witnesses().map(one).collect()
+}
+
 /// Everything that there is to know.
 pub fn status(daemon: &Daemon) -> Value {
     let now = daemon.clock.now();
@@ -115,6 +128,7 @@ pub fn status(daemon: &Daemon) -> Value {
             json!({
                 "address": p.address.to_string(),
                 "alive": p.alive,
+                "witnessed": p.witnessed,
                 "silent_ms": p.silent.map(ms),
                 "same_configuration": p.same_configuration,
                 "routers": p.routers.iter().map(|r| json!({
@@ -135,6 +149,7 @@ pub fn status(daemon: &Daemon) -> Value {
             "name": g.name, "members": g.members,
         })).collect::<Vec<_>>(),
         "pair": { "enabled": daemon.pair.is_some(), "peers": peers,
+            "witnesses": daemon.pair.as_ref().map(|p| witnesses(p, now)).unwrap_or_default(),
             "refused": daemon.pair.as_ref().map_or(0, |p| p.refused) },
     });
     let mut status = daemon.identity.head();

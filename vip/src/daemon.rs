@@ -291,6 +291,7 @@ impl Daemon {
                         self.dispatch(i, Event::PeerDead(peer));
                     }
                 }
+                Order::Witnessed(by, router) => self.witnessed(by, router),
             }
         }
         for i in 0..self.instances.len() {
@@ -304,6 +305,17 @@ impl Daemon {
             if instance.peer_told != view {
                 instance.peer_told = view;
                 self.dispatch(i, Event::Peer(view));
+            }
+        }
+    }
+
+    /// A witness says that this host's router is active.
+    fn witnessed(&mut self, by: IpAddr, router: RouterView) {
+        let priority = router.priority;
+        for i in 0..self.instances.len() {
+            let own = router_view(&self.instances[i]);
+            if (own.vrid, own.v6) == (router.vrid, router.v6) {
+                self.dispatch(i, Event::Witnessed { by, priority });
             }
         }
     }

@@ -1,5 +1,6 @@
 //! The status as Prometheus metrics and as one page for people.
 
+use crate::WITNESS_SILENT_MS;
 use serde_json::Value;
 use std::fmt::Write;
 
@@ -60,6 +61,20 @@ pub fn prometheus(status: &str) -> String {
         let address = escape(peer["address"].as_str().unwrap_or(""));
         let alive = u8::from(peer["alive"] == true);
         let _ = writeln!(out, "evenkeel_vip_peer_alive{{peer=\"{address}\"}} {alive}");
+    }
+    gauge(
+        &mut out,
+        "evenkeel_vip_witness_alive",
+        "1 while this witness brings heartbeats of the peer.",
+    );
+    for witness in status["pair"]["witnesses"].as_array().into_iter().flatten() {
+        let address = escape(witness["address"].as_str().unwrap_or(""));
+        let silent = witness["silent_ms"].as_u64();
+        let alive = u8::from(silent.is_some_and(|ms| ms < WITNESS_SILENT_MS));
+        let _ = writeln!(
+            out,
+            "evenkeel_vip_witness_alive{{witness=\"{address}\"}} {alive}"
+        );
     }
     out
 }
@@ -230,7 +245,8 @@ mod tests {
         "instances": [{"name": "VI<1>", "state": "MASTER", "priority": 110, "holds_addresses": true,
             "split_brain": false, "maintenance": false, "interface": "eth0", "addresses": ["10.77.0.50"],
             "counters": {"adverts_sent": 7, "refused": {"checksum": 3}}, "transitions": [], "why": ["a & b"]}],
-        "pair": {"peers": [{"address": "10.77.0.12", "alive": true}]}}"#;
+        "pair": {"peers": [{"address": "10.77.0.12", "alive": true}], "witnesses": [
+            {"address": "10.77.0.21", "silent_ms": 900}, {"address": "10.77.0.22", "silent_ms": null}]}}"#;
 
     #[test]
     fn metrics_name_state_counters_and_refusals() {
@@ -240,6 +256,8 @@ mod tests {
             "evenkeel_vip_adverts_sent_total{vrrp_instance=\"VI<1>\"} 7",
             "evenkeel_vip_refused_total{vrrp_instance=\"VI<1>\",reason=\"checksum\"} 3",
             "evenkeel_vip_peer_alive{peer=\"10.77.0.12\"} 1",
+            "evenkeel_vip_witness_alive{witness=\"10.77.0.21\"} 1",
+            "evenkeel_vip_witness_alive{witness=\"10.77.0.22\"} 0",
         ] {
             assert!(text.contains(line), "{line} is missing in\n{text}");
         }

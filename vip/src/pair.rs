@@ -4,10 +4,13 @@
 //! host that is greeted with a right HMAC learns its greeter. A peer counts
 //! only after it echoed our boot id, so old messages prove nothing. Silence on
 //! every path makes a suspect; a probe of the address decides (see `docs/adr`).
+//! Heartbeats that only a witness brings are `parted`'s.
 
+mod parted;
 mod path;
 mod shared;
 mod wire;
+mod witness;
 
 use crate::core::Time;
 use crate::core::advert::Heard;
@@ -18,8 +21,10 @@ use conf::vip::model::{Config, Family};
 use path::{PROBE, PROBES, Path, Verdict};
 use shared::{digest, secret};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6, UdpSocket};
+use std::os::fd::{AsFd, BorrowedFd};
 use std::time::Duration;
 use tracing::{info, warn};
+use witness::Witnesses;
 
 /// Heartbeats in a row that must agree before "active too" is evidence.
 const STREAK: u32 = 4;
@@ -43,6 +48,8 @@ pub enum Order {
     Probe(IpAddr),
     /// This host is dead.
     Dead(IpAddr),
+    /// This host is only heard by a witness, and its router is active there.
+    Witnessed(IpAddr, RouterView),
 }
 
 /// A peer as the status shows it.
@@ -52,6 +59,8 @@ pub struct PeerStatus {
     pub address: IpAddr,
     /// Whether heartbeats come and are verified.
     pub alive: bool,
+    /// Whether it is silent here and a witness brings its heartbeats.
+    pub witnessed: bool,
     /// Since the last heartbeat, or an advert that stands for one.
     pub silent: Option<Duration>,
     /// Whether its configuration fits ours.
@@ -82,6 +91,9 @@ pub struct Pair {
     pub sources: Vec<(u32, IpAddr)>,
     /// Messages dropped: wrong HMAC, version, replayed.
     pub refused: u64,
+    witnesses: Witnesses,
+    /// Active routers that a witness told of since the last tick.
+    news: Vec<Order>,
 }
 
 impl Pair {
@@ -121,6 +133,8 @@ impl Pair {
             own: Own::default(),
             sources: Vec::new(),
             refused: 0,
+            witnesses: Witnesses::default(),
+            news: Vec::new(),
         };
         pair.configure(config);
         Some(pair)
@@ -140,11 +154,18 @@ impl Pair {
         for address in listed.chain(config.global.pair_channel.peers.iter().copied()) {
             self.learn(SocketAddr::new(address, self.port), true);
         }
+        if let Err(error) = self
+            .witnesses
+            .configure(&config.global.pair_channel.witnesses)
+        {
+            warn!(%error, "pair_witness has no effect: no socket for it");
+        }
     }
 
     /// The sockets, to be polled.
-    pub fn sockets(&self) -> impl Iterator<Item = &UdpSocket> {
-        self.v4.iter().chain(&self.v6)
+    pub fn sockets(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
+        let channel = self.v4.iter().chain(&self.v6).map(AsFd::as_fd);
+        channel.chain(self.witnesses.socket())
     }
 
     /// A master was heard on this interface.
@@ -213,6 +234,7 @@ impl Pair {
                 }
             }
         }
+        self.receive_witnessed(now, budget);
     }
 
     fn heard(&mut self, now: Time, from: SocketAddr, heartbeat: Heartbeat) {
@@ -234,10 +256,12 @@ impl Pair {
             path.hurry(now);
             path.boot = heartbeat.boot;
             path.sequence = heartbeat.sequence;
+            path.witnessed_sequence = 0;
             return;
         }
         if !known {
             path.hurry(now);
+            path.witnessed_sequence = 0;
         }
         path.boot = heartbeat.boot;
         path.sequence = heartbeat.sequence;
@@ -254,6 +278,9 @@ impl Pair {
         }
         path.verified = true;
         path.heard_at = Some(now);
+        if std::mem::take(&mut path.parted) {
+            info!(peer = %from.ip(), "pair channel: the hosts hear each other again");
+        }
         path.leaving = heartbeat.leaving;
         if path.hears && !heartbeat.hears {
             // our adverts do not arrive any more: heartbeats must
@@ -286,7 +313,7 @@ impl Pair {
         self.own = own;
         let hurry = std::mem::take(&mut self.hurry);
         self.stirred = false;
-        let mut orders = Vec::new();
+        let mut orders = std::mem::take(&mut self.news);
         for at in 0..self.paths.len() {
             self.judge(now, at, &mut orders);
             let path = &self.paths[at];
@@ -303,13 +330,20 @@ impl Pair {
         let boot = self.paths[at].boot;
         let elsewhere = |p: &Path| p.boot == boot && p.verified && !p.is_silent(now, interval);
         let path = &self.paths[at];
-        if !path.verified || !path.is_silent(now, interval) || self.paths.iter().any(elsewhere) {
+        if !path.verified || !path.is_silent(now, interval) {
             return;
         }
+        let heard_elsewhere = self.paths.iter().any(elsewhere);
         let path = &mut self.paths[at];
+        if heard_elsewhere || path.is_witnessed(now, interval) {
+            path.spare(now, interval);
+            return;
+        }
         match path.verdict {
             Verdict::Alive if path.leaving => path.verdict = Verdict::Dead,
             Verdict::Alive => {
+                // the first question by a witness, too
+                path.hurry(now);
                 path.verdict = Verdict::Probing(now, 1);
                 orders.push(Order::Probe(path.address.ip()));
             }
@@ -333,7 +367,9 @@ impl Pair {
         let carried = self.own.advert.is_some_and(|a| path::carries(a, interval));
         let path = &mut self.paths[at];
         path.told = path.is_carried(now, interval);
+        let doubt = path.is_in_doubt(now, interval);
         let heartbeat = Heartbeat {
+            asks: path.verified && path.is_silent(now, interval),
             leaving: self.own.leaving,
             hears: path.told,
             calm: true,
@@ -343,9 +379,15 @@ impl Pair {
             digest: self.digest,
             routers: self.own.routers.clone(),
         };
-        let pause = path.pause(interval, &self.own.routers, carried);
+        let pause = if doubt && !self.witnesses.is_empty() {
+            path.pause_in_doubt(interval)
+        } else {
+            path.pause(interval, &self.own.routers, carried)
+        };
         path.greeted(now, pause);
         let bytes = heartbeat.encode(&self.secret);
+        self.ask_witnesses(now, at, doubt, &bytes);
+        let path = &self.paths[at];
         // unreachable peers are the channel's daily bread: silence is judged, not errors
         let _ = match path.address {
             SocketAddr::V4(to) => self.v4.as_ref().map(|s| s.send_to(&bytes, to).map(drop)),
@@ -410,11 +452,17 @@ impl Pair {
         })
     }
 
+    /// Each witness with the time at which it last brought a heartbeat.
+    pub fn witnesses(&self) -> impl Iterator<Item = (IpAddr, Option<Time>)> + '_ {
+        self.witnesses.list()
+    }
+
     /// All peers for the status.
     pub fn status(&self, now: Time) -> Vec<PeerStatus> {
         let one = |p: &Path| PeerStatus {
             address: p.address.ip(),
             alive: p.verified && !p.is_silent(now, self.interval),
+            witnessed: p.is_silent(now, self.interval) && p.is_witnessed(now, self.interval),
             silent: p.heard_at.map(|t| now - t),
             same_configuration: p.digest == self.digest,
             routers: p.routers.clone(),

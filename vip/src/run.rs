@@ -291,7 +291,7 @@ impl Loop {
         }
         if let Some(pair) = &self.daemon.pair {
             let sockets = pair.sockets();
-            sources.extend(sockets.map(|s| (Ready::Pair, pair.ticket, s.as_fd())));
+            sources.extend(sockets.map(|s| (Ready::Pair, pair.ticket, s)));
         }
         if let Some(line) = &self.line {
             sources.push((Ready::Line, once, line.as_fd()));

@@ -2,6 +2,7 @@
 
 mod order;
 
+use crate::WITNESS_SILENT_MS;
 use crate::options::Options;
 use serde_json::{Value, json};
 use std::io::{BufRead, BufReader, Write};
@@ -110,6 +111,8 @@ fn table(status: &Value) -> String {
     for p in status["pair"]["peers"].as_array().into_iter().flatten() {
         let alive = if p["alive"] == true {
             "alive"
+        } else if p["witnessed"] == true {
+            "not heard, but alive: a witness brings its heartbeats; mend the network between the hosts"
         } else {
             "silent"
         };
@@ -122,6 +125,18 @@ fn table(status: &Value) -> String {
             "peer {}: {alive}{drift}\n",
             p["address"].as_str().unwrap_or("-")
         ));
+    }
+    for w in status["pair"]["witnesses"].as_array().into_iter().flatten() {
+        let word = match w["silent_ms"].as_u64() {
+            Some(silent) if silent < WITNESS_SILENT_MS => "carries",
+            Some(_) => "carries nothing any more",
+            None => {
+                "has carried nothing yet (does it answer pings, does the peer's file name it, \
+                     may this network carry a packet with the peer's address?)"
+            }
+        };
+        let address = w["address"].as_str().unwrap_or("-");
+        out.push_str(&format!("witness {address}: {word}\n"));
     }
     out
 }

@@ -5,6 +5,7 @@ use super::section::{self, Others, Section, Table};
 use crate::diagnostic::Diagnostic;
 use crate::keyword::{Args, Keyword, wrong};
 use crate::source::Span;
+use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -474,6 +475,13 @@ pub static TABLE: Table<Global> = &[
         },
     },
     Keyword {
+        name: "pair_witness",
+        args: "<IPv4 address> ...",
+        doc: "Evenkeel's own. Hosts that answer pings and that both proxy hosts and the clients reach, such as the servers: a backup that does not hear the master any more, but gets its word by one of them, stays backup. Both hosts need the line.",
+        example: "pair_witness 192.0.2.21 192.0.2.22",
+        apply: pair_witness,
+    },
+    Keyword {
         name: "status_page",
         args: "<address:port>|off",
         doc: "Evenkeel's own. Where the status page with JSON and metrics listens; default 127.0.0.1:8110.",
@@ -491,6 +499,28 @@ pub static TABLE: Table<Global> = &[
         },
     },
 ];
+
+/// Most witnesses of a pair: a heartbeat goes to each.
+const MOST_WITNESSES: usize = 8;
+
+fn pair_witness(s: &mut Here, a: &mut Args<'_>) -> Result<(), Diagnostic> {
+    let mut next = Some(a.expect("an IPv4 address")?);
+    while let Some(word) = next {
+        let witness = match word.text.parse() {
+            Ok(IpAddr::V4(witness)) if !witness.is_multicast() && !witness.is_unspecified() => {
+                witness
+            }
+            Ok(_) | Err(_) => return Err(wrong(word, "the IPv4 address of a host")),
+        };
+        let list = &mut s.draft.pair_channel.witnesses;
+        if list.len() >= MOST_WITNESSES {
+            return Err(wrong(word, "at most 8 witnesses"));
+        }
+        list.push(witness);
+        next = a.take();
+    }
+    Ok(())
+}
 
 /// The fifo of a keyword, made if it is the first mention.
 fn fifo_of<'d>(s: &'d mut Here, keyword: &'static str, span: Span) -> &'d mut NotifyFifo {

@@ -144,6 +144,8 @@ pub struct PairChannel {
     pub interval: Duration,
     /// `pair_peer`: further addresses of the peer (a second network).
     pub peers: Vec<IpAddr>,
+    /// `pair_witness`: hosts by which two that do not hear each other still do.
+    pub witnesses: Vec<std::net::Ipv4Addr>,
 }
 
 impl Default for PairChannel {
@@ -154,6 +156,7 @@ impl Default for PairChannel {
             key: None,
             interval: Duration::from_millis(50),
             peers: Vec::new(),
+            witnesses: Vec::new(),
         }
     }
 }

@@ -67,9 +67,33 @@ impl Doctor {
             }
         }
         for peer in list(&status["pair"]["peers"]) {
-            if peer["alive"] == false {
+            if peer["witnessed"] == true {
+                let said = format!(
+                    "the other proxy host {} lives, but the two do not hear each other (a witness says so)",
+                    text(&peer["address"])
+                );
+                let mend = "check the network between the proxy hosts (IP protocol 112, UDP 8112)";
+                self.say(Level::Error, said, mend);
+            } else if peer["alive"] == false {
                 let said = format!("the other proxy host {} is silent", text(&peer["address"]));
                 let mend = "there: systemctl status evenkeel-vip; between: does UDP 8112 pass?";
+                self.say(Level::Warning, said, mend);
+            }
+        }
+        let peered = list(&status["pair"]["peers"])
+            .iter()
+            .any(|p| p["alive"] == true);
+        for witness in list(&status["pair"]["witnesses"]).iter().filter(|_| peered) {
+            let fresh = witness["silent_ms"]
+                .as_u64()
+                .is_some_and(|ms| ms < vip::WITNESS_SILENT_MS);
+            if !fresh {
+                let address = text(&witness["address"]);
+                let said = format!("the witness {address} brings no word of the other proxy host");
+                let mend = format!(
+                    "ping -c1 {address}; `pair_witness {address}` in both hosts' files; a network that drops \
+                     packets with a foreign source address can have no witness"
+                );
                 self.say(Level::Warning, said, mend);
             }
         }

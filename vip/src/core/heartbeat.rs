@@ -5,7 +5,7 @@
 //! |---|---|
 //! | 4 | `EKVP` |
 //! | 1 | version, 1 |
-//! | 1 | flags: bit 0 leaving, bit 1 hears the receiver's adverts, bit 2 knows the calm pace |
+//! | 1 | flags: bit 0 leaving, bit 1 hears the receiver's adverts, bit 2 knows the calm pace, bit 3 does not hear the receiver |
 //! | 1 | number of routers, at most 64 |
 //! | 1 | zero |
 //! | 16 | boot id of the sender, random at each start |
@@ -91,6 +91,8 @@ pub struct Heartbeat {
     pub hears: bool,
     /// The sender knows that hosts whose heartbeats nobody waits for speak seldom.
     pub calm: bool,
+    /// The sender does not hear the receiver; it asks by the witnesses.
+    pub asks: bool,
     /// Boot id of the sender.
     pub boot: BootId,
     /// Boot id last heard from the receiver.
@@ -109,7 +111,7 @@ impl Heartbeat {
         let routers = &self.routers[..self.routers.len().min(MOST_ROUTERS)];
         let mut out = Vec::with_capacity(LARGEST);
         out.extend(MAGIC);
-        let flags = [self.leaving, self.hears, self.calm];
+        let flags = [self.leaving, self.hears, self.calm, self.asks];
         let flags = (0..)
             .zip(flags)
             .map(|(bit, set)| u8::from(set) << bit)
@@ -162,6 +164,7 @@ impl Heartbeat {
             leaving: head[5] & 1 != 0,
             hears: head[5] & 2 != 0,
             calm: head[5] & 4 != 0,
+            asks: head[5] & 8 != 0,
             boot: part(head, 8),
             echo: part(head, 24),
             sequence: u64::from_be_bytes(part(head, 40)),
@@ -192,6 +195,7 @@ mod tests {
             leaving: false,
             hears: true,
             calm: false,
+            asks: true,
             boot: [1; 16],
             echo: [2; 16],
             sequence: 7,

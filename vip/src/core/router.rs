@@ -140,6 +140,7 @@ impl Router {
             Event::Resume => self.resume(now, out),
             Event::Peer(view) => self.peer(now, view, out),
             Event::PeerDead(peer) => self.peer_dead(now, peer, out),
+            Event::Witnessed { by, priority } => self.witnessed(now, by, priority),
             Event::ForeignClaim { address, mac } => {
                 self.defend(now, Evidence::ForeignClaim { address, mac }, out);
             }

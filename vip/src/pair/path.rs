@@ -54,6 +54,17 @@ pub struct Path {
     pub digest: [u8; 8],
     pub streak: u32,
     pub verdict: Verdict,
+    /// An `Alive` that is silent here is not judged again before.
+    spared_until: Time,
+    /// The last heartbeat that a witness brought, and its number.
+    pub witnessed_at: Option<Time>,
+    pub witnessed_sequence: u64,
+    /// When the peer last said that it does not hear this host.
+    pub asked_at: Option<Time>,
+    /// When a heartbeat last went by the witnesses.
+    pub shown_at: Option<Time>,
+    /// Only witnesses bring its heartbeats, and the log says so.
+    pub parted: bool,
 }
 
 /// What is thought of a silent peer.
@@ -95,6 +106,12 @@ impl Path {
             digest: [0; 8],
             streak: 0,
             verdict: Verdict::Alive,
+            spared_until: Time::default(),
+            witnessed_at: None,
+            witnessed_sequence: 0,
+            asked_at: None,
+            shown_at: None,
+            parted: false,
         }
     }
 
@@ -118,6 +135,43 @@ impl Path {
             _ if active && !(carried && self.hears) => interval,
             _ => interval * self.seldom(),
         }
+    }
+
+    /// Until the next heartbeat to a peer that one of us does not hear: witnesses carry them.
+    pub fn pause_in_doubt(&self, interval: Duration) -> Duration {
+        match self.unanswered {
+            EAGER.. => RARE,
+            _ => interval,
+        }
+    }
+
+    /// Whether a witness brought its heartbeats lately.
+    pub fn is_witnessed(&self, now: Time, interval: Duration) -> bool {
+        self.witnessed_at
+            .is_some_and(|at| now - at < interval * MISSES)
+    }
+
+    /// Whether this host does not hear a peer that it knows, or is not heard by it.
+    pub fn is_in_doubt(&self, now: Time, interval: Duration) -> bool {
+        self.verified && (self.is_asked(now, interval) || self.is_silent(now, interval))
+    }
+
+    /// Whether the peer lately said that it does not hear this host.
+    pub fn is_asked(&self, now: Time, interval: Duration) -> bool {
+        self.asked_at.is_some_and(|at| now - at < interval * CALM)
+    }
+
+    /// Whether the next heartbeat goes by the witnesses, too: in doubt, and now and then to
+    /// show that this way is open.
+    pub fn needs_witness(&self, now: Time, doubt: bool) -> bool {
+        doubt || self.shown_at.is_none_or(|at| now - at >= RARE)
+    }
+
+    /// It lives, though it is silent here: no judgement for a while.
+    pub fn spare(&mut self, now: Time, interval: Duration) {
+        self.verdict = Verdict::Alive;
+        let witnessed = self.witnessed_at.map_or(now, |at| at + interval * MISSES);
+        self.spared_until = witnessed.max(now + interval);
     }
 
     /// A heartbeat went out: when the next one is due.
@@ -174,7 +228,10 @@ impl Path {
         match self.verdict {
             Verdict::Probing(since, sent) => self.next_at.min(since + PROBE / PROBES * sent),
             Verdict::Alive => match self.heard_at.filter(|_| self.verified) {
-                Some(at) => self.next_at.min(at + self.limit(interval)),
+                Some(at) => {
+                    let silent_at = at + self.limit(interval);
+                    self.next_at.min(silent_at.max(self.spared_until))
+                }
                 None => self.next_at,
             },
             Verdict::Dead | Verdict::Uncertain => self.next_at,
@@ -254,6 +311,35 @@ mod tests {
         stranger.advert(ms(1));
         assert_eq!(stranger.heard_at, None);
         assert!(stranger.is_carried(ms(100), BEAT) && !stranger.is_carried(ms(151), BEAT));
+    }
+
+    #[test]
+    fn a_peer_that_a_witness_hears_is_asked_on_but_not_judged() {
+        let mut path = path();
+        path.greeted(ms(100), BEAT * CALM);
+        assert!(!path.is_in_doubt(ms(149), BEAT) && path.is_in_doubt(ms(150), BEAT));
+        assert_eq!(path.due(BEAT), ms(150));
+        path.witnessed_at = Some(ms(151));
+        path.spare(ms(151), BEAT);
+        assert!(path.is_witnessed(ms(300), BEAT) && !path.is_witnessed(ms(301), BEAT));
+        assert_eq!(path.due(BEAT), ms(301), "no turn of the loop before");
+        assert_eq!(path.pause_in_doubt(BEAT), BEAT);
+        path.witnessed_at = None;
+        path.spare(ms(301), BEAT);
+        assert_eq!(path.due(BEAT), ms(351), "another path is as good");
+    }
+
+    #[test]
+    fn the_witnesses_are_shown_a_heartbeat_now_and_then_and_all_in_doubt() {
+        let mut path = path();
+        assert!(path.needs_witness(ms(0), false));
+        path.shown_at = Some(ms(0));
+        assert!(!path.needs_witness(ms(1999), false) && path.needs_witness(ms(2000), false));
+        assert!(path.needs_witness(ms(1), true));
+        path.heard_at = Some(ms(10));
+        assert!(!path.is_in_doubt(ms(20), BEAT));
+        path.asked_at = Some(ms(15));
+        assert!(path.is_in_doubt(ms(20), BEAT), "the peer does not hear us");
     }
 
     #[test]

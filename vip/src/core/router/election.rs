@@ -86,6 +86,21 @@ impl Router {
         }
     }
 
+    /// The master that this backup does not hear any more lives and serves whoever hears the
+    /// witness: as good as an advert of it.
+    pub(super) fn witnessed(&mut self, now: Time, by: IpAddr, priority: u8) {
+        let heard = Heard {
+            sender: by,
+            priority,
+            interval: self.master_interval,
+            same_addresses: true,
+        };
+        let waits = matches!(self.state, State::Backup { .. }) && self.resigned.is_none();
+        if waits && self.master == Some(by) && self.follows(now, &heard) {
+            self.wait(now + self.master_down_interval());
+        }
+    }
+
     /// Skew only sorts several backups; in a pair there is one.
     pub(super) fn only_backup_of(&self, sender: IpAddr) -> bool {
         self.peer.is_some_and(|p| p.sole && p.address == sender)

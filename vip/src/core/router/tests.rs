@@ -724,3 +724,24 @@ fn a_second_answer_follows_a_worse_advert_after_its_delay() {
         "{second:?}"
     );
 }
+
+#[test]
+fn a_backup_waits_on_while_a_witness_tells_of_its_master() {
+    let mut router = backup(settings(100));
+    step(&mut router, at(100), heard(12, 110));
+    let down = router.master_down_interval();
+    let told = |by, priority| Event::Witnessed { by, priority };
+    step(&mut router, at(2000), told(v4(12), 110));
+    assert_eq!(router.deadline(), Some(at(2000) + down));
+    // another host, or a master that is worse by now, is no reason to wait
+    step(&mut router, at(3000), told(v4(13), 110));
+    step(&mut router, at(3000), told(v4(12), 90));
+    assert_eq!(router.deadline(), Some(at(2000) + down));
+    let out = step(&mut router, at(2000) + down, Event::Timeout);
+    assert_eq!(adverts(&out), [100]);
+    step(&mut router, at(9000), told(v4(12), 110));
+    assert!(
+        router.is_active(),
+        "an active router yields to adverts only"
+    );
+}

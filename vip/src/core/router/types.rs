@@ -76,6 +76,13 @@ pub enum Event {
     Peer(Option<PeerView>),
     /// The pair channel and a probe say that this host is dead.
     PeerDead(IpAddr),
+    /// The pair channel does not hear this host, but a witness does: its router is active.
+    Witnessed {
+        /// Whose router.
+        by: IpAddr,
+        /// Its effective priority.
+        priority: u8,
+    },
     /// Another link-layer address claims a virtual address.
     ForeignClaim {
         /// The virtual address.
