@@ -24,7 +24,16 @@ fn file(section: &str, case: &str) -> String {
              backend other\n{mode} server s1 1.1.1.2:1\n"
         )
     };
+    let around = |defaults: &str, front: &str, back: &str| {
+        format!(
+            "defaults\n mode tcp\n{TIMEOUTS}{defaults}frontend f\n bind :1\n{front} default_backend b\n\
+             backend b\n{back} server s0 1.1.1.1:1\nbackend other\n server s1 1.1.1.2:1\n"
+        )
+    };
     match section {
+        "defaults" => around(&lines, "", ""),
+        "frontend" => around("", &lines, ""),
+        "backend" => around("", "", &lines),
         "http" => proxies(" mode http\n", &lines),
         "global" => format!("global\n{lines}{}", proxies("", "")),
         _ => proxies("", &lines),

@@ -237,6 +237,14 @@ impl Draft {
         draft
     }
 
+    /// A copy that has both sides, to try a line on.
+    pub fn as_listen(&self) -> Draft {
+        let mut draft = self.clone();
+        draft.kind = draft.kind.and(Some(ProxyKind::Listen));
+        draft.proxy.kind = ProxyKind::Listen;
+        draft
+    }
+
     /// The side of the clients.
     pub fn front(&mut self) -> &mut Front {
         self.proxy.front.get_or_insert_default()

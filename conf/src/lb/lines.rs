@@ -4,7 +4,7 @@ use super::draft::{Draft, Negation};
 use super::known;
 use super::proxy::check_rules::{self, Script};
 use super::proxy::{self, Side};
-use crate::diagnostic::{Diagnostic, Report};
+use crate::diagnostic::{Diagnostic, Report, Severity};
 use crate::keyword::{self, Args, Keyword, Word};
 use crate::source::Span;
 use crate::suggest;
@@ -134,11 +134,32 @@ pub(super) fn proxy_line(draft: &mut Draft, words: &[Word], place: &str, report:
         _ => None,
     };
     if let Some(capability) = missing {
-        report.push(wrong_side(draft, row.name, head, capability));
+        let found = wrong_side(draft, row.name, head, capability);
+        let ignored = found.severity == Severity::Warning;
+        report.push(found);
+        if ignored {
+            judge_ignored(draft, row, count, words, report);
+        }
         return;
     }
     misplaced(draft, row.name, head, report);
     apply_row(draft, row, count, words, report);
+}
+
+/// What is ignored must be well-formed all the same: only its errors are told.
+fn judge_ignored(
+    draft: &Draft,
+    row: &Keyword<Draft>,
+    count: usize,
+    words: &[Word],
+    report: &mut Report,
+) {
+    let mut aside = draft.as_listen();
+    let before = report.diagnostics.len();
+    apply_row(&mut aside, row, count, words, report);
+    let found = report.diagnostics.split_off(before).into_iter();
+    let errors = found.filter(|d| d.severity == Severity::Error);
+    report.diagnostics.extend(errors);
 }
 
 /// Runs a row on the words behind its name.
@@ -207,9 +228,21 @@ pub(super) fn check_variable(draft: &mut Draft, words: &[Word]) -> Option<Result
     Some(check_rules::variable(draft, &mut args, script))
 }
 
+/// Keywords that one cannot do without where one wrote them: they are refused in a section
+/// that has not the side they belong to; others are ignored with a warning.
+const NEEDED: &[&str] = &[
+    "server",
+    "default-server",
+    "retry-on",
+    "tcp-request connection",
+    "tcp-request session",
+    "tcp-response content",
+    "tcp-response inspect-delay",
+];
+
 fn wrong_side(draft: &Draft, name: &str, head: Span, capability: &str) -> Diagnostic {
     let (word, section) = (draft.word(), &draft.proxy.name);
-    let fatal = matches!(name, "server");
+    let fatal = NEEDED.contains(&name);
     let text = if fatal {
         format!("`{name}` not allowed because {word} `{section}` has no {capability} capability")
     } else {

@@ -8,6 +8,7 @@ use crate::lb::format;
 use crate::lb::known;
 use crate::lb::model::{ErrorFile, HttpAction, HttpAnswer, HttpCapture, HttpRule, Place};
 use crate::lb::proxy::actions;
+use crate::lb::proxy::rules::not_in_anonymous_defaults;
 use crate::lb::sample::When;
 use crate::lb::value;
 use crate::suggest;
@@ -277,6 +278,7 @@ pub static BOTH: &[Keyword<Draft>] = &[
               may be formats.",
         example: "http-request deny if { src 192.0.2.66 }",
         apply: |d, a| {
+            not_in_anonymous_defaults(d, a)?;
             let rule = rule(d, a, When::HttpRequest)?;
             d.proxy.http.request_rules.push(rule);
             Ok(())
@@ -289,6 +291,7 @@ pub static BOTH: &[Keyword<Draft>] = &[
               `add-header`, `del-header`. The header's text may be a format.",
         example: "http-response set-header X-Served-By lb",
         apply: |d, a| {
+            not_in_anonymous_defaults(d, a)?;
             let rule = rule(d, a, When::HttpResponse)?;
             d.proxy.http.response_rules.push(rule);
             Ok(())

@@ -14,7 +14,7 @@ type Applied = Result<(), Diagnostic>;
 
 /// Rules and ACLs must not stand in `defaults` without a name, where nobody
 /// could tell which sections they end up in.
-fn not_in_anonymous_defaults(d: &Draft, a: &Args<'_>) -> Applied {
+pub(super) fn not_in_anonymous_defaults(d: &Draft, a: &Args<'_>) -> Applied {
     if d.kind.is_none() && d.proxy.name.is_empty() {
         return Err(Diagnostic::error(
             "E1005",

@@ -19,6 +19,17 @@ fn stats<'d>(d: &'d mut Draft, a: &Args<'_>) -> &'d mut Stats {
     })
 }
 
+/// Whom the page obeys is said where the page is.
+fn not_in_defaults(d: &Draft, a: &Args<'_>) -> Result<(), Diagnostic> {
+    if d.kind.is_some() {
+        return Ok(());
+    }
+    let text = format!("`{}` not allowed in a `defaults` section", a.keyword());
+    Err(Diagnostic::error("E1005", a.head(), text)
+        .label("not allowed here")
+        .help("write it into the section that has the page"))
+}
+
 fn auth(d: &mut Draft, a: &mut Args<'_>) -> Result<(), Diagnostic> {
     let word = a.expect("user:password")?;
     a.finish()?;
@@ -122,6 +133,7 @@ pub static BOTH: &[Keyword<Draft>] = &[
         doc: "Who may change servers on the page.",
         example: "stats admin if LOCALHOST",
         apply: |d, a| {
+            not_in_defaults(d, a)?;
             let condition = condition::required(d, a, When::HttpRequest)?;
             stats(d, a).admin.push(condition);
             Ok(())
@@ -133,6 +145,7 @@ pub static BOTH: &[Keyword<Draft>] = &[
         doc: "Who may see the page.",
         example: "stats http-request deny unless LOCALHOST",
         apply: |d, a| {
+            not_in_defaults(d, a)?;
             let rule = super::http::rule(d, a, When::HttpRequest)?;
             stats(d, a).rules.push(rule);
             Ok(())
