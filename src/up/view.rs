@@ -256,13 +256,24 @@ fn live_frame(
 ) {
     let hosts = status.brokers.len() as u16;
     let keys = keys::help(&picture.selected);
+    // what matters most first
+    let [proxies, books, brokers, foot, top] = fitting(
+        frame.area().height,
+        [
+            5,
+            if balance.is_some() { 4 } else { 0 },
+            hosts + 3,
+            keys.len() as u16,
+            picture.head.len() as u16 + 2,
+        ],
+    );
     let [top, proxies, brokers, books, log, foot] = Layout::vertical([
-        Constraint::Length(picture.head.len() as u16 + 2),
-        Constraint::Length(5),
-        Constraint::Length(hosts + 3),
-        Constraint::Length(if balance.is_some() { 4 } else { 0 }),
-        Constraint::Min(4),
-        Constraint::Length(keys.len() as u16),
+        Constraint::Length(top),
+        Constraint::Length(proxies),
+        Constraint::Length(brokers),
+        Constraint::Length(books),
+        Constraint::Min(0),
+        Constraint::Length(foot),
     ])
     .areas(frame.area());
     let title = format!(" Evenkeel up, {} s ", now.as_secs());
@@ -282,6 +293,19 @@ fn live_frame(
     }
     frame.render_widget(event_log(&picture.events, log.height), log);
     frame.render_widget(Paragraph::new(keys), foot);
+}
+
+/// Lines of the event log that stay, with its frame.
+const LEAST_LOG: u16 = 3;
+
+/// The heights of these parts, the first ones first, in a window of so many lines: a part for which
+/// there is no whole room is left out, and so are those behind it.
+fn fitting<const N: usize>(height: u16, parts: [u16; N]) -> [u16; N] {
+    let mut room = Some(height.saturating_sub(LEAST_LOG));
+    parts.map(|part| {
+        room = room.and_then(|room| room.checked_sub(part));
+        room.map_or(0, |_| part)
+    })
 }
 
 fn event_log(events: &VecDeque<Event>, height: u16) -> Paragraph<'_> {
@@ -406,6 +430,15 @@ fn ledger(balance: &Balance) -> Paragraph<'static> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_small_window_shows_whole_parts_and_the_events() {
+        let parts = [5, 4, 4, 3, 5];
+        assert_eq!(fitting(24, parts), parts);
+        assert_eq!(fitting(23, parts), [5, 4, 4, 3, 0], "no head");
+        assert_eq!(fitting(12, parts), [5, 4, 0, 0, 0]);
+        assert_eq!(fitting(3, parts), [0; 5]);
+    }
 
     #[test]
     fn the_live_view_fits_small_and_large_terminals() {
