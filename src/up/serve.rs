@@ -224,6 +224,10 @@ impl Up {
             Ok(()) => "done\n".to_owned(),
             Err(reason) => format!("error: {reason}\n"),
         };
+        if action == Action::Partition && !self.plan.peers {
+            let told = "the hosts do not hear each other; a broker's answer to a ping tells each that the other lives";
+            self.say(view, told);
+        }
         if answer.starts_with("error") {
             self.say(view, answer.trim().to_owned());
         }
