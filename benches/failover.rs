@@ -6,7 +6,8 @@
 //!
 //! Needs root, haproxy, keepalived, RabbitMQ, pika (EVENKEEL_PYTHON) and the
 //! Java client, all of which `tests/run` installs. Three runs of the scenarios
-//! with our broker take ten minutes, one of those with RabbitMQ four more.
+//! with our broker take a quarter of an hour, one of those with RabbitMQ seven
+//! minutes more.
 
 #[path = "../tests/system/scenario.rs"]
 mod scenario;

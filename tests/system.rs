@@ -67,6 +67,7 @@ scenarios! {
     clients_lose_nothing_when_nothing_happens "calm",
     clients_go_on_when_the_active_proxy_host_dies "proxy-host-dies",
     clients_go_on_when_the_balancer_dies "balancer-dies",
+    clients_go_on_when_the_balancer_hangs "balancer-hangs",
     clients_go_on_when_the_vrrp_daemon_dies "vrrp-dies",
     clients_go_on_when_the_vrrp_daemon_hangs "vrrp-hangs",
     clients_go_on_when_the_active_host_s_link_is_cut_and_comes_back "link-cut",

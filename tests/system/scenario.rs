@@ -78,6 +78,14 @@ pub const SCENARIOS: &[Scenario] = &[
         decider: Decider::Proxy,
     },
     Scenario {
+        name: "balancer-hangs",
+        what: "the active host's balancer hangs, later it goes on",
+        brokers: Brokers::Ours,
+        actions: &["2500ms:hang-lb a", "7s:heal"],
+        seconds: 10,
+        decider: Decider::Proxy,
+    },
+    Scenario {
         name: "vrrp-dies",
         what: "every process of the active host's VRRP daemon is killed, later it returns",
         brokers: Brokers::Ours,
