@@ -5,6 +5,7 @@
 //! there and put into words here.
 
 pub mod api;
+mod binding_digest;
 mod caller;
 mod certificate;
 pub mod engine;

@@ -8,11 +8,14 @@ use crate::core::access::Right;
 use crate::core::definitions::json::{from_json, to_json};
 use crate::core::field::FieldTable;
 use crate::core::vhost::{Binding, Destination, Vhost};
+use crate::management::binding_digest;
 use crate::management::caller::Caller;
 use crate::management::listing::{list, one};
 use crate::management::reply::{Answer, Reply};
 use crate::management::request::{Fields, Method, Request, encode};
 use crate::management::state::Management;
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
 
 /// Answers what begins with `bindings`.
@@ -71,12 +74,8 @@ pub fn properties_key(routing_key: &str, arguments: &FieldTable) -> String {
     if arguments.0.is_empty() {
         return if key.is_empty() { "~".to_owned() } else { key };
     }
-    // FNV-1a; it need only be stable while the node runs and tell apart
-    let mut hash = 0xcbf2_9ce4_8422_2325u64;
-    for byte in arguments.to_bytes() {
-        hash = (hash ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3);
-    }
-    format!("{key}~{hash:x}")
+    let digest = binding_digest::of(arguments).to_be_bytes();
+    format!("{key}~{}", URL_SAFE_NO_PAD.encode(digest))
 }
 
 fn value(vhost: &str, binding: &Binding) -> Value {
