@@ -148,3 +148,15 @@ def metrics(place):
     wire.close()
     for queue in ("mm.q", "mm.quorum", "mm.short"):
         place.broker.http("DELETE", f"/api/queues/%2f/{queue}")
+
+
+@frames.case
+def opened_again_while_closing(place):
+    """A number is free again after channel.close-ok, not before."""
+    for answers in ((), (Channel.Close(200, "bye", 0, 0),), (Channel.CloseOk(),)):
+        wire = place.channel()
+        wire.call(1, Queue.Declare(0, "none.here", passive=True))
+        for answer in answers:
+            wire.send(1, answer)
+        wire.send(1, Channel.Open())
+        wire.quiet()

@@ -161,6 +161,8 @@ impl Core {
                 Ok(Method::ChannelClose { .. }) => {
                     self.reply(at, &Method::ChannelCloseOk);
                 }
+                // the number is free again only after channel.close-ok
+                Ok(Method::ChannelOpen { .. }) => return Err((opened_twice(), id_of(payload))),
                 _ => {}
             }
             return Ok(());
@@ -241,10 +243,7 @@ impl Core {
 
     fn on_method(&mut self, at: At, method: Method<'_>) -> Result<(), Refusal> {
         match method {
-            Method::ChannelOpen { .. } => Err(Refusal::new(
-                Code::ChannelError,
-                "second 'channel.open' seen",
-            )),
+            Method::ChannelOpen { .. } => Err(opened_twice()),
             Method::ChannelClose { .. } => {
                 self.release_channel(at);
                 self.forget_channel(at);
@@ -449,6 +448,10 @@ fn id_of(payload: &[u8]) -> (u16, u16) {
         [a, b, c, d, ..] => (u16::from_be_bytes([*a, *b]), u16::from_be_bytes([*c, *d])),
         _ => (0, 0),
     }
+}
+
+fn opened_twice() -> Refusal {
+    Refusal::new(Code::ChannelError, "second 'channel.open' seen")
 }
 
 fn unknown(frame: &Frame<'_>) -> Refusal {

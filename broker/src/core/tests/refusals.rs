@@ -476,6 +476,17 @@ fn a_closed_channel_ignores_what_comes_until_its_close_is_answered() {
 }
 
 #[test]
+fn a_number_is_not_opened_again_before_its_close_is_answered() {
+    let mut bench = Bench::new();
+    let client = bench.connect();
+    refusal(&mut bench, client, &passive("Q"));
+    assert_eq!(
+        refusal(&mut bench, client, &Method::ChannelOpen { out_of_band: "" }),
+        "connection 504 CHANNEL_ERROR - second 'channel.open' seen"
+    );
+}
+
+#[test]
 fn a_wrong_password_is_told_to_clients_that_can_take_it() {
     let mut bench = Bench::new();
     let client = bench.connect_raw();
