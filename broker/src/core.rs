@@ -38,6 +38,7 @@ pub mod queue;
 pub mod refusal;
 mod reply;
 mod restore;
+mod serving;
 pub mod settings;
 mod settle;
 #[cfg(test)]
@@ -163,6 +164,8 @@ pub struct Core {
     stopping: bool,
     /// Stopped on an operator's word, with the process still there: clients are turned away.
     suspended: bool,
+    /// Who is here is served, and nobody else.
+    closed_to_new: bool,
 }
 
 impl Core {
@@ -196,6 +199,7 @@ impl Core {
             resident: 0,
             stopping: false,
             suspended: false,
+            closed_to_new: false,
         }
     }
 

@@ -7,11 +7,11 @@ use crate::client::{Client, Preamble, Progress};
 use crate::core::connection::Peer;
 use crate::core::{Core, Effect};
 use crate::handle::{Handle, Jobs, Wake, handle};
+use crate::listeners::{Listener, most_clients, set_listening};
 use crate::own_commit::OwnCommit;
-use crate::run::Secure;
 use crate::tls::TlsSession;
 use crate::verifier::Verifier;
-use mio::net::{TcpListener, TcpStream};
+use mio::net::TcpStream;
 use mio::{Events, Interest, Poll, Token, Waker};
 use service::{Notify, Watchdog};
 use std::collections::VecDeque;
@@ -33,8 +33,6 @@ const GOODBYES: usize = 64;
 const LINGER: Duration = Duration::from_secs(2);
 /// How long accepting rests when no more files can be opened.
 const REST: Duration = Duration::from_millis(500);
-/// Files that clients may not take: the log's, the management interface's and its clients', the control socket's.
-const OWN_FILES: u64 = 256;
 /// How often it is said at most that accepting rests.
 const SAY_EVERY: Duration = Duration::from_secs(60);
 /// Turns that a batch may be held while others are served without an answer.
@@ -42,18 +40,13 @@ const HELD_TURNS: u32 = 4;
 /// How long an orderly stop waits for clients to go.
 const STOP_WITHIN: Duration = Duration::from_secs(5);
 
-/// A listener and what it expects of its clients.
-pub struct Listener {
-    pub socket: TcpListener,
-    pub tls: Option<Secure>,
-    pub proxy_protocol: bool,
-}
-
 pub struct CoreThread {
     poll: Poll,
     core: Core,
     jobs: Jobs,
     listeners: Vec<Listener>,
+    /// Whether clients can connect.
+    listening: bool,
     /// Listeners that may have somebody waiting.
     pending: bool,
     /// Accepting rests until then.
@@ -104,14 +97,6 @@ impl Seat {
     }
 }
 
-/// How many clients the limit of open files has room for.
-fn most_clients() -> usize {
-    use nix::sys::resource::{Resource, getrlimit};
-    // a system that does not tell refuses by itself
-    let limit = getrlimit(Resource::RLIMIT_NOFILE).map_or(u64::MAX, |(soft, _)| soft);
-    limit.saturating_sub(OWN_FILES.min(limit / 4)) as usize
-}
-
 impl CoreThread {
     pub fn new(seat: Seat, core: Core, listeners: Vec<Listener>) -> io::Result<CoreThread> {
         let Seat {
@@ -123,6 +108,7 @@ impl CoreThread {
             core,
             jobs,
             listeners,
+            listening: true,
             pending: true,
             resting: None,
             said_resting: None,
@@ -281,6 +267,7 @@ impl CoreThread {
         if self.core.is_stopping() && self.stop_by.is_none() {
             self.begin_stop();
         }
+        self.see_to_listeners();
         self.accept();
         let held = std::mem::take(&mut self.held);
         held.into_iter().for_each(|index| self.look_at(index));
@@ -381,6 +368,16 @@ impl CoreThread {
         }
     }
 
+    /// Pauses or resumes listening as the engine wants it.
+    fn see_to_listeners(&mut self) {
+        let wanted = self.core.wants_clients();
+        if self.listening != wanted {
+            self.listening = wanted;
+            set_listening(&self.listeners, wanted);
+            self.pending = true;
+        }
+    }
+
     fn accept(&mut self) {
         if let Some(until) = self.resting {
             if Instant::now() < until {
@@ -388,7 +385,7 @@ impl CoreThread {
             }
             self.resting = None;
         }
-        if !self.pending || self.stop_by.is_some() {
+        if !self.pending || !self.listening || self.stop_by.is_some() {
             self.pending = false;
             return;
         }

@@ -15,6 +15,7 @@ mod core_thread;
 mod ctl;
 pub mod data;
 pub mod handle;
+mod listeners;
 mod log;
 pub mod management;
 pub mod node;

@@ -2,8 +2,9 @@
 
 use crate::certificates::Serving;
 use crate::core::Core;
-use crate::core_thread::{CoreThread, Listener, Seat};
+use crate::core_thread::{CoreThread, Seat};
 use crate::handle::Handle;
+use crate::listeners::Listener;
 use conf::broker::LoginFrom;
 use mio::net::TcpListener;
 use socket2::{Domain, Protocol, Socket, Type};
@@ -61,6 +62,7 @@ pub fn start(seat: Seat, core: Core, listens: &[Listen]) -> io::Result<Running> 
             socket,
             tls: listen.tls.clone(),
             proxy_protocol: listen.proxy_protocol,
+            backlog: listen.backlog,
         });
     }
     let handle = seat.handle.clone();

@@ -98,24 +98,6 @@ impl Core {
         }
     }
 
-    /// Turns clients away, those that are here with 320, or serves them again.
-    pub fn suspend(&mut self, suspended: bool) {
-        if std::mem::replace(&mut self.suspended, suspended) == suspended || !suspended {
-            return;
-        }
-        let indexes: Vec<u32> = self
-            .connections
-            .iter()
-            .map(|(index, _)| index as u32)
-            .collect();
-        for index in indexes {
-            self.close_connection(
-                index,
-                "broker forced connection closure with reason 'shutdown'",
-            );
-        }
-    }
-
     /// Whether an orderly stop has begun.
     pub fn is_stopping(&self) -> bool {
         self.stopping

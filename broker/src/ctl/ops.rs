@@ -467,6 +467,8 @@ fn change(core: &mut crate::core::Core, op: &str, with: &With) -> Done {
                 other => other.into(),
             })?
         }
+        "suspend_listeners" => core.close_to_new(true),
+        "resume_listeners" => core.close_to_new(false),
         "clear_user_limits" => admin::clear_user_limits(core, user, &name)?,
         "user_limits" => {
             let missing = || AdminError::NoSuchUser(user.clone());

@@ -96,9 +96,14 @@ pub static COMMANDS: &[Command] = &[
             let reason = r.line.arg(0);
             let vhost = (!r.line.has("global")).then(|| r.line.vhost());
             r.banner(match vhost {
-            Some(vhost) => format!("Closing all connections in vhost {vhost}, reason: {reason}..."),
-            None => format!("Closing all connections to node {} (connections to other nodes are not affected), reason: {reason}...", r.node.name),
-        });
+                Some(vhost) => {
+                    format!("Closing all connections in vhost {vhost}, reason: {reason}...")
+                }
+                None => format!(
+                    "Closing all connections to node {} (across all vhosts), reason: {reason}...",
+                    r.node.name
+                ),
+            });
             let mut with = vec![("reason", json!(reason))];
             with.extend(vhost.map(|vhost| ("vhost", json!(vhost))));
             let closed = r.perform("close_connections", &with)?;
@@ -169,12 +174,36 @@ pub static COMMANDS: &[Command] = &[
         "<value> <passphrase>",
         "the configuration has no encrypted values; protect the file by its mode"
     ),
-    refused!(
+    running!(
         "suspend_listeners",
         "",
-        "use stop_app, which also closes the connections that are open"
+        OPERATIONS,
+        "Refuses new client connections; those that are open stay",
+        (0, 0),
+        &[],
+        |r| {
+            r.banner(format!(
+                "Will suspend client connection listeners on node {}. The node will no longer accept client connections!",
+                r.node.name
+            ));
+            r.change("suspend_listeners", &[])
+        }
     ),
-    refused!("resume_listeners", "", "use start_app"),
+    running!(
+        "resume_listeners",
+        "",
+        OPERATIONS,
+        "Accepts client connections again",
+        (0, 0),
+        &[],
+        |r| {
+            r.banner(format!(
+                "Will resume client connection listeners on node {}. The node will now accept client connections",
+                r.node.name
+            ));
+            r.change("resume_listeners", &[])
+        }
+    ),
     refused!(
         "list_ciphers",
         "",
