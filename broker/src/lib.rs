@@ -20,6 +20,7 @@ mod log;
 pub mod management;
 pub mod node;
 mod own_commit;
+mod pressure;
 mod proxy_protocol;
 pub mod run;
 pub mod store;

@@ -10,6 +10,7 @@ use crate::core::vhost::VhostSpec;
 use crate::data;
 use crate::handle::Handle;
 use crate::management::{self, Listener, Management, NodeFacts, system};
+use crate::pressure::{Pressure, processor_time};
 use crate::run::{self, Listen, Running, Secure};
 use crate::store::{Health, Monitor};
 use crate::{Seat, admin, ctl};
@@ -302,6 +303,7 @@ async fn watch(management: Arc<Management>, store: Monitor) -> String {
     use crate::core::alarm::Alarm;
     let mut ticks = tokio::time::interval(WATCH);
     let mut set = (false, false);
+    let mut pressure = Pressure::default();
     loop {
         ticks.tick().await;
         let health = store.health();
@@ -309,7 +311,8 @@ async fn watch(management: Arc<Management>, store: Monitor) -> String {
             return reason;
         }
         let limits = management.limits();
-        let memory = limits.memory > 0 && system::resident_memory() > limits.memory;
+        let resident = ease(&mut pressure, limits.memory).await;
+        let memory = limits.memory > 0 && resident > limits.memory;
         let low = system::disk_free(&management.facts.data_dir) < limits.disk;
         let disk = low || health != Health::Good;
         if let (Health::Full(reason), false) = (&health, set.1) {
@@ -328,4 +331,17 @@ async fn watch(management: Arc<Management>, store: Monitor) -> String {
             set = (memory, disk);
         }
     }
+}
+
+/// Resident memory, after what is free has been given back if it is time for that.
+async fn ease(pressure: &mut Pressure, limit: u64) -> u64 {
+    let resident = system::resident_memory();
+    if !pressure.wants(resident, limit, processor_time()) {
+        return resident;
+    }
+    // it may take a while when there is much
+    let _ = tokio::task::spawn_blocking(crate::allocator::return_free_pages).await;
+    let resident = system::resident_memory();
+    pressure.given_back(resident);
+    resident
 }

@@ -13,6 +13,8 @@ const EAGER_BYTES: usize = 256 << 10;
 const HELD_BYTES: usize = 64 << 10;
 /// Emptied buffers kept for the next turn.
 const BUFFERS: usize = 4;
+/// Larger ones are not kept: they were for one large message.
+const BUFFER_BYTES: usize = 4 << 20;
 
 /// What the committer does, in order.
 #[derive(Debug, Clone)]
@@ -284,6 +286,7 @@ impl Shared {
             if let Operation::Write { bytes, .. } = operation
                 && state.buffers.len() < BUFFERS
                 && let Ok(mut buffer) = Arc::try_unwrap(bytes)
+                && buffer.capacity() <= BUFFER_BYTES
             {
                 buffer.clear();
                 state.buffers.push(buffer);
