@@ -57,7 +57,7 @@ pub enum DigestKind {
 pub enum PasswordError {
     /// The algorithm is not one of those above.
     UnknownAlgorithm(String),
-    /// Not Base64, or of the wrong length for its algorithm.
+    /// Not Base64, or no PHC string where one must be.
     Malformed,
 }
 
@@ -109,12 +109,21 @@ impl Password {
         matches!(self, Password::Argon2id(_))
     }
 
-    /// `password_hash` of an export.
+    /// `password_hash` as the metadata log has it.
     pub fn export_hash(&self) -> String {
         match self {
             Password::None => String::new(),
             Password::Argon2id(text) => text.clone(),
             Password::Salted { bytes, .. } => STANDARD.encode(bytes),
+        }
+    }
+
+    /// `password_hash` of an export: always Base64. RabbitMQ refuses a whole document for one that is not; a hash that it
+    /// cannot compute it takes over, and its user is without a usable password there.
+    pub fn portable_hash(&self) -> String {
+        match self {
+            Password::Argon2id(text) => STANDARD.encode(text),
+            Password::None | Password::Salted { .. } => self.export_hash(),
         }
     }
 
@@ -127,7 +136,8 @@ impl Password {
         }
     }
 
-    /// Takes over `password_hash` and `hashing_algorithm` of an export.
+    /// Takes over `password_hash` and `hashing_algorithm` of an export. A digest of another length than the algorithm's is
+    /// kept, as RabbitMQ keeps it: no password matches it.
     pub fn import(hash: &str, algorithm: Option<&str>) -> Result<Password, PasswordError> {
         if hash.is_empty() {
             return Ok(Password::None);
@@ -136,21 +146,28 @@ impl Password {
             SHA256 => DigestKind::Sha256,
             SHA512 => DigestKind::Sha512,
             MD5 => DigestKind::Md5,
-            ARGON2ID => {
-                return PasswordHash::new(hash)
-                    .map(|_| Password::Argon2id(hash.to_owned()))
-                    .map_err(|_| PasswordError::Malformed);
-            }
+            ARGON2ID => return import_argon2id(hash),
             other => return Err(PasswordError::UnknownAlgorithm(other.to_owned())),
         };
         let bytes = STANDARD
             .decode(hash)
             .map_err(|_| PasswordError::Malformed)?;
-        if bytes.len() != 4 + digest.size() {
-            return Err(PasswordError::Malformed);
-        }
         Ok(Password::Salted { digest, bytes })
     }
+}
+
+/// A PHC string, as it is or in Base64.
+fn import_argon2id(hash: &str) -> Result<Password, PasswordError> {
+    let text = match hash.starts_with('$') {
+        true => hash.to_owned(),
+        false => STANDARD
+            .decode(hash)
+            .ok()
+            .and_then(|bytes| String::from_utf8(bytes).ok())
+            .ok_or(PasswordError::Malformed)?,
+    };
+    PasswordHash::new(&text).map_err(|_| PasswordError::Malformed)?;
+    Ok(Password::Argon2id(text))
 }
 
 impl fmt::Debug for Password {
@@ -168,14 +185,6 @@ impl DigestKind {
             DigestKind::Sha256 => digest::<Sha256>(salt, password),
             DigestKind::Sha512 => digest::<Sha512>(salt, password),
             DigestKind::Md5 => digest::<Md5>(salt, password),
-        }
-    }
-
-    fn size(self) -> usize {
-        match self {
-            DigestKind::Sha256 => 32,
-            DigestKind::Sha512 => 64,
-            DigestKind::Md5 => 16,
         }
     }
 
@@ -253,17 +262,25 @@ mod tests {
             Password::hash_salted(b"x", [9; 4]),
             Password::None,
         ] {
-            let again = Password::import(&hash.export_hash(), Some(hash.export_algorithm()));
-            assert_eq!(again, Ok(hash));
+            for text in [hash.export_hash(), hash.portable_hash()] {
+                let again = Password::import(&text, Some(hash.export_algorithm()));
+                assert_eq!(again, Ok(hash.clone()));
+            }
+            assert!(STANDARD.decode(hash.portable_hash()).is_ok());
         }
     }
 
     #[test]
     fn rubbish_is_refused_and_never_verifies() {
-        assert_eq!(
-            Password::import("AAAA", None),
-            Err(PasswordError::Malformed)
-        );
+        for (text, algorithm) in [("no Base64", None), ("$argon2id$x", Some(ARGON2ID))] {
+            let imported = Password::import(text, algorithm);
+            assert_eq!(imported, Err(PasswordError::Malformed));
+        }
+        for text in ["AAAA", "AAAAAA==", "AAAAAAA="] {
+            let kept = Password::import(text, None).expect("RabbitMQ takes it");
+            assert!(!kept.verify(b"") && !kept.verify(b"AAAA"));
+            assert_eq!(kept.export_hash(), text);
+        }
         assert!(Password::import("x", Some("rot13")).is_err());
         assert!(!Password::None.verify(b""));
     }

@@ -14,7 +14,7 @@ pub fn export(metadata: &Metadata, product: &str, version: &str) -> Value {
     let users = access.users.iter().map(|(name, user)| {
         json!({
             "name": name,
-            "password_hash": user.password.export_hash(),
+            "password_hash": user.password.portable_hash(),
             "hashing_algorithm": user.password.export_algorithm(),
             "tags": user.tags,
             "limits": user.limits.to_json(),
@@ -76,12 +76,16 @@ pub fn export(metadata: &Metadata, product: &str, version: &str) -> Value {
     })
 }
 
-/// What is in one virtual host.
+/// What is in one virtual host. Like RabbitMQ's, parameters and policies name it, the rest does not.
 pub fn export_vhost(vhost: &Vhost, version: &str) -> Value {
+    let named = |items: Vec<Value>| -> Vec<Value> {
+        let items = items.into_iter();
+        items.map(|v| with_vhost(v, vhost.name())).collect()
+    };
     json!({
         "rabbit_version": version,
-        "parameters": parameters(vhost),
-        "policies": policies(vhost),
+        "parameters": named(parameters(vhost)),
+        "policies": named(policies(vhost)),
         "queues": queues(vhost),
         "exchanges": exchanges(vhost),
         "bindings": bindings(vhost),

@@ -54,6 +54,8 @@ fn one_virtual_hosts_export_can_move_to_another() {
     let metadata = state(import(&document(EXPORT), None, &|_| false).expect("imports"));
     let shop = metadata.vhost("shop").expect("the virtual host came in");
     let part = export_vhost(shop, "3.10.8");
+    assert_eq!(part["policies"][0]["vhost"], "shop");
+    assert_eq!(part["queues"][0].get("vhost"), None);
     let commands = import(part.as_object().expect("object"), Some("new"), &|v| {
         v == "new"
     });

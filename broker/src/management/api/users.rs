@@ -125,7 +125,7 @@ pub fn random<const N: usize>() -> Result<[u8; N], Reply> {
 pub fn user_value(name: &str, user: &User) -> Value {
     json!({
         "name": name,
-        "password_hash": user.password.export_hash(),
+        "password_hash": user.password.portable_hash(),
         "hashing_algorithm": user.password.export_algorithm(),
         "tags": user.tags,
         "limits": user.limits.to_json(),
