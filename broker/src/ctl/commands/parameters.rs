@@ -3,7 +3,7 @@
 use super::Command;
 use crate::ctl::output::Rows;
 use crate::ctl::tool::{Done, End, Run};
-use crate::ctl::wire::Fault;
+use crate::ctl::wire::{Fault, FaultKind};
 use serde_json::{Value, json};
 
 const POLICIES: &str = "Policies";
@@ -359,6 +359,13 @@ fn import(r: &Run) -> Done {
         }
     };
     let text = read.map_err(|e| End::Fault(Fault::failed(format!("{path}: {e}"))))?;
+    if let Err(error) = serde_json::from_str::<Value>(&text) {
+        let text = format!("Failed to deserialise input (format: JSON) (error: {error})");
+        return Err(End::Fault(Fault::new(FaultKind::Data, text)));
+    }
     r.change("import", &[("definitions", json!(text))])?;
+    r.banner(
+        "Successfully started definition import. This process is asynchronous and can take some time.",
+    );
     Ok(())
 }

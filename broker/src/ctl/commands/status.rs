@@ -193,6 +193,7 @@ pub fn cluster_status(r: &Run) -> Done {
 pub fn in_unit(bytes: &Value, unit: &str) -> String {
     let factor = match unit.to_lowercase().as_str() {
         "bytes" => 1.0,
+        "kb" => 1e3,
         "mb" => 1e6,
         "tb" => 1e12,
         _ => 1e9,
@@ -211,8 +212,9 @@ fn paths(value: &Value) -> Vec<String> {
 
 pub fn status(r: &Run) -> Done {
     let unit = r.line.option("unit").unwrap_or("gb");
-    if !["bytes", "mb", "gb", "tb"].contains(&unit.to_lowercase().as_str()) {
-        let text = format!("unit '{unit}' is not supported. Please use one of: bytes, mb, gb, tb");
+    if !["bytes", "kb", "mb", "gb", "tb"].contains(&unit.to_lowercase().as_str()) {
+        let text =
+            format!("\"unit '{unit}' is not supported. Please use one of: bytes, kb, mb, gb, tb\"");
         return Err(End::Usage(64, text));
     }
     let s = r.perform("status", &[])?;
