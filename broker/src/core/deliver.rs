@@ -33,7 +33,6 @@ impl Core {
         };
         queue.scheduled = false;
         let now_ms = self.clock.now_ms;
-        // what expires in this very moment is still for a consumer that waits
         self.expire(id, now_ms.saturating_sub(1));
         self.deliver(id);
         self.expire(id, now_ms);
@@ -113,6 +112,8 @@ impl Core {
     }
 
     fn deliver(&mut self, id: QueueId) {
+        // what expires in this very moment is still for a consumer that waits
+        let upto_ms = self.clock.now_ms.saturating_sub(1);
         while let Some(queue) = self
             .queues
             .get_mut(id.index as usize)
@@ -124,6 +125,13 @@ impl Core {
             let Some(key) = queue.consumers.next() else {
                 return;
             };
+            if front_has_expired(queue, upto_ms) {
+                self.expire(id, upto_ms);
+                match self.queue(id) {
+                    Some(queue) if !front_has_expired(queue, upto_ms) => continue,
+                    _ => return,
+                }
+            }
             let alone = queue.consumers.is_alone();
             if !self.is_next_at_hand(id) {
                 return;
@@ -139,6 +147,9 @@ impl Core {
             if delivered == 0 {
                 if queue.ready.is_empty() {
                     return;
+                }
+                if front_has_expired(queue, upto_ms) {
+                    continue;
                 }
                 queue.consumers.put_aside();
             } else {
@@ -176,6 +187,10 @@ impl Core {
             };
             if full || !consumer.has_room() || (!consumer.no_ack && !channel_has_room) {
                 consumer.parked = true;
+                break;
+            }
+            // one behind those that were taken may have expired while it waited
+            if front_has_expired(queue, now_ms.saturating_sub(1)) {
                 break;
             }
             if let Some(stored) = queue.ready.front().and_then(Entry::cold)
@@ -341,6 +356,12 @@ impl Core {
             self.fail(at, &Refusal::precondition(text), (0, 0));
         }
     }
+}
+
+/// Whether what would be delivered next is to go instead.
+fn front_has_expired(queue: &Queue, upto_ms: u64) -> bool {
+    let front = queue.ready.front();
+    front.is_some_and(|entry| entry.has_expired(upto_ms))
 }
 
 /// Takes a message out of its queue to a channel, which holds it unless nobody is going to

@@ -32,7 +32,8 @@ impl Entry {
             .map_or(0, |message| message.footprint() as u64)
     }
 
-    fn has_expired(&self, upto_ms: u64) -> bool {
+    /// Whether its time to live had ended by then.
+    pub fn has_expired(&self, upto_ms: u64) -> bool {
         self.expires_ms != 0 && self.expires_ms <= upto_ms
     }
 

@@ -37,6 +37,32 @@ fn a_message_expires_after_the_shorter_of_both_times() {
 }
 
 #[test]
+fn what_expired_behind_others_is_not_delivered_with_them() {
+    let mut bench = Bench::new();
+    let client = bench.connect();
+    let arguments = [
+        ("x-dead-letter-exchange", text("")),
+        ("x-dead-letter-routing-key", text("dead")),
+    ];
+    bench.declare(client, "q", table(arguments));
+    bench.declare(client, "dead", FieldTable::new());
+    let short = Properties {
+        expiration: Some(b"50"),
+        ..Properties::default()
+    };
+    for n in 0..3 {
+        bench.publish(client, "", "q", &format!("stays {n}"));
+        bench.publish_with(client, "", "q", "goes", &short);
+        bench.publish_with(client, "", "q", "goes, too", &short);
+    }
+    bench.pass(60);
+    assert_eq!(bench.ready("q"), 9, "the first one holds them");
+    let delivered = bench.consume(client, "q", "t", true);
+    assert_eq!(bodies(&delivered), ["stays 0", "stays 1", "stays 2"]);
+    assert_eq!((bench.ready("q"), bench.ready("dead")), (0, 6));
+}
+
+#[test]
 fn a_time_to_live_of_zero_delivers_to_who_waits_and_keeps_nothing() {
     let mut bench = Bench::new();
     let client = bench.connect();
