@@ -158,6 +158,12 @@ fn report(core: &Core, recovered: &Recovered) {
             "a file of the message log cannot be read and was put aside; its messages are missing"
         );
     }
+    for file in &recovered.missing {
+        tracing::error!(
+            file,
+            "a file of the message log is gone, and with it the messages that it may have held"
+        );
+    }
 }
 
 impl DataDir {

@@ -21,6 +21,7 @@ mod range_set;
 mod reader;
 mod record;
 mod recovery;
+mod roll;
 mod scan;
 mod segment;
 mod segments;
@@ -35,10 +36,11 @@ mod tests;
 pub use disk::{Directory, Disk, DiskFile};
 pub use error::OpenError;
 pub use metadata_log::Squash;
+pub use recovery::Recovered;
 pub use scan::Damage;
 pub use shared::{Health, Wake};
 
-use crate::core::journal::{Congestion, Kept, QueueKey, Reference, Stored};
+use crate::core::journal::{Congestion, QueueKey, Reference, Stored};
 use cold::{ColdReader, ColdReads, cold_reads};
 use commit::Committers;
 use keeper::{Job, Jobs, Keeper, Outcomes};
@@ -94,21 +96,6 @@ pub struct Content<'a> {
     pub priority: u8,
     /// It is here to save memory and need not survive a restart.
     pub spilled: bool,
-}
-
-/// What a start found.
-#[derive(Debug, Default)]
-pub struct Recovered {
-    /// Metadata commands, oldest first.
-    pub commands: Vec<Vec<u8>>,
-    /// By queue, in order. Queues that the metadata does not know are to be forgotten.
-    pub messages: HashMap<QueueKey, Vec<Kept>>,
-    /// The highest sequence number of each queue that the log says anything of.
-    pub last_seqs: HashMap<QueueKey, u64>,
-    /// Durable things that cannot be read: to be reported, never passed over.
-    pub damage: Vec<Damage>,
-    /// Files put aside because even what they are is not readable.
-    pub aside: Vec<String>,
 }
 
 /// Why a message cannot be read back.
@@ -259,7 +246,9 @@ impl Store {
                 });
             }
         }
+        let missing = slots.call_roll(&files);
         let found = recover(&slots, files, salt, measure)?;
+        slots.write_roll();
         let shared = Arc::new(Shared::new(wake));
         let outcomes = Arc::new(Outcomes::default());
         let (jobs, line) = keeper::line();
@@ -306,6 +295,7 @@ impl Store {
             last_seqs: found.last_seqs,
             damage: found.damage,
             aside: found.aside,
+            missing,
         };
         Ok((store, workers, recovered))
     }

@@ -31,6 +31,23 @@ pub(super) struct Found {
     pub next_cold: u32,
 }
 
+/// What a start found.
+#[derive(Debug, Default)]
+pub struct Recovered {
+    /// Metadata commands, oldest first.
+    pub commands: Vec<Vec<u8>>,
+    /// By queue, in order. Queues that the metadata does not know are to be forgotten.
+    pub messages: HashMap<QueueKey, Vec<Kept>>,
+    /// The highest sequence number of each queue that the log says anything of.
+    pub last_seqs: HashMap<QueueKey, u64>,
+    /// Durable things that cannot be read: to be reported, never passed over.
+    pub damage: Vec<Damage>,
+    /// Files put aside because even what they are is not readable.
+    pub aside: Vec<String>,
+    /// Files that are gone.
+    pub missing: Vec<String>,
+}
+
 /// Why the log cannot be used at all.
 #[derive(Debug)]
 pub(super) enum RecoveryError {

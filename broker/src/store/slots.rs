@@ -4,6 +4,7 @@
 //! are kept, a few of them.
 
 use super::disk::{Disk, DiskFile};
+use super::roll::Roll;
 use super::segment::{DATA, Header, write_header};
 use std::collections::HashMap;
 use std::io;
@@ -30,6 +31,7 @@ pub(super) struct Slots {
     length: u64,
     state: Mutex<State>,
     is_short: AtomicBool,
+    roll: Roll,
 }
 
 #[derive(Default)]
@@ -54,11 +56,23 @@ fn slot_name(number: u32) -> String {
 impl Slots {
     pub fn new(disk: Arc<dyn Disk>, length: u64) -> Slots {
         Slots {
+            roll: Roll::new(disk.clone()),
             disk,
             length,
             state: Mutex::default(),
             is_short: AtomicBool::new(false),
         }
+    }
+
+    /// Says which slots a start has found; answers the names of files that must be there and are not.
+    pub fn call_roll(&self, files: &[Slot]) -> Vec<String> {
+        let names = files.iter().map(|slot| slot_name(slot.number));
+        self.roll.call(names.collect())
+    }
+
+    /// The start is over: what was missing has been told.
+    pub fn write_roll(&self) {
+        self.roll.write();
     }
 
     /// Says whether the disk is short of space.
@@ -85,7 +99,7 @@ impl Slots {
                 }
             };
             let Some(slot) = slot else { break };
-            self.disk.remove(&slot_name(slot.number))?;
+            self.remove(&slot)?;
             removed = true;
         }
         if removed {
@@ -118,6 +132,7 @@ impl Slots {
         let mut state = self.lock();
         state.next = state.next.max(slot.number + 1);
         let aside = format!("{}.damaged", slot_name(slot.number));
+        self.roll.strike(&slot_name(slot.number));
         self.disk.rename(&slot_name(slot.number), &aside)?;
         self.disk.sync_names()?;
         Ok(aside)
@@ -149,6 +164,12 @@ impl Slots {
         self.lock().spares.push(slot);
     }
 
+    fn remove(&self, slot: &Slot) -> io::Result<()> {
+        let name = slot_name(slot.number);
+        self.roll.strike(&name);
+        self.disk.remove(&name)
+    }
+
     fn create(&self, length: u64) -> io::Result<Slot> {
         let number = {
             let mut state = self.lock();
@@ -163,7 +184,10 @@ impl Slots {
             .and_then(|()| file.sync())
             .and_then(|()| self.disk.sync_names());
         match made {
-            Ok(()) => Ok(Slot { number, file }),
+            Ok(()) => {
+                self.roll.add(name);
+                Ok(Slot { number, file })
+            }
             Err(error) => {
                 // A full disk must not be filled by what could not be used.
                 let _ = self.disk.remove(&name);
@@ -208,7 +232,7 @@ impl Slots {
                 state.spares.push(slot);
             } else {
                 drop(state);
-                self.disk.remove(&slot_name(slot.number))?;
+                self.remove(&slot)?;
                 removed = true;
             }
         }
@@ -225,6 +249,11 @@ mod tests {
     use super::*;
     use crate::store::disk::Directory;
     use crate::store::segment::{Role, read_header};
+
+    fn files(disk: &Directory) -> usize {
+        let names = disk.list().unwrap();
+        names.iter().filter(|n| slot_number(n).is_some()).count()
+    }
 
     #[test]
     fn a_retired_segments_file_is_used_again() {
@@ -257,15 +286,15 @@ mod tests {
         let slots = Slots::new(disk.clone(), 8192);
         slots.prepare(3, false).unwrap();
         slots.trim().unwrap();
-        assert_eq!(disk.list().unwrap().len(), 3);
+        assert_eq!(files(&disk), 3);
         slots.set_short(true);
         slots.trim().unwrap();
-        assert_eq!(disk.list().unwrap().len(), 1);
+        assert_eq!(files(&disk), 1);
         let slot = slots.take(8192).unwrap();
         slots.assign(1, slot);
         slots.prepare(1, false).unwrap();
         slots.retire(&[1]).unwrap();
-        assert_eq!(disk.list().unwrap().len(), 1);
+        assert_eq!(files(&disk), 1);
     }
 
     #[test]
@@ -276,7 +305,7 @@ mod tests {
         let slot = slots.take(100_000).unwrap();
         slots.assign(1, slot);
         slots.retire(&[1]).unwrap();
-        assert!(disk.list().unwrap().is_empty());
+        assert_eq!(files(&disk), 0);
     }
 
     #[test]

@@ -145,6 +145,24 @@ fn a_file_that_says_nothing_is_put_aside_and_told() {
 }
 
 #[test]
+fn a_file_that_is_gone_is_told_once_and_the_rest_serves() {
+    let (disk, _) = written(8);
+    let name = segment_file(&disk);
+    disk.0.remove(&name).unwrap();
+    disk.0.sync_names().unwrap();
+    let mut rig = Rig::open(&disk).unwrap();
+    assert_eq!(rig.recovered.missing, [name]);
+    rig.publish(1, 1000, b"goes on");
+    rig.work();
+    let disk = rig.disk.clone();
+    drop(rig);
+    disk.0.crash();
+    let rig = Rig::open(&disk).unwrap();
+    assert!(rig.recovered.missing.is_empty());
+    assert_eq!(rig.recovered_seqs(1), [1000]);
+}
+
+#[test]
 fn a_rotten_metadata_log_is_refused() {
     let mut rig = Rig::new(7);
     rig.store.command(b"first".to_vec());
