@@ -65,7 +65,7 @@ mod tests {
     fn a_paused_listener_refuses_and_listens_again_at_its_port() {
         let any: SocketAddr = "127.0.0.1:0".parse().expect("an address");
         let listener = Listener {
-            socket: TcpListener::bind(any).expect("bound"),
+            socket: crate::run::open(any, 8).expect("bound"),
             tls: None,
             proxy_protocol: false,
             backlog: 8,

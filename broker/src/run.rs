@@ -77,7 +77,22 @@ pub fn start(seat: Seat, core: Core, listens: &[Listen]) -> io::Result<Running> 
     })
 }
 
-fn open(address: SocketAddr, backlog: u32) -> io::Result<TcpListener> {
+/// Listens at an address; port 0 is any.
+pub(crate) fn open(mut address: SocketAddr, backlog: u32) -> io::Result<TcpListener> {
+    // A port that the kernel chose is given up when listening pauses, one that was asked for is not.
+    let chosen = match address.port() {
+        0 => Some(bound(address)?),
+        _ => None,
+    };
+    if let Some(port) = chosen.as_ref().map(Socket::local_addr).transpose()? {
+        address.set_port(port.as_socket().map_or(0, |at| at.port()));
+    }
+    let socket = bound(address)?;
+    socket.listen(i32::try_from(backlog).unwrap_or(i32::MAX))?;
+    Ok(TcpListener::from_std(socket.into()))
+}
+
+fn bound(address: SocketAddr) -> io::Result<Socket> {
     let socket = Socket::new(
         Domain::for_address(address),
         Type::STREAM,
@@ -91,8 +106,7 @@ fn open(address: SocketAddr, backlog: u32) -> io::Result<TcpListener> {
     // those accepted from it have it, too
     socket.set_tcp_nodelay(true)?;
     socket.bind(&address.into())?;
-    socket.listen(i32::try_from(backlog).unwrap_or(i32::MAX))?;
-    Ok(TcpListener::from_std(socket.into()))
+    Ok(socket)
 }
 
 #[cfg(test)]
