@@ -7,8 +7,8 @@ use serde_json::{Map, Value, json};
 use std::cmp::Ordering;
 
 /// Entries of a page at most.
-const PAGE_SIZE_MAX: usize = 500;
-const PAGE_SIZE_DEFAULT: usize = 100;
+const PAGE_SIZE_MAX: i64 = 500;
+const PAGE_SIZE_DEFAULT: i64 = 100;
 
 /// Answers with a list. Items come in their natural order; `searched` is the
 /// key that a page's `name` filter looks at.
@@ -77,7 +77,7 @@ impl Paging {
             return Ok(None);
         };
         let invalid = || Reply::bad_request("Pagination parameters are invalid");
-        let number = |text: &str| text.parse::<usize>().map_err(|_| invalid());
+        let number = |text: &str| text.parse::<i64>().map_err(|_| invalid());
         let asked = request.query("page_size").map(number).transpose()?;
         let (page, size) = (number(page)?, asked.unwrap_or(PAGE_SIZE_DEFAULT));
         if page < 1 || !(1..=PAGE_SIZE_MAX).contains(&size) {
@@ -93,8 +93,8 @@ impl Paging {
             false => None,
         };
         Ok(Some(Paging {
-            page,
-            size,
+            page: usize::try_from(page).map_err(|_| invalid())?,
+            size: usize::try_from(size).map_err(|_| invalid())?,
             name,
             part,
         }))
@@ -212,6 +212,13 @@ mod tests {
             (400, Some("page_out_of_range"))
         );
         assert_eq!(ask("page=x").0, 400);
+        let (_, body) = ask("page=-1");
+        assert_eq!(body["error"], "invalid_pagination_parameters");
+        assert_eq!(
+            body["reason"],
+            "Invalid pagination parameters: page number -1, page size undefined"
+        );
+        assert_eq!(ask(&format!("page={}", i64::MAX)).0, 400);
         assert_eq!(ask("page=1&page_size=501").0, 400);
     }
 
