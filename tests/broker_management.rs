@@ -289,7 +289,10 @@ fn bindings_have_a_key_by_which_they_are_removed() {
     let part = key.replace('%', "%25");
     // the helper has headers in small letters
     assert!(location.ends_with(&part.to_lowercase()), "{location} {key}");
-    assert!(key.ends_with("~9nmLZQ"), "RabbitMQ's digest of x = 1: {key}");
+    assert!(
+        key.ends_with("~9nmLZQ"),
+        "RabbitMQ's digest of x = 1: {key}"
+    );
     let path = format!("/bindings/%2f/e/e/q/q/{part}");
     assert_eq!(b.ask("DELETE", &path, Value::Null).0, 204);
     assert_eq!(b.get("/bindings/%2f/e/e/q/q"), json!([]));

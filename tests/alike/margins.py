@@ -160,3 +160,16 @@ def opened_again_while_closing(place):
             wire.send(1, answer)
         wire.send(1, Channel.Open())
         wire.quiet()
+
+
+@frames.case
+def compared_by_the_queues_type(place):
+    """Which arguments must be the same again depends on the type of the queue that is there; the first that differs is told."""
+    more = {"x-queue-leader-locator": "client-local", "x-dead-letter-strategy": "at-least-once", "x-max-in-memory-length": 3, "x-max-in-memory-bytes": 4,
+            "x-max-priority": 3, "x-queue-mode": "lazy", "x-queue-version": 2, "x-queue-master-locator": "random", "x-delivery-limit": 2,
+            "x-quorum-initial-group-size": 1, "x-message-ttl": 1, "x-overflow": "reject-publish", "x-expires": 9000, "x-max-length": 3}
+    for kind in ("classic", "quorum"):
+        base = {"x-queue-type": kind}
+        place.channel().call(1, Queue.Declare(0, f"mc.{kind}", durable=True, arguments=base))
+        each(place, *(Queue.Declare(0, f"mc.{kind}", durable=True, arguments=base | {name: value}) for name, value in more.items()),
+             *(Queue.Declare(0, f"mc.{kind}", durable=True, arguments=base | {name: value, "x-message-ttl": 1, "x-max-length": 3}) for name, value in more.items()))

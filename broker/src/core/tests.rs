@@ -1,5 +1,6 @@
 //! The engine driven as clients drive it, without sockets and with a clock of the test's own.
 
+mod again;
 mod cold;
 mod kit;
 mod operations;

@@ -6,8 +6,8 @@ use super::super::refusal::{Code, Refusal};
 use super::super::vhost::{Destination, ExchangeSpec, QueueSpec, Vhost};
 use super::{ExchangeDeclaration, QueueDeclaration};
 
-/// The arguments that a repeated declaration of a queue must repeat.
-const COMPARED: [&str; 15] = [
+/// Arguments that a classic queue must be declared with again as it was, in the order in which they are looked at.
+const COMPARED: [&str; 13] = [
     "x-expires",
     "x-message-ttl",
     "x-dead-letter-exchange",
@@ -20,9 +20,26 @@ const COMPARED: [&str; 15] = [
     "x-queue-version",
     "x-single-active-consumer",
     "x-queue-type",
-    "x-delivery-limit",
-    "x-quorum-initial-group-size",
     "x-queue-master-locator",
+];
+
+/// The same of a quorum queue.
+const COMPARED_OF_QUORUM: [&str; 15] = [
+    "x-dead-letter-exchange",
+    "x-dead-letter-routing-key",
+    "x-dead-letter-strategy",
+    "x-expires",
+    "x-max-length",
+    "x-max-length-bytes",
+    "x-max-in-memory-length",
+    "x-max-in-memory-bytes",
+    "x-overflow",
+    "x-single-active-consumer",
+    "x-queue-type",
+    "x-quorum-initial-group-size",
+    "x-delivery-limit",
+    "x-message-ttl",
+    "x-queue-leader-locator",
 ];
 
 pub(super) fn without_newlines(name: &str) -> String {
@@ -163,7 +180,11 @@ pub(super) fn same_queue(
         wanted.durable && wanted.owner.is_none(),
     )?;
     same_flag("auto_delete", &what, is.auto_delete, wanted.auto_delete)?;
-    COMPARED
+    let compared = match is.is_quorum() {
+        true => &COMPARED_OF_QUORUM[..],
+        false => &COMPARED,
+    };
+    compared
         .iter()
         .try_for_each(|name| same_argument(name, &what, &is.arguments, &wanted.arguments))
 }

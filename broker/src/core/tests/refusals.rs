@@ -6,7 +6,7 @@ use crate::core::frame;
 use crate::core::method::Method;
 use crate::core::properties::Properties;
 
-fn refusal(bench: &mut Bench, client: Client, method: &Method<'_>) -> String {
+pub(super) fn refusal(bench: &mut Bench, client: Client, method: &Method<'_>) -> String {
     code_and_text(&bench.ask(client, method))
 }
 
@@ -26,7 +26,7 @@ fn code_and_text(answer: &str) -> String {
     format!("{scope}{code} {}", words.replace("\\\"", "\""))
 }
 
-fn passive(queue: &str) -> Method<'_> {
+pub(super) fn passive(queue: &str) -> Method<'_> {
     Method::QueueDeclare {
         ticket: 0,
         queue,
@@ -472,17 +472,6 @@ fn a_closed_channel_ignores_what_comes_until_its_close_is_answered() {
             .call(client, &Method::ChannelOpen { out_of_band: "" })
             .len(),
         1
-    );
-}
-
-#[test]
-fn a_number_is_not_opened_again_before_its_close_is_answered() {
-    let mut bench = Bench::new();
-    let client = bench.connect();
-    refusal(&mut bench, client, &passive("Q"));
-    assert_eq!(
-        refusal(&mut bench, client, &Method::ChannelOpen { out_of_band: "" }),
-        "connection 504 CHANNEL_ERROR - second 'channel.open' seen"
     );
 }
 
