@@ -62,7 +62,8 @@ pub static CODES: &[Code] = codes! {
     "E1011" "the keyword belongs to the other side"
     "A `frontend` has clients and no servers, a `backend` has servers and no clients, a `listen` \
      section has both. The keyword is about the side that this section does not have. It is \
-     ignored with a warning, except for `server`, which is refused."
+     ignored with a warning, its words are judged all the same; what one cannot do without \
+     (`server`, `retry-on`, rules of the other side) is refused."
 
     "E1012" "a name or number is used twice"
     "Sections of one kind, servers of one section, users of one list, and ids must be different: \
