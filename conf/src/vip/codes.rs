@@ -71,4 +71,11 @@ pub static CODES: &[Code] = &[
                       version, interval, address list and authentication must agree, priorities \
                       must differ.",
     },
+    Code {
+        id: "E2010",
+        title: "a keyword that stands in a section twice",
+        explanation: "keepalived says nothing and runs with the last one, and so does this. Where \
+                      keepalived keeps the first and ignores the second (scripts and what \
+                      `vrrp_track_process` and `vrrp_track_file` watch), it is an error (E2002).",
+    },
 ];

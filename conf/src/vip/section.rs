@@ -20,7 +20,30 @@ pub struct Section<T> {
     /// Findings so far.
     pub findings: Vec<Diagnostic>,
     block: Option<Vec<Node>>,
+    /// Keywords that had their words on one line, and where.
+    seen: Vec<(&'static str, Span)>,
 }
+
+/// Keywords of which keepalived takes the first line and ignores others. Of those that are not
+/// here and have no block, the last one counts.
+const FIRST_COUNTS: &[&str] = &[
+    "notify",
+    "notify_master",
+    "notify_backup",
+    "notify_fault",
+    "notify_stop",
+    "notify_deleted",
+    "notify_master_rx_lower_pri",
+    "notify_fifo",
+    "notify_fifo_script",
+    "vrrp_notify_fifo",
+    "vrrp_notify_fifo_script",
+    "startup_script",
+    "shutdown_script",
+    "use_vmac",
+    "process",
+    "file",
+];
 
 /// A table of one section.
 pub type Table<T> = &'static [Keyword<Section<T>>];
@@ -42,7 +65,26 @@ impl<T> Section<T> {
             options: options.clone(),
             findings: Vec::new(),
             block: None,
+            seen: Vec::new(),
         }
+    }
+
+    /// Tells a keyword that stands in the section for the second time. Whether it counts.
+    fn repeated(&mut self, name: &'static str, span: Span) -> bool {
+        let Some((_, first)) = self.seen.iter_mut().find(|(seen, _)| *seen == name) else {
+            self.seen.push((name, span));
+            return true;
+        };
+        let first = std::mem::replace(first, span);
+        let message = format!("`{name}` stands here a second time");
+        if FIRST_COUNTS.contains(&name) {
+            let finding = replaced(&self.options, span, message, "the first one");
+            self.findings.push(finding.also(first, "the first one"));
+            return false;
+        }
+        let finding = Diagnostic::note("E2010", span, message).label("this one counts");
+        self.findings.push(finding.also(first, "this one does not"));
+        true
     }
 
     /// The block of the keyword at hand; an error when it has none.
@@ -89,6 +131,10 @@ impl<T> Section<T> {
             let had_block = block.as_ref().map(|_| words[0].span);
             self.block = block;
             let head = words[0].span.to(words[count - 1].span);
+            let whole = head.to(words[words.len() - 1].span);
+            if self.block.is_none() && !self.repeated(row.name, whole) {
+                continue;
+            }
             let mut args = Args::new(row.name, row.args, head, &words[count..]);
             let result = (row.apply)(self, &mut args).and_then(|()| args.finish());
             if let Err(finding) = result {

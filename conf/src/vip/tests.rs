@@ -101,6 +101,7 @@ fn what_keepalived_replaces_in_silence_is_an_error_and_lenient_a_warning() {
         ("state MASTER\n nopreempt", "E2005"),
         ("track_script { nothing }", "E2004"),
         ("state MATER", "E2002"),
+        ("notify /bin/a.sh\n notify /bin/b.sh", "E2002"),
     ];
     for (lines, code) in cases {
         let (config, report) = strict(&instance_with(lines));
@@ -114,6 +115,33 @@ fn what_keepalived_replaces_in_silence_is_an_error_and_lenient_a_warning() {
         assert_eq!(codes(&report, Severity::Warning), [code], "{lines}");
         assert!(config.is_some(), "{lines}");
     }
+}
+
+#[test]
+fn a_keyword_that_stands_twice_is_told_with_both_places() {
+    let lenient = Options {
+        lenient: true,
+        ..Options::default()
+    };
+    let lines = "advert_int 2\n advert_int 3\n notify /bin/a.sh\n notify /bin/b.sh";
+    let (config, report) = load_str("k.conf", &instance_with(lines), &lenient);
+    let instance = &config.unwrap().instances[0];
+    assert_eq!(instance.advert_int, Duration::from_secs(3), "the last one");
+    assert_eq!(codes(&report, Severity::Warning), ["E2002"]);
+    assert!(codes(&report, Severity::Note).contains(&"E2010"));
+    let shown = report.human(false);
+    for text in ["the first one", "this one counts", "this one does not"] {
+        assert!(shown.contains(text), "{text} in:\n{shown}");
+    }
+}
+
+#[test]
+fn blocks_of_a_keyword_add_up_without_a_word() {
+    let lines = "virtual_ipaddress {\n 192.0.2.7/24\n }";
+    let (config, report) = strict(&instance_with(lines));
+    assert_eq!(codes(&report, Severity::Error), [""; 0]);
+    assert!(!codes(&report, Severity::Note).contains(&"E2010"));
+    assert_eq!(config.unwrap().instances[0].addresses.len(), 2);
 }
 
 #[test]
