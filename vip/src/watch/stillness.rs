@@ -1,5 +1,5 @@
 //! Whether a process does nothing at all: no thread of it had a processor
-//! between two looks, and none waits for one. A process that owes an answer and
+//! between two looks, and none waits for one or for a disk. A process that owes an answer and
 //! is still hangs (stopped, or all its threads wait for each other); one that
 //! works, or that a busy machine keeps waiting, is slow. What cannot be seen
 //! (another user's process under `hidepid`, another process namespace) counts
@@ -59,15 +59,15 @@ impl Watched {
     }
 }
 
-/// Processor time of all threads of a process, nanoseconds; nothing if a thread wants more now or
-/// cannot be seen.
+/// Processor time of all threads of a process, nanoseconds; nothing if a thread wants more now,
+/// waits for a disk, or cannot be seen.
 fn worked(process: &Path) -> Option<u64> {
     let mut sum = 0;
     for thread in std::fs::read_dir(process.join("task")).ok()? {
         let thread = thread.ok()?.path();
         let stat = std::fs::read_to_string(thread.join("stat")).ok()?;
         let state = stat.rsplit_once(") ")?.1.chars().next()?;
-        if state == 'R' {
+        if matches!(state, 'R' | 'D') {
             return None;
         }
         let times = std::fs::read_to_string(thread.join("schedstat")).ok()?;
