@@ -231,10 +231,12 @@ impl Report {
         let mut groups = vec![group];
         if let Some(suggestion) = &diagnostic.suggestion {
             let file = self.sources.file(suggestion.span.file);
-            let range = suggestion.span.start as usize..suggestion.span.end as usize;
+            let window = file.window(suggestion.span.start, suggestion.span.end);
+            let range = window.range(suggestion.span);
             groups.push(
                 Group::with_title(Level::HELP.secondary_title("write")).element(
-                    Snippet::source(file.text())
+                    Snippet::source(window.text)
+                        .line_start(window.first_line as usize)
                         .path(file.path().to_string_lossy())
                         .patch(Patch::new(range, suggestion.replacement.as_str())),
                 ),
@@ -257,11 +259,19 @@ impl Report {
         }
         for id in files {
             let file = self.sources.file(id);
-            let mut snippet = Snippet::source(file.text()).path(file.path().to_string_lossy());
             let marks = std::iter::once((AnnotationKind::Primary, primary))
-                .chain(secondary.iter().map(|l| (AnnotationKind::Context, l)));
-            for (kind, label) in marks.filter(|(_, l)| l.span.file == id) {
-                let range = label.span.start as usize..label.span.end as usize;
+                .chain(secondary.iter().map(|l| (AnnotationKind::Context, l)))
+                .filter(|(_, l)| l.span.file == id);
+            let spans = || marks.clone().map(|(_, l)| l.span);
+            let window = file.window(
+                spans().map(|s| s.start).min().unwrap_or(0),
+                spans().map(|s| s.end).max().unwrap_or(0),
+            );
+            let mut snippet = Snippet::source(window.text)
+                .line_start(window.first_line as usize)
+                .path(file.path().to_string_lossy());
+            for (kind, label) in marks {
+                let range = window.range(label.span);
                 snippet = snippet.annotation(kind.span(range).label(label.text.as_str()));
             }
             group = group.element(snippet);

@@ -114,8 +114,24 @@ impl SourceFile {
             .unwrap_or(self.text.len() as u32)
     }
 
+    /// The whole lines around some bytes, so that who shows them need not read all of the file.
+    pub fn window(&self, start: u32, end: u32) -> Window<'_> {
+        let first_line = self.line_of(start);
+        let from = self.line_start(first_line) as usize;
+        let to = self.line_start(self.line_of(end.max(start)) + 1) as usize;
+        Window {
+            text: &self.text[from..to],
+            first_line,
+            start: from,
+        }
+    }
+
+    fn line_of(&self, offset: u32) -> u32 {
+        self.line_starts.partition_point(|&s| s <= offset) as u32
+    }
+
     fn position(&self, offset: u32) -> Position {
-        let line = self.line_starts.partition_point(|&s| s <= offset) as u32;
+        let line = self.line_of(offset);
         let start = self.line_starts[line as usize - 1] as usize;
         let end = (offset as usize).min(self.text.len());
         let column = self.text.get(start..end).map_or(0, |t| t.chars().count());
@@ -123,6 +139,25 @@ impl SourceFile {
             line,
             column: column as u32 + 1,
         }
+    }
+}
+
+/// Some lines of a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Window<'a> {
+    /// The lines.
+    pub text: &'a str,
+    /// The first one's number, from 1.
+    pub first_line: u32,
+    /// Byte offset of the first one in the file.
+    pub start: usize,
+}
+
+impl Window<'_> {
+    /// Where a span of the file is in these lines.
+    pub fn range(&self, span: Span) -> std::ops::Range<usize> {
+        let inside = |offset: u32| (offset as usize).saturating_sub(self.start);
+        inside(span.start)..inside(span.end)
     }
 }
 
@@ -220,5 +255,11 @@ mod tests {
         assert_eq!(map.file(file).line(2), "zwö drei");
         assert_eq!(map.file(file).line(9), "");
         assert_eq!(map.place(map.span(file, 0, 4)), "a.cfg:1:1");
+        let window = map.file(file).window(10, 14);
+        assert_eq!((window.text, window.first_line), ("zwö drei\n", 2));
+        assert_eq!(window.range(map.span(file, 10, 14)), 5..9);
+        assert_eq!(map.file(file).window(0, 10).text, "eins\nzwö drei\n");
+        let end = map.file(file).text().len() as u32;
+        assert_eq!(map.file(file).window(end, end).text, "");
     }
 }
