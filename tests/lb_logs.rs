@@ -41,7 +41,7 @@ fn a_ring_is_shown_watched_and_forwarded_and_survives_a_reload() {
         let collector = TcpListener::bind("127.0.0.1:6514").expect("free");
         let text = format!(
             "ring r\n    description \"for the test\"\n    format rfc5424\n    maxlen 1200\n    \
-             size 8192\n    server c 127.0.0.1:6514 log-proto octet-count\n\
+             size 16384\n    server c 127.0.0.1:6514 log-proto octet-count\n\
              {LISTEN}    log ring@r local3\n    log-format-sd \"[e@1 port=\\\"%fp\\\"]\"\n"
         );
         let balancer = Balancer::new("", &text);

@@ -123,8 +123,10 @@ pub static KEYWORDS: &[Keyword<RingDraft>] = &[
         apply: |d, a| {
             let word = a.expect("a size")?;
             let size = value::size(&word.text).map_or(0, |size| size.0);
-            if !(1024..=1 << 30).contains(&size) {
-                return Err(wrong(word, "a size").label("1024 bytes to 1 GB are possible"));
+            if !(d.ring.size..=1 << 30).contains(&size) {
+                let least = d.ring.size;
+                return Err(wrong(word, "a size")
+                    .label(format!("{least} bytes, which it has, to 1 GB are possible")));
             }
             d.ring.size = size;
             a.finish()

@@ -51,6 +51,9 @@ const FACILITIES: &[(&str, u8)] = &[
     ("local7", 23),
 ];
 
+/// What may stand between address and facility, in this order.
+const PARTS: &[&str] = &["len", "format", "sample"];
+
 /// Headers of lines by name.
 pub const HEADERS: &[(&str, LogHeader)] = &[
     ("local", LogHeader::Local),
@@ -76,16 +79,17 @@ pub fn target(a: &mut Args<'_>, env: &Env) -> Result<LogTarget, Diagnostic> {
         min_level: Level::Emerg,
         place: Place(word.span),
     };
-    loop {
-        if a.take_if("len").is_some() {
-            target.max_len = value::take_number(a, "a length", 80, 65535)? as u32;
-        } else if a.take_if("format").is_some() {
-            target.format = Some(a.choose("a form", HEADERS)?);
-        } else if a.take_if("sample").is_some() {
-            target.sample = Some(sample(a)?);
-        } else {
-            break;
-        }
+    if a.take_if("len").is_some() {
+        target.max_len = value::take_number(a, "a length", 80, 65535)? as u32;
+    }
+    if a.take_if("format").is_some() {
+        target.format = Some(a.choose("a form", HEADERS)?);
+    }
+    if a.take_if("sample").is_some() {
+        target.sample = Some(sample(a)?);
+    }
+    if let Some(late) = a.peek().filter(|w| PARTS.contains(&w.text.as_str())) {
+        return Err(out_of_order(late));
     }
     target.facility = Facility(a.choose("a facility", FACILITIES)?);
     if a.peek().is_some() {
@@ -96,6 +100,10 @@ pub fn target(a: &mut Args<'_>, env: &Env) -> Result<LogTarget, Diagnostic> {
     }
     a.finish()?;
     Ok(target)
+}
+
+fn out_of_order(word: &Word) -> Diagnostic {
+    wrong(word, "a facility").help("`len`, `format` and `sample` stand in this order, each once")
 }
 
 fn log_address(word: &Word, env: &Env) -> Result<LogAddress, Diagnostic> {
