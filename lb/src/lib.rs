@@ -13,6 +13,7 @@ pub mod daemon;
 pub mod data_path;
 pub mod diff;
 pub mod dump;
+pub mod ebb;
 pub mod facts;
 pub mod fork;
 pub mod http;

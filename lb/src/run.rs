@@ -8,6 +8,7 @@ use crate::access_log::AccessLog;
 use crate::admin::{Control, frontends};
 use crate::daemon::Ready;
 use crate::data_path::DataPath;
+use crate::ebb::Ebb;
 use crate::listener::Steered;
 use crate::loading::Startup;
 use crate::options::Options;
@@ -16,7 +17,7 @@ use crate::process::Identity;
 use crate::reload::Reloader;
 use crate::saved::keeping::Keeping;
 use crate::signals::{Signals, die_of};
-use crate::{console, dump};
+use crate::{console, dump, sys};
 use conf::lb::Level;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::Signal;
@@ -84,6 +85,7 @@ struct Balancer {
     turns: Vec<u64>,
     /// Keeps the state (`--state-dir`).
     keeping: Option<Keeping>,
+    ebb: Ebb,
 }
 
 impl Balancer {
@@ -113,6 +115,7 @@ impl Balancer {
             if Instant::now() >= next_tick {
                 next_tick = Instant::now() + TURN;
                 self.data.runtime().tick();
+                self.give_memory_back();
                 if let Some(keeping) = &mut self.keeping {
                     keeping.when_due(&self.control, &self.log);
                 }
@@ -126,6 +129,15 @@ impl Balancer {
                 self.end();
                 return ExitCode::SUCCESS;
             }
+        }
+    }
+
+    /// Gives memory back to the system when many connections have gone.
+    fn give_memory_back(&mut self) {
+        let runtime = self.data.runtime();
+        let low = self.ebb.is_low(runtime.process.connections.get());
+        if low && !runtime.generation().conf.global.tune.keep_memory {
+            sys::trim_memory();
         }
     }
 

@@ -23,6 +23,7 @@ mod pass;
 mod route;
 mod view;
 
+pub(crate) use self::dial::size_buffers;
 use crate::core::amqp_frames::Talk;
 use crate::core::expr::Sample;
 use crate::core::queue::Priority;
@@ -191,6 +192,8 @@ pub struct Extra {
     pub(crate) name: Option<String>,
     /// Time that the PROXY header took.
     pub(crate) handshake_ms: u32,
+    /// The date of the accept, once a line at the start has told it.
+    pub(crate) accepted: Option<std::time::SystemTime>,
 }
 
 /// A session counted in a backend.

@@ -172,3 +172,14 @@ pub fn default_action(number: Signal) -> nix::Result<()> {
     // SAFETY: the default action runs no code of this process.
     unsafe { signal(number, SigHandler::SigDfl) }.map(drop)
 }
+
+/// Gives memory that is free inside the allocator back to the system.
+#[cfg(target_env = "gnu")]
+pub fn trim_memory() {
+    // SAFETY: the call takes the allocator's own locks and touches free memory only.
+    unsafe { libc::malloc_trim(0) };
+}
+
+/// Other C libraries do it by themselves.
+#[cfg(not(target_env = "gnu"))]
+pub fn trim_memory() {}

@@ -155,7 +155,7 @@ impl Client {
                 Err(invalid) => return Awaited::Refused(Refusal::Invalid(invalid)),
             }
             let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
-            match self.source.fill(left).await {
+            match self.source.fill_patiently(left).await {
                 Ok(_) => {}
                 Err(Stop::TimedOut) => return Awaited::Refused(Refusal::TimedOut),
                 Err(Stop::Closed | Stop::Broken) => return Awaited::Refused(Refusal::Left),
@@ -168,14 +168,14 @@ impl Client {
         /// How often a connection between requests asks whether the process ends.
         const LOOK: Duration = Duration::from_secs(1);
         if first {
-            return self.source.fill(limit).await.map(|_| ());
+            return self.source.fill_patiently(limit).await.map(|_| ());
         }
         let deadline = limit.map(|limit| Instant::now() + limit);
         loop {
             let left = deadline.map_or(LOOK, |deadline| {
                 deadline.saturating_duration_since(Instant::now()).min(LOOK)
             });
-            match self.source.fill(Some(left)).await {
+            match self.source.fill_patiently(Some(left)).await {
                 Err(Stop::TimedOut) if !left.is_zero() && !self.stopping() => {}
                 outcome => return outcome.map(|_| ()),
             }

@@ -1,12 +1,16 @@
 //! One side of an HTTP connection: a socket with time-outs, what was read and not yet used, and
 //! how many bytes went each way.
 
+use std::future::poll_fn;
 use std::io;
+use std::mem::MaybeUninit;
+use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::task::{Poll, ready};
 use std::time::Duration;
 
 use bytes::BytesMut;
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadHalf, WriteHalf};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf, ReadHalf, WriteHalf};
 use tokio::time::timeout;
 
 /// A connected stream of any kind.
@@ -89,6 +93,31 @@ impl Source {
         }
         self.buffer.reserve(READ);
         let read = within(limit, self.half.read_buf(&mut self.buffer)).await??;
+        self.took(read)
+    }
+
+    /// Reads more of what may be long in coming: while nothing is there, no memory is held for it.
+    pub async fn fill_patiently(&mut self, limit: Option<Duration>) -> Result<usize, Stop> {
+        if self.ended {
+            return Err(Stop::Closed);
+        }
+        if self.buffer.is_empty() {
+            self.buffer = BytesMut::new();
+        }
+        let (half, buffer) = (&mut self.half, &mut self.buffer);
+        let taken = poll_fn(|cx| {
+            let mut space = [const { MaybeUninit::uninit() }; READ];
+            let mut read = ReadBuf::uninit(&mut space);
+            ready!(Pin::new(&mut *half).poll_read(cx, &mut read))?;
+            buffer.extend_from_slice(read.filled());
+            Poll::Ready(io::Result::Ok(read.filled().len()))
+        });
+        let read = within(limit, taken).await??;
+        self.took(read)
+    }
+
+    /// Accounts for what a read gave; nothing means the end.
+    fn took(&mut self, read: usize) -> Result<usize, Stop> {
         if read == 0 {
             self.ended = true;
             return Err(Stop::Closed);
@@ -150,5 +179,30 @@ impl LastByte {
 
     pub fn get(&self) -> u64 {
         self.0.load(Relaxed)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn waiting_for_a_request_holds_no_memory() {
+        let (ours, mut theirs) = tokio::io::duplex(64);
+        let (mut source, _sink) = split(Box::new(ours));
+        let short = Some(Duration::from_millis(1));
+        assert_eq!(source.fill_patiently(short).await, Err(Stop::TimedOut));
+        assert_eq!(source.buffer.capacity(), 0);
+        theirs.write_all(b"GET").await.unwrap();
+        assert_eq!(source.fill_patiently(None).await, Ok(3));
+        assert_eq!(source.fill_patiently(short).await, Err(Stop::TimedOut));
+        assert!(source.buffer.capacity() < 1024);
+        theirs.write_all(b" /").await.unwrap();
+        assert_eq!(source.fill_patiently(None).await, Ok(2));
+        assert_eq!(source.buffer, &b"GET /"[..]);
+        assert_eq!(source.take_count(), 0);
+        drop(theirs);
+        assert_eq!(source.fill_patiently(None).await, Err(Stop::Closed));
+        assert!(source.ended);
     }
 }

@@ -211,6 +211,7 @@ impl Balancer {
             empty_since: None,
             turns: Vec::new(),
             keeping: store.map(Keeping::new),
+            ebb: Default::default(),
         })
     }
 }

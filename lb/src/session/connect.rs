@@ -229,7 +229,7 @@ impl Session {
         if let Some(back) = self.routed.as_ref().and_then(super::Routed::back) {
             back.counters.of(cx.thread()).connects.add(1);
         }
-        let opened = self.open_socket(&server).and_then(|socket| {
+        let opened = self.open_socket(cx, &server).and_then(|socket| {
             // A handshake on this machine is over when the call returns.
             let here = rustix::net::getpeername(&socket).is_ok();
             let interest = match here {

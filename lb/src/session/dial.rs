@@ -1,8 +1,8 @@
 //! Sockets towards servers: address, options, source.
 
-use super::Session;
+use super::{Context, Session};
 use crate::state::{Endpoint, Peer, Server};
-use conf::lb::model::{Host, SourceAddress, UseSource};
+use conf::lb::model::{Host, SocketBuffers, SourceAddress, UseSource};
 use rustix::io::Errno;
 use rustix::net::sockopt::{set_tcp_nodelay, set_tcp_quickack};
 use socket2::{Domain, Protocol, SockAddr, Socket, TcpKeepalive, Type};
@@ -11,7 +11,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 impl Session {
     /// A socket on its way to the server.
-    pub(super) fn open_socket(&self, server: &Server) -> io::Result<Socket> {
+    pub(super) fn open_socket(&self, cx: &Context<'_>, server: &Server) -> io::Result<Socket> {
         let endpoint = server.endpoint();
         let kind = Type::STREAM.nonblocking().cloexec();
         let address = match &*endpoint {
@@ -36,6 +36,7 @@ impl Session {
         set_tcp_nodelay(&socket, true)?;
         // The handshake's last segment waits for the client's first bytes, see `connected`.
         set_tcp_quickack(&socket, false)?;
+        size_buffers(&socket, cx.generation.conf.global.tune.server_buffers);
         self.set_options(&socket, server, address)?;
         match rustix::net::connect(&socket, &address) {
             Ok(()) | Err(Errno::INPROGRESS) => Ok(socket),
@@ -141,5 +142,15 @@ impl Session {
         told.and_then(Peer::inet)
             .or_else(redirected)
             .or_else(|| self.local_address()?.inet())
+    }
+}
+
+/// `tune.rcvbuf` and `tune.sndbuf`; the kernel takes what it can of them.
+pub(crate) fn size_buffers(socket: &Socket, sizes: SocketBuffers) {
+    if let Some(bytes) = sizes.receive {
+        let _ = socket.set_recv_buffer_size(bytes as usize);
+    }
+    if let Some(bytes) = sizes.send {
+        let _ = socket.set_send_buffer_size(bytes as usize);
     }
 }

@@ -203,7 +203,12 @@ impl Session {
 
     fn log(&mut self, cx: &mut Context<'_>, end: End, at_start: bool) {
         if let Some(log) = cx.runtime.hooks.log.get() {
-            log(&self.record(cx, end, at_start));
+            let record = self.record(cx, end, at_start);
+            if at_start && self.frontend().conf.logging.start_and_end {
+                // the line at the end tells the same date
+                self.extra().accepted = Some(record.accepted);
+            }
+            log(&record);
         }
     }
 
@@ -247,7 +252,9 @@ impl Session {
             local: self.local_address().unwrap_or_default(),
             outgoing: outgoing.map_or(Peer::None, |a| crate::listener::peer(&a)),
             remote: remote.map_or(Peer::None, Peer::Inet),
-            accepted: SystemTime::now() - Duration::from_millis(age),
+            accepted: extra
+                .and_then(|e| e.accepted)
+                .unwrap_or_else(|| SystemTime::now() - Duration::from_millis(age)),
             timers: Timers {
                 handshake_ms: extra.map_or(0, |e| e.handshake_ms),
                 queue_ms: self.queued_ms,

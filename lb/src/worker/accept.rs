@@ -90,8 +90,10 @@ impl Worker {
                 // The client was gone before it was accepted.
                 Err(_) => continue,
             };
+            let socket = socket.into();
+            crate::session::size_buffers(&socket, self.generation.conf.global.tune.client_buffers);
             let accepted = Accepted {
-                socket: socket.into(),
+                socket,
                 client: client_of(address),
                 at_ms: self.now_ms,
                 admission: Admission::new(&self.runtime, listener),

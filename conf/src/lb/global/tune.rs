@@ -1,8 +1,16 @@
 //! `tune.*` and switches of facilities.
 
 use super::GlobalDraft;
-use crate::keyword::Keyword;
+use crate::diagnostic::Diagnostic;
+use crate::keyword::{Args, Keyword};
 use crate::lb::value;
+
+/// Bytes of a socket's buffer; what the kernel would not take anyway is its most.
+fn socket_buffer(a: &mut Args<'_>) -> Result<Option<u32>, Diagnostic> {
+    let bytes = value::take_size(a, "a size")?.0;
+    a.finish()?;
+    Ok(Some(bytes.min(i32::MAX as u64) as u32))
+}
 
 /// The lines.
 pub static KEYWORDS: &[Keyword<GlobalDraft>] = &[
@@ -33,6 +41,60 @@ pub static KEYWORDS: &[Keyword<GlobalDraft>] = &[
         example: "tune.pipesize 256k",
         apply: |d, a| {
             d.global.tune.pipesize = Some(value::take_size(a, "a size")?);
+            a.finish()
+        },
+    },
+    Keyword {
+        name: "tune.rcvbuf.client",
+        args: "<size>",
+        doc: "`SO_RCVBUF` of the connections of clients: bounds what the kernel keeps for a slow one. \
+              Unless said, the kernel adapts it.",
+        example: "tune.rcvbuf.client 65536",
+        apply: |d, a| {
+            d.global.tune.client_buffers.receive = socket_buffer(a)?;
+            Ok(())
+        },
+    },
+    Keyword {
+        name: "tune.rcvbuf.server",
+        args: "<size>",
+        doc: "`SO_RCVBUF` of the connections of servers: bounds what the kernel keeps for a slow one. \
+              Unless said, the kernel adapts it.",
+        example: "tune.rcvbuf.server 65536",
+        apply: |d, a| {
+            d.global.tune.server_buffers.receive = socket_buffer(a)?;
+            Ok(())
+        },
+    },
+    Keyword {
+        name: "tune.sndbuf.client",
+        args: "<size>",
+        doc: "`SO_SNDBUF` of the connections of clients: bounds what the kernel keeps for a slow one. \
+              Unless said, the kernel adapts it.",
+        example: "tune.sndbuf.client 65536",
+        apply: |d, a| {
+            d.global.tune.client_buffers.send = socket_buffer(a)?;
+            Ok(())
+        },
+    },
+    Keyword {
+        name: "tune.sndbuf.server",
+        args: "<size>",
+        doc: "`SO_SNDBUF` of the connections of servers: bounds what the kernel keeps for a slow one. \
+              Unless said, the kernel adapts it.",
+        example: "tune.sndbuf.server 65536",
+        apply: |d, a| {
+            d.global.tune.server_buffers.send = socket_buffer(a)?;
+            Ok(())
+        },
+    },
+    Keyword {
+        name: "no-memory-trimming",
+        args: "",
+        doc: "Memory that is free after many connections have gone is kept, not given back.",
+        example: "no-memory-trimming",
+        apply: |d, a| {
+            d.global.tune.keep_memory = true;
             a.finish()
         },
     },

@@ -179,6 +179,21 @@ pub struct Tune {
     pub maxrewrite: Option<ByteSize>,
     /// `tune.pipesize`: size of a splicing pipe.
     pub pipesize: Option<ByteSize>,
+    /// `tune.rcvbuf.client`, `tune.sndbuf.client`.
+    pub client_buffers: SocketBuffers,
+    /// `tune.rcvbuf.server`, `tune.sndbuf.server`.
+    pub server_buffers: SocketBuffers,
+    /// `no-memory-trimming`.
+    pub keep_memory: bool,
+}
+
+/// Bytes that the kernel is asked to keep for a connection; nothing said: it adapts them itself.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SocketBuffers {
+    /// `SO_RCVBUF`.
+    pub receive: Option<u32>,
+    /// `SO_SNDBUF`.
+    pub send: Option<u32>,
 }
 
 /// `log-send-hostname [name]`.
