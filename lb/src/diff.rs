@@ -200,8 +200,7 @@ fn bare(proxy: &Proxy) -> Proxy {
 fn server_changes(proxy: &Proxy, old: &Server, new: &Server) -> String {
     let mut told = Vec::new();
     if old.address != new.address {
-        let (from, to) = (server_address(&old.address), server_address(&new.address));
-        told.push(format!("address {from} -> {to}"));
+        told.push(moved_to(&old.address, &new.address));
     }
     let moved = Server {
         address: new.address.clone(),
@@ -218,6 +217,23 @@ fn host(host: &Host) -> String {
         Host::Ip(ip) => ip.to_string(),
         Host::Name(name, _) => name.clone(),
     }
+}
+
+/// Both addresses; where the same name stands for another one now, what it stands for, too.
+fn moved_to(old: &ServerAddress, new: &ServerAddress) -> String {
+    let (before, after) = (server_address(old), server_address(new));
+    if before != after {
+        return format!("address {before} -> {after}");
+    }
+    let found = |address: &ServerAddress| match address {
+        ServerAddress::Tcp {
+            host: Host::Ip(ip), ..
+        } => ip.to_string(),
+        ServerAddress::Tcp { .. } | ServerAddress::Unix(_) | ServerAddress::Abstract(_) => {
+            "none".to_owned()
+        }
+    };
+    format!("address of {after} {} -> {}", found(old), found(new))
 }
 
 fn server_address(address: &ServerAddress) -> String {

@@ -8,7 +8,7 @@ use crate::core::health::CheckResult;
 use crate::loading;
 use crate::options::Options;
 use crate::probe::{self, Teller};
-use crate::state::{Generation, Proxy, Runtime, Server};
+use crate::state::{Endpoint, Generation, Proxy, Runtime, Server};
 use conf::lb::Config;
 use serde_json::json;
 use std::process::ExitCode;
@@ -136,6 +136,9 @@ fn row(backend: &Proxy, server: &Server) -> Row {
     if !is_checked(server) {
         let reason = match (&server.conf.track, server.conf.check.enabled) {
             (Some(track), _) => format!("follows {}/{}", track.backend, track.server),
+            (None, true) if *server.endpoint() == Endpoint::Unresolved => {
+                "its name has no address".to_owned()
+            }
             (None, true) => "in maintenance by the configuration".to_owned(),
             (None, false) => "no check is configured".to_owned(),
         };

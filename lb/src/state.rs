@@ -156,7 +156,10 @@ impl Runtime {
         if let Some(maxconn) = global.maxconn {
             process.maxconn.store(maxconn, Relaxed);
         }
-        self.generation.store(generation);
+        self.generation.store(generation.clone());
+        for (_, server) in generation.servers() {
+            self.release(server);
+        }
     }
 
     /// Milliseconds of the process clock.

@@ -10,7 +10,7 @@ use super::model::{
 };
 use crate::diagnostic::Diagnostic;
 use crate::source::Span;
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::IpAddr;
 use std::sync::Arc;
 
 /// Looks a name up, for the family that was asked for.
@@ -140,7 +140,6 @@ impl Walk<'_, '_> {
                     return;
                 }
                 InitAddr::None => {
-                    server.disabled = true;
                     self.findings.extend(asked.then(disabled));
                     return;
                 }
@@ -148,8 +147,6 @@ impl Walk<'_, '_> {
         }
         if self.options.ignore_server_failures {
             self.findings.push(disabled());
-            server.disabled = true;
-            *host = Host::Ip(Ipv4Addr::UNSPECIFIED.into());
             return;
         }
         self.findings.push(
@@ -211,7 +208,7 @@ mod tests {
             other => panic!("{other:?}"),
         };
         assert_eq!(host(0), Host::Ip([192, 0, 2, 1].into()));
-        assert!(matches!(host(2), Host::Name(..)) && back.servers[2].disabled);
+        assert!(matches!(host(2), Host::Name(..)) && !back.servers[2].disabled);
         assert_eq!(host(3), Host::Ip([192, 0, 2, 4].into()));
         let lenient = ResolveOptions {
             ignore_server_failures: true,

@@ -23,9 +23,12 @@ pub fn words(change: &StateChange) -> Option<(Level, String)> {
             "UP"
         };
         let mode = if after.in_drain() { "DRAIN" } else { "READY" };
-        let inherited = before.has(Admin::INHERITED_MAINT);
-        let forced = if inherited { "" } else { "forced " };
-        let text = format!("{who} is {state}/{mode} (leaving {forced}maintenance).");
+        let why = match before {
+            _ if before.has(Admin::INHERITED_MAINT) => "leaving maintenance",
+            _ if before.has(Admin::UNRESOLVED) => "resolves again",
+            _ => "leaving forced maintenance",
+        };
+        let text = format!("{who} is {state}/{mode} ({why}).");
         return Some((Level::Notice, text));
     }
     if after.in_drain() && !before.in_drain() {

@@ -10,11 +10,11 @@ use std::time::Duration;
 use conf::lb::model::{AdminLevel, Back, Balance, Config, HashType, Server as Settings};
 use tokio::time::{Instant, sleep};
 
-use super::Control;
 use super::command::{Answer, Call, Command, Severity};
 use super::limits::delay;
 use super::servers::find;
-use crate::state::{Proxy, Server};
+use super::{Control, targets};
+use crate::state::{Endpoint, Proxy, Server};
 
 /// The commands of this file.
 pub static COMMANDS: &[Command] = &[
@@ -92,8 +92,27 @@ fn add(call: &mut Call<'_>) -> Answer {
         rest(&server);
         let quoted: Vec<String> = words.iter().map(|w| conf::lb::dynamic::quote(w)).collect();
         call.control.server_added(&full, quoted.join(" "));
+        if *server.endpoint() == Endpoint::Unresolved {
+            return looked_up(call.control.clone(), backend, server);
+        }
     }
     say(call.control, &backend, &name, "New server registered.")
+}
+
+/// A server that was added by a name gets the name's address.
+fn looked_up(control: Arc<Control>, backend: String, server: Arc<Server>) -> Answer {
+    Answer::Later(Box::pin(async move {
+        let name = server.fqdn().unwrap_or_default();
+        let text = match targets::look_up(&control, &server, &name).await {
+            true => "New server registered.".to_owned(),
+            false => format!(
+                "New server registered, but '{name}' has no address: it rests until 'set server \
+                 {backend}/{} addr' or 'fqdn' gives it one.",
+                server.name()
+            ),
+        };
+        say(&control, &backend, server.name(), &text)
+    }))
 }
 
 /// Checks of a new server rest until `enable health` and `enable agent`.

@@ -28,6 +28,7 @@ mod show_servers;
 pub mod show_sess;
 pub mod socket;
 mod successor;
+mod targets;
 pub mod time;
 mod variables;
 mod watch;

@@ -1,17 +1,16 @@
 //! Commands that change one server: `set server`, `set weight`, `enable`, `disable`.
 
-use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use conf::lb::model::{AdminLevel, Balance};
 
-use super::Control;
-use super::command::{Answer, Call, Command, Severity};
+use super::command::{Answer, Call, Command};
+use super::{Control, targets};
 use crate::core::health::Health;
 use crate::core::order;
 use crate::core::server::Change;
 pub use crate::state::Administered as State;
-use crate::state::{Cause, Endpoint, Kill, Proxy, Server, Victims};
+use crate::state::{Cause, Kill, Proxy, Server, Victims};
 
 /// The commands of this file.
 pub static COMMANDS: &[Command] = &[
@@ -312,13 +311,13 @@ fn set_server(call: &mut Call<'_>) -> Answer {
                 }
             },
             "agent" => agent_word(&control, server, value),
-            "addr" => set_address(server, call.arguments),
-            "check-port" => check_port(&control, server, value),
-            "check-addr" => check_address(&control, server, call.arguments),
-            "agent-addr" => agent_address(&control, server, call.arguments),
-            "agent-port" => agent_port(&control, server, value),
-            "agent-send" => agent_send(server, value),
-            "fqdn" => set_name(call.argument(0), server.clone(), value),
+            "addr" => targets::set_address(&control, server, call.arguments),
+            "check-port" => targets::check_port(&control, server, value),
+            "check-addr" => targets::check_address(&control, server, call.arguments),
+            "agent-addr" => targets::agent_address(&control, server, call.arguments),
+            "agent-port" => targets::agent_port(&control, server, value),
+            "agent-send" => targets::agent_send(server, value),
+            "fqdn" => targets::set_name(control, call.argument(0), server.clone(), value),
             "ssl" => Answer::error(
                 "'set server <srv> ssl' cannot be set.  default-server should define ssl settings",
             ),
@@ -336,168 +335,4 @@ fn agent_word(control: &Control, server: &Arc<Server>, value: &str) -> Answer {
         "down" => force_agent(control, server, false),
         _ => Answer::error("'set server <srv> agent' expects 'up' or 'down'."),
     }
-}
-
-fn set_address(server: &Server, arguments: &[String]) -> Answer {
-    let word = |index: usize| arguments.get(index).map_or("", String::as_str);
-    let (address, port_word) = (word(2), word(3));
-    if address.is_empty() {
-        return Answer::error("set server <b>/<s> addr requires an address and optionally a port.");
-    }
-    let Ok(ip) = address.parse::<IpAddr>() else {
-        return Answer::error(format!(
-            "Invalid addr '{address}' by 'stats socket command'"
-        ));
-    };
-    let before = server.endpoint();
-    let (old_ip, old_port) = match &*before {
-        Endpoint::Inet(old) => (Some(old.ip()), Some(old.port())),
-        Endpoint::Mapped(old, _) => (Some(*old), None),
-        Endpoint::Unix(_) | Endpoint::Abstract(_) => {
-            return Answer::error("the server's address is not one of IP and cannot be changed");
-        }
-        Endpoint::Unresolved => (None, configured_port(server)),
-    };
-    let mut said = if old_ip == Some(ip) {
-        "no need to change the addr".to_owned()
-    } else {
-        let old = old_ip.map_or_else(|| "(none)".to_owned(), |old| old.to_string());
-        format!("IP changed from '{old}' to '{ip}'")
-    };
-    let port = match port_word {
-        "" => None,
-        "port" => match word(4).parse::<u16>() {
-            Ok(port) => Some(port),
-            Err(_) => {
-                let text = format!(
-                    "{said}, problem converting port '{}' to an int by 'stats socket command'",
-                    word(4)
-                );
-                return Answer::Say(Severity::Warning, text);
-            }
-        },
-        _ => return Answer::error("set server <b>/<s> addr expects 'port' after the address."),
-    };
-    match (port, old_port) {
-        (None, _) => {}
-        (Some(port), Some(old)) if port == old => said.push_str(", no need to change the port"),
-        (Some(port), Some(old)) => {
-            said.push_str(&format!(", port changed from '{old}' to '{port}'"));
-        }
-        (Some(port), None) => said.push_str(&format!(", port changed to '{port}'")),
-    }
-    let endpoint = match (port.or(old_port), &*before) {
-        (None, Endpoint::Mapped(_, offset)) => Endpoint::Mapped(ip, *offset),
-        (port, _) => Endpoint::Inet(SocketAddr::new(ip, port.unwrap_or(0))),
-    };
-    if endpoint != *before {
-        server.set_endpoint(endpoint);
-    }
-    said.push_str(" by 'stats socket command'");
-    Answer::Say(Severity::Warning, said)
-}
-
-fn configured_port(server: &Server) -> Option<u16> {
-    use conf::lb::model::{ServerAddress, ServerPort};
-    match &server.conf.address {
-        ServerAddress::Tcp {
-            port: ServerPort::Fixed(port),
-            ..
-        } => Some(*port),
-        _ => None,
-    }
-}
-
-fn check_port(control: &Control, server: &Arc<Server>, value: &str) -> Answer {
-    if !lock(&server.health).configured {
-        return Answer::error("health checks are not enabled on this server");
-    }
-    match value.parse::<u16>() {
-        Ok(port) => control.check_target(server, None, Some(port)),
-        Err(_) if value.parse::<i64>().is_ok() => Answer::error("provided port is not valid"),
-        Err(_) => Answer::error("provided port is not an integer"),
-    }
-}
-
-fn check_address(control: &Control, server: &Arc<Server>, arguments: &[String]) -> Answer {
-    if !lock(&server.health).configured {
-        return Answer::error("health checks are not enabled on this server");
-    }
-    let word = |index: usize| arguments.get(index).map_or("", String::as_str);
-    let Ok(ip) = word(2).parse::<IpAddr>() else {
-        return Answer::error("Invalid addr format");
-    };
-    match (word(3), word(4).parse::<u16>()) {
-        ("", _) => control.check_target(server, Some(ip), None),
-        ("port", Ok(port)) => control.check_target(server, Some(ip), Some(port)),
-        _ => Answer::error("provided port is not an integer"),
-    }
-}
-
-fn agent_address(control: &Control, server: &Arc<Server>, arguments: &[String]) -> Answer {
-    if !lock(&server.agent).configured {
-        return Answer::error("agent checks are not enabled on this server");
-    }
-    let word = |index: usize| arguments.get(index).map_or("", String::as_str);
-    let Ok(ip) = word(2).parse::<IpAddr>() else {
-        return Answer::error(format!("invalid addr '{}'", word(2)));
-    };
-    match (word(3), word(4).parse::<u16>()) {
-        ("", _) => control.agent_target(server, Some(ip), None),
-        ("port", Ok(port)) if port > 0 => control.agent_target(server, Some(ip), Some(port)),
-        _ => Answer::error("provided port is not an integer"),
-    }
-}
-
-fn agent_port(control: &Control, server: &Arc<Server>, value: &str) -> Answer {
-    if !lock(&server.agent).configured {
-        return Answer::error("agent checks are not enabled on this server");
-    }
-    match value.parse::<u16>() {
-        Ok(port) => control.agent_target(server, None, Some(port)),
-        Err(_) if value.parse::<i64>().is_ok() => Answer::error("provided port is not valid"),
-        Err(_) => Answer::error("provided port is not an integer"),
-    }
-}
-
-fn agent_send(server: &Server, value: &str) -> Answer {
-    if !lock(&server.agent).configured {
-        return Answer::error("agent checks are not enabled on this server");
-    }
-    server.agent_send.store(Some(Arc::new(value.to_owned())));
-    Answer::Done
-}
-
-/// Gives a server the address of another name. Names are looked up once, now:
-/// there are no resolvers that would do so again.
-fn set_name(who: &str, server: Arc<Server>, name: &str) -> Answer {
-    if name.is_empty() {
-        return Answer::error("set server <b>/<s> fqdn requires a FQDN.");
-    }
-    let port = match &*server.endpoint() {
-        Endpoint::Inet(old) => Some(old.port()),
-        Endpoint::Mapped(..) => None,
-        Endpoint::Unresolved => configured_port(&server),
-        Endpoint::Unix(_) | Endpoint::Abstract(_) => {
-            return Answer::error("the server's address is not one of IP and cannot be changed");
-        }
-    };
-    let (who, name) = (who.to_owned(), name.to_owned());
-    Answer::Later(Box::pin(async move {
-        let found = tokio::net::lookup_host((name.as_str(), port.unwrap_or(0))).await;
-        let Some(address) = found.ok().and_then(|mut all| all.next()) else {
-            return Answer::error(format!(
-                "set server <b>/<s> fqdn failed because '{name}' has no address."
-            ));
-        };
-        let before = server.fqdn();
-        server.set_name(&name, address, port.is_some());
-        Answer::Say(
-            Severity::Warning,
-            format!(
-                "{who} changed its FQDN from {} to {name} by 'stats socket command'",
-                before.as_deref().unwrap_or("(null)")
-            ),
-        )
-    }))
 }

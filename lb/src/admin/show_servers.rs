@@ -7,10 +7,10 @@ use std::sync::atomic::Ordering::Relaxed;
 
 use conf::lb::model::{AdminLevel, Host};
 
-use super::address;
 use super::command::{Answer, Call, Command};
+use super::{address, targets};
 use crate::core::server::Admin;
-use crate::state::{Proxy, Runtime, Server};
+use crate::state::{Endpoint, Proxy, Runtime, Server};
 
 /// The commands of this file.
 pub static COMMANDS: &[Command] = &[
@@ -75,7 +75,10 @@ fn state_line(runtime: &Runtime, proxy: &Proxy, server: &Arc<Server>, out: &mut 
         false if resting => (0, 8),
         false => (server.conf.check.rise, 0),
     };
-    let (address, port) = address::parts(&server.endpoint());
+    let (address, mut port) = address::parts(&server.endpoint());
+    if *server.endpoint() == Endpoint::Unresolved {
+        port = targets::configured_port(server).unwrap_or(0).to_string();
+    }
     let fqdn = server.fqdn().unwrap_or_else(|| "-".to_owned());
     let check = &server.conf.check;
     // what an operator set goes before the file

@@ -235,9 +235,10 @@ impl Status {
         }
     }
 
-    /// Takes over from the same server of the generation before.
-    pub fn carry_over(&mut self, old: &Status) {
-        let file_says_maint = self.admin.has(Admin::CONFIG_MAINT);
+    /// Takes over from the same server of the generation before, which `enters` maintenance
+    /// because the file says so now and did not before.
+    pub fn carry_over(&mut self, old: &Status, enters: bool) {
+        let now_ms = self.changed_ms;
         let weight_changed = self.initial_weight != old.initial_weight;
         let weight = if weight_changed {
             self.weight
@@ -247,9 +248,8 @@ impl Status {
         let (initial_weight, slowstart) = (self.initial_weight, self.slowstart);
         *self = old.clone();
         (self.weight, self.initial_weight, self.slowstart) = (weight, initial_weight, slowstart);
-        if file_says_maint {
-            self.admin = self.admin.with(Admin::CONFIG_MAINT);
-            self.operation = Operation::Stopped;
+        if enters {
+            self.apply(now_ms, Change::Set(Admin::CONFIG_MAINT), false);
         }
     }
 }
@@ -349,10 +349,24 @@ mod tests {
         let mut old = running();
         old.apply(0, Change::Weight(77), true);
         let mut same = running();
-        same.carry_over(&old);
+        same.carry_over(&old, false);
         assert_eq!(same.weight, 77);
         let mut changed = Status::new(20, None, 0);
-        changed.carry_over(&old);
+        changed.carry_over(&old, false);
         assert_eq!(changed.weight, 20);
+    }
+
+    #[test]
+    fn a_reload_keeps_what_an_operator_did_about_a_disabled_server() {
+        let mut old = Status::new(10, None, 0);
+        old.apply(0, Change::Set(Admin::CONFIG_MAINT), true);
+        old.apply(5, Change::Clear(Admin::CONFIG_MAINT), true);
+        let mut still_disabled = Status::new(10, None, 9);
+        still_disabled.carry_over(&old, false);
+        assert!(still_disabled.usable());
+        let mut disabled_now = Status::new(10, None, 9);
+        disabled_now.carry_over(&old, true);
+        assert!(disabled_now.admin.has(Admin::CONFIG_MAINT));
+        assert_eq!(disabled_now.operation, Operation::Stopped);
     }
 }

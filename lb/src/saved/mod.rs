@@ -19,6 +19,7 @@ pub use take::take;
 
 use crate::counters::Totals;
 use serde::{Deserialize, Serialize};
+use std::net::IpAddr;
 
 /// Everything that is kept.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -133,6 +134,30 @@ pub struct SavedServer {
     pub health: SavedCheck,
     /// Its agent check.
     pub agent: SavedCheck,
+    /// The file said `disabled`.
+    pub disabled: bool,
+    /// Where its checks went.
+    pub targets: SavedTargets,
+}
+
+/// What operators said at run time about names and about where checks go.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct SavedTargets {
+    /// What the configuration said about all of this.
+    pub configured: String,
+    /// The host name behind the address.
+    pub name: Option<String>,
+    /// Address of health checks.
+    pub check_ip: Option<IpAddr>,
+    /// Port of health checks.
+    pub check_port: Option<u16>,
+    /// Address of agent checks.
+    pub agent_ip: Option<IpAddr>,
+    /// Port of agent checks.
+    pub agent_port: Option<u16>,
+    /// What the agent is told first.
+    pub agent_send: Option<String>,
 }
 
 /// A check's counter and last result.

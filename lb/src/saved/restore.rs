@@ -4,12 +4,12 @@
 //! configuration changed since stays as configured.
 
 use super::load::Load;
-use super::take::{configured_address, front_maxconn};
-use super::{Saved, SavedBack, SavedCheck, SavedFront, SavedServer};
+use super::take::{configured_address, configured_targets, front_maxconn};
+use super::{Saved, SavedBack, SavedCheck, SavedFront, SavedServer, SavedTargets};
 use crate::admin::Control;
 use crate::core::health::{CheckStatus, Health, Outcome};
 use crate::core::server::{Admin, Change, Operation};
-use crate::state::{Endpoint, Proxy, Runtime, Server};
+use crate::state::{CheckAt, Endpoint, Proxy, Runtime, Server};
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -126,10 +126,16 @@ fn states(runtime: &Runtime, server: &Arc<Server>, kept: &SavedServer) {
         && address.now != configured
         && let Ok(at) = address.now.parse()
     {
-        server.set_endpoint(Endpoint::Inet(at));
+        runtime.relocate(server, Endpoint::Inet(at));
     }
     if let Some(weight) = kept.weight.kept(server.conf.weight) {
         runtime.change(server, Change::Weight(weight), "saved state");
+    }
+    targets(server, &kept.targets);
+    let by_file = Admin::CONFIG_MAINT;
+    if kept.disabled && server.conf.disabled && !Admin(kept.admin).has(by_file) {
+        // an operator had ended that maintenance
+        runtime.change(server, Change::Clear(by_file), "saved state");
     }
     check(&server.agent, &kept.agent);
     check(&server.health, &kept.health);
@@ -148,6 +154,28 @@ fn states(runtime: &Runtime, server: &Arc<Server>, kept: &SavedServer) {
             (true, false) => Change::Up,
         };
         runtime.change(server, change, "saved state");
+    }
+}
+
+/// The name and the targets of checks that operators had set.
+fn targets(server: &Server, kept: &SavedTargets) {
+    if kept.configured != configured_targets(server) {
+        return;
+    }
+    let at = CheckAt {
+        ip: kept.check_ip,
+        port: kept.check_port,
+        agent_ip: kept.agent_ip,
+        agent_port: kept.agent_port,
+    };
+    if at != CheckAt::default() {
+        server.check_at.store(Some(Arc::new(at)));
+    }
+    if let Some(name) = &kept.name {
+        server.set_name(name);
+    }
+    if let Some(text) = &kept.agent_send {
+        server.agent_send.store(Some(Arc::new(text.clone())));
     }
 }
 

@@ -8,7 +8,7 @@
 
 use crate::core::health::{CheckStatus, Outcome};
 use crate::core::server::{Admin, Change};
-use crate::state::{Endpoint, Generation, Proxy, Runtime, Server};
+use crate::state::{CheckAt, Endpoint, Generation, Proxy, Runtime, Server};
 use conf::lb::model::{InitAddr, ServerAddress, ServerPort};
 use std::collections::HashMap;
 use std::net::SocketAddr;
@@ -42,6 +42,7 @@ pub struct Row {
     forced_ids: (bool, bool),
     fqdn: String,
     port: u16,
+    check_at: CheckAt,
 }
 
 /// Reads a file's text; rows that make no sense are told by line.
@@ -94,6 +95,10 @@ fn row(line: &str) -> Result<Row, String> {
             false => Err(bad(index, what)),
         }
     };
+    let port_at = |index: usize| -> Result<Option<u16>, String> {
+        let port = small(index, "port", 65_535)? as u16;
+        Ok((port > 0).then_some(port))
+    };
     Ok(Row {
         backend_id: small(0, "id", u64::from(u32::MAX))?,
         backend: words[1].to_owned(),
@@ -112,6 +117,13 @@ fn row(line: &str) -> Result<Row, String> {
         forced_ids: (small(15, "flag", 255)? != 0, small(16, "flag", 255)? != 0),
         fqdn: words[17].to_owned(),
         port: small(18, "port", 65_535)? as u16,
+        // names of the configuration stand here, too; they say nothing new
+        check_at: CheckAt {
+            ip: words[22].parse().ok(),
+            port: port_at(21)?,
+            agent_ip: words[23].parse().ok(),
+            agent_port: port_at(24)?,
+        },
     })
 }
 
@@ -191,7 +203,8 @@ fn apply(
         return;
     };
     let name = format!("{}/{}", proxy.name(), server.name());
-    address(server, row, &name, told);
+    address(runtime, server, row, &name, told);
+    targets(server, row, &name, told);
     checks(server, row);
     let why = "changed from server-state after a reload";
     admin(runtime, server, row, why);
@@ -211,7 +224,7 @@ fn apply(
 }
 
 /// The last known address serves a name that has none yet (`init-addr last`).
-fn address(server: &Server, row: &Row, name: &str, told: &mut Vec<String>) {
+fn address(runtime: &Runtime, server: &Arc<Server>, row: &Row, name: &str, told: &mut Vec<String>) {
     let ServerAddress::Tcp { fqdn, port, .. } = &server.conf.address else {
         return;
     };
@@ -231,7 +244,31 @@ fn address(server: &Server, row: &Row, name: &str, told: &mut Vec<String>) {
         && *server.endpoint() == Endpoint::Unresolved
         && let Ok(ip) = row.address.parse()
     {
-        server.set_endpoint(Endpoint::Inet(SocketAddr::new(ip, port)));
+        runtime.relocate(server, Endpoint::Inet(SocketAddr::new(ip, port)));
+    }
+}
+
+/// Where checks went, as far as the configuration does not say it.
+fn targets(server: &Server, row: &Row, name: &str, told: &mut Vec<String>) {
+    let (check, agent) = (&server.conf.check, &server.conf.check.agent);
+    let (health, asked) = (check.enabled, agent.is_used());
+    let at = CheckAt {
+        ip: row.check_at.ip.filter(|_| health && check.addr.is_none()),
+        port: row.check_at.port.filter(|_| health && check.port.is_none()),
+        agent_ip: row
+            .check_at
+            .agent_ip
+            .filter(|_| asked && agent.addr.is_none()),
+        agent_port: row
+            .check_at
+            .agent_port
+            .filter(|_| asked && agent.port.is_none()),
+    };
+    if at != CheckAt::default() {
+        told.push(format!(
+            "{name}: checks go where the server state file says, the configuration says nothing"
+        ));
+        server.check_at.store(Some(Arc::new(at)));
     }
 }
 

@@ -2,12 +2,13 @@
 
 use super::load::Load;
 use super::{
-    Saved, SavedBack, SavedCheck, SavedEvent, SavedFront, SavedListener, SavedServer, Tuned,
-    TunedText, wall_ms,
+    Saved, SavedBack, SavedCheck, SavedEvent, SavedFront, SavedListener, SavedServer, SavedTargets,
+    Tuned, TunedText, wall_ms,
 };
 use crate::admin::{Control, address};
 use crate::core::health::Health;
 use crate::state::{BackLive, Endpoint, FrontLive, Proxy, Server};
+use conf::lb::model::ServerAddress;
 use std::sync::Mutex;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::SystemTime;
@@ -118,7 +119,36 @@ fn server(server: &Server, now_ms: u64) -> SavedServer {
         down_ms: status.down_ms,
         health: check(&server.health),
         agent: check(&server.agent),
+        disabled: server.conf.disabled,
+        targets: targets(server),
     }
+}
+
+fn targets(server: &Server) -> SavedTargets {
+    let at = server.check_at.load_full().unwrap_or_default();
+    SavedTargets {
+        configured: configured_targets(server),
+        name: server.name_now.load_full().map(|name| (*name).clone()),
+        check_ip: at.ip,
+        check_port: at.port,
+        agent_ip: at.agent_ip,
+        agent_port: at.agent_port,
+        agent_send: server.agent_send.load_full().map(|text| (*text).clone()),
+    }
+}
+
+/// All that the configuration says about the server's name and about where its checks go.
+pub(super) fn configured_targets(server: &Server) -> String {
+    let (check, agent) = (&server.conf.check, &server.conf.check.agent);
+    let name = match &server.conf.address {
+        ServerAddress::Tcp { fqdn, .. } => fqdn.as_deref(),
+        ServerAddress::Unix(_) | ServerAddress::Abstract(_) => None,
+    };
+    let (at, told) = (
+        (&check.addr, check.port),
+        (&agent.addr, agent.port, &agent.send),
+    );
+    format!("{name:?} {at:?} {told:?}")
 }
 
 /// The address that the configuration gives, names looked up.

@@ -2,13 +2,14 @@ use super::*;
 use crate::admin::Control;
 use crate::core::health::{CheckStatus, Outcome};
 use crate::core::server::{Admin, Change, Operation};
-use crate::state::{Endpoint, Generation, Runtime, Server};
+use crate::state::{Administered, CheckAt, Endpoint, Generation, Runtime, Server};
 use std::sync::Arc;
 use std::time::Duration;
 
 const TEXT: &str = "listen a\n mode tcp\n bind 127.0.0.1:1\n timeout connect 1s\n timeout client 1s\n \
                     timeout server 1s\n server s1 127.0.0.1:11 weight 7 check\n \
-                    server s2 127.0.0.1:12 weight 7 check\n server s3 127.0.0.1:13\n";
+                    server s2 127.0.0.1:12 weight 7 check\n server s3 127.0.0.1:13\n \
+                    server s5 127.0.0.1:15 disabled\n";
 
 fn control(text: &str) -> Arc<Control> {
     let (config, report) = conf::lb::load_str(text);
@@ -36,6 +37,10 @@ fn left_behind() -> Saved {
     runtime.change(&s1, Change::Weight(3), "");
     s1.set_endpoint(Endpoint::Inet("127.0.0.9:99".parse().unwrap()));
     s1.counters.shared().bytes_in.add_shared(1000);
+    s1.set_name("one.test");
+    let _ = old.check_target(&s1, None, Some(77));
+    let _ = old.check_target(&s1, Some([127, 0, 0, 8].into()), None);
+    runtime.administer(&server(&old, "s5"), Administered::Ready);
     let outcome = Outcome {
         status: CheckStatus::L7Timeout,
         code: 0,
@@ -54,7 +59,7 @@ fn left_behind() -> Saved {
 fn states_weights_checks_counters_and_events_come_back_by_name() {
     let kept = left_behind();
     let new = control(TEXT);
-    assert_eq!(restore(&new, &kept, 5000), 5);
+    assert_eq!(restore(&new, &kept, 5000), 6);
     let (s1, s2, s3) = (server(&new, "s1"), server(&new, "s2"), server(&new, "s3"));
     assert!(s1.status().admin.has(Admin::FORCED_DRAIN));
     assert_eq!(s1.status().weight, 3);
@@ -63,6 +68,15 @@ fn states_weights_checks_counters_and_events_come_back_by_name() {
         Endpoint::Inet("127.0.0.9:99".parse().unwrap())
     );
     assert_eq!(s1.counters.totals().bytes_in, 1000);
+    let at = CheckAt {
+        ip: Some([127, 0, 0, 8].into()),
+        port: Some(77),
+        ..CheckAt::default()
+    };
+    assert_eq!(s1.check_at.load_full().as_deref(), Some(&at));
+    assert_eq!(s1.fqdn().as_deref(), Some("one.test"));
+    let s5 = server(&new, "s5");
+    assert!(s5.status().usable(), "an operator had made it ready");
     assert_eq!(s2.status().operation, Operation::Stopped);
     let downs = s2.counters.totals().went_down;
     assert_eq!(
@@ -84,12 +98,16 @@ fn states_weights_checks_counters_and_events_come_back_by_name() {
 fn what_the_configuration_changed_since_stays_as_configured() {
     let kept = left_behind();
     let changed = TEXT
-        .replace("127.0.0.1:11 weight 7", "127.0.0.1:21 weight 8")
+        .replace(
+            "127.0.0.1:11 weight 7 check",
+            "127.0.0.1:21 weight 8 check port 78",
+        )
         .replace("server s3", "server s4");
     let new = control(&changed);
     restore(&new, &kept, 0);
     let s1 = server(&new, "s1");
     assert_eq!(s1.status().weight, 8);
+    assert_eq!(s1.check_at.load_full(), None, "its check has another port");
     assert_eq!(
         *s1.endpoint(),
         Endpoint::Inet("127.0.0.1:21".parse().unwrap())
@@ -103,7 +121,7 @@ fn a_state_file_of_haproxy_sets_states_and_never_ports() {
     let path = folder.path().join("state");
     let rows = "1\n# be_id be_name srv_id\n\
                 2 a 1 s1 127.0.0.1 2 1 9 7 60 6 3 4 6 0 0 0 - 99 - 0 0 - - 0\n\
-                2 a 2 s2 127.0.0.1 0 0 7 7 61 8 2 0 6 0 0 0 - 12 - 0 0 - - 0\n\
+                2 a 2 s2 127.0.0.1 0 0 7 7 61 8 2 0 6 0 0 0 - 12 - 0 76 - 127.0.0.3 6\n\
                 2 a 3 s3 127.0.0.1 2 8 5 4 62 1 0 1 0 0 0 0 - 13 - 0 0 - - 0\n";
     std::fs::write(&path, rows).unwrap();
     let with_file = format!(
@@ -121,6 +139,11 @@ fn a_state_file_of_haproxy_sets_states_and_never_ports() {
     );
     assert!(told.iter().any(|t| t.contains("a/s1: port 99")), "{told:?}");
     assert_eq!(s2.status().operation, Operation::Stopped);
+    let at = CheckAt {
+        port: Some(76),
+        ..CheckAt::default()
+    };
+    assert_eq!(s2.check_at.load_full().as_deref(), Some(&at), "no agent");
     assert_eq!(
         s2.health.lock().unwrap().status(),
         CheckStatus::L4Connection

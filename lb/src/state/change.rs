@@ -1,7 +1,7 @@
 //! The one way in which a server's state changes.
 
 use super::slot::{redistribute, serve_waiting};
-use super::{Cause, Kill, Proxy, Runtime, Server, Victims};
+use super::{Cause, Endpoint, Kill, Proxy, Runtime, Server, Victims};
 use crate::core::server::{Admin, Change, Operation, Status, Transition};
 use std::sync::Arc;
 
@@ -61,6 +61,24 @@ impl Runtime {
                 self.change(server, Change::Set(Admin::FORCED_MAINT), "");
                 self.change(server, Change::Clear(Admin::FORCED_DRAIN), "");
             }
+        }
+    }
+
+    /// Gives a server another address; one that waited for any is released.
+    pub fn relocate(&self, server: &Arc<Server>, endpoint: Endpoint) {
+        server.set_endpoint(endpoint);
+        self.release(server);
+    }
+
+    /// Ends a maintenance whose reason is gone: a name without an address, a `disabled` that the
+    /// file had.
+    pub fn release(&self, server: &Arc<Server>) {
+        let admin = server.status().admin;
+        if admin.has(Admin::UNRESOLVED) && *server.endpoint() != Endpoint::Unresolved {
+            self.change(server, Change::Clear(Admin::UNRESOLVED), "");
+        }
+        if admin.has(Admin::CONFIG_MAINT) && !server.conf.disabled {
+            self.change(server, Change::Clear(Admin::CONFIG_MAINT), "");
         }
     }
 
@@ -188,3 +206,6 @@ fn inherited(transition: &Transition) -> Vec<Change> {
     }
     changes
 }
+
+#[cfg(test)]
+mod tests;

@@ -45,6 +45,13 @@ impl Generation {
             proxies,
         };
         generation.link_trackers();
+        let leads = |server: &Server| server.conf.track.is_none();
+        for (_, server) in generation.servers().filter(|(_, s)| leads(s)) {
+            server.hand_down(runtime.now_ms());
+        }
+        for proxy in &generation.proxies {
+            proxy.count_usable(runtime.now_ms());
+        }
         Arc::new(generation)
     }
 

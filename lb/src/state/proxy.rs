@@ -111,7 +111,7 @@ impl Proxy {
             live.fullconn.store(back.fullconn, Relaxed);
             live
         });
-        let proxy = Arc::new_cyclic(|weak| Proxy {
+        Arc::new_cyclic(|weak| Proxy {
             servers: back
                 .as_ref()
                 .zip(conf.back.as_ref())
@@ -139,9 +139,7 @@ impl Proxy {
             generation,
             front,
             back,
-        });
-        proxy.count_usable(runtime.now_ms());
-        proxy
+        })
     }
 
     /// Its name.

@@ -3,7 +3,7 @@
 use super::slot::WaitingRoom;
 use super::{BackLive, Proxy, Runtime};
 use crate::core::health::{Health, InitState};
-use crate::core::server::{Admin, Load, Operation, Status, slot_limit};
+use crate::core::server::{Admin, Change, Load, Operation, Status, slot_limit};
 use crate::counters::{Counters, Gauge, Rate, Times};
 use arc_swap::{ArcSwap, ArcSwapOption};
 use conf::lb::model::{self, Host, ServerAddress, ServerPort};
@@ -164,7 +164,7 @@ impl Server {
     /// The live part follows what the new configuration changed.
     fn hand_over(&self, new: &model::Server, now_ms: u64) {
         let live = &self.live;
-        if new.address != self.conf.address {
+        if new.address != self.conf.address && !self.keeps_address(new) {
             live.set_endpoint(Endpoint::configured(&new.address));
             live.name_now.store(None);
         }
@@ -184,9 +184,64 @@ impl Server {
         }
         let mut status = live.status();
         let mut fresh = fresh_status(new, now_ms);
-        fresh.carry_over(&status);
+        fresh.carry_over(&status, new.disabled && !self.conf.disabled);
+        if self.conf.track.is_some() && new.track.is_none() {
+            let inherited = [Admin::INHERITED_MAINT, Admin::INHERITED_DRAIN];
+            for flag in inherited {
+                fresh.apply(now_ms, Change::Clear(flag), false);
+            }
+            if live.is_healthy() {
+                fresh.apply(now_ms, Change::Up, true);
+            }
+        }
+        if *live.endpoint() == Endpoint::Unresolved {
+            fresh.apply(now_ms, Change::Set(Admin::UNRESOLVED), false);
+        }
         *status = fresh;
         live.mirror(&status, now_ms);
+    }
+
+    /// Servers that track this one begin as it is; so do those that track them.
+    pub(super) fn hand_down(&self, now_ms: u64) {
+        let status = self.live.status().clone();
+        for tracker in self.trackers() {
+            tracker.inherit(&status, now_ms);
+            tracker.hand_down(now_ms);
+        }
+    }
+
+    fn inherit(&self, tracked: &Status, now_ms: u64) {
+        let mut status = self.live.status();
+        let (maint, drain) = (tracked.admin.in_maintenance(), tracked.admin.in_drain());
+        let flags = [
+            (Admin::INHERITED_MAINT, maint),
+            (Admin::INHERITED_DRAIN, drain),
+        ];
+        for (flag, holds) in flags {
+            let change = match holds {
+                true => Change::Set(flag),
+                false => Change::Clear(flag),
+            };
+            status.apply(now_ms, change, true);
+        }
+        let change = match tracked.operation {
+            Operation::Stopped => Change::Down,
+            Operation::Starting | Operation::Running => Change::Up,
+            Operation::Stopping => Change::Stopping,
+        };
+        status.apply(now_ms, change, true);
+        self.live.mirror(&status, now_ms);
+    }
+
+    /// Its name has no address now, and `init-addr last` asks for the one that it had.
+    fn keeps_address(&self, new: &model::Server) -> bool {
+        let named = |address: &ServerAddress| match address {
+            ServerAddress::Tcp { fqdn, port, .. } => Some((fqdn.clone(), *port)),
+            ServerAddress::Unix(_) | ServerAddress::Abstract(_) => None,
+        };
+        Endpoint::configured(&new.address) == Endpoint::Unresolved
+            && new.init_addr.contains(&model::InitAddr::Last)
+            && named(&new.address) == named(&self.conf.address)
     }
 
     /// Its name.
@@ -205,15 +260,9 @@ impl Server {
         }
     }
 
-    /// Gives it the address that a name was looked up to; a port that follows
-    /// the client's stays so unless `fixed`.
-    pub fn set_name(&self, name: &str, address: SocketAddr, fixed: bool) {
-        let endpoint = match (&*self.endpoint(), fixed) {
-            (Endpoint::Mapped(_, offset), false) => Endpoint::Mapped(address.ip(), *offset),
-            _ => Endpoint::Inet(address),
-        };
+    /// Its address is that of this name from now on.
+    pub fn set_name(&self, name: &str) {
         self.live.name_now.store(Some(Arc::new(name.to_owned())));
-        self.live.set_endpoint(endpoint);
     }
 
     /// The proxy that it belongs to; gone when its generation is.
