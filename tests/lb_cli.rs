@@ -263,8 +263,11 @@ fn sessions_are_listed_and_ended() {
             "the session is over"
         );
         wait_until("the session is gone", PATIENCE, || {
-            running.admin("show sess") == "\n"
+            !running.admin("show sess").contains("fe=rabbit")
         });
+        // who asks is listed, too, as in HAProxy
+        let asking = running.admin("show sess");
+        assert!(asking.contains("proto=unix_stream src=unix:"), "{asking}");
         let answer = running.admin(&format!("shutdown session {id}"));
         assert_eq!(answer, "No such session (use 'show sess').\n\n");
     });

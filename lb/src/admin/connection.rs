@@ -12,6 +12,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::time::timeout;
 
 use super::command::{Answer, Session, Severity};
+use super::present::Entry;
 use super::{Control, line};
 use crate::counters::Thread;
 use crate::state::SessionId;
@@ -31,11 +32,14 @@ pub async fn serve<S>(control: Arc<Control>, mut session: Session, stream: S)
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
+    let id = id(&control);
+    let present = &control.present;
     let mut connection = Connection {
         stream,
         input: Vec::new(),
         output: String::new(),
-        teller: Teller::new(id(&control), session.peer.clone(), CLI),
+        teller: Teller::new(id, session.peer.clone(), CLI),
+        entry: present.enter(id, session.peer.clone(), session.timeout),
     };
     // the reason does not matter: the peer left, was too slow or sent too much
     let _: Result<(), Ended> = connection.run(&control, &mut session).await;
@@ -57,12 +61,14 @@ struct Connection<S> {
     input: Vec<u8>,
     output: String,
     teller: Teller,
+    entry: Entry,
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     async fn run(&mut self, control: &Arc<Control>, session: &mut Session) -> Result<(), Ended> {
         loop {
             let line = self.line(session.timeout).await?;
+            self.entry.speaks(session.timeout);
             control
                 .watchers
                 .tell(&self.teller, || format!("-> {}", shown(line.as_bytes())));

@@ -14,6 +14,7 @@ use super::command::Answer;
 use super::events::Events;
 use super::history::History;
 use super::ports::Ports;
+use super::present::Present;
 use super::sample::Samples;
 use crate::access_log::AccessLog;
 use crate::core::server::Change;
@@ -69,6 +70,8 @@ pub struct Control {
     pub rebalancer: OnceLock<Arc<Rebalancer>>,
     /// Who watches sessions that no data thread holds.
     pub watchers: Watchers,
+    /// Connections to the CLI.
+    pub(super) present: Arc<Present>,
     /// The configuration as its files say, without what was added and deleted since.
     filed: ArcSwapOption<Config>,
     /// Servers added since, by `backend/server`: what stood behind `add server`.
@@ -99,6 +102,7 @@ impl Control {
             old: Old::default(),
             rebalancer: OnceLock::new(),
             watchers: Watchers::default(),
+            present: Arc::default(),
             filed: ArcSwapOption::default(),
             added: Mutex::default(),
             ports: Ports::default(),
@@ -318,8 +322,9 @@ impl Control {
         Info {
             threads: runtime.threads().len() as u32,
             pid: std::process::id(),
-            uptime_s: runtime.started.elapsed().unwrap_or_default().as_secs() as u32,
-            start_time_s: started.as_secs() as u32,
+            exact: false,
+            uptime_us: runtime.started.elapsed().unwrap_or_default().as_micros() as u64,
+            start_time_us: started.as_micros() as u64,
             memory_limit_mb: 0,
             memory_used: self.samples.memory(),
             file_limit: super::sample::file_limit(),

@@ -20,6 +20,7 @@ pub mod history;
 pub mod limits;
 pub mod line;
 mod ports;
+mod present;
 mod rebalance;
 pub mod sample;
 pub mod servers;

@@ -74,7 +74,7 @@ pub static COMMANDS: &[Command] = &[
     ),
     Command::new(
         &["show", "info"],
-        "[desc|json|typed]*",
+        "[desc|json|typed|float]*",
         AdminLevel::User,
         "facts about the process",
         show_info,
@@ -156,15 +156,17 @@ pub fn level_word(level: AdminLevel) -> &'static str {
 fn show_info(call: &mut Call<'_>) -> Answer {
     let mut form = Form::Plain;
     let mut desc = false;
+    let mut info = call.control.info();
     for word in call.arguments {
         match word.as_str() {
             "typed" => form = Form::Typed,
             "json" => form = Form::Json,
             "desc" => desc = true,
+            "float" => info.exact = true,
             _ => {}
         }
     }
-    Answer::Text(info::render(&call.control.info(), form, desc))
+    Answer::Text(info::render(&info, form, desc))
 }
 
 fn stat(call: &mut Call<'_>) -> Answer {
@@ -175,8 +177,17 @@ fn stat(call: &mut Call<'_>) -> Answer {
     let mut format = Format::Csv;
     let mut desc = false;
     let mut options = call.arguments;
+    if let ["domain", domain] = [call.argument(0), call.argument(1)] {
+        match domain {
+            "proxy" => options = &call.arguments[2..],
+            "resolvers" => {
+                return Answer::error("There are no resolvers, so they have no statistics.");
+            }
+            _ => return Answer::error("Invalid statistics domain."),
+        }
+    }
     // the selection is three words; what is no number selects by the proxy's name
-    if let [proxy, kind, id, ..] = call.arguments
+    if let [proxy, kind, id, ..] = options
         && kind.parse::<i64>().is_ok()
         && id.parse::<i64>().is_ok()
     {
@@ -186,7 +197,7 @@ fn stat(call: &mut Call<'_>) -> Answer {
         }
         wanted.kinds = kind.parse::<i64>().unwrap_or(-1) as u32;
         wanted.id = id.parse::<u32>().ok();
-        options = &call.arguments[3..];
+        options = &options[3..];
     }
     for word in options {
         match word.as_str() {

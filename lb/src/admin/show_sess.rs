@@ -58,10 +58,19 @@ fn sess(call: &mut Call<'_>) -> Answer {
         match (id, word.as_str()) {
             (Some(id), _) => match views.iter().find(|view| view.id == id) {
                 Some(view) => Answer::Text(full(view)),
-                None => Answer::error("Session not found."),
+                None => match control.present.full(Some(id)).pop() {
+                    Some(text) => Answer::Text(text),
+                    None => Answer::error("Session not found."),
+                },
             },
-            (None, "all") => Answer::Pieces(Box::new(views.into_iter().map(|view| full(&view)))),
-            (None, _) => Answer::Pieces(Box::new(views.into_iter().map(|view| short(&view)))),
+            (None, "all") => {
+                let others = control.present.full(None);
+                Answer::Pieces(Box::new(views.into_iter().map(|v| full(&v)).chain(others)))
+            }
+            (None, _) => {
+                let others = control.present.short();
+                Answer::Pieces(Box::new(views.into_iter().map(|v| short(&v)).chain(others)))
+            }
         }
     }))
 }

@@ -19,8 +19,12 @@ pub const RELEASE_DATE: &str = "2026/11/21";
 pub struct Info {
     pub threads: u32,
     pub pid: u32,
-    pub uptime_s: u32,
-    pub start_time_s: u32,
+    /// Times with their fractions (`show info float`).
+    pub exact: bool,
+    /// Since the start, in microseconds.
+    pub uptime_us: u64,
+    /// Of the start, since 1970.
+    pub start_time_us: u64,
     pub memory_limit_mb: u32,
     pub memory_used: u64,
     pub file_limit: u32,
@@ -141,13 +145,13 @@ pub static FIELDS: &[(usize, Field)] = &[
     (
         7,
         Field::new("Uptime", MDP, "time since the start", |i| {
-            Value::Str(uptime(i.uptime_s).into())
+            Value::Str(uptime(seconds(i.uptime_us)).into())
         }),
     ),
     (
         8,
         Field::new("Uptime_sec", MDP, "seconds since the start", |i| {
-            n(i.uptime_s)
+            i.time(i.uptime_us)
         }),
     ),
     (
@@ -558,7 +562,7 @@ pub static FIELDS: &[(usize, Field)] = &[
             "Start_time_sec",
             MDP,
             "when the process started, in seconds since 1970",
-            |i| n(i.start_time_s),
+            |i| i.time(i.start_time_us),
         ),
     ),
     (
@@ -593,6 +597,21 @@ pub enum Form {
     Plain,
     Typed,
     Json,
+}
+
+impl Info {
+    /// A time, whole or with its fraction.
+    fn time(&self, us: u64) -> Value<'static> {
+        match self.exact {
+            true => Value::Seconds(us),
+            false => n(seconds(us)),
+        }
+    }
+}
+
+/// Whole seconds in so many microseconds.
+pub fn seconds(us: u64) -> u32 {
+    u32::try_from(us / 1_000_000).unwrap_or(u32::MAX)
 }
 
 /// `show info`, ending with a newline; `desc` adds to each line what it means.

@@ -123,6 +123,8 @@ pub enum Value<'a> {
     U32(u32),
     S32(i32),
     U64(u64),
+    /// Seconds, kept in millionths.
+    Seconds(u64),
     Str(Cow<'a, str>),
 }
 
@@ -144,6 +146,7 @@ impl<'a> Value<'a> {
             Value::U32(_) => "u32",
             Value::S32(_) => "s32",
             Value::U64(_) => "u64",
+            Value::Seconds(_) => "flt",
             Value::Str(_) => "str",
         }
     }
@@ -155,6 +158,7 @@ impl<'a> Value<'a> {
             Value::U32(n) => Some(f64::from(*n)),
             Value::S32(n) => Some(f64::from(*n)),
             Value::U64(n) => Some(*n as f64),
+            Value::Seconds(micros) => Some(*micros as f64 / 1e6),
         }
     }
 
@@ -170,6 +174,7 @@ impl fmt::Display for Value<'_> {
             Value::U32(n) => n.fmt(f),
             Value::S32(n) => n.fmt(f),
             Value::U64(n) => n.fmt(f),
+            Value::Seconds(micros) => write!(f, "{}.{:06}", micros / 1_000_000, micros % 1_000_000),
             Value::Str(text) => f.write_str(text),
         }
     }

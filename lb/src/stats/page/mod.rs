@@ -163,7 +163,7 @@ fn process(info: &Info, out: &mut String) {
          Running tasks: {}/{}; idle = {} %</p>",
         info.pid,
         info.threads,
-        uptime(info.uptime_s),
+        uptime(crate::stats::info::seconds(info.uptime_us)),
         unlimited(info.memory_limit_mb, " MB"),
         info.file_limit,
         info.max_sockets,
