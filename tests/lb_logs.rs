@@ -108,6 +108,8 @@ fn a_json_line_has_the_fields_of_the_manual_and_what_the_kernel_knows() {
             (&"start".into(), &"end".into())
         );
         assert_eq!(start["session_id"], end["session_id"]);
+        assert!(start["accept_date"].is_string());
+        assert_eq!(start["accept_date"], end["accept_date"]);
         assert_eq!(end["client_ip"], "127.0.0.1");
         assert_eq!(
             (&end["frontend_name"], &end["server_name"]),

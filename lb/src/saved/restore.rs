@@ -124,9 +124,9 @@ fn states(runtime: &Runtime, server: &Arc<Server>, kept: &SavedServer) {
     let address = &kept.address;
     if address.configured == configured
         && address.now != configured
-        && let Ok(at) = address.now.parse()
+        && let Some(endpoint) = endpoint(&address.now)
     {
-        runtime.relocate(server, Endpoint::Inet(at));
+        runtime.relocate(server, endpoint);
     }
     if let Some(weight) = kept.weight.kept(server.conf.weight) {
         runtime.change(server, Change::Weight(weight), "saved state");
@@ -155,6 +155,17 @@ fn states(runtime: &Runtime, server: &Arc<Server>, kept: &SavedServer) {
         };
         runtime.change(server, change, "saved state");
     }
+}
+
+/// An address with a port, or with what is added to the client's.
+fn endpoint(text: &str) -> Option<Endpoint> {
+    if let Ok(at) = text.parse() {
+        return Some(Endpoint::Inet(at));
+    }
+    let (ip, offset) = text.rsplit_once(':')?;
+    let signed = offset.starts_with(['+', '-']);
+    let offset = offset.parse().ok().filter(|_| signed)?;
+    Some(Endpoint::Mapped(ip.parse().ok()?, offset))
 }
 
 /// The name and the targets of checks that operators had set.

@@ -41,6 +41,7 @@ fn left_behind() -> Saved {
     let _ = old.check_target(&s1, None, Some(77));
     let _ = old.check_target(&s1, Some([127, 0, 0, 8].into()), None);
     runtime.administer(&server(&old, "s5"), Administered::Ready);
+    s2.set_endpoint(Endpoint::Mapped([127, 0, 0, 2].into(), -7));
     let outcome = Outcome {
         status: CheckStatus::L7Timeout,
         code: 0,
@@ -75,6 +76,7 @@ fn states_weights_checks_counters_and_events_come_back_by_name() {
     };
     assert_eq!(s1.check_at.load_full().as_deref(), Some(&at));
     assert_eq!(s1.fqdn().as_deref(), Some("one.test"));
+    assert_eq!(*s2.endpoint(), Endpoint::Mapped([127, 0, 0, 2].into(), -7));
     let s5 = server(&new, "s5");
     assert!(s5.status().usable(), "an operator had made it ready");
     assert_eq!(s2.status().operation, Operation::Stopped);

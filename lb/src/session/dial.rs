@@ -154,3 +154,22 @@ pub(crate) fn size_buffers(socket: &Socket, sizes: SocketBuffers) {
         let _ = socket.set_send_buffer_size(bytes as usize);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn buffers_have_the_sizes_that_the_file_says() {
+        let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+        let before = socket.send_buffer_size().unwrap();
+        let sizes = SocketBuffers {
+            receive: Some(20_000),
+            send: None,
+        };
+        size_buffers(&socket, sizes);
+        // the kernel doubles what is asked for
+        assert_eq!(socket.recv_buffer_size().unwrap(), 40_000);
+        assert_eq!(socket.send_buffer_size().unwrap(), before);
+    }
+}
