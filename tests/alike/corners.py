@@ -532,6 +532,7 @@ def confirms_and_returns(place):
     wire.quiet()
     wire.publish(1, "cr.missing", "k", b"no exchange")
     wire.quiet()
+    wire.send(1, Channel.CloseOk())
     wire.open(1)
     wire.call(1, Confirm.Select())
     wire.publish(1, "", "cr.q", b"first of the new channel")
