@@ -193,9 +193,8 @@ impl Daemon {
         instances.chain(pair).chain(self.net.pace.deadline()).min()
     }
 
-    /// Fires what is due, when everything that came was read.
+    /// What follows when everything that came was read.
     pub fn tick(&mut self) {
-        self.fire();
         self.tick_pair(self.clock.now());
         self.bid_farewell();
         self.drop_departed();
@@ -203,8 +202,7 @@ impl Daemon {
 
     /// Fires the routers' timers: before any packet is read. The pair channel judges later:
     /// a heartbeat or an answer that waits in a socket is a sign of life.
-    pub fn fire(&mut self) {
-        let now = self.clock.now();
+    pub fn fire(&mut self, now: Time) {
         for i in 0..self.instances.len() {
             let instance = &mut self.instances[i];
             if instance.starts(now) {

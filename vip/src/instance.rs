@@ -77,6 +77,8 @@ pub struct Instance {
     lease: bool,
     renew_at: Option<Time>,
     packet: Vec<u8>,
+    /// What one step asks for, empty between two.
+    actions: Vec<Action>,
 }
 
 static NEXT: AtomicU64 = AtomicU64::new(0);
@@ -117,6 +119,7 @@ impl Instance {
             lease: config.global.address_lease,
             renew_at: None,
             packet: Vec::new(),
+            actions: Vec::new(),
             conf,
         }
     }
@@ -331,12 +334,13 @@ impl Instance {
 
     /// One event through the state machine; performs what it asks for.
     pub fn step(&mut self, now: Time, event: Event, net: &mut Net) -> Vec<Effect> {
-        let mut actions = Vec::new();
+        let mut actions = std::mem::take(&mut self.actions);
         self.router.step(now, event, &mut actions);
         let mut effects = Vec::new();
-        for action in actions {
+        for action in actions.drain(..) {
             self.perform(now, action, net, &mut effects);
         }
+        self.actions = actions;
         effects
     }
 

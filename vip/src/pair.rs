@@ -72,8 +72,8 @@ pub struct PeerStatus {
 /// The channel.
 #[derive(Debug)]
 pub struct Pair {
-    v4: Option<UdpSocket>,
-    v6: Option<UdpSocket>,
+    /// IPv4, IPv6.
+    sockets: [Option<UdpSocket>; 2],
     port: u16,
     secret: Secret,
     digest: [u8; 8],
@@ -118,8 +118,7 @@ impl Pair {
             return None;
         }
         let mut pair = Pair {
-            v4,
-            v6,
+            sockets: [v4, v6],
             port: channel.port,
             secret: secret(config),
             digest: digest(config),
@@ -162,10 +161,14 @@ impl Pair {
         }
     }
 
-    /// The sockets, to be polled.
-    pub fn sockets(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
-        let channel = self.v4.iter().chain(&self.v6).map(AsFd::as_fd);
-        channel.chain(self.witnesses.socket())
+    /// The sockets, to be polled, as far as they are open: IPv4, IPv6, that of the witnesses.
+    pub fn sockets(&self) -> [Option<BorrowedFd<'_>>; 3] {
+        let [v4, v6] = &self.sockets;
+        [
+            v4.as_ref().map(AsFd::as_fd),
+            v6.as_ref().map(AsFd::as_fd),
+            self.witnesses.socket(),
+        ]
     }
 
     /// A master was heard on this interface.
@@ -217,24 +220,23 @@ impl Pair {
         self.stirred || self.hurry || self.paths.iter().any(due)
     }
 
-    /// Reads what came; at most `budget` messages of each socket.
-    pub fn receive(&mut self, now: Time, budget: u32) {
+    /// Reads what came at the socket at this place; at most `budget` messages.
+    pub fn receive(&mut self, now: Time, at: usize, budget: u32) {
         self.stirred = true;
+        if at == self.sockets.len() {
+            return self.receive_witnessed(now, budget);
+        }
         let mut buffer = [0; LARGEST + 1];
-        for v6 in [false, true] {
-            for _ in 0..budget {
-                let socket = if v6 { &self.v6 } else { &self.v4 };
-                let Some(Ok((length, from))) = socket.as_ref().map(|s| s.recv_from(&mut buffer))
-                else {
-                    break;
-                };
-                match Heartbeat::decode(&buffer[..length], &self.secret) {
-                    Some(heartbeat) => self.heard(now, from, heartbeat),
-                    None => self.refused += 1,
-                }
+        for _ in 0..budget {
+            let socket = self.sockets.get(at).and_then(Option::as_ref);
+            let Some(Ok((length, from))) = socket.map(|s| s.recv_from(&mut buffer)) else {
+                break;
+            };
+            match Heartbeat::decode(&buffer[..length], &self.secret) {
+                Some(heartbeat) => self.heard(now, from, heartbeat),
+                None => self.refused += 1,
             }
         }
-        self.receive_witnessed(now, budget);
     }
 
     fn heard(&mut self, now: Time, from: SocketAddr, heartbeat: Heartbeat) {
@@ -389,10 +391,10 @@ impl Pair {
         self.ask_witnesses(now, at, doubt, &bytes);
         let path = &self.paths[at];
         // unreachable peers are the channel's daily bread: silence is judged, not errors
+        let [v4, v6] = &self.sockets;
         let _ = match path.address {
-            SocketAddr::V4(to) => self.v4.as_ref().map(|s| s.send_to(&bytes, to).map(drop)),
-            SocketAddr::V6(to) => self
-                .v6
+            SocketAddr::V4(to) => v4.as_ref().map(|s| s.send_to(&bytes, to).map(drop)),
+            SocketAddr::V6(to) => v6
                 .as_ref()
                 .map(|s| wire::send_v6(s, &self.sources, to, &bytes)),
         };

@@ -13,15 +13,15 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr, SocketAddrV6};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 
 /// Largest packet that is looked at; more than 255 IPv6 addresses need.
-const LARGEST: usize = 8192;
+pub const LARGEST: usize = 8192;
 const NETWORK_CONTROL: u32 = 0xc0;
 
-fn open(family: Family, interface: &str) -> io::Result<Socket> {
+fn open(family: Family, interface: &str, protocol: i32) -> io::Result<Socket> {
     let domain = match family {
         Family::V4 => Domain::IPV4,
         Family::V6 => Domain::IPV6,
     };
-    let socket = Socket::new(domain, Type::RAW, Some(Protocol::from(i32::from(PROTOCOL))))?;
+    let socket = Socket::new(domain, Type::RAW, Some(Protocol::from(protocol)))?;
     socket.set_nonblocking(true)?;
     socket.bind_device(Some(interface.as_bytes()))?;
     Ok(socket)
@@ -34,13 +34,12 @@ pub struct Listener {
     family: Family,
     index: u32,
     groups: Vec<IpAddr>,
-    buffer: Vec<u8>,
 }
 
 impl Listener {
     /// Opens a listener on an interface.
     pub fn new(family: Family, interface: &str, index: u32) -> io::Result<Listener> {
-        let socket = open(family, interface)?;
+        let socket = open(family, interface, i32::from(PROTOCOL))?;
         match family {
             Family::V4 => socket.set_multicast_all_v4(false)?,
             Family::V6 => {
@@ -54,7 +53,6 @@ impl Listener {
             family,
             index,
             groups: Vec::new(),
-            buffer: vec![0; LARGEST],
         })
     }
 
@@ -97,27 +95,27 @@ impl Listener {
     }
 
     /// The next packet: its VRRP part and what the IP layer said. Nothing when none is there.
-    pub fn receive(&mut self) -> io::Result<Option<(Envelope, &[u8])>> {
+    pub fn receive<'b>(&self, buffer: &'b mut [u8]) -> io::Result<Option<(Envelope, &'b [u8])>> {
         match self.family {
-            Family::V4 => self.receive_v4(),
-            Family::V6 => self.receive_v6(),
+            Family::V4 => self.receive_v4(buffer),
+            Family::V6 => self.receive_v6(buffer),
         }
     }
 
-    fn receive_v4(&mut self) -> io::Result<Option<(Envelope, &[u8])>> {
-        let mut parts = [IoSliceMut::new(&mut self.buffer)];
+    fn receive_v4<'b>(&self, buffer: &'b mut [u8]) -> io::Result<Option<(Envelope, &'b [u8])>> {
+        let mut parts = [IoSliceMut::new(buffer)];
         let message = recvmsg::<()>(self.socket.as_raw_fd(), &mut parts, None, MsgFlags::empty());
         let length = match message {
             Ok(message) => message.bytes,
             Err(nix::errno::Errno::EAGAIN) => return Ok(None),
             Err(error) => return Err(error.into()),
         };
-        Ok(Some(split_v4(&self.buffer[..length])))
+        Ok(Some(split_v4(&buffer[..length])))
     }
 
-    fn receive_v6(&mut self) -> io::Result<Option<(Envelope, &[u8])>> {
+    fn receive_v6<'b>(&self, buffer: &'b mut [u8]) -> io::Result<Option<(Envelope, &'b [u8])>> {
         let mut space = nix::cmsg_space!(libc::in6_pktinfo, libc::c_int);
-        let mut parts = [IoSliceMut::new(&mut self.buffer)];
+        let mut parts = [IoSliceMut::new(buffer)];
         let message = recvmsg::<SockaddrIn6>(
             self.socket.as_raw_fd(),
             &mut parts,
@@ -147,7 +145,7 @@ impl Listener {
             }
         }
         let length = message.bytes;
-        Ok(Some((envelope, &self.buffer[..length])))
+        Ok(Some((envelope, &buffer[..length])))
     }
 }
 
@@ -187,13 +185,20 @@ pub struct Speaker {
 impl Speaker {
     /// Opens a speaker on an interface (the macvlan one with a virtual MAC).
     pub fn new(family: Family, interface: &str, index: u32) -> io::Result<Speaker> {
-        let socket = open(family, interface)?;
+        // a speaker never reads: with a header of its own it needs no protocol to hear, and
+        // otherwise whatever arrives is dropped early
+        let protocol = match family {
+            Family::V4 => libc::IPPROTO_RAW,
+            Family::V6 => i32::from(PROTOCOL),
+        };
+        let socket = open(family, interface, protocol)?;
         match family {
             Family::V4 => {
                 socket.set_header_included_v4(true)?;
                 socket.set_multicast_loop_v4(false)?;
             }
             Family::V6 => {
+                socket.set_multicast_all_v6(false)?;
                 socket.set_multicast_if_v6(index)?;
                 socket.set_multicast_loop_v6(false)?;
                 socket.set_multicast_hops_v6(255)?;
@@ -201,7 +206,6 @@ impl Speaker {
                 socket.set_tclass_v6(NETWORK_CONTROL)?;
             }
         }
-        // a speaker never reads: whatever arrives is dropped at the smallest size
         let _ = socket.set_recv_buffer_size(0);
         Ok(Speaker {
             socket,

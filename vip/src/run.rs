@@ -19,7 +19,7 @@ use crate::pair::Pair;
 use crate::poller::{Poller, Source, Ticket};
 use crate::signals::{self, Wish};
 use crate::watch::{self, Key, ToWatch};
-use crate::{ask, reload, rights, serve, sys};
+use crate::{ask, raw, reload, rights, serve, sys};
 use conf::vip::model::{Family, Global};
 use conf::vip::statics::Statics;
 use nix::sys::signalfd::{SfdFlags, SignalFd};
@@ -34,6 +34,9 @@ use tracing::{error, info, warn};
 
 /// Packets of one socket per turn.
 const PER_TURN: u32 = 64;
+/// A wait that ends sooner found something that was there already: more of it may be. Otherwise
+/// one packet is read and not, after it, that there is no second one.
+const BUSY: Duration = Duration::from_micros(100);
 /// A second stop signal sooner than this is the same one, come twice (a service manager
 /// signals every process of the service).
 const SAME_SIGNAL: Duration = Duration::from_secs(1);
@@ -60,18 +63,19 @@ enum Ready {
     Listener(usize),
     /// Claims of addresses, heard by the ear at this place.
     Ear(usize),
-    Pair,
+    /// The pair channel's socket at this place.
+    Pair(usize),
     Line,
     Monitor,
     Mailbox,
     Signals,
 }
 
-/// An ear, and the interface and ethertype that it listens to.
+/// An ear, unless it could not be opened, and the interface and ethertype that it listens to.
 struct Listening {
     index: u32,
     ethertype: u16,
-    ear: Ear,
+    ear: Option<Ear>,
     ticket: Ticket,
 }
 
@@ -87,6 +91,10 @@ struct Loop {
     watchdog: Option<Watchdog>,
     ears: Vec<Listening>,
     poller: Poller<Ready>,
+    /// What the last wait found.
+    ready: Vec<Ready>,
+    /// For the packet at hand.
+    buffer: Vec<u8>,
     /// Of what is opened once.
     ticket: Ticket,
     stop_at: Option<Time>,
@@ -176,6 +184,8 @@ fn prepare(options: &Options, signals: SignalFd) -> io::Result<Loop> {
         watchdog,
         ears: Vec::new(),
         poller: Poller::new(),
+        ready: Vec::new(),
+        buffer: vec![0; raw::LARGEST],
         ticket: Ticket::new(),
         stop_at: None,
         finishing: false,
@@ -214,15 +224,15 @@ impl Loop {
                 let _ = sys::let_go_of_startup_pages();
             }
             let patience = self.sign_of_life();
-            let ready = match self.wait(patience) {
-                Ok(ready) => ready,
-                Err(error) => {
-                    error!(%error, "cannot wait for events");
-                    return ExitCode::FAILURE;
-                }
-            };
-            self.daemon.fire();
-            self.read(&ready);
+            let before = self.daemon.clock.now();
+            if let Err(error) = self.wait(before, patience) {
+                error!(%error, "cannot wait for events");
+                return ExitCode::FAILURE;
+            }
+            let now = self.daemon.clock.now();
+            self.daemon.fire(now);
+            let waited = now - before;
+            self.read(now, if waited < BUSY { PER_TURN } else { 1 });
         }
     }
 
@@ -248,70 +258,86 @@ impl Loop {
 
     /// One ear per interface and family in use.
     fn listen_for_claims(&mut self) {
-        let mut wanted: Vec<(u32, u16)> = Vec::new();
-        for heard in &self.daemon.listeners {
+        let wanted = self.daemon.listeners.iter().map(|heard| {
             let ethertype = match heard.family {
                 Family::V4 => frame::ARP,
                 Family::V6 => frame::IPV6,
             };
-            wanted.push((heard.index, ethertype));
-        }
+            (heard.index, ethertype)
+        });
         let at = |e: &Listening| (e.index, e.ethertype);
-        self.ears.retain(|e| wanted.contains(&at(e)));
+        if wanted.clone().eq(self.ears.iter().map(at)) {
+            return;
+        }
+        let mut old = std::mem::take(&mut self.ears);
         for (index, ethertype) in wanted {
-            if self.ears.iter().any(|e| at(e) == (index, ethertype)) {
-                continue;
-            }
-            match Ear::new(index, ethertype) {
-                Ok(ear) => self.ears.push(Listening {
+            let known = old.iter().position(|e| at(e) == (index, ethertype));
+            self.ears.push(match known {
+                Some(known) => old.swap_remove(known),
+                None => Listening {
                     index,
                     ethertype,
-                    ear,
+                    ear: Ear::new(index, ethertype)
+                        .inspect_err(|error| {
+                            warn!(%error, "cannot listen for claims of our addresses");
+                        })
+                        .ok(),
                     ticket: Ticket::new(),
-                }),
-                Err(error) => warn!(%error, "cannot listen for claims of our addresses"),
-            }
+                },
+            });
         }
     }
 
-    /// Waits for the next deadline, at most so long, or something to read; says
-    /// what is ready.
-    fn wait(&mut self, most: Option<Duration>) -> nix::Result<Vec<Ready>> {
+    /// Waits for the next deadline, at most so long, or something to read.
+    fn wait(&mut self, now: Time, most: Option<Duration>) -> nix::Result<()> {
+        let deadline = self.daemon.deadline().map(|at| at - now);
+        let patience = deadline.into_iter().chain(most).min();
+        if !self.poller.waits_for(self.sources()) {
+            let mut poller = std::mem::replace(&mut self.poller, Poller::new());
+            let listed = poller.watch(&self.sources().collect::<Vec<_>>());
+            self.poller = poller;
+            listed?;
+        }
+        self.poller.wait(patience, &mut self.ready)
+    }
+
+    /// All that can be read, in any order that stays.
+    fn sources(&self) -> impl Iterator<Item = Source<'_, Ready>> {
         let once = self.ticket;
-        let mut sources: Vec<Source<'_, Ready>> = vec![
+        let listeners = self.daemon.listeners.iter().enumerate();
+        let ears = self.ears.iter().enumerate();
+        let pair = self.daemon.pair.iter().flat_map(move |pair| {
+            let sockets = pair.sockets().into_iter().enumerate();
+            let open = sockets.filter_map(|(at, socket)| Some((at, socket?)));
+            open.map(|(at, fd)| (Ready::Pair(at), pair.ticket, fd))
+        });
+        [
             (Ready::Signals, once, self.signals.as_fd()),
             (Ready::Mailbox, once, self.mailbox.as_fd()),
             (Ready::Monitor, once, self.monitor.as_fd()),
-        ];
-        for (at, heard) in self.daemon.listeners.iter().enumerate() {
-            sources.push((Ready::Listener(at), heard.ticket, heard.listener.as_fd()));
-        }
-        for (at, heard) in self.ears.iter().enumerate() {
-            sources.push((Ready::Ear(at), heard.ticket, heard.ear.as_fd()));
-        }
-        if let Some(pair) = &self.daemon.pair {
-            let sockets = pair.sockets();
-            sources.extend(sockets.map(|s| (Ready::Pair, pair.ticket, s)));
-        }
-        if let Some(line) = &self.line {
-            sources.push((Ready::Line, once, line.as_fd()));
-        }
-        let now = self.daemon.clock.now();
-        let deadline = self.daemon.deadline().map(|at| at - now);
-        let patience = deadline.into_iter().chain(most).min();
-        self.poller.wait(&sources, patience)
+        ]
+        .into_iter()
+        .chain(listeners.map(|(at, h)| (Ready::Listener(at), h.ticket, h.listener.as_fd())))
+        .chain(ears.filter_map(|(at, e)| Some((Ready::Ear(at), e.ticket, e.ear.as_ref()?.as_fd()))))
+        .chain(pair)
+        .chain(
+            self.line
+                .iter()
+                .map(move |line| (Ready::Line, once, line.as_fd())),
+        )
     }
 
-    fn read(&mut self, ready: &[Ready]) {
-        for what in ready {
+    /// Reads what is ready, of packets at most `most` from each socket.
+    fn read(&mut self, now: Time, most: u32) {
+        let ready = std::mem::take(&mut self.ready);
+        for what in &ready {
             match what {
                 // places hold: listeners and ears change only between turns, or after they are read
-                Ready::Listener(at) => self.read_packets(*at),
+                Ready::Listener(at) => self.read_packets(*at, most),
                 Ready::Ear(at) => self.read_claims(*at),
-                Ready::Pair => {
-                    let now = self.daemon.clock.now();
+                Ready::Pair(at) => {
                     if let Some(pair) = &mut self.daemon.pair {
-                        pair.receive(now, PER_TURN);
+                        pair.receive(now, *at, most);
                     }
                 }
                 Ready::Line => self.read_line(),
@@ -331,12 +357,13 @@ impl Loop {
                 }
             }
         }
+        self.ready = ready;
     }
 
     fn read_claims(&mut self, at: usize) {
         let mut budget = PER_TURN;
         while let Some(heard) = self.ears.get_mut(at) {
-            let Some(claim) = heard.ear.next_claim(&mut budget) else {
+            let Some(claim) = heard.ear.as_mut().and_then(|e| e.next_claim(&mut budget)) else {
                 return;
             };
             let index = heard.index;
@@ -344,24 +371,26 @@ impl Loop {
         }
     }
 
-    fn read_packets(&mut self, at: usize) {
-        for _ in 0..PER_TURN {
-            // the listener lends its buffer: take the packet out before the daemon moves
-            let Some(heard) = self.daemon.listeners.get_mut(at) else {
-                return;
+    fn read_packets(&mut self, at: usize, most: u32) {
+        let mut buffer = std::mem::take(&mut self.buffer);
+        for _ in 0..most {
+            let Some(heard) = self.daemon.listeners.get(at) else {
+                break;
             };
             let (index, family) = (heard.index, heard.family);
-            let (envelope, bytes) = match heard.listener.receive() {
-                Ok(Some((envelope, bytes))) => (envelope, bytes.to_vec()),
-                Ok(None) => return,
+            match heard.listener.receive(&mut buffer) {
+                Ok(Some((envelope, bytes))) => {
+                    self.daemon.packet(index, family, &envelope, bytes);
+                }
+                Ok(None) => break,
                 Err(error) => {
                     // a link that went down says so once; the next poll goes on
                     tracing::debug!(%error, "receiving");
-                    return;
+                    break;
                 }
-            };
-            self.daemon.packet(index, family, &envelope, &bytes);
+            }
         }
+        self.buffer = buffer;
     }
 
     /// The guardian sends the helper's line, or died.

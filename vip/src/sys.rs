@@ -2,6 +2,10 @@
 //! Nothing else of this package is unsafe.
 #![allow(unsafe_code)]
 
+mod epoll;
+
+pub use epoll::epoll_wait;
+
 use nix::sys::signal::SigSet;
 use std::io;
 use std::mem;

@@ -15,15 +15,19 @@ use tracing::{info, warn};
 impl Daemon {
     /// One event for one instance, and what follows for its group.
     pub fn dispatch(&mut self, instance: usize, event: Event) {
-        let mut queue = VecDeque::from([(instance, event)]);
+        let now = self.clock.now();
+        let mut queue = VecDeque::new();
+        let mut next = Some((instance, event));
+        let mut moved = false;
         // a group of n members settles within n rounds each
         let mut budget = 64 * (self.instances.len() + 1);
-        while let Some((i, event)) = queue.pop_front().filter(|_| budget > 0) {
+        while let Some((i, event)) = next.take().filter(|_| budget > 0) {
             budget -= 1;
-            let now = self.clock.now();
+            let held = posture(&self.instances[i]);
             let before = router_view(&self.instances[i]);
             let effects = self.instances[i].step(now, event, &mut self.net);
             let after = router_view(&self.instances[i]);
+            moved |= posture(&self.instances[i]) != held;
             if let Some(pair) = self.pair.as_mut().filter(|_| after != before) {
                 pair.hurry();
             }
@@ -39,8 +43,11 @@ impl Daemon {
                     Effect::Gone => {}
                 }
             }
+            next = queue.pop_front();
         }
-        self.filter();
+        if moved {
+            self.filter();
+        }
     }
 
     /// Addresses in their grace stay mute, or a client that asks for one now would learn the host
@@ -129,6 +136,12 @@ impl Daemon {
             self.order(vec![notify::event(&instance.conf, word, priority)]);
         }
     }
+}
+
+/// What the packet filter depends on.
+fn posture(instance: &Instance) -> (bool, bool) {
+    let router = &instance.router;
+    (router.holds_addresses(), router.is_in_grace())
 }
 
 /// The virtual interface of an instance that is not master.

@@ -43,13 +43,12 @@ impl Daemon {
                 && i.started
                 && vrid.is_none_or(|v| v == i.conf.vrid.0)
         };
-        let found: Vec<usize> = (0..self.instances.len())
-            .filter(|i| wanted(&self.instances[*i]))
-            .collect();
-        if found.is_empty() {
-            self.unknown_vrid += 1;
-        }
-        for i in found {
+        let mut known = false;
+        for i in 0..self.instances.len() {
+            if !wanted(&self.instances[i]) {
+                continue;
+            }
+            known = true;
             if vrid.is_none() {
                 self.instances[i].refuse(envelope, Refusal::Length);
             } else if let Some(heard) = self.instances[i].admit(envelope, bytes) {
@@ -60,6 +59,7 @@ impl Daemon {
                 self.dispatch(i, Event::Received(heard));
             }
         }
+        self.unknown_vrid += u64::from(!known);
     }
 
     /// Somebody claims an address on an interface.
