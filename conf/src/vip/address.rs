@@ -2,6 +2,7 @@
 
 use super::lexer::Node;
 use super::model::{Broadcast, Place, RouteKind, VirtualAddress, VirtualRoute};
+use super::names;
 use super::rule;
 use super::section;
 use crate::diagnostic::Diagnostic;
@@ -36,6 +37,10 @@ pub fn address(node: &Node) -> Result<VirtualAddress, Diagnostic> {
     let mut args = Args::new(&head.text, ADDRESS_FORM, head.span, &node.words[1..]);
     while let Some(word) = args.take() {
         match word.text.as_str() {
+            "dev" if out.dev.is_some() => {
+                let text = "an address is on one interface, this is the second `dev`";
+                return Err(Diagnostic::error("E2003", word.span, text));
+            }
             "dev" => out.dev = Some(section::interface(args.expect("an interface")?)?),
             "peer" => out.peer = Some(peer(args.expect("an address")?, &mut out)?),
             "mngtmpaddr" => out.mngtmpaddr = true,
@@ -49,6 +54,10 @@ pub fn address(node: &Node) -> Result<VirtualAddress, Diagnostic> {
             "deprecated" => lifetime = Some(true),
             "preferred_lft" => {
                 let word = args.expect("a lifetime")?;
+                let forever = word.text == "forever";
+                if !forever && word.text.parse::<u32>().is_err() {
+                    return Err(wrong(word, "a number of seconds or `forever`"));
+                }
                 lifetime = Some(word.text == "0");
             }
             // an address that somebody deletes comes back: no harm is done
@@ -175,7 +184,7 @@ pub fn route(node: &Node) -> Result<VirtualRoute, Diagnostic> {
                 let _ = args.take_if("inet").or_else(|| args.take_if("inet6"));
                 out.via = Some(section::address(args.expect("an address")?)?);
             }
-            "dev" | "oif" => out.dev = Some(args.expect("an interface")?.text.clone()),
+            "dev" | "oif" => out.dev = Some(section::interface(args.expect("an interface")?)?),
             "src" => out.src = Some(section::address(args.expect("an address")?)?),
             "metric" | "preference" | "priority" => {
                 out.metric = Some(section::number(&mut args, 0, i64::from(u32::MAX))?);
@@ -183,9 +192,7 @@ pub fn route(node: &Node) -> Result<VirtualRoute, Diagnostic> {
             "table" => out.table = Some(table(args.expect("a table")?)?),
             "scope" => out.scope = Some(scope(&mut args)?),
             "onlink" => out.onlink = true,
-            "proto" | "protocol" => {
-                args.expect("a protocol")?;
-            }
+            "proto" | "protocol" => names::protocol(args.expect("a protocol")?)?,
             // a route that somebody deletes comes back with the next lease: no harm is done
             "no_track" => {}
             "tos" | "dsfield" => out.tos = rule::byte(args.expect("a type of service")?)?,
@@ -199,6 +206,11 @@ pub fn route(node: &Node) -> Result<VirtualRoute, Diagnostic> {
     }
     if out.to.is_unspecified() && out.via.is_some_and(|via| via.is_ipv6()) {
         out.to = IpAddr::from([0u16; 8]);
+    }
+    let mut others = out.via.iter().chain(&out.src);
+    if let Some(other) = others.find(|a| a.is_ipv4() != out.to.is_ipv4()) {
+        let text = format!("{other} is of another family than the destination");
+        return Err(Diagnostic::error("E2005", head.span, text));
     }
     Ok(out)
 }
@@ -269,15 +281,20 @@ fn scope(args: &mut Args<'_>) -> Result<u8, Diagnostic> {
     args.choose("a scope", &names)
 }
 
+/// A routing table by its number or its name in iproute2's files.
 pub(super) fn table(word: &Word) -> Result<u32, Diagnostic> {
-    match word.text.as_str() {
-        "default" => Ok(253),
-        "main" => Ok(254),
-        "local" => Ok(255),
-        text => text
-            .parse()
-            .map_err(|_| wrong(word, "a routing table's number, main, local or default")),
-    }
+    let number = match word.text.as_str() {
+        "default" => Some(253),
+        "main" => Some(254),
+        "local" => Some(255),
+        text => text.parse().ok().or_else(|| names::table(text)),
+    };
+    number.ok_or_else(|| {
+        wrong(
+            word,
+            "a routing table's number, main, local, default or a name of rt_tables",
+        )
+    })
 }
 
 #[cfg(test)]

@@ -4,12 +4,14 @@
 use super::Options;
 use super::instance::Draft;
 use super::model::{
-    Announce, Config, Family, InitialState, Instance, Place, Priority, Track, Version,
-    VirtualAddress, Vrid,
+    Announce, Config, Family, InitialState, Instance, Place, Priority, Version, VirtualAddress,
+    Vrid,
 };
-use super::section::{missing_name, replaced};
+use super::section::replaced;
 use super::statics;
 use super::sync;
+use super::tracks;
+use super::unicast;
 use crate::diagnostic::Diagnostic;
 use crate::source::Span;
 use std::net::IpAddr;
@@ -40,6 +42,10 @@ pub fn instance(
     if draft.addresses.is_empty() && (options.lenient || !draft.addresses_are_written) {
         need("virtual_ipaddress");
     }
+    if draft.addresses.is_empty() && draft.addresses_are_empty {
+        let text = "virtual_ipaddress lists no address: nothing moves with the role";
+        findings.push(Diagnostic::warning("E2001", draft.name.span, text));
+    }
     contradictions(&draft, family, version, config, options, findings);
     let addresses = same_family(draft.addresses.clone(), family, options, findings);
     let preempt = draft.nopreempt.is_none() || initial(&draft) == InitialState::Master;
@@ -64,7 +70,7 @@ pub fn instance(
             .down_timer_adverts
             .unwrap_or(global.down_timer_adverts),
         preempt,
-        preempt_delay: draft.preempt_delay.map_or(Duration::ZERO, |(d, _)| d),
+        preempt_delay: preempt_delay(&draft),
         auth,
         source: draft.source.map(|(a, _)| a),
         peers: draft.peers,
@@ -106,6 +112,13 @@ pub fn instance(
 
 fn initial(draft: &Draft) -> InitialState {
     draft.state.map_or(InitialState::Backup, |(s, _)| s)
+}
+
+/// With `state MASTER` there is none: keepalived clears it.
+fn preempt_delay(draft: &Draft) -> Duration {
+    let written = draft.preempt_delay.map(|(delay, _)| delay);
+    let counts = initial(draft) == InitialState::Backup;
+    written.filter(|_| counts).unwrap_or_default()
 }
 
 fn announce(own: &super::instance::AnnounceDraft, global: &Announce) -> Announce {
@@ -197,6 +210,18 @@ fn contradictions(
         finding.code = "E2005";
         findings.push(finding.also(state, "write `state BACKUP` on both hosts"));
     }
+    if let (Some((_, span)), Some((InitialState::Master, state))) =
+        (draft.preempt_delay, draft.state)
+    {
+        let text = "preempt_delay does not work with `state MASTER`".to_owned();
+        let mut finding = replaced(options, span, text, "preempt_delay 0");
+        finding.code = "E2005";
+        findings.push(finding.also(state, "write `state BACKUP` on both hosts"));
+    }
+    if let (Some(span), Some((255, priority))) = (draft.nopreempt, draft.priority) {
+        let text = "nopreempt means nothing together with priority 255";
+        findings.push(Diagnostic::note("E2005", span, text).also(priority, "set here"));
+    }
     if let (Some((_, span)), Some(nopreempt)) = (draft.preempt_delay, draft.nopreempt) {
         let text = "preempt_delay means nothing together with nopreempt";
         findings.push(Diagnostic::note("E2005", span, text).also(nopreempt, "set here"));
@@ -222,7 +247,7 @@ fn contradictions(
         let text = "use_vmac with unicast_peer needs vmac_xmit_base";
         findings.push(Diagnostic::error("E2005", draft.name.span, text));
     }
-    lonely_unicast(draft, findings);
+    unicast::check(draft, findings);
     let others = draft
         .peers
         .iter()
@@ -242,20 +267,6 @@ fn contradictions(
         strict(draft, findings);
     }
     high_skew(draft, findings);
-}
-
-/// Words of unicast in an instance that has no peer, and so speaks multicast.
-fn lonely_unicast(draft: &Draft, findings: &mut Vec<Diagnostic>) {
-    if !draft.peers.is_empty() || draft.fault_no_peer {
-        return;
-    }
-    let source = draft.unicast_source.map(|span| (span, "unicast_src_ip"));
-    let ttl = draft.unicast_ttl.map(|(_, span)| (span, "unicast_ttl"));
-    if let Some((span, word)) = source.or(ttl) {
-        let text = format!("{word} without unicast_peer: the adverts go to the multicast group");
-        let finding = Diagnostic::warning("E2005", span, text);
-        findings.push(finding.help("name the other host: `unicast_peer { <address> }`"));
-    }
 }
 
 /// `vrrp_strict`: what the RFC does not have.
@@ -313,72 +324,7 @@ fn same_family(
 
 /// References, duplicates and groups, after all blocks were read.
 pub fn whole(config: &mut Config, options: &Options, findings: &mut Vec<Diagnostic>) {
-    let known = Known {
-        scripts: names(config.scripts.iter().map(|s| &s.name)),
-        processes: names(config.processes.iter().map(|s| &s.name)),
-        files: names(config.files.iter().map(|s| &s.name)),
-        balancers: names(config.balancers.iter().map(|s| &s.name)),
-    };
-    for i in &mut config.instances {
-        known.check(
-            "vrrp_script",
-            &known.scripts,
-            &mut i.track_scripts,
-            options,
-            findings,
-        );
-        known.check(
-            "vrrp_track_process",
-            &known.processes,
-            &mut i.track_processes,
-            options,
-            findings,
-        );
-        known.check(
-            "vrrp_track_file",
-            &known.files,
-            &mut i.track_files,
-            options,
-            findings,
-        );
-        known.check(
-            "track_lb",
-            &known.balancers,
-            &mut i.track_balancers,
-            options,
-            findings,
-        );
-    }
-    for g in &mut config.groups {
-        known.check(
-            "vrrp_script",
-            &known.scripts,
-            &mut g.track_scripts,
-            options,
-            findings,
-        );
-        known.check(
-            "vrrp_track_process",
-            &known.processes,
-            &mut g.track_processes,
-            options,
-            findings,
-        );
-        known.check(
-            "vrrp_track_file",
-            &known.files,
-            &mut g.track_files,
-            options,
-            findings,
-        );
-        known.check(
-            "track_lb",
-            &known.balancers,
-            &mut g.track_balancers,
-            options,
-            findings,
-        );
-    }
+    tracks::check(config, options, findings);
     statics::check(config, findings);
     sync::members(config, findings);
     sync::weights(config, findings);
@@ -399,42 +345,6 @@ fn fifos(config: &Config, findings: &mut Vec<Diagnostic>) {
         let finding = Diagnostic::error("E2003", second.place.0, text);
         findings.push(finding.also(first.place.0, "the first one"));
     }
-}
-
-struct Known {
-    scripts: Vec<String>,
-    processes: Vec<String>,
-    files: Vec<String>,
-    balancers: Vec<String>,
-}
-
-impl Known {
-    fn check(
-        &self,
-        kind: &str,
-        known: &[String],
-        tracks: &mut Vec<Track>,
-        options: &Options,
-        findings: &mut Vec<Diagnostic>,
-    ) {
-        tracks.retain(|track| {
-            if known.contains(&track.name) {
-                return true;
-            }
-            let names = known.iter().map(String::as_str);
-            let mut finding = missing_name(track.place.0, kind, &track.name, names)
-                .help("keepalived would drop the entry and track nothing");
-            if options.lenient {
-                finding.severity = crate::diagnostic::Severity::Warning;
-            }
-            findings.push(finding);
-            false
-        });
-    }
-}
-
-fn names<'a>(names: impl Iterator<Item = &'a String>) -> Vec<String> {
-    names.cloned().collect()
 }
 
 fn duplicates(config: &Config, findings: &mut Vec<Diagnostic>) {

@@ -2,6 +2,7 @@
 
 use super::model::{Global, NotifyFifo, Place, ScriptUser, Version};
 use super::section::{self, Others, Section, Table};
+use super::unicast;
 use crate::diagnostic::Diagnostic;
 use crate::keyword::{Args, Keyword, wrong};
 use crate::source::Span;
@@ -348,8 +349,8 @@ pub static TABLE: Table<Global> = &[
         doc: "Multicast group of IPv6 adverts; default ff02::12.",
         example: "vrrp_mcast_group6 ff02::12",
         apply: |s, a| {
-            s.draft.mcast_group6 = a.parse("an IPv6 multicast address", |t| {
-                t.parse().ok().filter(std::net::Ipv6Addr::is_multicast)
+            s.draft.mcast_group6 = a.parse("a link-local IPv6 multicast address", |t| {
+                t.parse().ok().filter(|a| unicast::is_group(IpAddr::V6(*a)))
             })?;
             Ok(())
         },

@@ -1,7 +1,7 @@
 //! `vrrp_sync_group`, and the notify keywords that it shares with instances.
 
 use super::model::{Notify, Place, SyncGroup};
-use super::section::{self, Others, Section, Table};
+use super::section::{self, MOST_FACTOR, MOST_WEIGHT, Others, Section, Table};
 use super::track;
 use crate::diagnostic::Diagnostic;
 use crate::keyword::{Args, Keyword, Word};
@@ -118,7 +118,7 @@ pub static TABLE: Table<SyncGroup> = &[
         example: "track_interface { eth1 }",
         apply: |s, a| {
             let nodes = s.block(a)?;
-            let list = track::list(s, nodes);
+            let list = track::list(s, nodes, MOST_WEIGHT);
             s.draft.track_interfaces.extend(list);
             Ok(())
         },
@@ -130,7 +130,7 @@ pub static TABLE: Table<SyncGroup> = &[
         example: "track_script { chk }",
         apply: |s, a| {
             let nodes = s.block(a)?;
-            let list = track::list(s, nodes);
+            let list = track::list(s, nodes, MOST_WEIGHT);
             s.draft.track_scripts.extend(list);
             Ok(())
         },
@@ -142,7 +142,7 @@ pub static TABLE: Table<SyncGroup> = &[
         example: "track_process { px }",
         apply: |s, a| {
             let nodes = s.block(a)?;
-            let list = track::list(s, nodes);
+            let list = track::list(s, nodes, MOST_FACTOR);
             s.draft.track_processes.extend(list);
             Ok(())
         },
@@ -154,7 +154,7 @@ pub static TABLE: Table<SyncGroup> = &[
         example: "track_file { f }",
         apply: |s, a| {
             let nodes = s.block(a)?;
-            let list = track::list(s, nodes);
+            let list = track::list(s, nodes, MOST_FACTOR);
             s.draft.track_files.extend(list);
             Ok(())
         },
@@ -166,7 +166,7 @@ pub static TABLE: Table<SyncGroup> = &[
         example: "track_lb { proxy }",
         apply: |s, a| {
             let nodes = s.block(a)?;
-            let list = track::list(s, nodes);
+            let list = track::list(s, nodes, MOST_WEIGHT);
             s.draft.track_balancers.extend(list);
             Ok(())
         },

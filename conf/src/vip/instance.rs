@@ -4,12 +4,13 @@ use super::address;
 use super::group;
 use super::lexer::Node;
 use super::model::{
-    Auth, InitialState, Notify, Peer, Place, Track, Version, VirtualAddress, VirtualRoute,
-    VirtualRule, Vmac,
+    Auth, InitialState, Notify, Peer, Track, Version, VirtualAddress, VirtualRoute, VirtualRule,
+    Vmac,
 };
 use super::rule;
 use super::section::{self, Others, Section, Table};
 use super::track;
+use super::unicast;
 use crate::diagnostic::Diagnostic;
 use crate::keyword::{Args, Keyword, Word};
 use crate::source::Span;
@@ -73,13 +74,16 @@ pub struct Draft {
     pub group: Option<(IpAddr, Span)>,
     pub peers: Vec<Peer>,
     pub unicast_ttl: Option<(u8, Span)>,
-    pub unicast_source: Option<Span>,
+    /// Keywords of unicast, wherever they stand.
+    pub unicast_words: Vec<Span>,
     pub fault_no_peer: bool,
     pub promote_secondaries: bool,
     pub check_unicast_src: Option<bool>,
     pub addresses: Vec<VirtualAddress>,
     /// The keyword is there, with whatever lines.
     pub addresses_are_written: bool,
+    /// It is there and has no lines.
+    pub addresses_are_empty: bool,
     pub excluded: Vec<VirtualAddress>,
     pub routes: Vec<VirtualRoute>,
     pub rules: Vec<VirtualRule>,
@@ -125,12 +129,13 @@ impl Draft {
             group: None,
             peers: Vec::new(),
             unicast_ttl: None,
-            unicast_source: None,
+            unicast_words: Vec::new(),
             fault_no_peer: false,
             promote_secondaries: false,
             check_unicast_src: None,
             addresses: Vec::new(),
             addresses_are_written: false,
+            addresses_are_empty: false,
             excluded: Vec::new(),
             routes: Vec::new(),
             rules: Vec::new(),
@@ -264,36 +269,6 @@ fn authentication(s: &mut Here, a: &mut Args<'_>) -> Done {
     Ok(())
 }
 
-fn unicast_peer(s: &mut Here, a: &mut Args<'_>) -> Done {
-    for node in s.block(a)? {
-        let head = node.keyword();
-        let Ok(address) = section::address(head) else {
-            let text = format!("`{}` is not an IP address", head.text);
-            s.replaced(head.span, text, "the other peers");
-            continue;
-        };
-        let form = "[min_ttl <0-255>] [max_ttl <0-255>]";
-        let mut args = Args::new(&head.text, form, head.span, &node.words[1..]);
-        let mut peer = Peer {
-            address,
-            place: Place(head.span),
-            min_ttl: None,
-            max_ttl: None,
-        };
-        while args.peek().is_some() {
-            if args.take_if("min_ttl").is_some() {
-                peer.min_ttl = Some(section::number(&mut args, 0, 255)?);
-            } else if args.take_if("max_ttl").is_some() {
-                peer.max_ttl = Some(section::number(&mut args, 0, 255)?);
-            } else {
-                args.finish()?;
-            }
-        }
-        s.draft.peers.push(peer);
-    }
-    Ok(())
-}
-
 fn addresses(s: &mut Here, a: &Args<'_>) -> Result<Vec<VirtualAddress>, Diagnostic> {
     let mut list = Vec::new();
     for node in s.block(a)? {
@@ -340,18 +315,13 @@ fn notify(s: &mut Here, a: &mut Args<'_>) -> Done {
     group::notify(&mut s.draft.notify, a)
 }
 
-fn source(s: &mut Here, a: &mut Args<'_>) -> Done {
-    let word = a.expect("an address")?;
-    s.draft.source = Some((section::address(word)?, word.span));
-    if a.keyword() == "unicast_src_ip" {
-        s.draft.unicast_source = Some(word.span);
-    }
-    Ok(())
-}
-
 fn tracked(s: &mut Here, a: &mut Args<'_>) -> Done {
     let nodes = s.block(a)?;
-    let list = track::list(s, nodes);
+    let most = match a.keyword() {
+        "track_process" | "track_file" => section::MOST_FACTOR,
+        _ => section::MOST_WEIGHT,
+    };
+    let list = track::list(s, nodes, most);
     let target = match a.keyword() {
         "track_interface" => &mut s.draft.track_interfaces,
         "track_script" => &mut s.draft.track_scripts,
@@ -378,7 +348,9 @@ pub static TABLE: Table<Draft> = &[
         doc: "Where adverts are sent and heard, and where addresses go that name no `dev`.",
         example: "interface eth0",
         apply: |s, a| {
-            s.draft.interface = Some(a.expect("an interface")?.clone());
+            let word = a.expect("an interface")?;
+            section::interface(word)?;
+            s.draft.interface = Some(word.clone());
             Ok(())
         },
     },
@@ -478,36 +450,28 @@ pub static TABLE: Table<Draft> = &[
         args: "<address>",
         doc: "Source address of multicast adverts; default the interface's primary.",
         example: "mcast_src_ip 192.0.2.11",
-        apply: source,
+        apply: unicast::source,
     },
     Keyword {
         name: "unicast_src_ip",
         args: "<address>",
         doc: "Source address of unicast adverts; default the interface's primary.",
         example: "unicast_src_ip 192.0.2.11",
-        apply: source,
+        apply: unicast::source,
     },
     Keyword {
         name: "mcast_dst_ip",
         args: "<address>",
         doc: "Multicast group of this instance's adverts.",
         example: "mcast_dst_ip 224.0.0.18",
-        apply: |s, a| {
-            let word = a.expect("a multicast address")?;
-            let group = section::address(word)?;
-            if !group.is_multicast() {
-                return Err(crate::keyword::wrong(word, "a multicast address"));
-            }
-            s.draft.group = Some((group, word.span));
-            Ok(())
-        },
+        apply: unicast::group,
     },
     Keyword {
         name: "unicast_peer",
         args: "{ <address> [min_ttl <n>] [max_ttl <n>] ... }",
         doc: "Sends adverts to these addresses and not to the group; obeys only them.",
         example: "unicast_peer { 192.0.2.12 }",
-        apply: unicast_peer,
+        apply: unicast::peers,
     },
     Keyword {
         name: "unicast_ttl",
@@ -517,6 +481,7 @@ pub static TABLE: Table<Draft> = &[
         apply: |s, a| {
             let span = a.peek().map_or(a.head(), |w| w.span);
             s.draft.unicast_ttl = Some((section::number(a, 0, 255)?, span));
+            s.draft.unicast_words.push(a.head());
             Ok(())
         },
     },
@@ -547,6 +512,7 @@ pub static TABLE: Table<Draft> = &[
         example: "check_unicast_src",
         apply: |s, a| {
             s.draft.check_unicast_src = Some(section::switch(a)?);
+            s.draft.unicast_words.push(a.head());
             Ok(())
         },
     },
@@ -558,6 +524,7 @@ pub static TABLE: Table<Draft> = &[
         apply: |s, a| {
             s.draft.addresses_are_written = true;
             let list = addresses(s, a)?;
+            s.draft.addresses_are_empty = list.is_empty() && s.findings.is_empty();
             s.draft.addresses.extend(list);
             Ok(())
         },

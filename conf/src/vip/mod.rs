@@ -17,10 +17,13 @@ mod check;
 mod global;
 mod group;
 mod instance;
+mod names;
 mod rule;
 mod section;
 mod sync;
 mod track;
+mod tracks;
+mod unicast;
 
 pub use codes::CODES;
 pub use model::Config;
@@ -174,6 +177,12 @@ impl Builder<'_> {
         if STATICS.contains(&word) {
             return statics::read(word, block, &mut self.config.statics, &mut self.findings);
         }
+        if let Some(second) = node.words.get(2) {
+            let text = format!("`{word}` has one name");
+            let finding = Diagnostic::error("E0004", second.span, text);
+            self.findings
+                .push(finding.help("a name with a space stands in quotes"));
+        }
         match node.words.get(1) {
             Some(name) => self.named(word, name, block),
             None => {
@@ -230,8 +239,9 @@ impl Builder<'_> {
             }
             "vrrp_track_process" => {
                 let draft = track::new_process(name);
-                let draft = self.walk(draft, track::PROCESS, &track::NONE, word, block);
+                let mut draft = self.walk(draft, track::PROCESS, &track::NONE, word, block);
                 self.required(draft.program.is_empty(), name, word, "process");
+                self.findings.extend(draft.check(self.options));
                 self.config.processes.push(draft);
             }
             "vrrp_track_file" | "track_file" => {

@@ -262,9 +262,14 @@ pub fn interface(word: &Word) -> Result<String, Diagnostic> {
     Ok(name.clone())
 }
 
-/// `weight N [reverse|noreverse]` behind the word `weight`; -253 to 253.
-pub fn weight(args: &mut Args<'_>) -> Result<Weight, Diagnostic> {
-    let value = number(args, -254, 254)?;
+/// The largest weight of a script, an interface or a balancer: from 254 down to 1.
+pub const MOST_WEIGHT: i16 = 253;
+/// That of a process, and the largest factor of a file's number.
+pub const MOST_FACTOR: i16 = 254;
+
+/// `N [reverse|noreverse]` behind the word `weight`; `-most` to `most`.
+pub fn weight(args: &mut Args<'_>, most: i16) -> Result<Weight, Diagnostic> {
+    let value = number(args, -i64::from(most), i64::from(most))?;
     let reverse = args.take_if("reverse").is_some();
     if !reverse && args.take_if("noreverse").is_none() {
         let _ = args.take_if("no_reverse");

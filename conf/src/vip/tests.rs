@@ -102,6 +102,13 @@ fn what_keepalived_replaces_in_silence_is_an_error_and_lenient_a_warning() {
         ("track_script { nothing }", "E2004"),
         ("state MATER", "E2002"),
         ("notify /bin/a.sh\n notify /bin/b.sh", "E2002"),
+        ("state MASTER\n preempt_delay 5", "E2005"),
+        ("track_interface { eth0 weight 10 }", "E2002"),
+        (
+            "track_interface {\n eth1 weight 10\n eth1 weight 20\n }",
+            "E2003",
+        ),
+        ("track_interface { eth1 weight 254 }", "E0006"),
     ];
     for (lines, code) in cases {
         let (config, report) = strict(&instance_with(lines));
@@ -132,6 +139,59 @@ fn a_keyword_that_stands_twice_is_told_with_both_places() {
     let shown = report.human(false);
     for text in ["the first one", "this one counts", "this one does not"] {
         assert!(shown.contains(text), "{text} in:\n{shown}");
+    }
+}
+
+#[test]
+fn what_cannot_be_meant_is_an_error() {
+    for (lines, code) in [
+        ("interface a234567890123456", "E0005"),
+        ("unicast_peer { 10.0.0.2 min_ttl 9 max_ttl 8 }", "E2005"),
+        ("mcast_dst_ip ff05::12", "E0005"),
+        (
+            "virtual_ipaddress_excluded { 10.0.0.9 preferred_lft soon }",
+            "E0005",
+        ),
+        (
+            "virtual_ipaddress_excluded { 10.0.0.9 dev eth0 dev eth1 }",
+            "E2003",
+        ),
+        ("virtual_routes { 10.9.0.0/16 via fe80::1 }", "E2005"),
+        ("virtual_routes { 10.9.0.0/16 protocol nothing }", "E0005"),
+        ("virtual_routes { 10.9.0.0/16 table nothing }", "E0005"),
+    ] {
+        let (_, report) = strict(&instance_with(lines));
+        assert_eq!(codes(&report, Severity::Error), [code], "{lines}");
+    }
+    let (_, report) = strict("vrrp_script a b {\n script /bin/true\n}\n");
+    assert_eq!(codes(&report, Severity::Error), ["E0004"]);
+    let (_, report) = strict("vrrp_track_process p {\n process x\n quorum 0\n}\n");
+    assert_eq!(codes(&report, Severity::Error), ["E0006"]);
+    let (_, report) = strict("vrrp_track_process p {\n process x\n quorum 3\n quorum_max 2\n}\n");
+    assert_eq!(codes(&report, Severity::Error), ["E2002"]);
+    let none = strict("vrrp_track_process p {\n process x\n quorum_max 0\n}\n");
+    let none = none.0.expect("no process at all is a wish, too");
+    assert_eq!(
+        (none.processes[0].quorum, none.processes[0].quorum_max),
+        (0, Some(0))
+    );
+}
+
+#[test]
+fn what_does_no_harm_is_a_warning() {
+    for (lines, code) in [
+        ("unicast_peer {\n }", "E2005"),
+        ("check_unicast_src", "E2005"),
+        ("track_interface {\n eth1\n eth1\n }", "E2003"),
+    ] {
+        let (config, report) = strict(&instance_with(lines));
+        assert_eq!(codes(&report, Severity::Warning), [code], "{lines}");
+        assert!(
+            config.expect("no error").instances[0]
+                .track_interfaces
+                .len()
+                < 2
+        );
     }
 }
 

@@ -1,12 +1,13 @@
 //! What moves a router's priority: `vrrp_script`, `vrrp_track_process`,
 //! `vrrp_track_file`, `track_lb`, and the lists that name them.
 
+use super::Options;
 use super::lexer::Node;
 use super::model::{
     ParamMatch, Place, Script, ScriptUser, Track, TrackedBalancer, TrackedFile, TrackedProcess,
     Weight,
 };
-use super::section::{self, Others, Section, Table};
+use super::section::{self, MOST_FACTOR, MOST_WEIGHT, Others, Section, Table};
 use crate::diagnostic::{Diagnostic, Severity};
 use crate::keyword::{Args, Keyword, Word};
 use std::path::PathBuf;
@@ -110,7 +111,7 @@ pub static SCRIPT: Table<ScriptDraft> = &[
         doc: "Positive: added while good; negative: subtracted while bad; 0 (default): bad means FAULT.",
         example: "weight -20",
         apply: |s, a| {
-            s.draft.script.weight = section::weight(a)?;
+            s.draft.script.weight = section::weight(a, MOST_WEIGHT)?;
             Ok(())
         },
     },
@@ -197,7 +198,7 @@ pub static PROCESS: Table<TrackedProcess> = &[
         doc: "As for a script.",
         example: "weight -20",
         apply: |s, a| {
-            s.draft.weight = section::weight(a)?;
+            s.draft.weight = section::weight(a, MOST_FACTOR)?;
             Ok(())
         },
     },
@@ -207,7 +208,7 @@ pub static PROCESS: Table<TrackedProcess> = &[
         doc: "Processes needed; default 1.",
         example: "quorum 2",
         apply: |s, a| {
-            s.draft.quorum = section::number(a, 0, 65_535)?;
+            s.draft.quorum = section::number(a, 1, 65_535)?;
             Ok(())
         },
     },
@@ -283,7 +284,7 @@ pub static FILE: Table<TrackedFile> = &[
         doc: "Factor of the file's number; default 1. 0: any number but 0 means FAULT.",
         example: "weight 1",
         apply: |s, a| {
-            s.draft.weight = section::weight(a)?;
+            s.draft.weight = section::weight(a, MOST_FACTOR)?;
             Ok(())
         },
     },
@@ -346,7 +347,7 @@ pub static BALANCER: Table<TrackedBalancer> = &[
         doc: "As for a script; 0 (default) means FAULT when dead or unfit.",
         example: "weight -20",
         apply: |s, a| {
-            s.draft.weight = section::weight(a)?;
+            s.draft.weight = section::weight(a, MOST_WEIGHT)?;
             Ok(())
         },
     },
@@ -366,6 +367,27 @@ pub fn new_process(name: &Word) -> TrackedProcess {
         quorum_max: None,
         fork_delay: Duration::ZERO,
         terminate_delay: Duration::ZERO,
+    }
+}
+
+impl TrackedProcess {
+    /// A most that is less than the quorum counts as none, but 0 asks for no process at all.
+    pub(super) fn check(&mut self, options: &Options) -> Option<Diagnostic> {
+        if self.quorum_max == Some(0) {
+            self.quorum = 0;
+        }
+        let most = self.quorum_max.filter(|most| *most < self.quorum)?;
+        self.quorum_max = None;
+        let text = format!(
+            "quorum_max {most} of `{}` is less than its quorum",
+            self.name
+        );
+        Some(section::replaced(
+            options,
+            self.place.0,
+            text,
+            "no quorum_max",
+        ))
     }
 }
 
@@ -395,11 +417,11 @@ pub fn new_balancer(name: &Word) -> TrackedBalancer {
     }
 }
 
-/// The names in a `track_*` list, each with an optional `weight N [reverse]`.
-pub fn list<T>(s: &mut Section<T>, nodes: Vec<Node>) -> Vec<Track> {
+/// The names in a `track_*` list, each with an optional `weight N [reverse]`, N up to `most`.
+pub fn list<T>(s: &mut Section<T>, nodes: Vec<Node>, most: i16) -> Vec<Track> {
     let mut tracks = Vec::new();
     for node in nodes {
-        match track(&node) {
+        match track(&node, most) {
             Ok(track) => tracks.push(track),
             Err(finding) => {
                 let finding = s.judged("weight", finding);
@@ -423,13 +445,13 @@ fn plain(node: &Node) -> Track {
     }
 }
 
-fn track(node: &Node) -> Result<Track, Diagnostic> {
+fn track(node: &Node, most: i16) -> Result<Track, Diagnostic> {
     let name = node.keyword();
-    let form = "[weight <-253..253> [reverse]]";
-    let mut args = Args::new(&name.text, form, name.span, &node.words[1..]);
+    let form = format!("[weight <-{most}..{most}> [reverse]]");
+    let mut args = Args::new(&name.text, &form, name.span, &node.words[1..]);
     let mut weight = None;
     if args.take_if("weight").is_some() {
-        weight = Some(section::weight(&mut args)?);
+        weight = Some(section::weight(&mut args, most)?);
     }
     args.finish()?;
     Ok(Track {
