@@ -56,6 +56,16 @@ impl<K> Default for Limiter<K> {
 }
 
 impl<K: Ord + Clone> Limiter<K> {
+    /// Whether fewer than so many kinds had a line lately; those of before are forgotten.
+    fn has_room(&mut self, most: usize) -> bool {
+        if self.last.len() >= most {
+            let now = Instant::now();
+            self.last
+                .retain(|_, (at, _)| now.duration_since(*at) < QUIET);
+        }
+        self.last.len() < most
+    }
+
     /// How many lines were held back, if this one may pass.
     fn pass(&mut self, kind: K) -> Option<u64> {
         let now = Instant::now();
@@ -193,7 +203,7 @@ impl Journal {
 
     /// Evidence that something is wrong.
     pub fn report(&mut self, instance: &str, now: Time, evidence: &Evidence) {
-        if !matches!(evidence, Evidence::OtherAddresses { .. }) {
+        if evidence.is_of_split() {
             self.split_evidence += 1;
             self.split_at = Some(now);
         }
@@ -209,9 +219,9 @@ impl Journal {
                 },
             ),
         }
-        // bounded: evidence names senders, which anybody can invent
-        if self.evidence.last.len() > KEPT {
-            self.evidence.last.clear();
+        // evidence names senders, which anybody can invent
+        if !self.evidence.has_room(KEPT) {
+            return;
         }
         if let Some(held) = self.evidence.pass(text.clone()) {
             warn!(

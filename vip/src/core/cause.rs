@@ -218,6 +218,20 @@ pub enum Evidence {
     AddressDeleted,
 }
 
+impl Evidence {
+    /// Whether it says that two routers are active: a list that differs does not, nor does an address
+    /// that somebody deleted here.
+    pub fn is_of_split(&self) -> bool {
+        match self {
+            Evidence::Rival { .. }
+            | Evidence::SecondOwner { .. }
+            | Evidence::ForeignClaim { .. }
+            | Evidence::PeerActiveToo { .. } => true,
+            Evidence::OtherAddresses { .. } | Evidence::AddressDeleted => false,
+        }
+    }
+}
+
 impl fmt::Display for Evidence {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
