@@ -11,7 +11,7 @@ use crate::core::{Advert, Evidence, Time};
 use crate::journal::Journal;
 use crate::net::Net;
 use crate::netlink::Change;
-use crate::plan::{admission, settings, tracked, unspecified};
+use crate::plan::{admission, room, settings, tracked, unspecified};
 use crate::speaker::Speaker;
 use crate::vmac;
 use crate::watch::Key;
@@ -76,6 +76,8 @@ pub struct Instance {
     speaker: Option<Speaker>,
     lease: bool,
     renew_at: Option<Time>,
+    /// Which slice of the addresses is renewed next.
+    next_slice: usize,
     packet: Vec<u8>,
     /// What one step asks for, empty between two.
     actions: Vec<Action>,
@@ -118,6 +120,7 @@ impl Instance {
             speaker: None,
             lease: config.global.address_lease,
             renew_at: None,
+            next_slice: 0,
             packet: Vec::new(),
             actions: Vec::new(),
             conf,
@@ -181,6 +184,7 @@ impl Instance {
             self.out_index = None;
             return;
         };
+        self.fit(link.map_or(0, |l| l.mtu));
         if self.conf.vmac.is_some() && self.out_index.is_none_or(|i| net.links.get(i).is_none()) {
             self.out_index = vmac::ensure(&self.conf, index, net)
                 .map_err(|error| self.journal.trouble("use_vmac", &error))
@@ -216,6 +220,26 @@ impl Instance {
         }
     }
 
+    /// Lists as many addresses as an advert carries on a link of this MTU; the rest moves with them.
+    fn fit(&mut self, mtu: u32) {
+        let all = &self.conf.addresses;
+        let room = room(self.conf.version, self.conf.family, mtu);
+        let listed: Vec<IpAddr> = all.iter().take(room).map(|a| a.address).collect();
+        if listed == self.advertised {
+            return;
+        }
+        if listed.len() < all.len() {
+            let (instance, count) = (&self.conf.name, all.len());
+            tracing::warn!(
+                vrrp_instance = instance,
+                mtu,
+                "{instance}: an advert carries {room} of the {count} addresses; the others move unlisted"
+            );
+        }
+        self.admission.addresses.clone_from(&listed);
+        self.advertised = listed;
+    }
+
     /// Drops what belongs to a link that went away.
     pub fn detach(&mut self) {
         self.speaker = None;
@@ -225,6 +249,12 @@ impl Instance {
     pub fn virtuals(&self) -> Vec<IpAddr> {
         let all = self.conf.addresses.iter().chain(&self.conf.excluded);
         all.map(|a| a.address).collect()
+    }
+
+    /// Whether it is one of them.
+    pub fn moves(&self, address: IpAddr) -> bool {
+        let mut all = self.conf.addresses.iter().chain(&self.conf.excluded);
+        all.any(|a| a.address == address)
     }
 
     /// Why the instance itself cannot take part, apart from tracked things.
@@ -249,6 +279,13 @@ impl Instance {
                 model::Family::V6 => "IPv6 link-local",
             };
             return Some(format!("interface {name} has no {family} address"));
+        }
+        if let Some(source) = self.conf.source.filter(|_| self.conf.track_source)
+            && !net.links.of_family(self.conf.family).any(|a| a == source)
+        {
+            return Some(format!(
+                "this host does not have the source address {source}"
+            ));
         }
         if self.speaker.is_none() {
             return Some("no socket to send adverts with".to_owned());
@@ -354,6 +391,7 @@ impl Instance {
                     let _ = net.filter.silence(index, false);
                 }
                 self.put_addresses(Change::Put, net);
+                self.next_slice = 0;
                 self.renew_at = self.lease.then(|| now + self.renewal());
             }
             Action::EndConnections => self.end_connections(net),

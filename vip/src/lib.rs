@@ -20,6 +20,7 @@ mod link;
 mod log;
 mod mailbox;
 mod metrics;
+mod namespace;
 mod net;
 mod notify;
 mod options;
@@ -98,13 +99,20 @@ fn own_name() {
     let _ = nix::sys::prctl::set_name(c"evenkeel");
 }
 
-/// Prints the findings about the file; gives keepalived's exit status for them.
+/// Goes to the network namespace that the file names, prints the findings about the file; gives
+/// keepalived's exit status for them.
 fn check(options: &Options) -> u8 {
     let (config, report) = conf::vip::load(&options.file, &options.reading());
     eprint!("{}", report.human(false));
     let Some(config) = config else {
         return EXIT_CONFIG;
     };
+    if let Some(name) = &config.net_namespace
+        && let Err(error) = namespace::enter(name)
+    {
+        eprintln!("error: net_namespace {name}: {error}");
+        return EXIT_CONFIG;
+    }
     for line in safety::absences(&config) {
         eprintln!("warning: {line}");
     }

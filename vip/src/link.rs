@@ -43,7 +43,7 @@ impl Links {
             Notice::AddressGone(old) => self
                 .addresses
                 .retain(|a| a.index != old.index || a.address != old.address),
-            Notice::Overrun => {}
+            Notice::PathGone | Notice::Overrun => {}
         }
     }
 

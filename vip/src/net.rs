@@ -6,11 +6,11 @@ use crate::core::pace::Pace;
 use crate::filter::Filter;
 use crate::frame::{self, Mac};
 use crate::link::Links;
-use crate::netlink::{Change, Netlink, NewAddress, NewRoute, PROTO_VRRP};
+use crate::netlink::{Change, Hop, Netlink, NewAddress, NewRoute, PROTO_VRRP};
 use crate::packet::Sender;
 use crate::vmac::Parameters;
 use conf::vip::model::{Broadcast, RouteKind, VirtualAddress, VirtualRoute};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::net::{IpAddr, Ipv4Addr};
 
@@ -28,7 +28,7 @@ pub struct Net {
     /// What `use_vmac` changed of base interfaces.
     pub parameters: Parameters,
     senders: BTreeMap<u32, Sender>,
-    holders: Vec<Holder>,
+    holders: BTreeSet<(u32, IpAddr, u64)>,
 }
 
 /// An instance by its number, and an address that it holds on an interface.
@@ -46,7 +46,7 @@ impl Net {
             filter: Filter::default(),
             parameters: Parameters::default(),
             senders: BTreeMap::new(),
-            holders: Vec::new(),
+            holders: BTreeSet::new(),
         })
     }
 
@@ -79,31 +79,46 @@ impl Net {
 
     /// An instance holds an address on an interface from now on.
     pub fn hold(&mut self, holder: Holder) {
-        if !self.holders.contains(&holder) {
-            self.holders.push(holder);
-        }
+        let (number, index, address) = holder;
+        self.holders.insert((index, address, number));
     }
 
     /// It holds it no more; whether nobody else does, so that it may be taken away. After a
     /// reload the successor of an instance may hold what that one has not let go yet.
     pub fn release(&mut self, holder: Holder) -> bool {
-        self.holders.retain(|h| *h != holder);
+        let (number, index, address) = holder;
+        self.holders.remove(&(index, address, number));
         self.is_last(holder)
     }
 
     /// Whether nobody else holds it.
     pub fn is_last(&self, (number, index, address): Holder) -> bool {
-        let other = |h: &Holder| h.0 != number && (h.1, h.2) == (index, address);
-        !self.holders.iter().any(other)
+        let of = (index, address, 0)..=(index, address, u64::MAX);
+        self.holders.range(of).all(|holder| holder.2 == number)
     }
 
     /// Sets or removes a virtual route.
     pub fn route(&mut self, change: Change, route: &VirtualRoute, own: u32) -> io::Result<()> {
         let index = match &route.dev {
             Some(name) => Some(self.index(name)?),
-            None if route.kind == RouteKind::Unicast => (own > 0).then_some(own),
+            None if route.kind == RouteKind::Unicast && route.hops.is_empty() => {
+                (own > 0).then_some(own)
+            }
             None => None,
         };
+        let mut hops = Vec::with_capacity(route.hops.len());
+        for hop in &route.hops {
+            let index = match &hop.dev {
+                Some(name) => self.index(name)?,
+                None => own,
+            };
+            hops.push(Hop {
+                via: hop.via,
+                index,
+                weight: hop.weight,
+                onlink: hop.onlink,
+            });
+        }
         let new = NewRoute {
             to: Some((route.to, route.prefix)),
             via: route.via,
@@ -121,6 +136,7 @@ impl Net {
                 RouteKind::Unreachable => 7,
                 RouteKind::Prohibit => 8,
             },
+            hops,
         };
         self.netlink.route(change, &new)
     }

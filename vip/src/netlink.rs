@@ -11,7 +11,7 @@ mod socket;
 mod tests;
 
 pub use message::{ACK, CREATE, Message, NLMSG_ERROR, REQUEST, error_of, messages};
-pub use request::{Change, NewAddress, NewRoute, PROTO_VRRP};
+pub use request::{Change, Hop, NewAddress, NewRoute, PROTO_VRRP};
 pub use socket::{DUMP, dump, open};
 
 use conf::vip::model::VirtualRule;
@@ -57,6 +57,8 @@ pub struct Link {
     pub running: bool,
     /// Whether it is a macvlan interface, the kind that `use_vmac` makes.
     pub macvlan: bool,
+    /// Bytes of the largest packet.
+    pub mtu: u32,
 }
 
 /// A change message of the kernel.
@@ -70,6 +72,8 @@ pub enum Notice {
     Address(Address),
     /// An address went away.
     AddressGone(Address),
+    /// A route of a VRRP daemon or a rule went away.
+    PathGone,
     /// Messages were lost; everything must be read again.
     Overrun,
 }
@@ -262,16 +266,17 @@ pub struct Monitor {
 impl Monitor {
     /// Opens it; not blocking.
     pub fn new() -> io::Result<Monitor> {
-        let groups = 0x1 | 0x10 | 0x100;
+        // links, addresses, routes and rules (IPv4, IPv6)
+        let groups = 0x1 | 0x10 | 0x100 | 0x40 | 0x400 | 0x80 | 0x40000;
         let fd = open(SockProtocol::NetlinkRoute, groups, SockFlag::SOCK_NONBLOCK)?;
         let _ = setsockopt(&fd, sockopt::RcvBuf, &(1 << 20));
         Ok(Monitor { fd })
     }
 
     /// Hears no more of the addresses that this socket renews ([`Change::Renew`]): each would
-    /// wake the process, and be no news to it.
+    /// wake the process, and be no news to it. Nor of routes that come, or that others set.
     pub fn overlook_renewals(&self, by: &Netlink) -> io::Result<()> {
-        SockRef::from(&self.fd).attach_filter(&no_renewals(by.port()?))
+        SockRef::from(&self.fd).attach_filter(&news(by.port()?))
     }
 
     /// The changes that came since the last call.
@@ -302,17 +307,25 @@ impl AsFd for Monitor {
     }
 }
 
-/// Classic BPF: everything but new addresses (20) after a request of this port that is marked
-/// as a renewal. It reads big-endian what stands there in the host's order.
-fn no_renewals(port: u32) -> [SockFilter; 8] {
-    let new_address = u32::from(20u16.to_be());
+/// Classic BPF: no new addresses (20) after a request of this port that is marked as a renewal, no
+/// new routes and rules (24, 32), and of routes that went (25) those of this protocol. It reads
+/// big-endian what stands there in the host's order.
+fn news(port: u32) -> [SockFilter; 13] {
+    let kind = |number: u16| u32::from(number.to_be());
+    let equals =
+        |value: u32, then: u8, otherwise: u8| SockFilter::new(0x15, then, otherwise, value);
     [
         SockFilter::new(0x28, 0, 0, 4),
-        SockFilter::new(0x15, 0, 4, new_address),
+        equals(kind(20), 0, 4),
         SockFilter::new(0x20, 0, 0, 12),
-        SockFilter::new(0x15, 0, 2, port.to_be()),
+        equals(port.to_be(), 0, 7),
         SockFilter::new(0x20, 0, 0, 8),
-        SockFilter::new(0x45, 1, 0, RENEWAL.to_be()),
+        SockFilter::new(0x45, 6, 5, RENEWAL.to_be()),
+        equals(kind(24), 5, 0),
+        equals(kind(32), 4, 0),
+        equals(kind(25), 0, 2),
+        SockFilter::new(0x30, 0, 0, 21),
+        equals(u32::from(PROTO_VRRP), 0, 1),
         SockFilter::new(0x06, 0, 0, u32::MAX),
         SockFilter::new(0x06, 0, 0, 0),
     ]
@@ -324,6 +337,7 @@ fn notice(kind: u16, body: &[u8]) -> Option<Notice> {
         17 => link(body).map(|l| Notice::LinkGone(l.index)),
         20 => address(body).map(Notice::Address),
         21 => address(body).map(Notice::AddressGone),
+        25 | 33 => Some(Notice::PathGone),
         _ => None,
     }
 }
@@ -338,6 +352,7 @@ fn link(body: &[u8]) -> Option<Link> {
         up: flags & libc::IFF_UP as u32 != 0,
         running: flags & libc::IFF_RUNNING as u32 != 0,
         macvlan: false,
+        mtu: 1500,
     };
     for (kind, value) in attributes(&body[16..]) {
         match kind {
@@ -346,6 +361,7 @@ fn link(body: &[u8]) -> Option<Link> {
                 let text = value.strip_suffix(&[0]).unwrap_or(value);
                 link.name = String::from_utf8_lossy(text).into_owned();
             }
+            4 => link.mtu = value.try_into().map_or(link.mtu, u32::from_ne_bytes),
             18 => link.macvlan = attributes(value).any(|a| a == (1, b"macvlan\0".as_slice())),
             _ => {}
         }

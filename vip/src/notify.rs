@@ -53,6 +53,11 @@ pub fn event(conf: &Instance, word: &str, priority: u8) -> Order {
     Order::Line(line("INSTANCE", &conf.name, word, priority))
 }
 
+/// The line about the state of a group.
+pub fn group_event(conf: &SyncGroup, word: &str) -> Order {
+    Order::Line(line("GROUP", &conf.name, word, 0))
+}
+
 fn orders(
     notify: &Notify,
     own: &Option<Command>,

@@ -5,8 +5,9 @@ use crate::core::advert::{self, Admission};
 use crate::core::pace::Rule;
 use crate::core::router::{GRACE, Settings};
 use crate::core::track::{Level, Tracked};
+use crate::vmac;
 use crate::watch::Key;
-use conf::vip::model::{self, Auth, Config, Weight};
+use conf::vip::model::{self, Auth, Config, Family, Version, Weight};
 use conf::vip::statics::TrackGroup;
 use std::net::IpAddr;
 use std::time::Duration;
@@ -82,7 +83,33 @@ pub fn admission(conf: &model::Instance, advertised: &[IpAddr]) -> Admission {
     }
 }
 
-/// The tracked things of an instance and of its groups; the first mention counts.
+/// The interfaces beside the instance's own that its addresses, routes and rules need: without one
+/// of them a client would not get what it asks for.
+pub fn places(conf: &model::Instance) -> Vec<String> {
+    let addresses = conf.addresses.iter().chain(&conf.excluded);
+    let addresses = addresses
+        .filter(|a| !a.no_track)
+        .filter_map(|a| a.dev.as_ref());
+    let routes = conf.routes.iter().filter(|r| !r.no_track);
+    let routes = routes.flat_map(|r| {
+        r.dev
+            .iter()
+            .chain(r.hops.iter().filter_map(|h| h.dev.as_ref()))
+    });
+    let rules = conf.rules.iter().filter(|r| !r.no_track);
+    let rules = rules.flat_map(|r| r.iif.iter().chain(&r.oif));
+    let own = conf.vmac.as_ref().map(|_| vmac::name(conf));
+    let other = |name: &&String| **name != conf.interface && Some(*name) != own.as_ref();
+    addresses
+        .chain(routes)
+        .chain(rules)
+        .filter(other)
+        .cloned()
+        .collect()
+}
+
+/// The tracked things of an instance and of its groups. The first mention counts; an interface that
+/// is needed is a fault when it is lost, whatever weight it has.
 pub fn tracked(conf: &model::Instance, config: &Config) -> Vec<(Key, Tracked)> {
     let groups = || {
         config
@@ -102,6 +129,9 @@ pub fn tracked(conf: &model::Instance, config: &Config) -> Vec<(Key, Tracked)> {
             found.push((key, item));
         }
     };
+    for name in places(conf) {
+        add(Key::Interface(name), Weight::default());
+    }
     for t in conf
         .track_interfaces
         .iter()
@@ -185,4 +215,36 @@ pub fn pauses(config: &Config, places: &[(String, u32)]) -> Vec<Rule> {
         }
     }
     rules
+}
+
+/// How many addresses an advert carries on a link of this MTU: as many as keepalived counts (it
+/// also takes the Ethernet header off), for two hosts must list the same.
+pub fn room(version: Version, family: Family, mtu: u32) -> usize {
+    let (header, size) = match family {
+        Family::V4 => (20, 4),
+        Family::V6 => (40, 16),
+    };
+    let password = if version == Version::V2 { 8 } else { 0 };
+    let left = (mtu as usize).saturating_sub(header + 8 + 14 + password);
+    (left / size).min(255)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What keepalived 2.2.7 says when it has too many.
+    #[test]
+    fn an_advert_lists_as_many_addresses_as_keepalived_s() {
+        let (v2, v3) = (Version::V2, Version::V3);
+        let rooms = [
+            (v3, Family::V4, 1000),
+            (v2, Family::V4, 1000),
+            (v3, Family::V4, 1500),
+        ];
+        assert_eq!(rooms.map(|(v, f, mtu)| room(v, f, mtu)), [239, 237, 255]);
+        let rooms = [1280, 1295, 1312, 1500].map(|mtu| room(v3, Family::V6, mtu));
+        assert_eq!(rooms, [76, 77, 78, 89]);
+        assert_eq!(room(v3, Family::V6, 0), 0);
+    }
 }

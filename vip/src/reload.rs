@@ -77,4 +77,7 @@ fn apply(daemon: &mut Daemon, config: model::Config) {
     daemon.tell_watchers();
     daemon.reassess("reload");
     daemon.bid_farewell();
+    if daemon.config.global.states_on_reload {
+        daemon.tell_states();
+    }
 }

@@ -165,8 +165,9 @@ fn prepare(options: &Options, signals: SignalFd) -> io::Result<Loop> {
     if let Some(command) = daemon.config.global.startup_script.clone() {
         let order = vec![Order::Run(command, Vec::new())];
         daemon.watch().send(ToWatch::Notify(order));
-        daemon.watch().send(ToWatch::Finish);
-        daemon.start_from(daemon.clock.now() + watch::FAREWELL);
+        let most = daemon.config.global.startup_timeout;
+        daemon.watch().send(ToWatch::Finish(most));
+        daemon.start_from(daemon.clock.now() + most);
     }
     info!(instances = daemon.instances.len(), "the VRRP daemon runs");
     let main = std::os::unix::process::parent_id();
@@ -251,7 +252,8 @@ impl Loop {
                 let order = vec![Order::Run(command, Vec::new())];
                 self.daemon.watch().send(ToWatch::Notify(order));
             }
-            self.finished = !self.daemon.watch().send(ToWatch::Finish);
+            let most = watch::FAREWELL.max(self.daemon.config.global.shutdown_timeout);
+            self.finished = !self.daemon.watch().send(ToWatch::Finish(most));
         }
         self.finished
     }

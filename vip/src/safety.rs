@@ -3,7 +3,9 @@
 //! others than root can change. Names the part of the path that is at fault.
 
 use crate::helper;
+use crate::plan;
 use conf::vip::model::{Command, Config};
+use nix::net::if_::if_nametoindex;
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -38,8 +40,13 @@ pub fn findings(config: &Config) -> Vec<String> {
 pub fn absences(config: &Config) -> Vec<String> {
     let mut found = Vec::new();
     for instance in &config.instances {
-        let name = &instance.interface;
-        if !Path::new("/sys/class/net").join(name).exists() {
+        let mut needed = vec![instance.interface.clone()];
+        needed.extend(plan::places(instance));
+        needed.dedup();
+        for name in needed
+            .iter()
+            .filter(|n| if_nametoindex(n.as_str()).is_err())
+        {
             found.push(format!(
                 "{}: interface {name} does not exist on this host; the instance stays in FAULT until it does",
                 instance.name

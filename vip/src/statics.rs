@@ -10,8 +10,7 @@ use std::io;
 use std::net::IpAddr;
 use tracing::warn;
 
-/// The interface of a static address or route that names none, as keepalived's
-/// `default_interface` by default.
+/// The interface of a static address or route that names none, unless `default_interface` does.
 const USUAL: &str = "eth0";
 
 /// Something that could not be set.
@@ -36,11 +35,11 @@ impl Set {
             let _ = net.netlink.rule(Change::Remove, &rule.what);
         }
         for route in old.routes.iter().filter(|r| !contains(&wanted.routes, r)) {
-            let _ = put_route(Change::Remove, &route.what, net);
+            let _ = put_route(Change::Remove, &route.what, usual(&old), net);
         }
         let gone = |a: &&Static<VirtualAddress>| !contains(&wanted.addresses, a);
         for address in old.addresses.iter().filter(gone) {
-            let _ = put_address(Change::Remove, &address.what, net);
+            let _ = put_address(Change::Remove, &address.what, usual(&old), net);
         }
         let mut failures = Vec::new();
         let mut note = |group: &Option<(String, _)>, what: String, result: io::Result<()>| {
@@ -53,11 +52,19 @@ impl Set {
         };
         for Static { what, group } in &wanted.addresses {
             let name = format!("{}/{}", what.address, what.prefix);
-            note(group, name, put_address(Change::Put, what, net));
+            note(
+                group,
+                name,
+                put_address(Change::Put, what, usual(wanted), net),
+            );
         }
         for Static { what, group } in &wanted.routes {
             let name = format!("the route to {}/{}", what.to, what.prefix);
-            note(group, name, put_route(Change::Put, what, net));
+            note(
+                group,
+                name,
+                put_route(Change::Put, what, usual(wanted), net),
+            );
         }
         for (at, Static { what, group }) in wanted.rules.iter().enumerate() {
             let name = format!("static rule {}", at + 1);
@@ -75,6 +82,12 @@ impl Set {
         self.failures.iter().find(of).map(|f| f.why.as_str())
     }
 
+    /// Sets again what somebody may have taken away.
+    pub fn restore(&mut self, net: &mut Net) {
+        let wanted = self.now.clone();
+        self.settle(&wanted, net);
+    }
+
     /// Whether this is one of the addresses.
     pub fn has(&self, address: IpAddr) -> bool {
         self.now.addresses.iter().any(|a| a.what.address == address)
@@ -85,16 +98,25 @@ fn contains<T: PartialEq>(list: &[Static<T>], one: &Static<T>) -> bool {
     list.iter().any(|other| other.what == one.what)
 }
 
-fn put_address(change: Change, address: &VirtualAddress, net: &mut Net) -> io::Result<()> {
-    let index = net.index(address.dev.as_deref().unwrap_or(USUAL))?;
+fn usual(statics: &Statics) -> &str {
+    statics.usual.as_deref().unwrap_or(USUAL)
+}
+
+fn put_address(
+    change: Change,
+    address: &VirtualAddress,
+    usual: &str,
+    net: &mut Net,
+) -> io::Result<()> {
+    let index = net.index(address.dev.as_deref().unwrap_or(usual))?;
     if change == Change::Put && net.links.has(index, address.address) {
         return Ok(());
     }
     net.address(change, address, index, None)
 }
 
-fn put_route(change: Change, route: &VirtualRoute, net: &mut Net) -> io::Result<()> {
-    let index = net.index(USUAL);
+fn put_route(change: Change, route: &VirtualRoute, usual: &str, net: &mut Net) -> io::Result<()> {
+    let index = net.index(usual);
     match (&route.dev, route.via, index) {
         // the kernel finds the interface by the gateway
         (None, Some(_), _) => net.route(change, route, 0),

@@ -1,7 +1,7 @@
 //! Virtual addresses and virtual routes.
 
 use super::lexer::Node;
-use super::model::{Broadcast, Place, RouteKind, VirtualAddress, VirtualRoute};
+use super::model::{Broadcast, NextHop, Place, RouteKind, VirtualAddress, VirtualRoute};
 use super::names;
 use super::rule;
 use super::section;
@@ -11,7 +11,8 @@ use std::net::IpAddr;
 
 const ADDRESS_FORM: &str = "<address>[/<prefix>] [dev <if>] [brd <address>|+|-] [label <name>] [scope <scope>] [peer <address>]";
 const ROUTE_FORM: &str = "[blackhole|unreachable|prohibit] <address>[/<prefix>]|default [via <address>] [dev <if>] \
-     [src <address>] [metric <n>] [table <n>] [scope <scope>] [onlink] [tos <n>] [mtu|advmss|hoplimit|... [lock] <n>]";
+     [src <address>] [metric <n>] [table <n>] [scope <scope>] [onlink] [tos <n>] [mtu|advmss|hoplimit|... [lock] <n>] \
+     [nexthop [via <address>] [dev <if>] [weight <n>] [onlink] ...]";
 
 /// A line of `virtual_ipaddress`.
 pub fn address(node: &Node) -> Result<VirtualAddress, Diagnostic> {
@@ -27,6 +28,7 @@ pub fn address(node: &Node) -> Result<VirtualAddress, Diagnostic> {
         scope: 0,
         home: false,
         nodad: false,
+        no_track: false,
         noprefixroute: false,
         deprecated: false,
         peer: None,
@@ -60,8 +62,8 @@ pub fn address(node: &Node) -> Result<VirtualAddress, Diagnostic> {
                 }
                 lifetime = Some(word.text == "0");
             }
-            // an address that somebody deletes comes back: no harm is done
-            "no_track" => {}
+            // an address that somebody deletes comes back nevertheless: no harm is done
+            "no_track" => out.no_track = true,
             "use_vmac" => {
                 let text = "`use_vmac` of an address is not supported here";
                 return Err(Diagnostic::error("E0007", word.span, text));
@@ -177,6 +179,8 @@ pub fn route(node: &Node) -> Result<VirtualRoute, Diagnostic> {
         tos: 0,
         metrics: Vec::new(),
         kind,
+        no_track: false,
+        hops: Vec::new(),
     };
     while let Some(word) = args.take() {
         match word.text.as_str() {
@@ -193,10 +197,19 @@ pub fn route(node: &Node) -> Result<VirtualRoute, Diagnostic> {
             "scope" => out.scope = Some(scope(&mut args)?),
             "onlink" => out.onlink = true,
             "proto" | "protocol" => names::protocol(args.expect("a protocol")?)?,
-            // a route that somebody deletes comes back with the next lease: no harm is done
-            "no_track" => {}
+            "no_track" => out.no_track = true,
             "tos" | "dsfield" => out.tos = rule::byte(args.expect("a type of service")?)?,
-            "nexthop" | "or" | "encap" | "features" | "realms" | "append" | "vrf" => {
+            "nexthop" => out.hops.push(hop(&mut args)?),
+            // an older form: another gateway beside `via`
+            "or" => {
+                let via = Some(section::address(args.expect("an address")?)?);
+                out.hops.push(NextHop {
+                    via,
+                    weight: 1,
+                    ..NextHop::default()
+                });
+            }
+            "encap" | "features" | "realms" | "append" | "vrf" => {
                 let text = format!("`{}` of a route is not supported here", word.text);
                 return Err(Diagnostic::error("E0007", word.span, text));
             }
@@ -207,12 +220,54 @@ pub fn route(node: &Node) -> Result<VirtualRoute, Diagnostic> {
     if out.to.is_unspecified() && out.via.is_some_and(|via| via.is_ipv6()) {
         out.to = IpAddr::from([0u16; 8]);
     }
-    let mut others = out.via.iter().chain(&out.src);
+    share(&mut out);
+    let gateways = out.hops.iter().filter_map(|hop| hop.via.as_ref());
+    let mut others = out.via.iter().chain(&out.src).chain(gateways);
     if let Some(other) = others.find(|a| a.is_ipv4() != out.to.is_ipv4()) {
         let text = format!("{other} is of another family than the destination");
         return Err(Diagnostic::error("E2005", head.span, text));
     }
     Ok(out)
+}
+
+/// What follows `nexthop`, up to the next one.
+fn hop(args: &mut Args<'_>) -> Result<NextHop, Diagnostic> {
+    let mut hop = NextHop {
+        weight: 1,
+        ..NextHop::default()
+    };
+    loop {
+        if args.take_if("via").is_some() {
+            let _ = args.take_if("inet").or_else(|| args.take_if("inet6"));
+            hop.via = Some(section::address(args.expect("an address")?)?);
+        } else if args.take_if("dev").is_some() {
+            hop.dev = Some(section::interface(args.expect("an interface")?)?);
+        } else if args.take_if("weight").is_some() {
+            hop.weight = section::number(args, 1, 256)?;
+        } else if args.take_if("onlink").is_some() {
+            hop.onlink = true;
+        } else {
+            return Ok(hop);
+        }
+    }
+}
+
+/// `via A or B dev D`: two ways over one interface.
+fn share(route: &mut VirtualRoute) {
+    if route.hops.is_empty() || route.via.is_none() {
+        return;
+    }
+    let first = NextHop {
+        via: route.via.take(),
+        weight: 1,
+        ..NextHop::default()
+    };
+    route.hops.insert(0, first);
+    let (dev, onlink) = (route.dev.take(), route.onlink);
+    for hop in &mut route.hops {
+        hop.dev = hop.dev.take().or_else(|| dev.clone());
+        hop.onlink |= onlink;
+    }
 }
 
 pub(super) fn unknown(word: &Word, form: &str) -> Diagnostic {
@@ -343,8 +398,18 @@ mod tests {
         let r = r.unwrap();
         assert_eq!((r.tos, r.src.is_some()), (0x10, true));
         assert_eq!(r.metrics, [(1, 4), (2, 1400), (4, 40)]);
-        let many = route(&node("10.9.0.0/24 nexthop via 10.0.0.1"));
-        assert_eq!(many.unwrap_err().code, "E0007");
+        let many =
+            "10.9.0.0/24 table 9 nexthop via 10.0.0.1 dev eth1 weight 2 nexthop dev eth2 onlink";
+        let many = route(&node(many)).unwrap();
+        assert_eq!(
+            (many.hops.len(), many.hops[0].weight, many.table),
+            (2, 2, Some(9))
+        );
+        assert!(many.hops[1].onlink && many.hops[1].via.is_none());
+        let two = route(&node("10.9.0.0/24 via 10.0.0.1 or 10.0.0.2 dev eth1")).unwrap();
+        assert!(two.via.is_none() && two.hops.iter().all(|h| h.dev.as_deref() == Some("eth1")));
+        let mixed = route(&node("10.9.0.0/24 nexthop via fd00::1"));
+        assert_eq!(mixed.unwrap_err().code, "E2005");
         let r = route(&node("blackhole 10.0.0.0/8")).unwrap();
         assert_eq!((r.kind, r.prefix), (RouteKind::Blackhole, 8));
     }

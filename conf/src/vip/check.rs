@@ -5,7 +5,7 @@ use super::Options;
 use super::instance::Draft;
 use super::model::{
     Announce, Config, Family, InitialState, Instance, Place, Priority, Version, VirtualAddress,
-    Vrid,
+    Vmac, Vrid,
 };
 use super::section::replaced;
 use super::statics;
@@ -58,12 +58,13 @@ pub fn instance(
     let check = draft.check_unicast_src.or(config.global.check_unicast_src);
     let global = &config.global;
     let no_peer = draft.peers.is_empty();
+    let vrid = draft.vrid.map_or(0, |(vrid, _)| vrid);
     Instance {
         state: initial(&draft),
         place: Place(draft.name.span),
         family,
         version,
-        vrid: Vrid(draft.vrid.map_or(0, |(vrid, _)| vrid)),
+        vrid: Vrid(vrid),
         priority: Priority(draft.priority.map_or(100, |(p, _)| p as u8)),
         advert_int,
         down_timer_adverts: draft
@@ -73,6 +74,7 @@ pub fn instance(
         preempt_delay: preempt_delay(&draft),
         auth,
         source: draft.source.map(|(a, _)| a),
+        track_source: draft.track_source,
         peers: draft.peers,
         lacks_peer: draft.fault_no_peer && no_peer,
         unicast_ttl: draft.unicast_ttl.map(|(ttl, _)| ttl),
@@ -83,7 +85,15 @@ pub fn instance(
         routes: draft.routes,
         rules: draft.rules,
         promote_secondaries: draft.promote_secondaries,
-        vmac: draft.vmac,
+        vmac: draft.vmac.map(|vmac| Vmac {
+            name: vmac.name.or_else(|| {
+                global
+                    .vmac_prefix
+                    .as_ref()
+                    .map(|prefix| vmac_name(prefix, family, vrid))
+            }),
+            ..vmac
+        }),
         dont_track_primary: draft.dont_track_primary,
         track_interfaces: draft.track_interfaces,
         track_scripts: draft.track_scripts,
@@ -112,6 +122,14 @@ pub fn instance(
 
 fn initial(draft: &Draft) -> InitialState {
     draft.state.map_or(InitialState::Backup, |(s, _)| s)
+}
+
+/// Name of a virtual interface that the file does not name.
+fn vmac_name(prefix: &str, family: Family, vrid: u8) -> String {
+    match family {
+        Family::V4 => format!("{prefix}.{vrid}"),
+        Family::V6 => format!("{prefix}6.{vrid}"),
+    }
 }
 
 /// With `state MASTER` there is none: keepalived clears it.
@@ -325,6 +343,7 @@ fn same_family(
 /// References, duplicates and groups, after all blocks were read.
 pub fn whole(config: &mut Config, options: &Options, findings: &mut Vec<Diagnostic>) {
     tracks::check(config, options, findings);
+    config.statics.usual = config.global.default_interface.clone();
     statics::check(config, findings);
     sync::members(config, findings);
     sync::weights(config, findings);

@@ -1,7 +1,7 @@
 //! `global_defs`.
 
 use super::model::{Global, NotifyFifo, Place, ScriptUser, Version};
-use super::section::{self, Others, Section, Table};
+use super::section::{self, Section, Table};
 use super::unicast;
 use crate::diagnostic::Diagnostic;
 use crate::keyword::{Args, Keyword, wrong};
@@ -9,100 +9,6 @@ use crate::source::Span;
 use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
-
-/// Accepted without effect, and not there yet.
-pub static OTHERS: Others = Others {
-    passive: &[
-        "notification_email",
-        "notification_email_from",
-        "smtp_server",
-        "smtp_helo_name",
-        "smtp_connect_timeout",
-        "smtp_alert",
-        "smtp_alert_vrrp",
-        "smtp_alert_checker",
-        "email_faults",
-        "no_email_faults",
-        "checker_log_all_failures",
-        "default_interface",
-        "vrrp_iptables",
-        "vrrp_ipsets",
-        "nftables",
-        "nftables_priority",
-        "nftables_counters",
-        "nftables_ifindex",
-        "nftables_ipvs",
-        "disable_local_igmp",
-        "max_auto_priority",
-        "min_auto_priority_delay",
-        "checker_priority",
-        "bfd_priority",
-        "checker_no_swap",
-        "bfd_no_swap",
-        "vrrp_no_swap",
-        "checker_rt_priority",
-        "bfd_rt_priority",
-        "vrrp_rlimit_rttime",
-        "checker_rlimit_rttime",
-        "bfd_rlimit_rttime",
-        "vrrp_cpu_affinity",
-        "checker_cpu_affinity",
-        "bfd_cpu_affinity",
-        "snmp_socket",
-        "enable_snmp_keepalived",
-        "enable_snmp_vrrp",
-        "enable_snmp_checker",
-        "enable_snmp_rfc",
-        "enable_snmp_rfcv2",
-        "enable_snmp_rfcv3",
-        "enable_traps",
-        "enable_dbus",
-        "dbus_service_name",
-        "lvs_flush",
-        "lvs_flush_on_stop",
-        "lvs_flush_onstop",
-        "lvs_sync_daemon",
-        "lvs_timeouts",
-        "lvs_notify_fifo",
-        "lvs_notify_fifo_script",
-        "lvs_netlink_cmd_rcv_bufs",
-        "lvs_netlink_monitor_rcv_bufs",
-        "vrrp_netlink_cmd_rcv_bufs",
-        "vrrp_netlink_cmd_rcv_bufs_force",
-        "vrrp_netlink_monitor_rcv_bufs",
-        "vrrp_netlink_monitor_rcv_bufs_force",
-        "process_monitor_rcv_bufs",
-        "process_monitor_rcv_bufs_force",
-        "vrrp_rx_bufs_policy",
-        "vrrp_rx_bufs_multiplier",
-        "rs_init_notifies",
-        "no_checker_emails",
-        "process_names",
-        "process_name",
-        "vrrp_process_name",
-        "checker_process_name",
-        "bfd_process_name",
-        "log_unknown_vrids",
-        "random_seed",
-        "umask",
-        "tmp_config_directory",
-        "config_save_dir",
-        "data_use_instance",
-        "reload_check_config",
-        "reload_time_file",
-        "reload_repeat",
-        "reload_file",
-        "include_check",
-        "startup_script_timeout",
-        "shutdown_script_timeout",
-        "json_version",
-        "fifo_write_vrrp_states_on_reload",
-        "vrrp_garp_extra_if",
-        "vmac_prefix",
-        "vmac_addr_prefix",
-    ],
-    missing: &["use_symlink_paths"],
-};
 
 type Here = Section<Global>;
 
@@ -386,7 +292,7 @@ pub static TABLE: Table<Global> = &[
     Keyword {
         name: "startup_script",
         args: "<command> [user [group]]",
-        doc: "Run once before anything else starts; at most 10 s.",
+        doc: "Run once before anything else starts.",
         example: "startup_script /usr/local/bin/before.sh",
         apply: |s, a| {
             s.draft.startup_script = Some(section::command(a)?);
@@ -396,10 +302,65 @@ pub static TABLE: Table<Global> = &[
     Keyword {
         name: "shutdown_script",
         args: "<command> [user [group]]",
-        doc: "Run once after everything has stopped; at most 10 s.",
+        doc: "Run once after everything has stopped.",
         example: "shutdown_script /usr/local/bin/after.sh",
         apply: |s, a| {
             s.draft.shutdown_script = Some(section::command(a)?);
+            Ok(())
+        },
+    },
+    Keyword {
+        name: "startup_script_timeout",
+        args: "<1-1000>",
+        doc: "Seconds that startup_script may take; default 10.",
+        example: "startup_script_timeout 10",
+        apply: |s, a| {
+            s.draft.startup_timeout = Duration::from_secs(section::number(a, 1, 1000)?);
+            Ok(())
+        },
+    },
+    Keyword {
+        name: "shutdown_script_timeout",
+        args: "<1-1000>",
+        doc: "Seconds that shutdown_script may take; default 10.",
+        example: "shutdown_script_timeout 10",
+        apply: |s, a| {
+            s.draft.shutdown_timeout = Duration::from_secs(section::number(a, 1, 1000)?);
+            Ok(())
+        },
+    },
+    Keyword {
+        name: "default_interface",
+        args: "<interface>",
+        doc: "Where static addresses and routes are that name none; default eth0.",
+        example: "default_interface eth1",
+        apply: |s, a| {
+            let name = section::interface(a.expect("an interface")?)?;
+            s.draft.default_interface = Some(name);
+            Ok(())
+        },
+    },
+    Keyword {
+        name: "vmac_prefix",
+        args: "<text>",
+        doc: "How the names of virtual interfaces begin that use_vmac does not name; default vrrp.",
+        example: "vmac_prefix vv",
+        apply: |s, a| {
+            let word = a.expect("a prefix")?;
+            if word.text.len() > 10 {
+                return Err(wrong(word, "a prefix of at most 10 bytes: `6.255` follows"));
+            }
+            s.draft.vmac_prefix = Some(section::interface(word)?);
+            Ok(())
+        },
+    },
+    Keyword {
+        name: "fifo_write_vrrp_states_on_reload",
+        args: "",
+        doc: "After a reload the fifos get the state of every instance and group again.",
+        example: "fifo_write_vrrp_states_on_reload",
+        apply: |s, _| {
+            s.draft.states_on_reload = true;
             Ok(())
         },
     },

@@ -27,7 +27,6 @@ pub static OTHERS: Others = Others {
         "garp_extra_if",
         "garp_extra_if_vmac",
         "no_email_faults",
-        "track_src_ip",
         "old_unicast_checksum",
         "checksum_compatibility",
     ],
@@ -71,6 +70,7 @@ pub struct Draft {
     pub auth_type: Option<(bool, Span)>,
     pub auth: Option<(String, Span)>,
     pub source: Option<(IpAddr, Span)>,
+    pub track_source: bool,
     pub group: Option<(IpAddr, Span)>,
     pub peers: Vec<Peer>,
     pub unicast_ttl: Option<(u8, Span)>,
@@ -126,6 +126,7 @@ impl Draft {
             auth_type: None,
             auth: None,
             source: None,
+            track_source: false,
             group: None,
             peers: Vec::new(),
             unicast_ttl: None,
@@ -458,6 +459,16 @@ pub static TABLE: Table<Draft> = &[
         doc: "Source address of unicast adverts; default the interface's primary.",
         example: "unicast_src_ip 192.0.2.11",
         apply: unicast::source,
+    },
+    Keyword {
+        name: "track_src_ip",
+        args: "",
+        doc: "While this host does not have the source address written here, the instance is in FAULT.",
+        example: "track_src_ip",
+        apply: |s, _| {
+            s.draft.track_source = true;
+            Ok(())
+        },
     },
     Keyword {
         name: "mcast_dst_ip",

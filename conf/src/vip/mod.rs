@@ -18,6 +18,7 @@ mod global;
 mod group;
 mod instance;
 mod names;
+mod passive;
 mod rule;
 mod section;
 mod sync;
@@ -64,7 +65,6 @@ pub fn load_str(path: &str, text: &str, options: &Options) -> (Option<Config>, R
 const PASSIVE: &[&str] = &[
     "linkbeat_interfaces",
     "linkbeat_use_polling",
-    "net_namespace",
     "net_namespace_ipvs",
     "namespace_with_ipsets",
     "instance",
@@ -151,6 +151,9 @@ impl Builder<'_> {
                 .findings
                 .push(Diagnostic::note("E2008", head.span, text));
         }
+        if word == "net_namespace" {
+            return self.namespace(&node);
+        }
         if MISSING.contains(&word) {
             let text = format!("`{word}` is keepalived's, but not supported here yet");
             return self
@@ -158,7 +161,7 @@ impl Builder<'_> {
                 .push(Diagnostic::error("E0007", head.span, text));
         }
         if !BLOCKS.contains(&word) {
-            let names = BLOCKS.iter().chain(LVS).copied();
+            let names = BLOCKS.iter().chain(LVS).copied().chain(["net_namespace"]);
             let finding = keyword::unknown(&head, "the file", names);
             return self.findings.push(finding);
         }
@@ -194,6 +197,22 @@ impl Builder<'_> {
         }
     }
 
+    /// `net_namespace NAME`.
+    fn namespace(&mut self, node: &Node) {
+        let head = node.keyword();
+        let form = "<namespace>";
+        let mut args = keyword::Args::new(&head.text, form, head.span, &node.words[1..]);
+        let name = args.expect("the name of a network namespace");
+        match name.and_then(|name| args.finish().map(|()| name)) {
+            Ok(name) if name.text.contains('/') => {
+                let finding = keyword::wrong(name, "a name as `ip netns` lists it");
+                self.findings.push(finding);
+            }
+            Ok(name) => self.config.net_namespace = Some(name.text.clone()),
+            Err(finding) => self.findings.push(finding),
+        }
+    }
+
     fn lvs(&mut self, span: Span) {
         if self.options.skip_lvs {
             self.config.skipped_lvs = true;
@@ -210,7 +229,7 @@ impl Builder<'_> {
 
     fn global(&mut self, block: Vec<Node>) {
         let mut section = Section::new(std::mem::take(&mut self.config.global), self.options);
-        section.walk(global::TABLE, &global::OTHERS, "global_defs", block);
+        section.walk(global::TABLE, &passive::GLOBAL, "global_defs", block);
         self.findings.append(&mut section.findings);
         self.config.global = section.draft;
     }

@@ -1,5 +1,9 @@
 //! What a keepalived-style file says, typed and checked.
 
+mod global;
+
+pub use global::Global;
+
 use super::statics::{Statics, TrackGroup};
 use crate::source::Span;
 use std::net::IpAddr;
@@ -45,6 +49,8 @@ impl PartialEq for Place {
 /// The whole file.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Config {
+    /// `net_namespace`: where the daemon runs, if not where it was started.
+    pub net_namespace: Option<String>,
     /// `global_defs`.
     pub global: Global,
     /// `vrrp_script` blocks in file order.
@@ -76,61 +82,6 @@ pub struct ScriptUser {
     pub group: Option<String>,
 }
 
-/// `global_defs` with keepalived's defaults.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Global {
-    /// `router_id`; the host name if not given.
-    pub router_id: Option<String>,
-    /// `vrrp_version`: for instances that name none.
-    pub version: Version,
-    /// `script_user`.
-    pub script_user: Option<ScriptUser>,
-    /// `enable_script_security`: refuse scripts that others than root can change.
-    pub script_security: bool,
-    /// Announcement defaults (`vrrp_garp_*`, `vrrp_min_garp`).
-    pub announce: Announce,
-    /// `garp_group` blocks.
-    pub garp_groups: Vec<GarpGroup>,
-    /// `vrrp_skip_check_adv_addr`.
-    pub skip_check_adv_addr: bool,
-    /// `vrrp_check_unicast_src`; here the sender is checked unless `false`.
-    pub check_unicast_src: Option<bool>,
-    /// `vrrp_lower_prio_no_advert`.
-    pub lower_prio_no_advert: bool,
-    /// `vrrp_higher_prio_send_advert`; on by default here.
-    pub higher_prio_send_advert: bool,
-    /// `vrrp_strict`.
-    pub strict: bool,
-    /// `vrrp_mcast_group4`.
-    pub mcast_group4: std::net::Ipv4Addr,
-    /// `vrrp_mcast_group6`.
-    pub mcast_group6: std::net::Ipv6Addr,
-    /// `notify_fifo` and `vrrp_notify_fifo`: both get every line.
-    pub notify_fifos: Vec<NotifyFifo>,
-    /// `vrrp_down_timer_adverts`: for instances that write none.
-    pub down_timer_adverts: u8,
-    /// `vrrp_startup_delay`: from the daemon's start to the instances'.
-    pub startup_delay: Duration,
-    /// `vrrp_notify_priority_changes`: for instances that do not say.
-    pub notify_priority_changes: bool,
-    /// `startup_script`.
-    pub startup_script: Option<Command>,
-    /// `shutdown_script`.
-    pub shutdown_script: Option<Command>,
-    /// `dynamic_interfaces`: an interface may be missing at start.
-    pub dynamic_interfaces: bool,
-    /// `vrrp_rt_priority` / `vrrp_no_swap`: real-time priority, if asked for.
-    pub rt_priority: Option<u8>,
-    /// `vrrp_priority`: nice value of the router thread, -20 (first) to 19; default -20.
-    pub nice: i8,
-    /// `address_lease` (Evenkeel's): addresses end by themselves when not renewed.
-    pub address_lease: bool,
-    /// `pair_channel` (Evenkeel's).
-    pub pair_channel: PairChannel,
-    /// `status_page ADDR:PORT | off` (Evenkeel's); default 127.0.0.1:8110.
-    pub status_page: Option<std::net::SocketAddr>,
-}
-
 /// The authenticated channel between two Evenkeel hosts.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PairChannel {
@@ -157,38 +108,6 @@ impl Default for PairChannel {
             interval: Duration::from_millis(50),
             peers: Vec::new(),
             witnesses: Vec::new(),
-        }
-    }
-}
-
-impl Default for Global {
-    fn default() -> Global {
-        Global {
-            router_id: None,
-            version: Version::V2,
-            script_user: None,
-            script_security: false,
-            announce: Announce::default(),
-            garp_groups: Vec::new(),
-            skip_check_adv_addr: false,
-            check_unicast_src: None,
-            lower_prio_no_advert: false,
-            higher_prio_send_advert: true,
-            strict: false,
-            mcast_group4: std::net::Ipv4Addr::new(224, 0, 0, 18),
-            mcast_group6: std::net::Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 0, 0x12),
-            notify_fifos: Vec::new(),
-            down_timer_adverts: 3,
-            startup_delay: Duration::ZERO,
-            notify_priority_changes: false,
-            startup_script: None,
-            shutdown_script: None,
-            dynamic_interfaces: false,
-            rt_priority: None,
-            nice: -20,
-            address_lease: true,
-            pair_channel: PairChannel::default(),
-            status_page: Some(std::net::SocketAddr::from(([127, 0, 0, 1], 8110))),
         }
     }
 }
@@ -439,6 +358,8 @@ pub struct VirtualAddress {
     pub home: bool,
     /// `-nodad` written: duplicate address detection is off in any case.
     pub nodad: bool,
+    /// `no_track`: the state of `dev` is no fault of the instance.
+    pub no_track: bool,
     /// `noprefixroute`.
     pub noprefixroute: bool,
     /// `preferred_lft 0` ("deprecated", IPv6): not used for outgoing traffic.
@@ -491,6 +412,23 @@ pub struct VirtualRoute {
     pub metrics: Vec<(u16, u32)>,
     /// `blackhole` / `unreachable` / `prohibit` in front.
     pub kind: RouteKind,
+    /// `no_track`: the state of its interfaces is no fault of the instance.
+    pub no_track: bool,
+    /// `nexthop ...`: the ways that share the traffic, instead of `via` and `dev`.
+    pub hops: Vec<NextHop>,
+}
+
+/// One of several ways of a route.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct NextHop {
+    /// `via`.
+    pub via: Option<IpAddr>,
+    /// `dev`.
+    pub dev: Option<String>,
+    /// `weight`: its share, 1 to 256.
+    pub weight: u16,
+    /// `onlink`.
+    pub onlink: bool,
 }
 
 /// One virtual rule; what is not written stays out of the request.
@@ -512,6 +450,8 @@ pub struct VirtualRule {
     pub mark: Option<(u32, u32)>,
     /// `tos`.
     pub tos: u8,
+    /// `no_track`: the state of its interfaces is no fault of the instance.
+    pub no_track: bool,
     /// `ipproto`.
     pub protocol: Option<u8>,
     /// `sport`, first and last.
@@ -620,6 +560,8 @@ pub struct Instance {
     pub auth: Option<Auth>,
     /// `mcast_src_ip` / `unicast_src_ip`.
     pub source: Option<IpAddr>,
+    /// `track_src_ip`: without `source` on this host the instance is in FAULT.
+    pub track_source: bool,
     /// `unicast_peer`; empty = multicast.
     pub peers: Vec<Peer>,
     /// `unicast_fault_no_peer` with no peer: out of the election rather than multicast.

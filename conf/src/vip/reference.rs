@@ -1,7 +1,7 @@
 //! The reference page of the language, written from its tables.
 
 use super::section::Table;
-use super::{BLOCKS, MISSING, PASSIVE, announce, global, group, instance, track};
+use super::{BLOCKS, MISSING, PASSIVE, announce, global, group, instance, passive, track};
 
 /// One row of a table, without its type.
 pub struct Row {
@@ -36,7 +36,7 @@ pub fn chapters() -> Vec<Chapter> {
         missing: others.missing,
     };
     vec![
-        chapter("global_defs", rows(global::TABLE), &global::OTHERS),
+        chapter("global_defs", rows(global::TABLE), &passive::GLOBAL),
         chapter("vrrp_instance", rows(instance::TABLE), &instance::OTHERS),
         chapter("vrrp_sync_group", rows(group::TABLE), &group::OTHERS),
         chapter("vrrp_script", rows(track::SCRIPT), &track::NONE),
@@ -65,6 +65,7 @@ pub fn page() -> String {
          (`EVENKEEL_BLESS=1 cargo test -p evenkeel-conf` rewrites it).\n\n",
     );
     out.push_str(&format!("Blocks: {}.\n", code(BLOCKS)));
+    out.push_str("\nA line beside them: `net_namespace <name>`: the daemon runs in this network namespace (`ip netns`).\n");
     out.push_str(&format!("\nAccepted without effect: {}.\n", code(PASSIVE)));
     out.push_str(&format!("\nRefused, not there yet: {}.\n", code(MISSING)));
     for chapter in chapters() {

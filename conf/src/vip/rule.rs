@@ -28,6 +28,7 @@ pub fn rule(node: &Node) -> Result<VirtualRule, Diagnostic> {
         oif: None,
         mark: None,
         tos: 0,
+        no_track: false,
         protocol: None,
         sport: None,
         dport: None,
@@ -64,8 +65,7 @@ pub fn rule(node: &Node) -> Result<VirtualRule, Diagnostic> {
             "protocol" => {
                 args.expect("a protocol")?;
             }
-            // a rule that somebody deletes comes back with the next lease: no harm is done
-            "no_track" => {}
+            "no_track" => out.no_track = true,
             _ => return Err(unknown(word, FORM)),
         }
     }

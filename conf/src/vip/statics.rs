@@ -27,6 +27,8 @@ pub struct Statics {
     pub routes: Vec<Static<VirtualRoute>>,
     /// `static_rules`.
     pub rules: Vec<Static<VirtualRule>>,
+    /// `default_interface`, if written.
+    pub usual: Option<String>,
 }
 
 /// `track_group`: its members are in FAULT while something static of the group cannot be set.

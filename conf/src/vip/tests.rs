@@ -178,6 +178,27 @@ fn what_cannot_be_meant_is_an_error() {
 }
 
 #[test]
+fn words_about_the_host_reach_what_they_concern() {
+    let text = format!(
+        "net_namespace blue\nglobal_defs {{\n default_interface eth9\n vmac_prefix vv\n \
+         startup_script_timeout 3\n}}\nstatic_ipaddress {{\n 10.1.1.1/24\n}}\n{}",
+        instance_with("use_vmac\n mcast_src_ip 192.0.2.9\n track_src_ip")
+    );
+    let config = strict(&text).0.expect("no error");
+    assert_eq!(config.net_namespace.as_deref(), Some("blue"));
+    assert_eq!(config.statics.usual.as_deref(), Some("eth9"));
+    assert_eq!(config.global.startup_timeout, Duration::from_secs(3));
+    let instance = &config.instances[0];
+    let vmac = instance.vmac.as_ref().expect("use_vmac");
+    assert_eq!(vmac.name.as_deref(), Some("vv.51"));
+    assert!(instance.track_source);
+    for line in ["net_namespace", "net_namespace a/b"] {
+        let (_, report) = strict(line);
+        assert_eq!(report.diagnostics.len(), 1, "{line}");
+    }
+}
+
+#[test]
 fn what_does_no_harm_is_a_warning() {
     for (lines, code) in [
         ("unicast_peer {\n }", "E2005"),

@@ -104,6 +104,30 @@ impl Daemon {
         }
     }
 
+    /// Tells the fifos the state of every instance and group, after a reload that asks for it.
+    pub fn tell_states(&self) {
+        let mut orders = Vec::new();
+        for instance in self.instances.iter().filter(|i| !i.departing) {
+            let router = &instance.router;
+            if router.phase() != Phase::Init {
+                let word = router.phase().word();
+                orders.push(notify::event(&instance.conf, word, router.priority()));
+            }
+        }
+        for (conf, group) in self.config.groups.iter().zip(&self.groups) {
+            let mut phases = group
+                .members
+                .iter()
+                .map(|m| self.instances[*m].router.phase());
+            if let Some(first) = phases.next().filter(|p| *p != Phase::Init)
+                && phases.all(|p| p == first)
+            {
+                orders.push(notify::group_event(conf, first.word()));
+            }
+        }
+        self.order(orders);
+    }
+
     /// Told once per interval, whatever arrives: a flood must not fill the scripts' queue.
     fn heard_lower(&mut self, i: usize, now: Time) {
         let instance = &mut self.instances[i];

@@ -8,7 +8,7 @@ use crate::core::router::Event;
 use crate::frame::Claim;
 use crate::instance::Instance;
 use crate::link::Links;
-use crate::netlink::Notice;
+use crate::netlink::{Change, Notice};
 use crate::poller::Ticket;
 use crate::raw::Listener;
 use conf::vip::model::Family;
@@ -65,7 +65,7 @@ impl Daemon {
     /// Somebody claims an address on an interface.
     pub fn claim(&mut self, index: u32, claim: Claim) {
         let own = self.net.links.get(index).and_then(|l| l.mac);
-        let concerned = |i: &Instance| i.virtuals().contains(&claim.address);
+        let concerned = |i: &Instance| i.moves(claim.address);
         if !self.instances.iter().any(concerned) {
             return;
         }
@@ -83,11 +83,7 @@ impl Daemon {
                     .and_then(|o| self.net.links.get(o))
                     .and_then(|l| l.mac)
                     == Some(claim.mac);
-            if here
-                && !ours
-                && instance.router.is_active()
-                && instance.virtuals().contains(&claim.address)
-            {
+            if here && !ours && instance.router.is_active() && instance.moves(claim.address) {
                 let event = Event::ForeignClaim {
                     address: claim.address,
                     mac: claim.mac,
@@ -102,6 +98,7 @@ impl Daemon {
         let mut matters = false;
         let mut deleted = Vec::new();
         let mut back = Vec::new();
+        let mut path_gone = false;
         for notice in notices {
             match notice {
                 Notice::Overrun => {
@@ -117,7 +114,11 @@ impl Daemon {
                         back.push(link.index);
                     }
                 }
+                Notice::PathGone => path_gone = true,
                 Notice::Address(_) | Notice::LinkGone(_) => {}
+            }
+            if *notice == Notice::PathGone {
+                continue;
             }
             matters |= !self.is_own_address(notice);
             self.net.links.apply(notice);
@@ -126,6 +127,9 @@ impl Daemon {
             }
         }
         self.addresses_deleted(&deleted);
+        if path_gone && !matters {
+            self.restore_paths();
+        }
         if matters {
             self.settle();
             for heard in self.listeners.iter().filter(|h| back.contains(&h.index)) {
@@ -133,6 +137,20 @@ impl Daemon {
             }
             self.reassess("a link changed");
         }
+    }
+
+    /// A route or rule of ours may be gone: those that must be there are set again.
+    fn restore_paths(&mut self) {
+        if !self.stopping {
+            self.statics.restore(&mut self.net);
+        }
+        for instance in &mut self.instances {
+            if instance.router.holds_addresses() {
+                instance.put_paths(Change::Put, &mut self.net);
+            }
+        }
+        // the members of a track_group depend on it
+        self.reassess("a route or rule went");
     }
 
     fn link_gone(&mut self, index: u32) {
@@ -149,11 +167,11 @@ impl Daemon {
             // one that somebody deleted is set again
             Notice::Address(a) if self.statics.has(a.address) => return true,
             Notice::Address(a) | Notice::AddressGone(a) => a.address,
-            Notice::Link(_) | Notice::LinkGone(_) | Notice::Overrun => return false,
+            Notice::Link(_) | Notice::LinkGone(_) | Notice::PathGone | Notice::Overrun => {
+                return false;
+            }
         };
-        self.instances
-            .iter()
-            .any(|i| i.virtuals().contains(&address))
+        self.instances.iter().any(|i| i.moves(address))
     }
 
     fn addresses_deleted(&mut self, deleted: &[(u32, IpAddr)]) {

@@ -55,35 +55,46 @@ impl Instance {
         }
     }
 
-    /// Seconds after which the kernel removes an address that nobody renews.
-    fn lease_s(&self) -> Option<u32> {
-        let nanos = self.router.master_down_interval().as_nanos();
-        let seconds = nanos.div_ceil(1_000_000_000).max(1);
-        self.lease
-            .then(|| u32::try_from(seconds).unwrap_or(u32::MAX))
+    /// How many slices of the addresses are renewed one after the other: a long list at once would
+    /// keep adverts waiting.
+    fn slices(&self) -> usize {
+        let count = self.conf.addresses.len() + self.conf.excluded.len();
+        count.div_ceil(SLICE).max(1)
     }
 
-    /// A quarter of the lease between renewals. Half of it where what is left then is still more
-    /// than the time after which a backup takes over: whoever is late for that long has lost anyway.
+    /// Seconds after which the kernel removes an address that nobody renews.
+    fn lease_s(&self) -> Option<u32> {
+        self.lease
+            .then(|| lease_s(self.router.master_down_interval(), self.slices()))
+    }
+
+    /// A quarter of the lease between renewals of an address. Half of it where what is left then is
+    /// still more than the time after which a backup takes over: whoever is late for that long has
+    /// lost anyway. A slice of them each time.
     pub(super) fn renewal(&self) -> Duration {
-        renewal(
+        let whole = renewal(
             self.lease_s().unwrap_or(1),
             self.router.master_down_interval(),
-        )
+        );
+        whole / u32::try_from(self.slices()).unwrap_or(u32::MAX)
     }
 
     /// Renews the leases when it is time.
     pub fn renew(&mut self, now: Time, net: &mut Net) {
         // a little early beside an advert costs no wake-up of its own
-        if self
-            .renew_at
-            .is_some_and(|at| now + self.renewal() / 4 >= at)
-        {
-            self.renew_at = Some(now + self.renewal());
-            if self.router.holds_addresses() {
-                self.put_addresses(Change::Renew, net);
-            }
+        if self.renew_at.is_none_or(|at| now + self.renewal() / 4 < at) {
+            return;
         }
+        self.renew_at = Some(now + self.renewal());
+        if !self.router.holds_addresses() {
+            return;
+        }
+        let first = self.next_slice * SLICE;
+        self.put_slice(Change::Renew, net, first, SLICE);
+        if self.next_slice == 0 {
+            self.put_paths(Change::Renew, net);
+        }
+        self.next_slice = (self.next_slice + 1) % self.slices();
     }
 
     /// The interface of an address.
@@ -104,14 +115,23 @@ impl Instance {
     }
 
     pub(super) fn put_addresses(&mut self, change: Change, net: &mut Net) {
+        self.put_slice(change, net, 0, usize::MAX);
+        self.put_paths(change, net);
+    }
+
+    fn put_slice(&mut self, change: Change, net: &mut Net, first: usize, count: usize) {
         let lease = self.lease_s();
-        for (index, address) in self.placed(net) {
+        for (index, address) in self.placed(net).into_iter().skip(first).take(count) {
             net.hold((self.number, index, address.address));
             if let Err(error) = net.address(change, &address, index, lease) {
                 let what = format!("cannot set {}", address.address);
                 self.journal.trouble(&what, &error);
             }
         }
+    }
+
+    /// Routes and rules.
+    pub fn put_paths(&mut self, change: Change, net: &mut Net) {
         for route in &self.conf.routes {
             if let Err(error) = net.route(change, route, self.out_index.unwrap_or(0)) {
                 let what = format!("cannot set the route to {}/{}", route.to, route.prefix);
@@ -187,6 +207,15 @@ impl Instance {
     }
 }
 
+/// Addresses that are renewed together.
+const SLICE: usize = 64;
+
+/// Whole seconds of a Master_Down_Interval, or one for each slice.
+fn lease_s(down: Duration, slices: usize) -> u32 {
+    let seconds = down.as_nanos().div_ceil(1_000_000_000).max(slices as u128);
+    u32::try_from(seconds.max(1)).unwrap_or(u32::MAX)
+}
+
 fn renewal(lease_s: u32, down: Duration) -> Duration {
     let quarter = Duration::from_millis(250) * lease_s;
     if quarter * 2 > down {
@@ -206,5 +235,17 @@ mod tests {
         assert_eq!(renewal(4, ms(3609)), ms(1000));
         assert_eq!(renewal(1, ms(361)), ms(500), "half a second is left");
         assert_eq!(renewal(1, ms(722)), ms(250));
+    }
+
+    #[test]
+    fn a_long_list_has_a_longer_lease_and_is_renewed_in_slices() {
+        let down = Duration::from_millis(722);
+        assert_eq!((lease_s(down, 1), lease_s(down, 32)), (1, 32));
+        let between = renewal(32, down) / 32;
+        assert_eq!(
+            between,
+            Duration::from_millis(500),
+            "64 addresses each time"
+        );
     }
 }

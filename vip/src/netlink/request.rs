@@ -98,6 +98,21 @@ pub struct NewRoute<'a> {
     pub metrics: &'a [(u16, u32)],
     /// Kernel's route type: 1 unicast, 6 blackhole, 7 unreachable, 8 prohibit.
     pub kind: u8,
+    /// Ways that share the traffic, instead of a gateway and an interface.
+    pub hops: Vec<Hop>,
+}
+
+/// One of several ways of a route (`struct rtnexthop`).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Hop {
+    /// Gateway.
+    pub via: Option<IpAddr>,
+    /// Interface, if any is meant.
+    pub index: u32,
+    /// Its share, 1 to 256.
+    pub weight: u16,
+    /// The gateway counts as on the link.
+    pub onlink: bool,
 }
 
 impl Message {
@@ -149,11 +164,12 @@ impl Message {
 
     /// Header and attributes of a route.
     pub fn route(&mut self, route: &NewRoute<'_>) {
-        let any = route.to.map(|t| t.0).or(route.via).or(route.source);
+        let gateway = route.via.or(route.hops.iter().find_map(|hop| hop.via));
+        let any = route.to.map(|t| t.0).or(gateway).or(route.source);
         let family = any.map_or(libc::AF_INET as u8, family);
         let prefix = route.to.map_or(0, |t| t.1);
         let table = route.table.unwrap_or(254);
-        let scope = match (route.scope, route.via) {
+        let scope = match (route.scope, gateway) {
             (Some(scope), _) => scope,
             (None, None) if route.kind == 1 && family == libc::AF_INET as u8 => 253,
             (None, _) => 0,
@@ -180,6 +196,9 @@ impl Message {
             self.attribute(6, &metric.to_ne_bytes());
         }
         self.attribute(15, &table.to_ne_bytes());
+        if !route.hops.is_empty() {
+            self.nested(9, |ways| route.hops.iter().for_each(|hop| ways.hop(hop)));
+        }
         if !route.metrics.is_empty() {
             self.nested(8, |metrics| {
                 for (kind, value) in route.metrics {
@@ -187,6 +206,21 @@ impl Message {
                 }
             });
         }
+    }
+}
+
+impl Message {
+    fn hop(&mut self, hop: &Hop) {
+        let start = self.bytes.len();
+        let share = u8::try_from(hop.weight.saturating_sub(1)).unwrap_or(u8::MAX);
+        self.bytes
+            .extend([0, 0, if hop.onlink { 4 } else { 0 }, share]);
+        self.bytes.extend(hop.index.to_ne_bytes());
+        if let Some(via) = hop.via {
+            self.ip(5, via);
+        }
+        let length = (self.bytes.len() - start) as u16;
+        self.bytes[start..start + 2].copy_from_slice(&length.to_ne_bytes());
     }
 }
 

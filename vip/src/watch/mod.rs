@@ -69,8 +69,8 @@ pub enum ToWatch {
     Notify(Vec<Order>),
     /// The script helper's line.
     Helper(OwnedFd),
-    /// Answer with [`ToRouter::Finished`] once the notify scripts are done.
-    Finish,
+    /// Answer with [`ToRouter::Finished`] once the notify scripts are done, at most so much later.
+    Finish(Duration),
 }
 
 /// How long the scripts of a start and of a stop may take.
@@ -202,7 +202,7 @@ impl Watcher {
                         script.next_at = Instant::now();
                     }
                 }
-                ToWatch::Finish => self.finish_by = Some(Instant::now() + FAREWELL),
+                ToWatch::Finish(most) => self.finish_by = Some(Instant::now() + most),
             }
         }
         for (id, failure) in self.errands.answers() {

@@ -1,0 +1,158 @@
+//! Keywords about the host: where things are put that name no interface, what comes back
+//! when somebody takes it away, and what is a fault when it is lost.
+
+mod kit;
+
+use kit::stage::{LONG, Stage, lines};
+use kit::wait_until;
+use nix::sys::signal::Signal;
+use std::io::{BufRead, BufReader};
+use std::time::{Duration, Instant};
+
+#[test]
+#[ignore = "needs root for network namespaces; tests/run runs it"]
+fn routes_and_rules_that_somebody_deletes_come_back_at_once() {
+    kit::sandboxed(|| {
+        // an interval so long that no renewal of a lease is near
+        let statics = " virtual_routes {\n 203.0.113.0/24 dev eth0\n 192.0.2.0/24 table 9 nexthop via \
+                       10.77.0.1 dev eth0 weight 2 nexthop via 10.77.0.2 dev eth0\n }\n}\n\
+                       static_routes {\n 198.51.100.0/24 via 10.77.0.1 dev eth0\n}\n\
+                       static_rules {\n from 10.88.0.0/24 table 88 priority 500\n";
+        let instance = lines(3, "30", 255, "10.77.0.50/24");
+        let stage = Stage::with("address_lease off", &format!("{instance}\n{statics}"));
+        stage.wait_state("MASTER");
+        let shows = |what: &[&str], text: &str| stage.host.run("ip", what).contains(text);
+        let ways = || {
+            let table = ["route", "show", "table", "9"];
+            shows(&table, "via 10.77.0.1 dev eth0 weight 2") && shows(&table, "via 10.77.0.2")
+        };
+        wait_until("several ways", LONG, ways);
+        for (delete, shown, text) in [
+            (
+                vec!["route", "del", "198.51.100.0/24"],
+                "route",
+                "198.51.100.0/24",
+            ),
+            (
+                vec!["route", "del", "203.0.113.0/24"],
+                "route",
+                "203.0.113.0/24",
+            ),
+            (vec!["rule", "del", "priority", "500"], "rule", "lookup 88"),
+        ] {
+            assert!(shows(&[shown], text), "{text}");
+            let began = Instant::now();
+            stage.host.run("ip", &delete);
+            wait_until("it is back", LONG, || shows(&[shown], text));
+            assert!(began.elapsed() < Duration::from_secs(5), "{text}");
+        }
+        stage
+            .host
+            .run("ip", &["route", "del", "192.0.2.0/24", "table", "9"]);
+        wait_until("several ways again", LONG, ways);
+    });
+}
+
+#[test]
+#[ignore = "needs root for network namespaces; tests/run runs it"]
+fn an_interface_that_an_address_needs_is_a_fault_when_it_is_lost() {
+    kit::sandboxed(|| {
+        let instance = lines(
+            3,
+            "0.1",
+            100,
+            "10.77.0.50/24\n10.99.0.50/24 dev extra\n10.98.0.50/24 dev other no_track",
+        );
+        let stage = Stage::up(&instance);
+        let ip = |words: &str| {
+            let words: Vec<&str> = words.split(' ').collect();
+            stage.host.run("ip", &words)
+        };
+        stage.wait_state("FAULT");
+        ip("link add extra type bridge");
+        ip("link set extra up");
+        stage.wait_state("MASTER");
+        let on_extra = || ip("-o address show dev extra").contains("10.99.0.50/24");
+        wait_until("the address is there", LONG, on_extra);
+        ip("address del 10.99.0.50/24 dev extra");
+        wait_until("it is back", LONG, on_extra);
+        let instance = &stage.status()["instances"][0];
+        assert_eq!(instance["split_brain"], false, "nobody else is active");
+        ip("link set extra down");
+        stage.wait_state("FAULT");
+        ip("link set extra up");
+        stage.wait_state("MASTER");
+        ip("link del extra");
+        stage.wait_state("FAULT");
+    });
+}
+
+#[test]
+#[ignore = "needs root for network namespaces; tests/run runs it"]
+fn names_of_interfaces_come_from_global_defs_and_a_reload_tells_the_states_again() {
+    kit::sandboxed(|| {
+        let folder = tempfile::tempdir().expect("a folder");
+        let fifo = folder.path().join("fifo").display().to_string();
+        let global = format!(
+            "vmac_prefix vv\n default_interface lo\n fifo_write_vrrp_states_on_reload\n notify_fifo {fifo}"
+        );
+        let instance = lines(3, "0.1", 100, "10.77.0.50/24");
+        let statics = "}\nstatic_ipaddress {\n 10.99.0.1/32\n";
+        let stage = Stage::with(&global, &format!(" use_vmac\n{instance}\n{statics}"));
+        stage.wait_state("MASTER");
+        let shown = stage.host.run("ip", &["-o", "address"]);
+        let on = |text: &str| shown.lines().find(|l| l.contains(text)).unwrap_or_default();
+        assert!(on("10.77.0.50/24").contains(" vv.51 "), "{shown}");
+        assert!(on("10.99.0.1/32").contains(" lo "), "{shown}");
+        let reader = std::fs::File::open(&fifo).expect("a fifo");
+        stage.daemon.signal(Signal::SIGHUP);
+        let mut lines = BufReader::new(reader).lines();
+        let told = "INSTANCE \"VI_1\" MASTER 100";
+        let mut times = 0;
+        while times < 2 {
+            let line = lines.next().expect("the fifo stays open").expect("text");
+            times += u32::from(line == told);
+        }
+    });
+}
+
+#[test]
+#[ignore = "needs root for network namespaces; tests/run runs it"]
+fn without_its_tracked_source_address_an_instance_is_in_fault() {
+    kit::sandboxed(|| {
+        let instance = lines(3, "0.1", 100, "10.77.0.50/24");
+        let stage = Stage::up(&format!(
+            " mcast_src_ip 10.77.0.12\n track_src_ip\n{instance}"
+        ));
+        stage.wait_state("FAULT");
+        let add = ["address", "add", "10.77.0.12/24", "dev", "eth0"];
+        stage.host.run("ip", &add);
+        stage.wait_state("MASTER");
+        let remove = ["address", "del", "10.77.0.12/24", "dev", "eth0"];
+        stage.host.run("ip", &remove);
+        stage.wait_state("FAULT");
+    });
+}
+
+#[test]
+#[ignore = "needs root for network namespaces; tests/run runs it"]
+fn the_daemon_goes_to_the_network_namespace_that_the_file_names() {
+    kit::sandboxed(|| {
+        let folder = tempfile::tempdir().expect("a folder");
+        let file = folder.path().join("vrrp.conf");
+        let text = "net_namespace nobody-made-this\nvrrp_instance V {\n interface lo\n \
+                    virtual_router_id 1\n virtual_ipaddress {\n 10.0.0.1\n }\n}\n";
+        std::fs::write(&file, text).expect("writable");
+        let check = |status: i32, says: &str| {
+            let output = std::process::Command::new(kit::binary())
+                .args(["vip", "-t", "-f"])
+                .arg(&file)
+                .output()
+                .expect("the binary runs");
+            let said = String::from_utf8_lossy(&output.stderr).into_owned();
+            assert_eq!(output.status.code(), Some(status), "{said}");
+            assert!(said.contains(says), "{said}");
+        };
+        check(5, "`ip netns add nobody-made-this` makes it");
+    });
+}
