@@ -77,6 +77,8 @@ pub struct Daemon {
     groups: Vec<Group>,
     /// Static addresses, routes and rules.
     pub statics: Set,
+    /// The packet filter waits for the end of the turn: a change of it costs milliseconds.
+    refilter: bool,
     watch: Post<ToWatch>,
 }
 
@@ -96,6 +98,7 @@ impl Daemon {
             ward,
             groups: Vec::new(),
             statics: Set::default(),
+            refilter: false,
             watch,
             config,
             net,
@@ -198,6 +201,9 @@ impl Daemon {
         self.tick_pair(self.clock.now());
         self.bid_farewell();
         self.drop_departed();
+        if std::mem::take(&mut self.refilter) {
+            self.filter();
+        }
     }
 
     /// Fires the routers' timers: before any packet is read. The pair channel judges later:

@@ -15,6 +15,9 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 /// Largest packet that is looked at; more than 255 IPv6 addresses need.
 pub const LARGEST: usize = 8192;
 const NETWORK_CONTROL: u32 = 0xc0;
+/// Bytes that may wait to be read: all 255 virtual routers of a link may speak at once, as when
+/// their host stops, and what is lost then costs a Master_Down_Interval.
+const BURST: usize = 1 << 20;
 
 fn open(family: Family, interface: &str, protocol: i32) -> io::Result<Socket> {
     let domain = match family {
@@ -48,6 +51,7 @@ impl Listener {
                 socket.set_recv_hoplimit_v6(true)?;
             }
         }
+        let _ = setsockopt(&socket, sockopt::RcvBufForce, &BURST);
         Ok(Listener {
             socket,
             family,

@@ -18,7 +18,6 @@ impl Daemon {
         let now = self.clock.now();
         let mut queue = VecDeque::new();
         let mut next = Some((instance, event));
-        let mut moved = false;
         // a group of n members settles within n rounds each
         let mut budget = 64 * (self.instances.len() + 1);
         while let Some((i, event)) = next.take().filter(|_| budget > 0) {
@@ -27,7 +26,7 @@ impl Daemon {
             let before = router_view(&self.instances[i]);
             let effects = self.instances[i].step(now, event, &mut self.net);
             let after = router_view(&self.instances[i]);
-            moved |= posture(&self.instances[i]) != held;
+            self.refilter |= posture(&self.instances[i]) != held;
             if let Some(pair) = self.pair.as_mut().filter(|_| after != before) {
                 pair.hurry();
             }
@@ -44,9 +43,6 @@ impl Daemon {
                 }
             }
             next = queue.pop_front();
-        }
-        if moved {
-            self.filter();
         }
     }
 
