@@ -1,6 +1,7 @@
 //! All instances together: who hears which event, and what follows for the
 //! others. The loop in `run` feeds it.
 
+mod departure;
 mod follow;
 mod kernel;
 
@@ -20,7 +21,6 @@ use crate::plan;
 use crate::poller::Ticket;
 use crate::raw::Listener;
 use crate::statics::Set;
-use crate::vmac;
 use crate::watch::{Key, ToWatch};
 use conf::vip::model::{Config, Family};
 use std::net::IpAddr;
@@ -227,60 +227,6 @@ impl Daemon {
         self.net.tick(now);
     }
 
-    /// Instances that a reload took out of the file leave, but not before an heir of their
-    /// addresses (such as the same instance with another `virtual_router_id`) has found its role.
-    pub fn bid_farewell(&mut self) {
-        for i in 0..self.instances.len() {
-            let instance = &self.instances[i];
-            let leaves = instance.departing && !instance.dismissed;
-            if leaves && !self.instances.iter().any(|heir| waits_for(instance, heir)) {
-                self.instances[i].dismissed = true;
-                self.dispatch(i, Event::Shutdown(Cause::Removed));
-            }
-        }
-    }
-
-    /// Takes the virtual interfaces of instances that are gone away, unless another instance goes
-    /// on with them, and gives their base interfaces back as they were.
-    pub fn remove_virtual_links(&mut self) {
-        let all = self.instances.iter().filter(|i| i.conf.vmac.is_some());
-        let (gone, staying): (Vec<_>, Vec<_>) = all.partition(|i| i.router.is_gone());
-        for instance in gone {
-            let conf = &instance.conf;
-            let name = vmac::name(conf);
-            if !staying.iter().any(|i| vmac::name(&i.conf) == name) {
-                vmac::remove(conf, &mut self.net);
-            }
-            let base = |i: &&Instance| i.conf.interface == conf.interface;
-            if !staying.iter().any(base) {
-                self.net.parameters.restore(&conf.interface);
-            }
-        }
-    }
-
-    /// Ends instances whose virtual interface stands in the way of another one's.
-    pub fn drop_displaced(&mut self) {
-        for i in 0..self.instances.len() {
-            let old = &self.instances[i];
-            let displaces =
-                |new: &Instance| !new.departing && vmac::displaces(&new.conf, &old.conf);
-            if old.departing && self.instances.iter().any(displaces) {
-                self.dispatch(i, Event::Kill);
-            }
-        }
-        self.drop_departed();
-    }
-
-    fn drop_departed(&mut self) {
-        let gone = |i: &Instance| i.departing && i.router.is_gone();
-        if !self.instances.iter().any(gone) {
-            return;
-        }
-        self.remove_virtual_links();
-        self.instances.retain(|i| !gone(i));
-        self.settle();
-    }
-
     fn tick_pair(&mut self, now: Time) {
         if !self.pair.as_ref().is_some_and(|p| p.is_due(now)) {
             return;
@@ -480,18 +426,6 @@ impl Daemon {
     pub fn watch(&self) -> &Post<ToWatch> {
         &self.watch
     }
-}
-
-/// Whether an active instance that departs serves until this heir has found its role.
-fn waits_for(departing: &Instance, heir: &Instance) -> bool {
-    let undecided = match heir.router.phase() {
-        Phase::Init => true,
-        Phase::Backup => heir.router.master().is_none() && !heir.router.in_maintenance(),
-        Phase::Master | Phase::Fault | Phase::Stop => false,
-    };
-    let old = departing.virtuals();
-    let inherits = || heir.virtuals().iter().any(|a| old.contains(a));
-    departing.router.is_active() && !heir.departing && undecided && inherits()
 }
 
 /// What the pair channel says about an instance.
