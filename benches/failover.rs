@@ -4,8 +4,8 @@
 //!
 //!     cargo bench --bench failover -- [--runs N] [--rabbit-runs N] [--only NAME] [--write docs/results.md]
 //!
-//! Needs root, haproxy, keepalived, RabbitMQ, pika (EVENKEEL_PYTHON) and the
-//! Java client, all of which `tests/run` installs. Three runs of the scenarios
+//! Needs root, haproxy, keepalived, RabbitMQ, pika and the Java client, all of
+//! which `tests/peers` installs. Three runs of the scenarios
 //! with our broker take a quarter of an hour, one of those with RabbitMQ seven
 //! minutes more.
 

@@ -16,7 +16,7 @@ fn alike(kind: &str) {
     let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
     kit::sandboxed(|| {
         let place = tempfile::tempdir().expect("a temporary directory");
-        let python = std::env::var("EVENKEEL_PYTHON").unwrap_or_else(|_| "python3".to_owned());
+        let python = kit::peers::python();
         let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/alike/compare.py");
         let mut command = Command::new(python);
         command.env("PYTHONDONTWRITEBYTECODE", "1");

@@ -60,17 +60,13 @@ fn succeeds(name: &str, command: &mut Command) -> String {
     client.output()
 }
 
-fn python() -> String {
-    std::env::var("EVENKEEL_PYTHON").unwrap_or_else(|_| "python3".to_owned())
-}
-
 #[test]
 #[ignore = "needs pika; tests/run installs it and runs this"]
 fn pika_runs_the_tutorials() {
     let broker = broker();
     let output = succeeds(
         "pika",
-        Command::new(python())
+        Command::new(kit::peers::python())
             .arg(script("tutorials.py"))
             .arg(&broker.port),
     );
@@ -83,7 +79,7 @@ fn a_celery_worker_runs_tasks_and_kombu_its_queue() {
     let broker = broker();
     let output = succeeds(
         "celery",
-        Command::new(python())
+        Command::new(kit::peers::python())
             .arg(script("celery_tasks.py"))
             .arg(&broker.port),
     );

@@ -9,7 +9,7 @@ use std::path::PathBuf;
 #[ignore = "needs root, RabbitMQ and pika; tests/run installs them and runs this"]
 fn clients_of_a_rabbitmq_cluster_pass_the_example_configuration_through_faults() {
     let root = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
-    let python = std::env::var("EVENKEEL_PYTHON").unwrap_or_else(|_| "python3".to_owned());
+    let python = kit::peers::python();
     let dir = tempfile::tempdir().expect("a temporary directory");
     let state = dir.path().join("up").display().to_string();
     let client = format!(

@@ -7,6 +7,7 @@ pub mod balancer;
 pub mod daemon;
 pub mod lab;
 pub mod pair;
+pub mod peers;
 pub mod stage;
 pub mod vrrp;
 

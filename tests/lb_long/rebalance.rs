@@ -353,7 +353,7 @@ fn a_client_that_does_not_answer_is_cut_after_the_wait() {
 #[ignore = "needs root, RabbitMQ and pika; tests/run installs them and runs this"]
 fn pika_clients_of_a_rabbitmq_cluster_follow_a_node_that_comes_back() {
     let root = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
-    let python = std::env::var("EVENKEEL_PYTHON").unwrap_or_else(|_| "python3".to_owned());
+    let python = kit::peers::python();
     let dir = tempfile::tempdir().expect("a temporary directory");
     let state = dir.path().join("up").display().to_string();
     let client = format!(

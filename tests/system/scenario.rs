@@ -2,6 +2,9 @@
 //! against haproxy and keepalived. Shared by the tests and the benchmark.
 #![allow(dead_code)]
 
+#[path = "../kit/peers.rs"]
+mod peers;
+
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -330,7 +333,7 @@ pub fn run_with(
 /// The commands of the clients; only those that are installed.
 fn clients(seconds: u32) -> Vec<String> {
     let root = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
-    let python = std::env::var("EVENKEEL_PYTHON").unwrap_or_else(|_| "python3".to_owned());
+    let python = peers::python();
     let ledger = root.join("tests/system/ledger.py");
     let mut commands = vec![format!("{python} {} {seconds}", ledger.display())];
     commands.extend(java(&root, seconds));
