@@ -36,7 +36,7 @@ pub struct Options {
 
     /// Ask a running `up` to do something: kill-proxy A, kill-lb A, kill-vip A, hang-vip A,
     /// kill-node N, stop-node N, start-node N, hang N, cut N, heal [N], demote [A], reload [A], roll, status, quit.
-    #[arg(long = "do", value_name = "ACTION", num_args = 1.., allow_hyphen_values = true)]
+    #[arg(long = "do", value_name = "ACTION", num_args = 1..)]
     pub action: Option<Vec<String>>,
 
     /// Perform an action by itself: TIME:ACTION, such as 5s:kill-proxy A; may be repeated.
@@ -110,6 +110,15 @@ pub fn time(text: &str) -> Result<Duration, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn options_may_stand_behind_the_words_of_an_action() {
+        let words = "--do kill-proxy A --state-dir /run/up";
+        let options = parse(words.split(' ').map(str::to_owned).collect()).unwrap();
+        assert_eq!(options.action.unwrap(), ["kill-proxy", "A"]);
+        assert_eq!(options.state_dir, Some("/run/up".into()));
+        assert!(parse(vec!["--do".into(), "--plain".into()]).is_err());
+    }
 
     #[test]
     fn times_have_units() {
