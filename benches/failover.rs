@@ -9,6 +9,8 @@
 //! with our broker take a quarter of an hour, one of those with RabbitMQ seven
 //! minutes more.
 
+#[path = "../tests/kit/peers.rs"]
+mod peers;
 #[path = "../tests/system/scenario.rs"]
 mod scenario;
 

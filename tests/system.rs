@@ -6,6 +6,7 @@ mod kit;
 #[path = "system/scenario.rs"]
 mod scenario;
 
+use kit::peers;
 use scenario::{Decider, Outcome, Proxies, SCENARIOS, SOAK, Scenario};
 
 /// No client may be cut off for longer, ten times what is aimed at.

@@ -2,9 +2,7 @@
 //! against haproxy and keepalived. Shared by the tests and the benchmark.
 #![allow(dead_code)]
 
-#[path = "../kit/peers.rs"]
-mod peers;
-
+use crate::peers;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
