@@ -20,6 +20,7 @@ import vrrpkt
 
 mono = time.monotonic
 STRANGER = "10.77.0.77"
+RHYTHM = 0.005                  # of the client, unless --interval says otherwise
 
 
 # -- profiles ---------------------------------------------------------------
@@ -133,10 +134,18 @@ def close(lab):
 plain_window = viplab.Lab.window
 
 
+def client_late(starts, begin, end, rhythm):
+    """Seconds by which the client itself was late in [begin, end]: it opens a connection each `rhythm` seconds whatever
+    happens to those before, so a longest pause between two starts beyond that is no daemon's."""
+    within = [begin] + [t for t in starts if begin < t < end] + [end]
+    return max(0.0, max(b - a for a, b in zip(within, within[1:])) - rhythm)
+
+
 def window(lab, name, t0, t1, who, ok, old, t_done=None):
     """The window of viplab.py takes the longest gap of several seconds, which on a busy machine is any hiccup of
-    the client. `move_ms` is the longest one that touches the move: from the trigger (for a fail-back from 20 ms
-    before the first sign of the new master) until 20 ms after the client saw it and the old one let go."""
+    the client. `move_ms` is the longest one that touches the move, from the trigger (for a fail-back from 20 ms
+    before the first sign of the new master) until 20 ms after the client saw it and the old one let go, without
+    the time in which the client itself was late; `late_ms` is what was taken off."""
     d = plain_window(lab, name, t0, t1, who, ok, old, t_done)
     if not name.startswith(("stop", "demote", "proxydie", "hostcrash", "failback")):
         return d
@@ -145,9 +154,12 @@ def window(lab, name, t0, t1, who, ok, old, t_done=None):
     if name.startswith("failback"):
         begin = min(known("adv_first_ms", "vip_add_ms", "garp_first_ms"), default=t0) - 0.02
     end = max(known("takeover_ms", "vip_del_ms"), default=t1) + 0.02
-    good = sorted(r[1] for r in list(lab.probe.rows) if t0 - 0.5 <= r[1] <= t1 and not r[2].startswith("-"))
-    gaps = [b - a for a, b in zip(good, good[1:] + [t1]) if b > begin and a < end]
-    d["move_ms"] = round(max(gaps) * 1e3, 1) if gaps else d["outage_ms"]
+    rows = [r for r in list(lab.probe.rows) if t0 - 0.5 <= r[1] <= t1]
+    starts = sorted(r[0] for r in rows)
+    good = sorted(r[1] for r in rows if not r[2].startswith("-"))
+    gaps = [(b - a, client_late(starts, a, b, RHYTHM)) for a, b in zip(good, good[1:] + [t1]) if b > begin and a < end]
+    gap, late = max(gaps, key=lambda g: g[0] - g[1], default=(d["outage_ms"] / 1e3, 0.0))
+    d["move_ms"], d["late_ms"] = round((gap - late) * 1e3, 1), round(late * 1e3, 1)
     return d
 
 
