@@ -7,6 +7,7 @@ use kit::stage::{LONG, Stage, lines};
 use kit::wait_until;
 use nix::sys::signal::Signal;
 use std::io::{BufRead, BufReader};
+use std::os::unix::fs::PermissionsExt;
 use std::time::{Duration, Instant};
 
 #[test]
@@ -154,5 +155,51 @@ fn the_daemon_goes_to_the_network_namespace_that_the_file_names() {
             assert!(said.contains(says), "{said}");
         };
         check(5, "`ip netns add nobody-made-this` makes it");
+    });
+}
+
+#[test]
+#[ignore = "needs root for network namespaces; tests/run runs it"]
+fn a_reload_refuses_what_a_start_refuses_and_tells_what_needs_a_restart() {
+    kit::sandboxed(|| {
+        let folder = tempfile::tempdir().expect("a folder");
+        let script = folder.path().join("told.sh");
+        let mark = folder.path().join("mark");
+        let text = format!(
+            "#!/bin/sh\necho CHATTER\necho CHATTER >&2\ntouch {}\n",
+            mark.display()
+        );
+        std::fs::write(&script, text).expect("writable");
+        let mode = |m| std::fs::set_permissions(&script, std::fs::Permissions::from_mode(m));
+        mode(0o755).expect("own file");
+        let instance = lines(3, "0.1", 100, "10.77.0.50/24");
+        let notify = format!(" notify_master {}\n", script.display());
+        let mut stage = Stage::with("enable_script_security", &format!("{notify}{instance}"));
+        stage.wait_state("MASTER");
+        wait_until("the script ran", LONG, || mark.exists());
+        let file = stage.folder.path().join("vrrp.conf");
+        let text = std::fs::read_to_string(&file).expect("readable");
+        mode(0o777).expect("own file");
+        stage.daemon.signal(Signal::SIGHUP);
+        stage.daemon.wait_line("the file is refused", LONG);
+        stage.daemon.wait_line("can be written by everybody", LONG);
+        mode(0o755).expect("own file");
+        let other = text.replace(
+            "router_id a",
+            "router_id a\n status_page off\n vrrp_priority -5\n pair_channel port 8999",
+        );
+        std::fs::write(&file, other).expect("writable");
+        stage.daemon.signal(Signal::SIGHUP);
+        stage.daemon.wait_line("status_page changed", LONG);
+        stage.daemon.wait_line("vrrp_priority changed", LONG);
+        let sockets = || stage.host.run("ss", &["-Hlnu"]);
+        wait_until("the pair channel's new port", LONG, || {
+            sockets().contains("0.0.0.0:8999") && !sockets().contains(":8112")
+        });
+        assert_eq!(stage.state(), "MASTER");
+        assert!(
+            !stage.daemon.output().contains("CHATTER"),
+            "a script's output"
+        );
     });
 }

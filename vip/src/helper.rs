@@ -18,6 +18,9 @@ use tracing::warn;
 
 /// Scripts that may run at the same time.
 const MOST_JOBS: usize = 64;
+/// How long a killed script may take to die. One that hangs in the kernel (a file server that is
+/// away) does not.
+const DEATH: Duration = Duration::from_secs(1);
 /// Largest order or answer.
 pub const LARGEST: usize = 64 * 1024;
 
@@ -47,11 +50,15 @@ pub struct Answer {
 
 struct Running {
     id: u64,
+    words: Vec<String>,
     child: Child,
     pidfd: OwnedFd,
+    /// When it is killed, or given up once it was.
     end: Option<Instant>,
     timeout: Duration,
     killed: bool,
+    /// Its order was answered, because it does not die.
+    given_up: bool,
 }
 
 /// Serves until the other end of standard input closes.
@@ -100,9 +107,11 @@ fn serve() -> io::Result<()> {
                 Ok(status) => judge(status, done.killed.then_some(done.timeout)),
                 Err(error) => Some(error.to_string()),
             };
-            answer(&line, done.id, failure);
+            if !done.given_up {
+                answer(&line, done.id, failure);
+            }
         }
-        kill_late(&mut running);
+        kill_late(&line, &mut running);
         if ready[0] && !take_order(&line, &mut buffer, &mut running)? {
             for late in &running {
                 kill_group(&late.child);
@@ -115,19 +124,28 @@ fn serve() -> io::Result<()> {
 /// Until the first script takes too long.
 fn patience(running: &[Running]) -> Option<PollTimeout> {
     let now = Instant::now();
-    let waits = running.iter().filter(|r| !r.killed).filter_map(|r| r.end);
+    let waits = running.iter().filter_map(|r| r.end);
     let wait = waits.map(|end| end.saturating_duration_since(now)).min()?;
     Some(PollTimeout::try_from(wait + Duration::from_millis(1)).unwrap_or(PollTimeout::MAX))
 }
 
-fn kill_late(running: &mut [Running]) {
+fn kill_late(line: &OwnedFd, running: &mut [Running]) {
     let now = Instant::now();
     for late in running
         .iter_mut()
-        .filter(|r| !r.killed && r.end.is_some_and(|e| now >= e))
+        .filter(|r| r.end.is_some_and(|e| now >= e))
     {
-        late.killed = true;
-        kill_group(&late.child);
+        if late.killed {
+            late.given_up = true;
+            late.end = None;
+            let after = late.timeout.as_millis();
+            let why = format!("was killed after {after} ms and does not die");
+            answer(line, late.id, Some(why));
+        } else {
+            late.killed = true;
+            late.end = Some(now + DEATH);
+            kill_group(&late.child);
+        }
     }
 }
 
@@ -156,6 +174,11 @@ fn take_order(line: &OwnedFd, buffer: &mut [u8], running: &mut Vec<Running>) -> 
         );
         return Ok(true);
     }
+    if running.iter().any(|r| r.given_up && r.words == job.words) {
+        let why = "an earlier run of it was killed and does not die";
+        answer(line, job.id, Some(why.to_owned()));
+        return Ok(true);
+    }
     match start(&job) {
         Ok(started) => running.push(started),
         Err(error) => answer(line, job.id, Some(error)),
@@ -163,12 +186,16 @@ fn take_order(line: &OwnedFd, buffer: &mut [u8], running: &mut Vec<Running>) -> 
     Ok(true)
 }
 
+/// Starts what is ordered; what it says is nobody's, as in keepalived: an output that nobody reads
+/// would stop or kill a check.
 fn start(job: &Job) -> Result<Running, String> {
     let (program, arguments) = job.words.split_first().ok_or("an empty command")?;
     let mut command = Command::new(program);
     command
         .args(arguments)
         .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
         .process_group(0);
     if let Some(user) = &job.user {
         let (uid, gid) = identity(user, job.group.as_deref())?;
@@ -182,11 +209,13 @@ fn start(job: &Job) -> Result<Running, String> {
     let pidfd = sys::pidfd_open(child.id() as i32).map_err(|e| e.to_string())?;
     Ok(Running {
         id: job.id,
+        words: job.words.clone(),
         child,
         pidfd,
         end: job.timeout.map(|t| Instant::now() + t),
         timeout: job.timeout.unwrap_or_default(),
         killed: false,
+        given_up: false,
     })
 }
 
@@ -228,5 +257,53 @@ fn judge(status: ExitStatus, killed_after: Option<Duration>) -> Option<String> {
 fn answer(line: &OwnedFd, id: u64, failure: Option<String>) {
     if let Ok(bytes) = serde_json::to_vec(&Answer { id, failure }) {
         let _ = send(line.as_raw_fd(), &bytes, MsgFlags::MSG_DONTWAIT);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::net::UnixDatagram;
+
+    fn told(line: &UnixDatagram) -> Answer {
+        let mut buffer = vec![0; LARGEST];
+        let length = line.recv(&mut buffer).expect("an answer");
+        serde_json::from_slice(&buffer[..length]).expect("an answer's form")
+    }
+
+    fn order(line: &UnixDatagram, id: u64, words: &[&str]) {
+        let job = Job {
+            id,
+            words: words.iter().map(|w| (*w).to_owned()).collect(),
+            user: None,
+            group: None,
+            timeout: Some(Duration::from_secs(60)),
+        };
+        line.send(&serde_json::to_vec(&job).expect("a form"))
+            .expect("sent");
+    }
+
+    #[test]
+    fn a_script_that_does_not_die_counts_as_failed_and_is_not_started_again() {
+        let (worker, own) = UnixDatagram::pair().expect("a pair");
+        let (own, mut running): (OwnedFd, _) = (own.into(), Vec::new());
+        let mut buffer = vec![0; LARGEST];
+        let hanging = ["/bin/sleep", "1000"];
+        order(&worker, 1, &hanging);
+        take_order(&own, &mut buffer, &mut running).expect("taken");
+        // as if it had been killed and hung in the kernel
+        running[0].killed = true;
+        running[0].end = Some(Instant::now());
+        kill_late(&own, &mut running);
+        let answer = told(&worker);
+        assert_eq!(answer.id, 1);
+        assert!(answer.failure.is_some_and(|f| f.contains("does not die")));
+        assert!(patience(&running).is_none(), "nothing more is waited for");
+        order(&worker, 2, &hanging);
+        take_order(&own, &mut buffer, &mut running).expect("taken");
+        assert_eq!(told(&worker).id, 2);
+        assert_eq!(running.len(), 1);
+        kill_group(&running[0].child);
+        running[0].child.wait().expect("reaped");
     }
 }

@@ -161,6 +161,11 @@ impl Pair {
         }
     }
 
+    /// The port that its sockets have.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
     /// The sockets, to be polled, as far as they are open: IPv4, IPv6, that of the witnesses.
     pub fn sockets(&self) -> [Option<BorrowedFd<'_>>; 3] {
         let [v4, v6] = &self.sockets;

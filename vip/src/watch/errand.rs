@@ -27,6 +27,8 @@ pub struct Errands {
     running: Option<u64>,
     /// Scripts that read a fifo and wait for the helper.
     readers: Vec<(Command, String)>,
+    /// Those that run, and the line of each.
+    reading: Vec<(u64, String)>,
     fifos: Fifos,
     default_user: Option<ScriptUser>,
 }
@@ -49,6 +51,7 @@ impl Errands {
     pub fn helper(&mut self, line: OwnedFd) {
         self.line = Some(line);
         self.running = None;
+        self.reading.clear();
     }
 
     /// Takes over users and fifo.
@@ -83,7 +86,9 @@ impl Errands {
         while self.line.is_some()
             && let Some((script, path)) = self.readers.pop()
         {
-            self.start(&script, &[path], None);
+            if let Some(id) = self.start(&script, &[path], None) {
+                self.reading.push((id, script.line));
+            }
         }
         while self.running.is_none() && self.line.is_some() {
             let Some((command, arguments)) = self.waiting.pop_front() else {
@@ -126,6 +131,24 @@ impl Errands {
         }
     }
 
+    /// A notify script or the reader of a fifo, if it is one.
+    fn ended(&mut self, answer: &Answer) {
+        if self.running == Some(answer.id) {
+            self.running = None;
+            if let Some(why) = &answer.failure {
+                warn!("a notify script {why}");
+            }
+        }
+        if let Some(at) = self.reading.iter().position(|(id, _)| *id == answer.id) {
+            let (_, script) = self.reading.swap_remove(at);
+            let why = answer.failure.as_deref().unwrap_or("ended");
+            warn!(
+                script,
+                "the script that reads a notify fifo {why}: nobody may read its lines now"
+            );
+        }
+    }
+
     /// What ended: number, and what went wrong.
     pub fn answers(&mut self) -> Vec<(u64, Option<String>)> {
         let mut found = Vec::new();
@@ -135,12 +158,7 @@ impl Errands {
                 Ok(0) => self.line = None,
                 Ok(length) => {
                     if let Ok(answer) = serde_json::from_slice::<Answer>(&buffer[..length]) {
-                        if self.running == Some(answer.id) {
-                            self.running = None;
-                            if let Some(why) = &answer.failure {
-                                warn!("a notify script {why}");
-                            }
-                        }
+                        self.ended(&answer);
                         found.push((answer.id, answer.failure));
                     }
                 }
