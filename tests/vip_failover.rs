@@ -360,3 +360,33 @@ fn a_split_brain_is_reported_and_healed() {
         });
     });
 }
+
+#[test]
+#[ignore = "needs root for network namespaces; tests/run runs it"]
+fn a_backup_that_was_late_takes_nothing_from_a_living_master() {
+    kit::sandboxed(|| {
+        let pair = Pair::up((Ours, Ours), V3, "", "");
+        let counter = |name: &str| {
+            let status = pair.b.tool(&["status", "--json"]);
+            let status: serde_json::Value = serde_json::from_str(&status).expect("JSON");
+            let count = &status["instances"][0]["counters"][name];
+            count.as_u64().expect("a counter")
+        };
+        let before = counter("became_master");
+        let worker = nix::unistd::Pid::from_raw(pair.b.child("worker"));
+        let of_a = "10.77.0.11".parse().expect("an address");
+        for _ in 0..3 {
+            nix::sys::signal::kill(worker, Signal::SIGSTOP).expect("it runs");
+            pair.sniffer.clear();
+            wait_until("adverts for longer than a backup waits", LONG, || {
+                pair.sniffer.adverts_of(of_a).len() >= 10
+            });
+            nix::sys::signal::kill(worker, Signal::SIGCONT).expect("it runs");
+            let heard = counter("adverts_received");
+            wait_until("B goes on", LONG, || {
+                counter("adverts_received") > heard + 2
+            });
+        }
+        assert_eq!(counter("became_master"), before);
+    });
+}

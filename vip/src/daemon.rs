@@ -206,25 +206,38 @@ impl Daemon {
         }
     }
 
-    /// Fires the routers' timers: before any packet is read. The pair channel judges later:
+    /// Fires the routers' timers: before any packet is read, but for those of backups, which
+    /// [`Daemon::take_over`] fires; whether there is one. The pair channel judges later, too:
     /// a heartbeat or an answer that waits in a socket is a sign of life.
-    pub fn fire(&mut self, now: Time) {
+    pub fn fire(&mut self, now: Time) -> bool {
+        let mut suspects = false;
         for i in 0..self.instances.len() {
             let instance = &mut self.instances[i];
             if instance.starts(now) {
                 instance.started = true;
                 self.dispatch(i, Event::Startup);
             }
-            if self.instances[i]
-                .router
-                .deadline()
-                .is_some_and(|at| now >= at)
-            {
+            let router = &self.instances[i].router;
+            if router.is_due(now) && router.phase() == Phase::Backup {
+                suspects = true;
+            } else if router.is_due(now) {
                 self.dispatch(i, Event::Timeout);
             }
-            self.instances[i].renew(now, &mut self.net);
+            self.instances[i].renew(now, &self.net);
         }
         self.net.tick(now);
+        suspects
+    }
+
+    /// Fires the timers of backups once it is read what came: when this thread was late, the
+    /// master's adverts wait in the socket.
+    pub fn take_over(&mut self, now: Time) {
+        for i in 0..self.instances.len() {
+            let router = &self.instances[i].router;
+            if router.phase() == Phase::Backup && router.is_due(now) {
+                self.dispatch(i, Event::Timeout);
+            }
+        }
     }
 
     fn tick_pair(&mut self, now: Time) {

@@ -10,7 +10,6 @@ use crate::core::track::{self, Level, Tracked};
 use crate::core::{Advert, Evidence, Time};
 use crate::journal::Journal;
 use crate::net::Net;
-use crate::netlink::Change;
 use crate::plan::{admission, room, settings, tracked, unspecified};
 use crate::speaker::Speaker;
 use crate::vmac;
@@ -135,6 +134,7 @@ impl Instance {
         config: &Config,
         net: &mut Net,
     ) {
+        let before_lease_s = self.lease_s();
         let old = std::mem::replace(&mut self.conf, conf);
         let before = std::mem::take(&mut self.tracked);
         self.tracked = tracked(&self.conf, config);
@@ -157,8 +157,12 @@ impl Instance {
             self.speaker = None;
         }
         if self.router.holds_addresses() {
-            self.take_changed(&old, net);
-            self.put_addresses(Change::Put, net);
+            if self.leases_as(&old, before_lease_s) {
+                self.renew_all(net);
+            } else {
+                self.take_changed(&old, net);
+                self.put_addresses(net);
+            }
             for (index, address) in self.placed(net) {
                 let known = |a: &VirtualAddress| a.address == address.address;
                 if !old.addresses.iter().chain(&old.excluded).any(known) {
@@ -390,7 +394,7 @@ impl Instance {
                     // refused before, when the interface was made
                     let _ = net.filter.silence(index, false);
                 }
-                self.put_addresses(Change::Put, net);
+                self.put_addresses(net);
                 self.next_slice = 0;
                 self.renew_at = self.lease.then(|| now + self.renewal());
             }

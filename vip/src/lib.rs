@@ -32,6 +32,7 @@ mod poller;
 mod quiet;
 mod raw;
 mod reload;
+mod renewals;
 mod rights;
 mod run;
 mod safety;

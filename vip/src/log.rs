@@ -2,6 +2,7 @@
 //! that a slow reader never holds up an advert.
 
 use crate::options::Options;
+use crate::rights;
 use std::io::{self, Write};
 use std::os::unix::net::UnixDatagram;
 use std::sync::Mutex;
@@ -55,7 +56,10 @@ pub fn start(options: &Options) {
     let plain = matches!(target, Target::Syslog(..));
     let Ok(thread) = std::thread::Builder::new()
         .name("log".to_owned())
-        .spawn(move || write(&from, &target))
+        .spawn(move || {
+            rights::writer();
+            write(&from, &target);
+        })
     else {
         return;
     };

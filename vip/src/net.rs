@@ -6,8 +6,9 @@ use crate::core::pace::Pace;
 use crate::filter::Filter;
 use crate::frame::{self, Mac};
 use crate::link::Links;
-use crate::netlink::{Change, Hop, Netlink, NewAddress, NewRoute, PROTO_VRRP};
+use crate::netlink::{Change, Hop, Netlink, NewAddress, NewRoute, PROTO_VRRP, Request};
 use crate::packet::Sender;
+use crate::renewals::Renewals;
 use crate::vmac::Parameters;
 use conf::vip::model::{Broadcast, RouteKind, VirtualAddress, VirtualRoute};
 use std::collections::{BTreeMap, BTreeSet};
@@ -19,6 +20,8 @@ use std::net::{IpAddr, Ipv4Addr};
 pub struct Net {
     /// Requests.
     pub netlink: Netlink,
+    /// Requests that nobody waits for.
+    pub renewals: Renewals,
     /// What the kernel last said.
     pub links: Links,
     /// Announcements that wait for their turn.
@@ -36,11 +39,12 @@ type Holder = (u64, u32, IpAddr);
 
 impl Net {
     /// Opens the sockets and reads links and addresses.
-    pub fn new() -> io::Result<Net> {
+    pub fn new(renewals: Renewals) -> io::Result<Net> {
         let mut netlink = Netlink::new()?;
         let links = Links::read(&mut netlink)?;
         Ok(Net {
             netlink,
+            renewals,
             links,
             pace: Pace::default(),
             filter: Filter::default(),
@@ -58,23 +62,8 @@ impl Net {
         index: u32,
         lease_s: Option<u32>,
     ) -> io::Result<()> {
-        let new = NewAddress {
-            index,
-            address: address.address,
-            prefix: address.prefix,
-            scope: address.scope,
-            broadcast: broadcast(address),
-            label: address.label.as_deref(),
-            lease_s,
-            noprefixroute: address.noprefixroute,
-            deprecated: address.deprecated,
-            home: address.home,
-            peer: address.peer,
-            mngtmpaddr: address.mngtmpaddr,
-            autojoin: address.autojoin,
-            protocol: PROTO_VRRP,
-        };
-        self.netlink.address(change, &new)
+        let request = address_request(change, address, index, lease_s);
+        self.netlink.perform(request)
     }
 
     /// An instance holds an address on an interface from now on.
@@ -99,6 +88,17 @@ impl Net {
 
     /// Sets or removes a virtual route.
     pub fn route(&mut self, change: Change, route: &VirtualRoute, own: u32) -> io::Result<()> {
+        let request = self.route_request(change, route, own)?;
+        self.netlink.perform(request)
+    }
+
+    /// The request that sets or removes a virtual route.
+    pub fn route_request(
+        &self,
+        change: Change,
+        route: &VirtualRoute,
+        own: u32,
+    ) -> io::Result<Request> {
         let index = match &route.dev {
             Some(name) => Some(self.index(name)?),
             None if route.kind == RouteKind::Unicast && route.hops.is_empty() => {
@@ -138,7 +138,7 @@ impl Net {
             },
             hops,
         };
-        self.netlink.route(change, &new)
+        Ok(Request::route(change, &new))
     }
 
     /// The number of a link.
@@ -196,6 +196,32 @@ impl Net {
         let mac = self.links.get(index).and_then(|l| l.mac);
         mac.ok_or_else(|| io::Error::other("the interface has no Ethernet address"))
     }
+}
+
+/// The request that sets or removes a virtual address.
+pub fn address_request(
+    change: Change,
+    address: &VirtualAddress,
+    index: u32,
+    lease_s: Option<u32>,
+) -> Request {
+    let new = NewAddress {
+        index,
+        address: address.address,
+        prefix: address.prefix,
+        scope: address.scope,
+        broadcast: broadcast(address),
+        label: address.label.as_deref(),
+        lease_s,
+        noprefixroute: address.noprefixroute,
+        deprecated: address.deprecated,
+        home: address.home,
+        peer: address.peer,
+        mngtmpaddr: address.mngtmpaddr,
+        autojoin: address.autojoin,
+        protocol: PROTO_VRRP,
+    };
+    Request::address(change, &new)
 }
 
 /// The broadcast address to set, if any.

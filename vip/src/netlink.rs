@@ -81,6 +81,55 @@ pub enum Notice {
 /// Bit of a request's sequence number, and so of what a monitor hears of it: a renewal.
 const RENEWAL: u32 = 1 << 31;
 
+/// A request about an address, a route or a rule, ready to be sent.
+#[derive(Debug)]
+pub struct Request {
+    message: Message,
+    /// Refusals that say that it is so already.
+    fine: &'static [i32],
+    renews: bool,
+}
+
+impl Request {
+    /// Sets or removes an address.
+    pub fn address(change: Change, new: &NewAddress<'_>) -> Request {
+        let mut request = Request::new(change, 20, REPLACE);
+        request.message.address(change, new);
+        request
+    }
+
+    /// Sets or removes a route.
+    pub fn route(change: Change, route: &NewRoute<'_>) -> Request {
+        let mut request = Request::new(change, 24, REPLACE);
+        request.message.route(route);
+        request
+    }
+
+    /// Sets or removes a routing rule.
+    pub fn rule(change: Change, rule: &VirtualRule) -> Request {
+        let mut request = Request::new(change, 32, EXCLUSIVE);
+        rule::write(rule, &mut request.message);
+        request.fine = match change {
+            Change::Put | Change::Renew => &[libc::EEXIST],
+            Change::Remove => &[libc::ENOENT],
+        };
+        request
+    }
+
+    /// `kind` makes the thing, the next one takes it away.
+    fn new(change: Change, kind: u16, how: u16) -> Request {
+        let (message, fine): (_, &[i32]) = match change {
+            Change::Put | Change::Renew => (Message::new(kind, REQUEST | ACK | CREATE | how), &[]),
+            Change::Remove => (Message::new(kind + 1, REQUEST | ACK), GONE),
+        };
+        Request {
+            message,
+            fine,
+            renews: change == Change::Renew,
+        }
+    }
+}
+
 /// A netlink socket for requests.
 #[derive(Debug)]
 pub struct Netlink {
@@ -98,51 +147,21 @@ impl Netlink {
     /// Sets or removes an address and waits for the kernel's word. Removing what is
     /// not there is no error.
     pub fn address(&mut self, change: Change, new: &NewAddress<'_>) -> io::Result<()> {
-        let (kind, flags) = match change {
-            Change::Put | Change::Renew => (20, REQUEST | ACK | CREATE | REPLACE),
-            Change::Remove => (21, REQUEST | ACK),
-        };
-        let mut message = Message::new(kind, flags);
-        message.address(change, new);
-        let mark = match change {
-            Change::Renew => RENEWAL,
-            Change::Put | Change::Remove => 0,
-        };
-        match (self.marked_request(message, mark), change) {
-            (Err(e), Change::Remove) if gone(&e) => Ok(()),
-            (result, _) => result,
-        }
-    }
-
-    /// Sets or removes a route. Removing what is not there is no error.
-    pub fn route(&mut self, change: Change, route: &NewRoute<'_>) -> io::Result<()> {
-        let (kind, flags) = match change {
-            Change::Put | Change::Renew => (24, REQUEST | ACK | CREATE | REPLACE),
-            Change::Remove => (25, REQUEST | ACK),
-        };
-        let mut message = Message::new(kind, flags);
-        message.route(route);
-        match (self.request(message), change) {
-            (Err(e), Change::Remove) if gone(&e) => Ok(()),
-            (result, _) => result,
-        }
+        self.perform(Request::address(change, new))
     }
 
     /// Sets or removes a routing rule. Setting what is there and removing what is not there are
     /// no errors.
     pub fn rule(&mut self, change: Change, rule: &VirtualRule) -> io::Result<()> {
-        let (kind, flags) = match change {
-            Change::Put | Change::Renew => (32, REQUEST | ACK | CREATE | EXCLUSIVE),
-            Change::Remove => (33, REQUEST | ACK),
-        };
-        let mut message = Message::new(kind, flags);
-        rule::write(rule, &mut message);
-        match (self.request(message), change) {
-            (Err(e), Change::Put | Change::Renew) if e.raw_os_error() == Some(libc::EEXIST) => {
-                Ok(())
-            }
-            (Err(e), Change::Remove) if e.raw_os_error() == Some(libc::ENOENT) => Ok(()),
-            (result, _) => result,
+        self.perform(Request::rule(change, rule))
+    }
+
+    /// Sends a request and waits for the kernel's word.
+    pub fn perform(&mut self, request: Request) -> io::Result<()> {
+        let mark = if request.renews { RENEWAL } else { 0 };
+        match self.marked_request(request.message, mark) {
+            Err(e) if e.raw_os_error().is_some_and(|e| request.fine.contains(&e)) => Ok(()),
+            result => result,
         }
     }
 
@@ -172,7 +191,7 @@ impl Netlink {
         let mut message = Message::new(17, REQUEST | ACK);
         message.link_header(index, 0, 0);
         match self.request(message) {
-            Err(e) if gone(&e) => Ok(()),
+            Err(e) if e.raw_os_error().is_some_and(|e| GONE.contains(&e)) => Ok(()),
             result => result,
         }
     }
@@ -243,19 +262,14 @@ impl Netlink {
     }
 
     /// The number by which the kernel knows this socket.
-    fn port(&self) -> io::Result<u32> {
+    pub fn port(&self) -> io::Result<u32> {
         let own: NetlinkAddr = getsockname(self.fd.as_raw_fd())?;
         Ok(own.pid())
     }
 }
 
-/// Whether an error says that the thing was not there in the first place.
-fn gone(error: &io::Error) -> bool {
-    matches!(
-        error.raw_os_error(),
-        Some(libc::EADDRNOTAVAIL | libc::ESRCH | libc::ENODEV)
-    )
-}
+/// Errors that say that the thing was not there in the first place.
+const GONE: &[i32] = &[libc::EADDRNOTAVAIL, libc::ESRCH, libc::ENODEV];
 
 /// A netlink socket that hears of changes of links and addresses.
 #[derive(Debug)]
@@ -273,10 +287,11 @@ impl Monitor {
         Ok(Monitor { fd })
     }
 
-    /// Hears no more of the addresses that this socket renews ([`Change::Renew`]): each would
-    /// wake the process, and be no news to it. Nor of routes that come, or that others set.
-    pub fn overlook_renewals(&self, by: &Netlink) -> io::Result<()> {
-        SockRef::from(&self.fd).attach_filter(&news(by.port()?))
+    /// Hears no more of the addresses that the socket of this number ([`Netlink::port`]) renews
+    /// ([`Change::Renew`]): each would wake the process, and be no news to it. Nor of routes that
+    /// come, or that others set.
+    pub fn overlook_renewals(&self, port: u32) -> io::Result<()> {
+        SockRef::from(&self.fd).attach_filter(&news(port))
     }
 
     /// The changes that came since the last call.

@@ -50,6 +50,11 @@ pub fn worker() -> io::Result<()> {
     Ok(())
 }
 
+/// A thread that only writes where somebody else has opened: nothing.
+pub fn writer() {
+    lower(&CapsHashSet::new());
+}
+
 /// The guardian: sockets and links, to execute the worker's will.
 pub fn guardian() {
     lower_to(NETWORK);

@@ -1,6 +1,6 @@
 //! The worker: the loop that waits for a packet, a deadline, a link change, a
 //! signal or an operator, and feeds the daemon. Timers fire before packets are
-//! read, and of packets only a bounded number per turn.
+//! read (those of backups after it), and of packets only a bounded number per turn.
 
 use crate::core::Time;
 use crate::core::cause::Cause;
@@ -17,6 +17,7 @@ use crate::options::Options;
 use crate::packet::Ear;
 use crate::pair::Pair;
 use crate::poller::{Poller, Source, Ticket};
+use crate::renewals::Renewals;
 use crate::signals::{self, Wish};
 use crate::watch::{self, Key, ToWatch};
 use crate::{ask, raw, reload, rights, serve, sys};
@@ -145,12 +146,18 @@ fn prepare(options: &Options, signals: SignalFd) -> io::Result<Loop> {
     }
     take_place(&config.global);
     let fifos = watch::Fifos::prepare(&config.global.notify_fifos);
+    let global = config.global.clone();
+    let renewals = Renewals::start(move || {
+        // what fails here fails for the router thread, too, and is told there
+        let _ = take_rank(&global);
+        let _ = rights::worker();
+    })?;
     rights::worker()?;
     let ward = Ward::inherited()?;
     let line = ward.line();
     let monitor = Monitor::new()?;
-    let net = Net::new()?;
-    monitor.overlook_renewals(&net.netlink)?;
+    let net = Net::new(renewals)?;
+    monitor.overlook_renewals(net.renewals.port())?;
     let (to_router, mailbox_router) = mailbox()?;
     let (to_watch, mailbox_watch) = mailbox()?;
     let post = to_router.clone();
@@ -196,12 +203,19 @@ fn prepare(options: &Options, signals: SignalFd) -> io::Result<Loop> {
 
 /// This thread comes before others: an advert that is late makes a backup take over.
 fn take_place(global: &Global) {
-    if let Some(priority) = global.rt_priority {
-        if let Err(error) = sys::real_time(priority) {
+    match (take_rank(global), global.rt_priority) {
+        (Ok(()), _) => {}
+        (Err(error), Some(priority)) => {
             warn!(%error, "cannot run with real-time priority {priority}");
         }
-    } else if let Err(error) = sys::go_ahead(global.nice) {
-        info!(%error, "cannot run with vrrp_priority {}", global.nice);
+        (Err(error), None) => info!(%error, "cannot run with vrrp_priority {}", global.nice),
+    }
+}
+
+fn take_rank(global: &Global) -> io::Result<()> {
+    match global.rt_priority {
+        Some(priority) => sys::real_time(priority),
+        None => sys::go_ahead(global.nice),
     }
 }
 
@@ -225,16 +239,29 @@ impl Loop {
                 let _ = sys::let_go_of_startup_pages();
             }
             let patience = self.sign_of_life();
-            let before = self.daemon.clock.now();
-            if let Err(error) = self.wait(before, patience) {
+            if let Err(error) = self.turn(patience) {
                 error!(%error, "cannot wait for events");
                 return ExitCode::FAILURE;
             }
-            let now = self.daemon.clock.now();
-            self.daemon.fire(now);
-            let waited = now - before;
-            self.read(now, if waited < BUSY { PER_TURN } else { 1 });
         }
+    }
+
+    /// Waits at most so long, fires timers, reads what came.
+    fn turn(&mut self, patience: Option<Duration>) -> nix::Result<()> {
+        let before = self.daemon.clock.now();
+        self.wait(before, patience)?;
+        let now = self.daemon.clock.now();
+        let suspects = self.daemon.fire(now);
+        if suspects {
+            // the wait may have ended before it looked (a process that was stopped)
+            self.wait(now, Some(Duration::ZERO))?;
+        }
+        let more = suspects || now - before < BUSY;
+        self.read(now, if more { PER_TURN } else { 1 });
+        if suspects {
+            self.daemon.take_over(now);
+        }
+        Ok(())
     }
 
     /// The routers are gone, then the scripts are done, then the end.

@@ -152,6 +152,11 @@ impl Router {
 
     // --- what others may ask -------------------------------------------------
 
+    /// Whether [`Event::Timeout`] is due.
+    pub fn is_due(&self, now: Time) -> bool {
+        self.deadline().is_some_and(|at| now >= at)
+    }
+
     /// When [`Event::Timeout`] is due next.
     pub fn deadline(&self) -> Option<Time> {
         match &self.state {

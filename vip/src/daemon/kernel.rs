@@ -8,7 +8,7 @@ use crate::core::router::Event;
 use crate::frame::Claim;
 use crate::instance::Instance;
 use crate::link::Links;
-use crate::netlink::{Change, Notice};
+use crate::netlink::Notice;
 use crate::poller::Ticket;
 use crate::raw::Listener;
 use conf::vip::model::Family;
@@ -146,7 +146,7 @@ impl Daemon {
         }
         for instance in &mut self.instances {
             if instance.router.holds_addresses() {
-                instance.put_paths(Change::Put, &mut self.net);
+                instance.put_paths(&mut self.net);
             }
         }
         // the members of a track_group depend on it

@@ -3,10 +3,11 @@
 
 use super::Instance;
 use crate::core::Time;
-use crate::net::Net;
-use crate::netlink::Change;
+use crate::net::{Net, address_request};
+use crate::netlink::{Change, Request};
 use crate::sockets;
 use conf::vip::model::{self, VirtualAddress};
+use std::io;
 use std::net::IpAddr;
 use std::time::Duration;
 use tracing::info;
@@ -15,6 +16,7 @@ impl Instance {
     /// Takes addresses away of which more changed than the kernel changes in place: only their
     /// lifetime is. They are set anew at once.
     pub(super) fn take_changed(&self, old: &model::Instance, net: &mut Net) {
+        net.renewals.cancel(self.number);
         let new = || self.conf.addresses.iter().chain(&self.conf.excluded);
         for address in old.addresses.iter().chain(&old.excluded) {
             let same = |a: &&VirtualAddress| {
@@ -30,6 +32,7 @@ impl Instance {
     }
 
     pub(super) fn remove_missing(&self, old: &model::Instance, net: &mut Net) {
+        net.renewals.cancel(self.number);
         let kept = |a: &VirtualAddress| {
             let same = |b: &VirtualAddress| {
                 b.address == a.address && b.prefix == a.prefix && b.dev == a.dev
@@ -63,7 +66,7 @@ impl Instance {
     }
 
     /// Seconds after which the kernel removes an address that nobody renews.
-    fn lease_s(&self) -> Option<u32> {
+    pub(super) fn lease_s(&self) -> Option<u32> {
         self.lease
             .then(|| lease_s(self.router.master_down_interval(), self.slices()))
     }
@@ -79,8 +82,36 @@ impl Instance {
         whole / u32::try_from(self.slices()).unwrap_or(u32::MAX)
     }
 
-    /// Renews the leases when it is time.
-    pub fn renew(&mut self, now: Time, net: &mut Net) {
+    /// Whether what is held is the same as before, and for as long.
+    pub(super) fn leases_as(&self, old: &model::Instance, lease_s: Option<u32>) -> bool {
+        let new = &self.conf;
+        let addresses = old.addresses == new.addresses && old.excluded == new.excluded;
+        let paths = old.routes == new.routes && old.rules == new.rules;
+        addresses && paths && old.vmac == new.vmac && lease_s == self.lease_s()
+    }
+
+    /// Renews everything at once: what somebody took away comes back.
+    pub(super) fn renew_all(&mut self, net: &Net) {
+        let addresses = self.requests(Change::Renew, net, 0, usize::MAX);
+        self.renew_these(addresses, true, net);
+    }
+
+    fn renew_these(&mut self, mut requests: Vec<(String, Request)>, paths: bool, net: &Net) {
+        let paths = paths.then(|| self.path_requests(Change::Renew, net));
+        for (what, request) in paths.into_iter().flatten() {
+            match request {
+                Ok(request) => requests.push((what, request)),
+                Err(error) => self.journal.trouble(&what, &error),
+            }
+        }
+        for (what, error) in net.renewals.ask(self.number, requests) {
+            self.journal.trouble(&what, &error);
+        }
+    }
+
+    /// Renews the leases when it is time. The kernel may take long for a change of an address,
+    /// as everybody's changes wait for each other there, and adverts must not wait for it.
+    pub fn renew(&mut self, now: Time, net: &Net) {
         // a little early beside an advert costs no wake-up of its own
         if self.renew_at.is_none_or(|at| now + self.renewal() / 4 < at) {
             return;
@@ -90,10 +121,8 @@ impl Instance {
             return;
         }
         let first = self.next_slice * SLICE;
-        self.put_slice(Change::Renew, net, first, SLICE);
-        if self.next_slice == 0 {
-            self.put_paths(Change::Renew, net);
-        }
+        let addresses = self.requests(Change::Renew, net, first, SLICE);
+        self.renew_these(addresses, self.next_slice == 0, net);
         self.next_slice = (self.next_slice + 1) % self.slices();
     }
 
@@ -114,36 +143,58 @@ impl Instance {
             .collect()
     }
 
-    pub(super) fn put_addresses(&mut self, change: Change, net: &mut Net) {
-        self.put_slice(change, net, 0, usize::MAX);
-        self.put_paths(change, net);
-    }
-
-    fn put_slice(&mut self, change: Change, net: &mut Net, first: usize, count: usize) {
-        let lease = self.lease_s();
-        for (index, address) in self.placed(net).into_iter().skip(first).take(count) {
+    /// Sets addresses, routes and rules, and waits until they are there.
+    pub(super) fn put_addresses(&mut self, net: &mut Net) {
+        net.renewals.cancel(self.number);
+        for (index, address) in self.placed(net) {
             net.hold((self.number, index, address.address));
-            if let Err(error) = net.address(change, &address, index, lease) {
-                let what = format!("cannot set {}", address.address);
+        }
+        for (what, request) in self.requests(Change::Put, net, 0, usize::MAX) {
+            if let Err(error) = net.netlink.perform(request) {
+                self.journal.trouble(&what, &error);
+            }
+        }
+        self.put_paths(net);
+    }
+
+    /// What sets `count` addresses from the one at `first`, each with the words for its failure.
+    fn requests(
+        &self,
+        change: Change,
+        net: &Net,
+        first: usize,
+        count: usize,
+    ) -> Vec<(String, Request)> {
+        let lease = self.lease_s();
+        let placed = self.placed(net).into_iter().skip(first).take(count);
+        let request = |(index, address): (u32, VirtualAddress)| {
+            let what = format!("cannot set {}", address.address);
+            (what, address_request(change, &address, index, lease))
+        };
+        placed.map(request).collect()
+    }
+
+    /// Sets routes and rules.
+    pub fn put_paths(&mut self, net: &mut Net) {
+        for (what, request) in self.path_requests(Change::Put, net) {
+            if let Err(error) = request.and_then(|r| net.netlink.perform(r)) {
                 self.journal.trouble(&what, &error);
             }
         }
     }
 
-    /// Routes and rules.
-    pub fn put_paths(&mut self, change: Change, net: &mut Net) {
-        for route in &self.conf.routes {
-            if let Err(error) = net.route(change, route, self.out_index.unwrap_or(0)) {
-                let what = format!("cannot set the route to {}/{}", route.to, route.prefix);
-                self.journal.trouble(&what, &error);
-            }
-        }
-        for (at, rule) in self.conf.rules.iter().enumerate() {
-            if let Err(error) = net.netlink.rule(change, rule) {
-                let what = format!("cannot set virtual rule {}", at + 1);
-                self.journal.trouble(&what, &error);
-            }
-        }
+    /// What sets routes and rules, each with the words for its failure.
+    fn path_requests(&self, change: Change, net: &Net) -> Vec<(String, io::Result<Request>)> {
+        let own = self.out_index.unwrap_or(0);
+        let routes = self.conf.routes.iter().map(|route| {
+            let what = format!("cannot set the route to {}/{}", route.to, route.prefix);
+            (what, net.route_request(change, route, own))
+        });
+        let rules = self.conf.rules.iter().enumerate().map(|(at, rule)| {
+            let what = format!("cannot set virtual rule {}", at + 1);
+            (what, Ok(Request::rule(change, rule)))
+        });
+        routes.chain(rules).collect()
     }
 
     /// Ends the connections of the addresses that leave this host: another one answers for
@@ -170,6 +221,7 @@ impl Instance {
 
     /// Takes all addresses, routes and rules away, whether set by this process or left behind.
     pub fn remove_addresses(&mut self, net: &mut Net) {
+        net.renewals.cancel(self.number);
         for rule in &self.conf.rules {
             let _ = net.netlink.rule(Change::Remove, rule);
         }
