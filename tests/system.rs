@@ -31,8 +31,8 @@ fn by_name(name: &str) {
     let outcome = scenario::run(scenario, Proxies::Ours, &kit::binary());
     check(scenario, &outcome);
     if scenario.actions.iter().all(|a| a.ends_with(":reload")) {
-        let reconnects: u64 = outcome.books.iter().map(|b| b.reconnects).sum();
-        assert_eq!(reconnects, 0, "no session ends:\n{}", outcome.output);
+        let lost: u64 = outcome.books.iter().map(|b| b.sessions_lost).sum();
+        assert_eq!(lost, 0, "no session ends:\n{}", outcome.output);
     }
 }
 

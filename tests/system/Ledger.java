@@ -14,7 +14,7 @@ public class Ledger {
     static final Set<Long> confirmed = ConcurrentHashMap.newKeySet();
     static final Map<Long, Integer> delivered = new ConcurrentHashMap<>();
     static volatile boolean stop = false;
-    static int unflagged = 0, reconnects = 0;
+    static int unflagged = 0, reconnects = 0, sessionsLost = 0;
     static long[] last = {-1, -1}, gap = {0, 0};
 
     static synchronized void event(int kind) {
@@ -23,7 +23,14 @@ public class Ledger {
         last[kind] = now;
     }
 
-    static synchronized void reconnect() { reconnects++; }
+    /** A connection is given up; of one that worked and that the far side ended a session was lost. */
+    static synchronized void reconnect(Connection connection) {
+        reconnects++;
+        ShutdownSignalException why = connection == null ? null : connection.getCloseReason();
+        if (why != null && !why.isInitiatedByApplication() && !(why.getCause() instanceof MissedHeartbeatException)) {
+            sessionsLost++;
+        }
+    }
 
     static Connection connect(String queue) throws Exception {
         ConnectionFactory factory = new ConnectionFactory();
@@ -59,7 +66,7 @@ public class Ledger {
                     Thread.sleep((long) (1000 / rate));
                 }
             } catch (Exception e) {
-                if (!stop) reconnect();
+                if (!stop) reconnect(connection);
                 pause();
             } finally {
                 if (connection != null) connection.abort(200);
@@ -86,9 +93,9 @@ public class Ledger {
                     }
                 });
                 while (channel.isOpen() && (!stop || (lost() > 0 && System.nanoTime() < end[0]))) Thread.sleep(20);
-                if (!stop) reconnect();
+                if (!stop) reconnect(connection);
             } catch (Exception e) {
-                if (!stop) reconnect();
+                if (!stop) reconnect(connection);
                 pause();
             } finally {
                 if (connection != null) connection.abort(200);
@@ -122,8 +129,8 @@ public class Ledger {
         long duplicates = delivered.values().stream().mapToLong(n -> n - 1).sum();
         boolean bad = lost() > 0 || unflagged > 0 || confirmed.isEmpty();
         System.out.printf("{\"client\":\"java\",\"confirmed\":%d,\"delivered\":%d,\"lost\":%d,\"duplicates\":%d,"
-                + "\"unflagged\":%d,\"reconnects\":%d,\"publish_gap_ms\":%d,\"consume_gap_ms\":%d}%n",
-                confirmed.size(), delivered.size(), lost(), duplicates, unflagged, reconnects,
+                + "\"unflagged\":%d,\"reconnects\":%d,\"sessions_lost\":%d,\"publish_gap_ms\":%d,\"consume_gap_ms\":%d}%n",
+                confirmed.size(), delivered.size(), lost(), duplicates, unflagged, reconnects, sessionsLost,
                 gap[0] / 1_000_000, gap[1] / 1_000_000);
         System.exit(bad ? 1 : 0);
     }

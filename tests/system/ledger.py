@@ -15,6 +15,7 @@ import threading
 import time
 
 import pika
+import pika.exceptions
 
 SECONDS = float(sys.argv[1])
 RATE = float(sys.argv[2]) if len(sys.argv) > 2 else 100.0
@@ -28,6 +29,7 @@ class Ledger:
         self.delivered = {}
         self.unflagged = 0
         self.reconnects = 0
+        self.sessions_lost = 0
         self.gaps = {"publish": 0.0, "consume": 0.0}
         self.last = {}
 
@@ -37,6 +39,13 @@ class Ledger:
         if last is not None:
             self.gaps[kind] = max(self.gaps[kind], now - last)
         self.last[kind] = now
+
+    def gave_up(self, connection, error):
+        """A connection is given up; of one that worked and that the far side ended a session was lost."""
+        self.reconnects += 1
+        told = isinstance(error, (pika.exceptions.ConnectionClosedByBroker, pika.exceptions.ChannelClosedByBroker))
+        lost = isinstance(error, pika.exceptions.StreamLostError) and ("reset" in str(error) or "EOF" in str(error))
+        self.sessions_lost += bool(connection and (told or lost))
 
     def stop_clocks(self):
         for kind in list(self.last):
@@ -71,6 +80,7 @@ def publisher():
     number = 0
     properties = pika.BasicProperties(delivery_mode=2)
     while not STOP.is_set():
+        connection = None
         try:
             connection, channel = connect()
             channel.confirm_delivery()
@@ -85,9 +95,9 @@ def publisher():
                 if rest > 0:
                     time.sleep(rest)
             connection.close()
-        except Exception:  # pika has several families of them; any means: connect again
+        except Exception as error:  # pika has several families of them; any means: connect again
             with LOCK:
-                LEDGER.reconnects += 1
+                LEDGER.gave_up(connection, error)
             time.sleep(0.02)
 
 
@@ -111,6 +121,7 @@ def consumer(until):
     while True:
         if STOP.is_set() and (lost() == 0 or time.monotonic() > until()):
             return
+        connection = None
         try:
             connection, channel = connect()
             channel.basic_qos(prefetch_count=50)
@@ -118,9 +129,9 @@ def consumer(until):
             while not (STOP.is_set() and (lost() == 0 or time.monotonic() > until())):
                 connection.process_data_events(time_limit=0.1)
             connection.close()
-        except Exception:  # pika has several families of them; any means: connect again
+        except Exception as error:  # pika has several families of them; any means: connect again
             with LOCK:
-                LEDGER.reconnects += 1
+                LEDGER.gave_up(connection, error)
             time.sleep(0.02)
 
 
@@ -152,6 +163,7 @@ def main():
         "duplicates": duplicates,
         "unflagged": LEDGER.unflagged,
         "reconnects": LEDGER.reconnects,
+        "sessions_lost": LEDGER.sessions_lost,
         "publish_gap_ms": round(LEDGER.frozen.get("publish", 0) * 1000),
         "consume_gap_ms": round(LEDGER.frozen.get("consume", 0) * 1000),
     }

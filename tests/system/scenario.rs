@@ -253,6 +253,9 @@ pub struct Books {
     pub unflagged: u64,
     /// Connections that had to be opened again.
     pub reconnects: u64,
+    /// Of these, connections that worked and that the far side ended; the others are the client's
+    /// own impatience.
+    pub sessions_lost: u64,
     /// Longest gap of publishing or consuming, milliseconds.
     pub gap_ms: u64,
 }
@@ -372,6 +375,7 @@ fn books(line: &str) -> Option<Books> {
         duplicates: number("duplicates"),
         unflagged: number("unflagged"),
         reconnects: number("reconnects"),
+        sessions_lost: number("sessions_lost"),
         gap_ms: number("publish_gap_ms").max(number("consume_gap_ms")),
     })
 }
