@@ -4,6 +4,8 @@ mod balancer;
 mod pair;
 mod vrrp;
 
+pub use pair::in_motion;
+
 use super::facts::Facts;
 use super::{Finding, Level};
 use conf::diagnostic::{Report, Severity};
@@ -124,14 +126,14 @@ impl Doctor {
             self.say(
                 Level::Warning,
                 "the kernel queues fewer than 1024 connections that wait to be accepted",
-                "sysctl -w net.core.somaxconn=4096 (and in /etc/sysctl.d/)",
+                "sysctl -w net.core.somaxconn=4096  # and in /etc/sysctl.d/",
             );
         }
         if number("net.ipv4.tcp_syncookies") == Some(0) {
             self.say(
                 Level::Warning,
                 "SYN cookies are off: a flood of half-open connections shuts clients out",
-                "sysctl -w net.ipv4.tcp_syncookies=1 (and in /etc/sysctl.d/)",
+                "sysctl -w net.ipv4.tcp_syncookies=1  # and in /etc/sysctl.d/",
             );
         }
         for (name, whose) in [
@@ -142,7 +144,7 @@ impl Doctor {
                 self.say(
                     Level::Warning,
                     format!("the kernel allows {whose} at most {most} open files"),
-                    format!("sysctl -w {name}=1048576 (and in /etc/sysctl.d/)"),
+                    format!("sysctl -w {name}=1048576  # and in /etc/sysctl.d/"),
                 );
             }
         }
@@ -155,7 +157,7 @@ impl Doctor {
             self.say(
                 Level::Warning,
                 "few local ports: a proxy needs one for each session and server",
-                "sysctl -w net.ipv4.ip_local_port_range='1024 65000'",
+                "sysctl -w net.ipv4.ip_local_port_range='1024 65000'  # and in /etc/sysctl.d/",
             );
         }
     }
@@ -185,7 +187,7 @@ impl Doctor {
                 "tcp" => self.say(
                     Level::Error,
                     format!("{name} takes connections but does not speak AMQP"),
-                    "rabbitmq-diagnostics check_running on that host (or `evenkeel ctl status`)",
+                    "there: rabbitmq-diagnostics check_running  # or evenkeel ctl status",
                 ),
                 reason => {
                     let (host, port) = broker.address.rsplit_once(':').unwrap_or_default();

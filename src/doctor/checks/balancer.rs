@@ -51,7 +51,7 @@ impl Doctor {
                     "the balancer binds {ip} port {first}, which this host does not have now: it cannot start here"
                 );
                 let any = if ip.is_ipv4() { "0.0.0.0" } else { "[::]" };
-                let mend = format!("bind {any}:{first}, or sysctl -w {sysctl}=1");
+                let mend = format!("sysctl -w {sysctl}=1  # or write `bind {any}:{first}`");
                 self.say(Level::Error, text, mend);
             }
         }
@@ -92,7 +92,7 @@ impl Doctor {
                 "no server of {name} is usable ({} down)",
                 counted(down.len(), "server")
             );
-            let mend = "evenkeel lb ctl show stat shows the failed checks";
+            let mend = "evenkeel lb ctl show stat  # shows the failed checks";
             self.say(Level::Error, all, mend);
         }
         for server in down {

@@ -3,7 +3,8 @@
 
 use super::{Doctor, Host, counted};
 use crate::doctor::Level;
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
+use std::net::IpAddr;
 
 impl Doctor {
     pub(super) fn versions(&mut self, all: &[Host]) {
@@ -69,22 +70,7 @@ impl Doctor {
     }
 
     pub(super) fn holders(&mut self, all: &[Host]) {
-        let mut seen = Vec::new();
-        let configs = all.iter().filter_map(Host::vip);
-        for instance in configs.flat_map(|c| &c.instances) {
-            for address in &instance.addresses {
-                if !seen.contains(&address.address) {
-                    seen.push(address.address);
-                }
-            }
-        }
-        for address in seen {
-            let holders: Vec<&str> = all
-                .iter()
-                .map(Host::facts)
-                .filter(|f| f.addresses.contains(&address))
-                .map(|f| f.host.as_str())
-                .collect();
+        for (address, holders) in held(all) {
             match holders[..] {
                 [] => self.say(
                     Level::Error,
@@ -103,6 +89,26 @@ impl Doctor {
             }
         }
     }
+}
+
+/// Every virtual address and the hosts that hold it.
+fn held(all: &[Host]) -> Vec<(IpAddr, Vec<&str>)> {
+    let configs = all.iter().filter_map(Host::vip);
+    let addresses = configs
+        .flat_map(|c| &c.instances)
+        .flat_map(|i| &i.addresses);
+    let addresses: BTreeSet<IpAddr> = addresses.map(|a| a.address).collect();
+    let holders = |address: &IpAddr| {
+        let facts = all.iter().map(Host::facts);
+        let holders = facts.filter(|f| f.addresses.contains(address));
+        holders.map(|f| f.host.as_str()).collect()
+    };
+    addresses.iter().map(|a| (*a, holders(a))).collect()
+}
+
+/// Whether an address is held by nobody or by several: it may be on its way just now.
+pub fn in_motion(all: &[Host]) -> bool {
+    held(all).iter().any(|(_, holders)| holders.len() != 1)
 }
 
 /// A line with its number, comments and blanks aside.

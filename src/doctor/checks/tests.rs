@@ -57,6 +57,12 @@ fn two_holders_and_none_are_errors_and_one_is_good() {
     assert!(errors(&both)[0].contains("at once"));
     let none = all(&[&proxy("a", 254, &[]), &b]);
     assert!(errors(&none)[0].contains("nobody"));
+    let moving = |a: &[&str], b: &[&str]| {
+        let hosts = [proxy("a", 254, a), proxy("b", 250, b)].map(Host::new);
+        in_motion(&hosts)
+    };
+    let held = &["192.0.2.100"];
+    assert!(!moving(held, &[]) && moving(held, held) && moving(&[], &[]));
 }
 
 #[test]
