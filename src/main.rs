@@ -9,20 +9,29 @@ mod manual;
 mod status;
 mod up;
 
+use std::panic::{catch_unwind, resume_unwind};
 use std::process::ExitCode;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Exit status of a program whose reader went away, as a shell shows SIGPIPE.
-const READER_GONE: i32 = 141;
+const READER_GONE: u8 = 141;
+
+/// Whoever read what the main thread prints has gone.
+static ALONE: AtomicBool = AtomicBool::new(false);
 
 fn main() -> ExitCode {
     end_quietly_without_reader();
     let mut args = std::env::args();
     let program = args.next().unwrap_or_default();
-    dispatch::run(&program, args.collect())
+    match catch_unwind(|| dispatch::run(&program, args.collect())) {
+        Ok(code) => code,
+        Err(_) if ALONE.load(Ordering::Relaxed) => ExitCode::from(READER_GONE),
+        Err(panic) => resume_unwind(panic),
+    }
 }
 
 /// `evenkeel explain | head` is no bug: a closed pipe ends the program without
-/// a report. Any other panic is reported as ever.
+/// a report, and what the main thread made is taken away. Any other panic is reported as ever.
 fn end_quietly_without_reader() {
     let report = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |panic| {
@@ -30,7 +39,11 @@ fn end_quietly_without_reader() {
         if text
             .is_some_and(|t| t.starts_with("failed printing to std") && t.contains("Broken pipe"))
         {
-            std::process::exit(READER_GONE);
+            if std::thread::current().name() != Some("main") {
+                std::process::exit(i32::from(READER_GONE));
+            }
+            ALONE.store(true, Ordering::Relaxed);
+            return;
         }
         report(panic);
     }));

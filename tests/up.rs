@@ -162,25 +162,29 @@ fn killed_it_leaves_no_process_and_the_next_run_clears_its_files() {
     assert_eq!(status.code(), Some(0), "{}", next.output());
 }
 
+/// Starts it on a terminal of this kind.
+fn on_a_terminal(state: &str, kind: &str, more: &[&str]) -> std::process::Child {
+    let command = kit::up(state);
+    let words = command.get_args().map(|word| word.to_string_lossy());
+    let words: Vec<_> = words.filter(|word| word != "--plain").collect();
+    let (words, more) = (words.join(" "), more.join(" "));
+    let binary = kit::binary();
+    let line = format!("stty cols 90 rows 30; {} {words} {more}", binary.display());
+    let mut command = Command::new("script");
+    command
+        .args(["-qec", &line, "/dev/null"])
+        .env("TERM", kind)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped());
+    command.spawn().expect("script(1) is part of every Debian")
+}
+
 #[test]
 #[ignore = "needs network namespaces and script(1); tests/run runs it"]
 fn the_live_view_takes_keys_and_gives_the_terminal_back() {
     let dir = tempfile::tempdir().expect("a temporary directory");
     let state = dir.path().join("up").display().to_string();
-    let command = kit::up(&state);
-    let words = command.get_args().map(|word| word.to_string_lossy());
-    let words: Vec<_> = words.filter(|word| word != "--plain").collect();
-    let words = words.join(" ");
-    let line = format!("stty cols 90 rows 30; {} {words}", kit::binary().display());
-    let mut command = Command::new("script");
-    command
-        .args(["-qec", &line, "/dev/null"])
-        .env("TERM", "xterm");
-    let mut child = command
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()
-        .expect("script(1) is part of every Debian");
+    let mut child = on_a_terminal(&state, "xterm", &[]);
     kit::wait_until("it is ready", Duration::from_secs(60), || {
         let (status, _) = ask(&state, &["status"]);
         status == 0
@@ -195,6 +199,19 @@ fn the_live_view_takes_keys_and_gives_the_terminal_back() {
         .rsplit_once("\u{1b}[?1049l")
         .expect("the screen is left");
     assert!(after.contains("ended after"), "{after}");
+}
+
+#[test]
+#[ignore = "needs network namespaces; tests/run runs it"]
+fn a_terminal_that_moves_no_cursor_gets_plain_lines() {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let state = dir.path().join("up").display().to_string();
+    let child = on_a_terminal(&state, "dumb", &["--for", "1s"]);
+    let output = child.wait_with_output().expect("own child");
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert_eq!(output.status.code(), Some(0), "{text}");
+    assert!(text.contains("ready after"), "{text}");
+    assert!(!text.contains('\u{1b}'), "{text}");
 }
 
 #[test]
@@ -288,4 +305,21 @@ fn a_signal_before_it_is_ready_leaves_nothing_behind() {
         // on a quick machine it may have been ready
         assert!(matches!(status.code(), Some(0 | 2)), "{signal}: {status}");
     }
+}
+
+#[test]
+#[ignore = "needs network namespaces; tests/run runs it"]
+fn it_ends_with_its_reader_and_leaves_nothing_behind() {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let state = dir.path().join("up");
+    let mut up = kit::up(&state.display().to_string())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("the binary runs");
+    let mut reader = up.stdout.take().expect("piped");
+    reader.read_exact(&mut [0; 1]).expect("a first line");
+    drop(reader);
+    let status = up.wait().expect("own child");
+    assert_eq!(status.code(), Some(141), "as a shell shows SIGPIPE");
+    assert!(!state.exists());
 }

@@ -57,13 +57,13 @@ struct Picture {
 }
 
 impl View {
-    /// Plain lines when asked for or when there is no terminal.
+    /// Plain lines when asked for, or when there is no terminal that a picture can be drawn on.
     pub fn open(
         plain: bool,
         plan: &Plan,
         requests: &mpsc::Sender<Request>,
     ) -> Result<View, String> {
-        if plain || !std::io::stdout().is_terminal() || !std::io::stdin().is_terminal() {
+        if plain || !is_canvas() {
             return Ok(View::Plain {
                 last: Duration::ZERO,
             });
@@ -170,11 +170,24 @@ impl Drop for Live {
     }
 }
 
-/// A line on standard output; a reader that went away does not matter.
+/// Whether there is a terminal that moves its cursor.
+fn is_canvas() -> bool {
+    let kind = std::env::var("TERM").unwrap_or_default();
+    let terminal = std::io::stdout().is_terminal() && std::io::stdin().is_terminal();
+    terminal && !matches!(kind.as_str(), "" | "dumb")
+}
+
+/// A line on standard output. A reader that went away ends it all, as `println!` does; a terminal
+/// that is gone is told by SIGHUP.
 fn say(line: &str) {
     let mut out = std::io::stdout().lock();
-    let _ = writeln!(out, "{line}");
-    let _ = out.flush();
+    let said = writeln!(out, "{line}").and_then(|()| out.flush());
+    match said {
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => {
+            panic!("failed printing to stdout: {error}")
+        }
+        Ok(()) | Err(_) => {}
+    }
 }
 
 fn masters(status: &Status) -> String {
