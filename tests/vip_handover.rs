@@ -355,10 +355,18 @@ fn a_virtual_interface_takes_another_name_and_ends_with_the_daemon() {
         wait_until("the label is another", LONG, || {
             shows(&on("eth0")(), "eth0:b")
         });
+        stage.sniffer.clear();
         reload(&stage, " version 3", " use_vmac\n version 3");
         wait_until("the address is on vrrp.51", LONG, || {
             shows(&["link"], "vrrp.51@") && shows(&on("vrrp.51")(), "10.77.0.50")
         });
+        wait_until("the old instance is gone", LONG, || {
+            stage.status()["instances"].as_array().map(Vec::len) == Some(1)
+        });
+        stage.advert();
+        let seen = stage.sniffer.all();
+        let farewell = seen.iter().any(|(_, s)| s.priority() == Some(0));
+        assert!(!farewell, "the virtual router has not left: {seen:?}");
         stage.daemon.signal(Signal::SIGTERM);
         stage.daemon.wait_exit(LONG);
         assert!(!shows(&["link"], "vrrp.51"), "it is left behind");

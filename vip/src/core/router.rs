@@ -5,7 +5,9 @@
 //! timer. Actions come out in the order in which they must be performed.
 
 mod election;
+mod leaving;
 mod orders;
+mod timing;
 mod types;
 
 pub use types::{Action, Event, Health, PeerView, Phase, Settings};
@@ -20,8 +22,6 @@ use std::time::Duration;
 pub const GRACE: Duration = Duration::from_millis(50);
 /// The shortest interval that VRRPv3 carries: a hundredth of a second.
 pub const SHORTEST: Duration = Duration::from_millis(10);
-/// How long a hand-over may last when the guardian is gone.
-const ORPHAN_GRACE: Duration = Duration::from_millis(40);
 
 /// What a router that offered to hand over wants.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -131,6 +131,7 @@ impl Router {
             Event::Startup => self.start(now, out),
             Event::Shutdown(why) => self.shut_down(now, why, out),
             Event::Kill => self.stop(now, out),
+            Event::Replaced => self.end(Cause::Removed, out),
             Event::Timeout => self.timeout(now, out),
             Event::Received(heard) => self.received(now, heard, out),
             Event::Health(health) => self.health(now, health, out),
@@ -278,16 +279,6 @@ impl Router {
         self.master_interval * self.settings.down_adverts + self.skew()
     }
 
-    /// How long an offered role waits for a successor: the longest time that any backup may wait
-    /// after priority 0, and one advert more.
-    pub fn succession(&self) -> Duration {
-        let unit = match self.settings.version {
-            Version::V2 => Duration::from_secs(1),
-            Version::V3 => self.settings.interval,
-        };
-        unit + self.settings.interval
-    }
-
     /// New settings from a reload; role and timers stay.
     pub fn reconfigure(&mut self, settings: Settings) {
         if self.master.is_none() || settings.version == Version::V2 {
@@ -396,73 +387,6 @@ impl Router {
         self.changed(from, cause, out);
     }
 
-    fn leave(&mut self, now: Time, aim: Aim, why: Cause, out: &mut Vec<Action>) {
-        let until = match why {
-            Cause::GuardianLost => now + ORPHAN_GRACE,
-            _ => now + self.succession(),
-        };
-        self.state = State::Leaving { until, aim, why };
-        self.resign(now, out);
-    }
-
-    /// Priority 0. A backup waits its skew time then, up to a whole interval; one that learns the
-    /// shortest interval first waits some milliseconds.
-    fn resign(&mut self, now: Time, out: &mut Vec<Action>) {
-        if self.hastens() {
-            let priority = self.said;
-            out.push(Action::Hasten { priority });
-        }
-        self.advertise(now, 0, out);
-    }
-
-    /// Whether backups may have to be hastened: an only peer of ours waits no skew time.
-    pub fn hastens(&self) -> bool {
-        self.settings.version == Version::V3
-            && self.settings.interval > SHORTEST
-            && !self.peer.is_some_and(|p| p.sole)
-    }
-
-    fn stop(&mut self, now: Time, out: &mut Vec<Action>) {
-        let from = self.phase();
-        let (held, active) = (self.holds_addresses(), self.is_active());
-        let succeeded = self.is_in_grace();
-        if self.is_gone() {
-            return;
-        }
-        self.state = State::Stopped;
-        if active {
-            self.resign(now, out);
-        }
-        if held {
-            self.let_go(succeeded, out);
-        }
-        if from != Phase::Stop {
-            self.changed(from, Cause::Stop, out);
-        }
-        out.push(Action::Gone);
-    }
-
-    fn shut_down(&mut self, now: Time, why: Cause, out: &mut Vec<Action>) {
-        match &mut self.state {
-            State::Active { .. } => self.leave(now, Aim::Stop, why, out),
-            State::Leaving { aim, .. } if *aim != Aim::Stop => *aim = Aim::Stop,
-            State::Backup {
-                grace: Some(grace), ..
-            } => {
-                let until = *grace;
-                let from = self.phase();
-                self.state = State::Ending { until };
-                self.changed(from, why, out);
-            }
-            State::Leaving { .. }
-            | State::Backup { .. }
-            | State::Initialize
-            | State::Fault
-            | State::Ending { .. }
-            | State::Stopped => self.stop(now, out),
-        }
-    }
-
     fn changed(&self, from: Phase, cause: Cause, out: &mut Vec<Action>) {
         let to = self.phase();
         if from != to {
@@ -480,141 +404,6 @@ impl Router {
 
     fn owns_addresses(&self) -> bool {
         self.settings.priority == 255
-    }
-
-    // --- time ----------------------------------------------------------------
-
-    fn timeout(&mut self, now: Time, out: &mut Vec<Action>) {
-        match self.state.clone() {
-            State::Backup { down_at, grace } => {
-                if grace.is_some_and(|at| now >= at) {
-                    self.end_grace(out);
-                }
-                if now >= down_at && !self.maintenance {
-                    let cause = self.why_now(now);
-                    self.become_active(now, cause, out);
-                }
-            }
-            State::Active { next_advert, .. } => {
-                let silent = now - self.last_sent;
-                let lost = self.settings.interval * self.settings.down_adverts;
-                if now >= next_advert && silent > lost {
-                    self.woke_late(now, silent, out);
-                } else {
-                    self.active_timeout(now, out);
-                }
-            }
-            State::Leaving { until, aim, why } if now >= until => match aim {
-                Aim::Stop => self.stop(now, out),
-                Aim::Maintain => self.become_backup(now, None, why, out),
-                Aim::Demote | Aim::Weight => self.stay(now, why, out),
-            },
-            State::Ending { until } if now >= until => self.stop(now, out),
-            State::Leaving { .. }
-            | State::Ending { .. }
-            | State::Initialize
-            | State::Fault
-            | State::Stopped => {}
-        }
-    }
-
-    fn why_now(&self, now: Time) -> Cause {
-        let alive = |(at, ..): &(Time, IpAddr, u8)| {
-            now - *at <= self.settings.interval * self.settings.down_adverts
-        };
-        match (self.resigned, self.worse.filter(alive)) {
-            (Some(by), _) => Cause::Resigned { by },
-            (None, Some((_, than, priority))) => Cause::Better {
-                than,
-                priority,
-                own: self.priority,
-            },
-            (None, None) => Cause::Silence {
-                master: self.master,
-                waited: self.master_down_interval(),
-            },
-        }
-    }
-
-    fn end_grace(&mut self, out: &mut Vec<Action>) {
-        if let State::Backup { grace, .. } = &mut self.state {
-            *grace = None;
-            self.let_go(true, out);
-        }
-    }
-
-    /// The addresses go; the clients of a host that has a successor are told at once.
-    fn let_go(&self, succeeded: bool, out: &mut Vec<Action>) {
-        if succeeded {
-            out.push(Action::EndConnections);
-        }
-        out.push(Action::RemoveAddresses);
-    }
-
-    /// Adverts keep the phase of the first one: a late wake-up shifts nothing.
-    fn active_timeout(&mut self, now: Time, out: &mut Vec<Action>) {
-        let settings = self.settings.clone();
-        let refresh = self.refresh();
-        let State::Active {
-            since,
-            next_advert,
-            refresh_at,
-            second_burst,
-            answer_from,
-            owed,
-        } = &mut self.state
-        else {
-            return;
-        };
-        let mut announcements = 0;
-        if *owed && now >= *answer_from {
-            *owed = false;
-            *answer_from = now + settings.interval;
-            announcements = settings.lower_burst;
-        }
-        let due = now >= *next_advert;
-        while now >= *next_advert {
-            *next_advert = *next_advert + settings.interval;
-        }
-        if let Some((_, count)) = second_burst.take_if(|(at, _)| now >= *at) {
-            announcements = announcements.max(count);
-        }
-        if let (Some(at), Some(every)) = (*refresh_at, refresh)
-            && now >= at
-        {
-            // the first, early one apart they keep the phase of the adverts
-            let next = if at < *since + every { *since } else { at } + every;
-            *refresh_at = Some(if next > now { next } else { now + every });
-            announcements = announcements.max(settings.refresh_burst);
-        }
-        if due {
-            self.advertise(now, self.priority, out);
-        }
-        if announcements > 0 {
-            out.push(Action::Announce {
-                repeat: announcements,
-            });
-        }
-    }
-
-    /// The backup's timer has run out meanwhile: give the addresses up first, then
-    /// listen for one of its adverts, and only then stand again.
-    fn woke_late(&mut self, now: Time, silent: Duration, out: &mut Vec<Action>) {
-        self.become_backup(now, None, Cause::WokeLate { silent }, out);
-        if let State::Backup { down_at, .. } = &mut self.state {
-            *down_at = now + self.settings.interval + self.settings.interval / 2;
-        }
-    }
-
-    /// Nobody took over: on with the adverts; the addresses never left.
-    fn stay(&mut self, now: Time, why: Cause, out: &mut Vec<Action>) {
-        let cause = Cause::NoSuccessor { why: Box::new(why) };
-        self.become_active(now, cause.clone(), out);
-        out.push(Action::Changed {
-            from: Phase::Master,
-            to: Phase::Master,
-            cause,
-        });
     }
 }
 

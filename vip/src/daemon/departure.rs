@@ -9,13 +9,20 @@ use crate::vmac;
 impl Daemon {
     /// Instances that a reload took out of the file leave, but not before an heir of their
     /// addresses (such as the same instance with another `virtual_router_id`) has found its role.
+    /// One whose heir is active with the same number (such as the same instance with `use_vmac`)
+    /// says nothing: the virtual router has not left, and a backup must not take over.
     pub fn bid_farewell(&mut self) {
         for i in 0..self.instances.len() {
             let instance = &self.instances[i];
             let leaves = instance.departing && !instance.dismissed;
             if leaves && !self.instances.iter().any(|heir| waits_for(instance, heir)) {
+                let replaced = self.instances.iter().any(|heir| replaces(heir, instance));
                 self.instances[i].dismissed = true;
-                self.dispatch(i, Event::Shutdown(Cause::Removed));
+                let event = match replaced {
+                    true => Event::Replaced,
+                    false => Event::Shutdown(Cause::Removed),
+                };
+                self.dispatch(i, event);
             }
         }
     }
@@ -72,4 +79,11 @@ fn waits_for(departing: &Instance, heir: &Instance) -> bool {
     let old = departing.virtuals();
     let inherits = || heir.virtuals().iter().any(|a| old.contains(a));
     departing.router.is_active() && !heir.departing && undecided && inherits()
+}
+
+/// Whether this active instance goes on as the virtual router of a departing one.
+fn replaces(heir: &Instance, departing: &Instance) -> bool {
+    let (new, old) = (&heir.conf, &departing.conf);
+    let same = (new.vrid, new.family) == (old.vrid, old.family) && new.interface == old.interface;
+    same && !heir.departing && heir.router.is_active()
 }

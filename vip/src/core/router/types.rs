@@ -57,6 +57,8 @@ pub enum Event {
     Shutdown(Cause),
     /// Leave for good at once.
     Kill,
+    /// Another router of this host goes on with this number: leave for good, and say nothing.
+    Replaced,
     /// A deadline may have passed.
     Timeout,
     /// A checked advert.

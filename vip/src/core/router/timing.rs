@@ -1,0 +1,127 @@
+//! What a deadline that has passed does to a router.
+
+use super::super::cause::Cause;
+use super::super::time::Time;
+use super::{Action, Aim, Phase, Router, State};
+use std::net::IpAddr;
+use std::time::Duration;
+
+impl Router {
+    pub(super) fn timeout(&mut self, now: Time, out: &mut Vec<Action>) {
+        match self.state.clone() {
+            State::Backup { down_at, grace } => {
+                if grace.is_some_and(|at| now >= at) {
+                    self.end_grace(out);
+                }
+                if now >= down_at && !self.maintenance {
+                    let cause = self.why_now(now);
+                    self.become_active(now, cause, out);
+                }
+            }
+            State::Active { next_advert, .. } => {
+                let silent = now - self.last_sent;
+                let lost = self.settings.interval * self.settings.down_adverts;
+                if now >= next_advert && silent > lost {
+                    self.woke_late(now, silent, out);
+                } else {
+                    self.active_timeout(now, out);
+                }
+            }
+            State::Leaving { until, aim, why } if now >= until => match aim {
+                Aim::Stop => self.stop(now, out),
+                Aim::Maintain => self.become_backup(now, None, why, out),
+                Aim::Demote | Aim::Weight => self.stay(now, why, out),
+            },
+            State::Ending { until } if now >= until => self.stop(now, out),
+            State::Leaving { .. }
+            | State::Ending { .. }
+            | State::Initialize
+            | State::Fault
+            | State::Stopped => {}
+        }
+    }
+
+    pub(super) fn why_now(&self, now: Time) -> Cause {
+        let alive = |(at, ..): &(Time, IpAddr, u8)| {
+            now - *at <= self.settings.interval * self.settings.down_adverts
+        };
+        match (self.resigned, self.worse.filter(alive)) {
+            (Some(by), _) => Cause::Resigned { by },
+            (None, Some((_, than, priority))) => Cause::Better {
+                than,
+                priority,
+                own: self.priority,
+            },
+            (None, None) => Cause::Silence {
+                master: self.master,
+                waited: self.master_down_interval(),
+            },
+        }
+    }
+
+    /// Adverts keep the phase of the first one: a late wake-up shifts nothing.
+    pub(super) fn active_timeout(&mut self, now: Time, out: &mut Vec<Action>) {
+        let settings = self.settings.clone();
+        let refresh = self.refresh();
+        let State::Active {
+            since,
+            next_advert,
+            refresh_at,
+            second_burst,
+            answer_from,
+            owed,
+        } = &mut self.state
+        else {
+            return;
+        };
+        let mut announcements = 0;
+        if *owed && now >= *answer_from {
+            *owed = false;
+            *answer_from = now + settings.interval;
+            announcements = settings.lower_burst;
+        }
+        let due = now >= *next_advert;
+        while now >= *next_advert {
+            *next_advert = *next_advert + settings.interval;
+        }
+        if let Some((_, count)) = second_burst.take_if(|(at, _)| now >= *at) {
+            announcements = announcements.max(count);
+        }
+        if let (Some(at), Some(every)) = (*refresh_at, refresh)
+            && now >= at
+        {
+            // the first, early one apart they keep the phase of the adverts
+            let next = if at < *since + every { *since } else { at } + every;
+            *refresh_at = Some(if next > now { next } else { now + every });
+            announcements = announcements.max(settings.refresh_burst);
+        }
+        if due {
+            self.advertise(now, self.priority, out);
+        }
+        if announcements > 0 {
+            out.push(Action::Announce {
+                repeat: announcements,
+            });
+        }
+    }
+
+    /// The backup's timer has run out meanwhile: give the addresses up first, then
+    /// listen for one of its adverts, and only then stand again.
+    pub(super) fn woke_late(&mut self, now: Time, silent: Duration, out: &mut Vec<Action>) {
+        self.become_backup(now, None, Cause::WokeLate { silent }, out);
+        if let State::Backup { down_at, .. } = &mut self.state {
+            *down_at = now + self.settings.interval + self.settings.interval / 2;
+        }
+    }
+
+    /// Nobody took over: on with the adverts; the addresses never left.
+    pub(super) fn stay(&mut self, now: Time, why: Cause, out: &mut Vec<Action>) {
+        let cause = Cause::NoSuccessor { why: Box::new(why) };
+        self.become_active(now, cause.clone(), out);
+        out.push(Action::Changed {
+            from: Phase::Master,
+            to: Phase::Master,
+            cause,
+        });
+    }
+}
