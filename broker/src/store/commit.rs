@@ -9,7 +9,8 @@ use super::metadata_log::MetadataLog;
 use super::segment::{self, Header, Role};
 use super::shared::{Health, Operation, Shared, Turn};
 use super::slots::Slots;
-use std::io;
+use smallvec::SmallVec;
+use std::io::{self, IoSlice};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 use std::time::Duration;
 
@@ -114,17 +115,16 @@ impl Committer {
         let (operations, wanted) = self.shared.pending();
         let mut health = Health::Good;
         let mut done = 0;
-        for (position, operation) in &operations {
-            match self.perform(operation) {
-                Ok(()) => {
-                    self.written = *position;
-                    done += 1;
-                }
-                Err(error) => {
-                    health = describe(operation, &error);
-                    break;
-                }
+        let mut rest = &operations[..];
+        while let Some((first, _)) = rest.split_first() {
+            let (now, later) = rest.split_at(adjacent_writes(rest).max(1));
+            if let Err(error) = self.perform(now) {
+                health = describe(&first.1, &error);
+                break;
             }
+            self.written = now[now.len() - 1].0;
+            done += now.len();
+            rest = later;
         }
         drop(operations);
         self.shared.set_written(self.written);
@@ -144,14 +144,13 @@ impl Committer {
         health
     }
 
-    fn perform(&mut self, operation: &Operation) -> io::Result<()> {
-        match operation {
+    /// Performs one operation, or several writes that are one behind the other.
+    fn perform(&mut self, operations: &[(u64, Operation)]) -> io::Result<()> {
+        match &operations[0].1 {
             Operation::Open { segment, length } => self.open(*segment, *length),
             Operation::Write {
-                segment,
-                offset,
-                bytes,
-            } => self.write(*segment, *offset, bytes),
+                segment, offset, ..
+            } => self.write(*segment, *offset, operations),
             Operation::Seal {
                 segment,
                 offset,
@@ -193,13 +192,21 @@ impl Committer {
         Ok(())
     }
 
-    fn write(&mut self, segment: u32, offset: u32, bytes: &[u8]) -> io::Result<()> {
+    fn write(&mut self, segment: u32, offset: u32, writes: &[(u64, Operation)]) -> io::Result<()> {
         let Some(hot) = self.hot.as_mut().filter(|hot| hot.segment == segment) else {
             return Err(io::Error::other("writing to a segment that is not open"));
         };
         hot.dirty = true;
-        hot.file.write_all_at(bytes, u64::from(offset))?;
-        hot.end = offset + bytes.len() as u32;
+        let mut pieces: SmallVec<[IoSlice<'_>; 8]> = writes
+            .iter()
+            .filter_map(|(_, write)| match write {
+                Operation::Write { bytes, .. } => Some(IoSlice::new(bytes)),
+                _ => None,
+            })
+            .collect();
+        let length: usize = pieces.iter().map(|piece| piece.len()).sum();
+        hot.file.write_pieces_at(&mut pieces, u64::from(offset))?;
+        hot.end = offset + length as u32;
         Ok(())
     }
 
@@ -228,6 +235,24 @@ impl Committer {
     }
 }
 
+/// How many of the first operations are writes one behind the other: one system call does for them.
+fn adjacent_writes(operations: &[(u64, Operation)]) -> usize {
+    let mut next = None;
+    let follows = |(_, operation): &&(u64, Operation)| match operation {
+        Operation::Write {
+            segment,
+            offset,
+            bytes,
+        } => {
+            let fits = next.is_none_or(|end| end == (*segment, *offset));
+            next = Some((*segment, offset + bytes.len() as u32));
+            fits
+        }
+        Operation::Open { .. } | Operation::Seal { .. } | Operation::Command { .. } => false,
+    };
+    operations.iter().take_while(follows).count()
+}
+
 /// A failed sync is never "full, try again", whatever the number says.
 fn no_retry(error: io::Error) -> io::Error {
     io::Error::other(format!("sync failed: {error}"))
@@ -248,5 +273,46 @@ fn describe(operation: &Operation, error: &io::Error) -> Health {
     match is_passing {
         true => Health::Full(text),
         false => Health::Failed(text),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn write(segment: u32, offset: u32, length: usize) -> (u64, Operation) {
+        let bytes = Arc::new(vec![0; length]);
+        let write = Operation::Write {
+            segment,
+            offset,
+            bytes,
+        };
+        (u64::from(offset), write)
+    }
+
+    #[test]
+    fn writes_one_behind_the_other_are_one() {
+        let command = || {
+            let bytes = Arc::new(vec![0; 10]);
+            (0, Operation::Command { bytes })
+        };
+        let adjacent = |operations: &[(u64, Operation)]| adjacent_writes(operations);
+        assert_eq!(adjacent(&[]), 0);
+        assert_eq!(adjacent(&[command(), write(1, 64, 10)]), 0);
+        assert_eq!(
+            adjacent(&[write(1, 64, 10), write(1, 74, 5), write(1, 79, 1)]),
+            3
+        );
+        assert_eq!(adjacent(&[write(1, 64, 10), write(1, 80, 5)]), 1, "a gap");
+        assert_eq!(
+            adjacent(&[write(1, 64, 10), write(2, 74, 5)]),
+            1,
+            "another segment"
+        );
+        assert_eq!(
+            adjacent(&[write(1, 64, 10), command(), write(1, 74, 5)]),
+            1,
+            "something between"
+        );
     }
 }

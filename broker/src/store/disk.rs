@@ -3,10 +3,13 @@
 
 use nix::fcntl::{FallocateFlags, PosixFadviseAdvice, fallocate, posix_fadvise};
 use std::fs::{self, File, OpenOptions};
-use std::io;
+use std::io::{self, IoSlice};
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::PathBuf;
 use std::sync::Arc;
+
+/// Pieces that one system call takes (IOV_MAX).
+const MOST_PIECES: usize = 1024;
 
 /// A directory of files.
 pub trait Disk: Send + Sync {
@@ -30,6 +33,15 @@ pub trait DiskFile: Send + Sync {
     /// Says that this will be read soon.
     fn will_read(&self, offset: u64, length: u64);
     fn write_all_at(&self, bytes: &[u8], offset: u64) -> io::Result<()>;
+    /// Writes pieces one behind the other.
+    fn write_pieces_at(&self, pieces: &mut [IoSlice<'_>], offset: u64) -> io::Result<()> {
+        let mut at = offset;
+        for piece in pieces {
+            self.write_all_at(piece, at)?;
+            at += piece.len() as u64;
+        }
+        Ok(())
+    }
     /// Reserves room up to this length, so that later writes neither fail for want of space nor change the size.
     fn reserve(&self, length: u64) -> io::Result<()>;
     fn truncate(&self, length: u64) -> io::Result<()>;
@@ -143,6 +155,26 @@ impl DiskFile for RealFile {
         self.0.write_all_at(bytes, offset)
     }
 
+    fn write_pieces_at(&self, pieces: &mut [IoSlice<'_>], offset: u64) -> io::Result<()> {
+        use rustix::io::{Errno, pwritev};
+        let (mut left, mut offset) = (pieces, offset);
+        // gives away empty pieces: nothing to be written is not a disk that takes nothing
+        IoSlice::advance_slices(&mut left, 0);
+        while !left.is_empty() {
+            let most = left.len().min(MOST_PIECES);
+            match pwritev(&self.0, &left[..most], offset) {
+                Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+                Ok(written) => {
+                    offset += written as u64;
+                    IoSlice::advance_slices(&mut left, written);
+                }
+                Err(Errno::INTR) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(())
+    }
+
     fn reserve(&self, length: u64) -> io::Result<()> {
         use nix::errno::Errno;
         let wanted = i64::try_from(length).map_err(|_| io::ErrorKind::InvalidInput)?;
@@ -173,6 +205,27 @@ impl DiskFile for RealFile {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn many_pieces_are_written_one_behind_the_other() {
+        let temporary = tempfile::tempdir().unwrap();
+        let disk = Directory::open(temporary.path()).unwrap();
+        let file = disk.open("pieces").unwrap();
+        let texts: Vec<String> = (0..3 * MOST_PIECES)
+            .map(|n| "x".repeat(n % 3) + ".")
+            .collect();
+        let mut pieces: Vec<IoSlice<'_>> = vec![IoSlice::new(b"")];
+        pieces.extend(texts.iter().map(|text| IoSlice::new(text.as_bytes())));
+        pieces.push(IoSlice::new(b""));
+        file.write_pieces_at(&mut pieces, 7).unwrap();
+        let expected = texts.concat();
+        assert_eq!(file.length().unwrap(), 7 + expected.len() as u64);
+        let mut found = vec![0; expected.len()];
+        read_exact_at(&*file, &mut found, 7).unwrap();
+        assert_eq!(found, expected.as_bytes());
+        file.write_pieces_at(&mut [], 0).unwrap();
+        file.write_pieces_at(&mut [IoSlice::new(b"")], 0).unwrap();
+    }
 
     #[test]
     fn a_directory_keeps_reads_renames_and_removes_files() {
