@@ -7,7 +7,7 @@
 
 use crate::core::Core;
 use crate::core::access::{Password, Permission, TopicPermission};
-use crate::core::definitions::{self, ImportError, check_policy};
+use crate::core::definitions::{self, ImportError};
 use crate::core::limits::{Limits, UserLimits, VhostLimits};
 use crate::core::metadata::{Command, PolicySpec};
 use crate::core::vhost::{QueueSpec, VhostSpec};
@@ -226,7 +226,6 @@ pub fn set_policy(
     operator: bool,
 ) -> Done<bool> {
     check_vhost(core, &vhost)?;
-    check_policy(&policy, operator)?;
     let is_new = core.metadata.vhost(&vhost).is_some_and(|v| match operator {
         true => !v.operator_policies.contains_key(&policy.name),
         false => !v.policies.contains_key(&policy.name),
@@ -284,9 +283,13 @@ pub fn set_vhost_limit(core: &mut Core, vhost: String, name: &str, value: Option
 
 /// Sets limits of a user; those not named stay.
 pub fn set_user_limits(core: &mut Core, user: String, changes: &Map<String, Value>) -> Done {
+    for (name, value) in changes {
+        let checked = UserLimits::default().set(name, value);
+        checked.map_err(AdminError::Invalid)?;
+    }
     let mut limits = user_of(core, &user)?.limits;
     for (name, value) in changes {
-        limits.set(name, value).map_err(validation)?;
+        limits.set(name, value).map_err(AdminError::Invalid)?;
     }
     let limits = limits.to_json();
     core.execute(Command::SetUserLimits { user, limits });
@@ -340,11 +343,11 @@ pub fn set_parameter(
     match component {
         "vhost-limits" => set_vhost_limits(core, vhost, map).map(|()| false),
         "operator_policy" => {
-            let policy = definitions::policy_spec(name, map)?;
+            let policy = definitions::policy_spec(name, map, true)?;
             set_policy(core, vhost, policy, true)
         }
         "policy" => {
-            let policy = definitions::policy_spec(name, map)?;
+            let policy = definitions::policy_spec(name, map, false)?;
             set_policy(core, vhost, policy, false)
         }
         _ => Err(validation(format!("component {component} not found"))),

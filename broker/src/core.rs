@@ -68,7 +68,7 @@ use trace::Tap;
 use traffic::Taken;
 use vhost::QueueId;
 
-pub use declare::{Declared, ExchangeDeclaration, QueueDeclaration};
+pub use declare::{Declared, ExchangeDeclaration, QueueDeclaration, name_fits};
 pub use publish::Published;
 
 /// The time of the current turn, given from outside.

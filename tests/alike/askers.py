@@ -160,3 +160,40 @@ def traffic(place):
     wire.close()
     for path in ("exchanges/%2f/tr.x", "exchanges/%2f/tr.h", "queues/%2f/tr.a", "queues/%2f/tr.b"):
         place.broker.http("DELETE", f"/api/{path}")
+
+
+@case
+def wrong_bodies_and_which_complaint_comes_first(place):
+    for path in ("policies/none/p", "operator-policies/none/p", "parameters/zz/none/p", "vhost-limits/none/max-queues"):
+        place.ask("PUT", f"/api/{path}", {}, values=True)
+    for path in ("queues/none/q", "exchanges/none/x"):
+        place.ask("PUT", f"/api/{path}", {"durable": 1}, values=True)
+    place.ask("PUT", "/api/queues/none/" + "q" * 256, {}, values=True)
+    place.ask("PUT", "/api/queues/%2f/api.wrong", {"durable": 1.5, "auto_delete": None}, values=True)
+    place.ask("PUT", "/api/exchanges/%2f/api.wrong", {"type": "zz", "durable": "x"}, values=True)
+    for path in ("permissions/none/guest", "permissions/%2f/none", "topic-permissions/%2f/none"):
+        place.ask("PUT", f"/api/{path}", {"read": 1}, values=True)
+    place.ask("PUT", "/api/topic-permissions/%2f/guest", {"exchange": "", "write": "a)", "read": "["}, values=True)
+    place.ask("PUT", "/api/users/api-wrong", {"tags": "", "password_hash": [1]}, values=True)
+    place.ask("PUT", "/api/users/api-wrong", {"tags": [1], "password_hash": "", "password": ""}, values=True)
+    place.ask("PUT", "/api/user-limits/guest/max-zzz", {"value": "\u00e9\u20ac"}, values=True)
+    place.ask("PUT", "/api/user-limits/none/max-channels", {"value": ""}, values=True)
+    definition = {"zz": 1}
+    for pattern in ("(", "[", "a)", "*", "a\\", 1, {}):
+        place.ask("PUT", "/api/policies/%2f/api-wrong", {"pattern": pattern, "definition": definition, "priority": "x",
+                                                         "apply-to": ["a", "b"]}, values=True)
+    place.ask("PUT", "/api/operator-policies/%2f/api-wrong", {"pattern": "(", "definition": {}}, values=True)
+    get = {"count": "x", "ackmode": "zz", "encoding": "zz", "truncate": "y"}
+    for vhost in ("none", "%2f"):
+        place.ask("POST", f"/api/queues/{vhost}/none/get", get, values=True)
+        place.ask("POST", f"/api/queues/{vhost}/none/get", {**get, "count": 1}, values=True)
+        place.ask("POST", f"/api/exchanges/{vhost}/none/publish", {
+            "properties": {"timestamp": "x"}, "routing_key": "", "payload": "", "payload_encoding": 0}, values=True)
+    place.ask("POST", "/api/bindings/%2f/e/none/q/none", {"routing_key": 1.5}, values=True)
+    place.ask("POST", "/api/definitions/none", {}, values=True)
+    for body in (b"null", b'"x"', b"[]", b"{"):
+        place.ask("PUT", "/api/queues/%2f/api.null", body, values=True)
+        place.ask("POST", "/api/queues/%2f/api.null/get", body, values=True)
+    place.ask("DELETE", "/api/queues/%2f/api.null")
+    for method, path in (("PUT", "overview"), ("POST", "nonsense"), ("DELETE", "queues"), ("GET", "rebalance/queues")):
+        place.ask(method, f"/api/{path}", values=True)

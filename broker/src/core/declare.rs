@@ -11,7 +11,8 @@ use super::exchange::Kind;
 use super::field::{FieldTable, FieldValue};
 use super::metadata::Command;
 use super::refusal::{Code, Refusal};
-use super::vhost::{Binding, ExchangeSpec, PREDECLARED, QueueSpec, Vhost};
+use super::vhost::{Binding, Destination, ExchangeSpec, PREDECLARED, QueueSpec, Vhost};
+pub use rules::fits as name_fits;
 use rules::{
     check_match, check_new_queue, destination_exists, not_default, reserved, same_exchange,
     same_queue,
@@ -284,15 +285,27 @@ impl Core {
         Ok(())
     }
 
+    /// Refuses a binding one of whose ends is not there; answers the kind of its source.
+    pub fn ends_exist(
+        &self,
+        vhost: &str,
+        source: &str,
+        destination: &Destination,
+    ) -> Result<Kind, Refusal> {
+        let found = self.the_vhost(vhost)?;
+        let exchange = found.exchanges.get(source);
+        let kind = exchange
+            .ok_or_else(|| Refusal::no_exchange(vhost, source))?
+            .kind;
+        destination_exists(found, destination)?;
+        Ok(kind)
+    }
+
     /// Binds; answers whether the binding is new.
     pub fn bind(&mut self, vhost: &str, binding: Binding) -> Result<bool, Refusal> {
         not_default(&binding.source)?;
+        let kind = self.ends_exist(vhost, &binding.source, &binding.destination)?;
         let found = self.the_vhost(vhost)?;
-        let source = found.exchanges.get(binding.source.as_str());
-        let kind = source
-            .ok_or_else(|| Refusal::no_exchange(vhost, &binding.source))?
-            .kind;
-        destination_exists(found, &binding.destination)?;
         if kind == Kind::Headers {
             check_match(&binding.arguments)?;
         }

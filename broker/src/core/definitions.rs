@@ -14,7 +14,7 @@ use super::field::FieldValue;
 use super::journal::QueueKey;
 use super::limits::{Limits, UserLimits, VhostLimits};
 use super::metadata::{Command, PolicySpec};
-use super::policy::Policy;
+use super::policy;
 use super::vhost::{Binding, Destination, ExchangeSpec, QueueSpec, VhostSpec};
 use serde_json::{Map, Value};
 
@@ -284,8 +284,7 @@ impl Reader<'_> {
 
     fn policy(&mut self, entry: &Entry<'_>) -> Done {
         let vhost = self.vhost_of(entry)?;
-        let policy = policy_spec(entry.text("name")?, entry.map)?;
-        check_policy(&policy, false)?;
+        let policy = policy_spec(entry.text("name")?, entry.map, false)?;
         self.commands.push(Command::SetPolicy { vhost, policy });
         Ok(())
     }
@@ -295,8 +294,7 @@ impl Reader<'_> {
         let [component, name] = [entry.text("component")?, entry.text("name")?];
         match component.as_str() {
             "operator_policy" => {
-                let policy = policy_spec(name, &entry.object("value")?)?;
-                check_policy(&policy, true)?;
+                let policy = policy_spec(name, &entry.object("value")?, true)?;
                 self.commands
                     .push(Command::SetOperatorPolicy { vhost, policy });
             }
@@ -395,41 +393,33 @@ impl Reader<'_> {
     }
 }
 
-/// Reads a policy's entry; what is left out has its default.
-pub fn policy_spec(name: String, map: &Map<String, Value>) -> Result<PolicySpec, ImportError> {
+/// Reads and checks a policy's entry; what is left out has its default. What is wrong with it is told as a whole, behind
+/// "Validation failed".
+pub fn policy_spec(
+    name: String,
+    map: &Map<String, Value>,
+    operator: bool,
+) -> Result<PolicySpec, ImportError> {
     let section = "policies";
     let entry = Entry { section, map };
-    let priority = match map.get("priority") {
-        None => 0,
-        Some(value) => value.as_i64().ok_or_else(|| {
-            let shown = super::policy::erlang_term(value);
-            validation(format!("priority should be a number, actually was {shown}"))
-        })?,
+    let definition = entry.object("definition")?;
+    let written = policy::Entry {
+        pattern: map.get("pattern").unwrap_or(&Value::Null),
+        apply_to: map.get("apply-to"),
+        definition: &definition,
+        priority: map.get("priority"),
     };
+    let complaints = written.complaints(operator);
+    if !complaints.is_empty() {
+        return Err(validation(complaints.join("\n")));
+    }
     Ok(PolicySpec {
         name,
         pattern: entry.text("pattern")?,
         apply_to: entry.text_or("apply-to", "all")?,
-        definition: entry.object("definition")?,
-        priority,
+        priority: map.get("priority").and_then(Value::as_i64).unwrap_or(0),
+        definition,
     })
-}
-
-/// Checks a policy as a whole; the error begins with "Validation failed".
-pub fn check_policy(spec: &PolicySpec, operator: bool) -> Done {
-    let build = if operator {
-        Policy::operator
-    } else {
-        Policy::new
-    };
-    build(
-        &spec.pattern,
-        &spec.apply_to,
-        spec.definition.clone(),
-        spec.priority,
-    )
-    .map(drop)
-    .map_err(validation)
 }
 
 #[cfg(test)]

@@ -4,8 +4,10 @@
 //! pattern is found in its name; exactly one operator policy beside it, whose
 //! limits win where they are lower. All here are functions of their arguments.
 
+mod entry;
 mod validate;
 
+pub use entry::Entry;
 pub use validate::{erlang_term, validate, validate_operator};
 
 use super::access::{Pattern, PatternError};

@@ -448,8 +448,9 @@ fn change(core: &mut crate::core::Core, op: &str, with: &With) -> Done {
             );
             entry.insert("priority".into(), value("priority"));
             entry.insert("apply-to".into(), value("apply_to"));
-            let policy = policy_spec(name, &entry).map_err(AdminError::from)?;
-            admin::set_policy(core, vhost, policy, op == "set_operator_policy")?;
+            let operator = op == "set_operator_policy";
+            let policy = policy_spec(name, &entry, operator).map_err(AdminError::from)?;
+            admin::set_policy(core, vhost, policy, operator)?;
         }
         "clear_policy" => admin::clear_policy(core, vhost, name, false)?,
         "clear_operator_policy" => admin::clear_policy(core, vhost, name, true)?,

@@ -71,13 +71,15 @@ impl Request {
         self.query(key).is_some_and(|value| value == "true")
     }
 
-    /// The body as a JSON object; an empty body is an empty object.
+    /// The body as a JSON object; an empty body, or `null`, is an empty object.
     pub fn object(&self) -> Result<Map<String, Value>, Reply> {
         if self.body.is_empty() {
             return Ok(Map::new());
         }
         match serde_json::from_slice(&self.body) {
             Ok(Value::Object(map)) => Ok(map),
+            Ok(Value::Null) => Ok(Map::new()),
+            Ok(Value::String(_)) => Err(Reply::bad_request(TWICE_ENCODED)),
             _ => Err(Reply::bad_request("not_json")),
         }
     }
@@ -103,7 +105,10 @@ impl Request {
 }
 
 /// Bytes of a list of keys that fit into a line of Erlang's.
-const LINE: usize = 70;
+const LINE: usize = 76;
+
+const TWICE_ENCODED: &str = "invalid payload: the request body JSON-decoded to a string. Is the input \
+                             doubly-JSON-encoded?";
 
 /// Percent-decodes; in a query, `+` is a space.
 fn decode(text: &str, is_query: bool) -> Option<String> {
@@ -152,7 +157,7 @@ pub trait Fields {
 impl Fields for Map<String, Value> {
     fn flag(&self, key: &str, default: bool) -> Result<bool, Reply> {
         match self.get(key) {
-            None | Some(Value::Null) => Ok(default),
+            None => Ok(default),
             Some(Value::Bool(flag)) => Ok(*flag),
             Some(Value::String(text)) if text == "true" => Ok(true),
             Some(Value::String(text)) if text == "false" => Ok(false),

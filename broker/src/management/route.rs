@@ -28,12 +28,23 @@ pub fn allowed(request: &Request) -> Option<String> {
     Some(format!("{}, OPTIONS", methods.join(", ")))
 }
 
+/// What a path that is not there takes: it can be looked for.
+const LOOKED_FOR: &str = "HEAD, GET, OPTIONS";
+
 /// 405 with what is allowed, or 404.
 pub fn not_allowed(request: &Request) -> Reply {
     match allowed(request) {
         Some(allowed) => Reply::method_not_allowed(&allowed),
+        None if request.method != Get => Reply::method_not_allowed(LOOKED_FOR),
         None => Reply::not_found(),
     }
+}
+
+/// The refusal of a method that a path does not take, which needs no login.
+pub fn refused_method(request: &Request) -> Option<Reply> {
+    let unknown = request.method == Get && allowed(request).is_none();
+    let taken = is_there(&parts(request), request.method);
+    (!taken && !unknown).then(|| not_allowed(request))
 }
 
 /// Whether anybody may ask.
@@ -174,6 +185,20 @@ mod tests {
     fn methods(path: &str) -> Option<String> {
         let request = Request::new(Get, path, Bytes::new()).expect("well formed");
         allowed(&request)
+    }
+
+    #[test]
+    fn a_method_that_a_path_does_not_take_is_refused_to_everybody() {
+        let refused = |method, path: &str| {
+            let request = Request::new(method, path, Bytes::new()).expect("well formed");
+            refused_method(&request).map(|reply| reply.status)
+        };
+        assert_eq!(refused(Put, "/api/overview"), Some(405));
+        assert_eq!(refused(Get, "/api/rebalance/queues"), Some(405));
+        assert_eq!(refused(Put, "/api/nope"), Some(405));
+        assert_eq!(refused(Get, "/api/nope"), None);
+        assert_eq!(refused(Put, "/api/queues/%2f/q"), None);
+        assert_eq!(refused(Get, "/api/"), None);
     }
 
     #[test]

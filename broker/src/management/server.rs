@@ -164,6 +164,9 @@ async fn handle(
         hyper::Method::DELETE => Method::Delete,
         _ => return Err(route::not_allowed(&path)),
     };
+    if let Some(refused) = route::refused_method(&parsed(method, Bytes::new())?) {
+        return Err(refused);
+    }
     if route::is_public(&path) {
         return route::answer(
             management,

@@ -111,11 +111,10 @@ impl Eq for Pattern {}
 
 /// The compiler's reason in the words that operators know from PCRE.
 fn explain(text: &str, error: &fancy_regex::Error) -> PatternError {
-    let (opened, closed) = brackets(text);
-    if opened > closed {
+    if let Some((reason, position)) = unpaired(text, error) {
         return PatternError {
-            reason: "missing )".to_owned(),
-            position: text.len(),
+            reason: reason.to_owned(),
+            position,
         };
     }
     let position = match error {
@@ -129,21 +128,32 @@ fn explain(text: &str, error: &fancy_regex::Error) -> PatternError {
     }
 }
 
-fn brackets(text: &str) -> (usize, usize) {
-    let mut counts = (0, 0);
+/// What PCRE says of brackets without their partner, and of signs that stand for nothing.
+fn unpaired(text: &str, error: &fancy_regex::Error) -> Option<(&'static str, usize)> {
+    let mut opened = 0_usize;
     let (mut escaped, mut class) = (false, false);
-    for c in text.chars() {
+    for (at, c) in text.char_indices() {
         match c {
             _ if escaped => escaped = false,
             '\\' => escaped = true,
             '[' if !class => class = true,
             ']' if class => class = false,
-            '(' if !class => counts.0 += 1,
-            ')' if !class => counts.1 += 1,
+            '(' if !class => opened += 1,
+            ')' if !class && opened == 0 => return Some(("unmatched parentheses", at)),
+            ')' if !class => opened -= 1,
             _ => {}
         }
     }
-    counts
+    let end = text.len();
+    match error {
+        _ if escaped => Some(("\\\\ at end of pattern", end)),
+        _ if class => Some(("missing terminating ] for character class", end)),
+        _ if opened > 0 => Some(("missing )", end)),
+        fancy_regex::Error::ParseError(at, fancy_regex::ParseError::TargetNotRepeatable) => {
+            Some(("nothing to repeat", *at))
+        }
+        _ => None,
+    }
 }
 
 #[cfg(test)]
@@ -176,6 +186,18 @@ mod tests {
     fn an_open_bracket_is_reported_as_pcre_does() {
         let error = Pattern::policy("^(q").expect_err("must fail");
         assert_eq!(error.to_string(), "{\"missing )\",3}");
+    }
+
+    #[test]
+    fn other_slips_are_reported_as_pcre_does() {
+        let told = |text: &str| Pattern::policy(text).expect_err("must fail").to_string();
+        assert_eq!(
+            told("ab(c["),
+            r#"{"missing terminating ] for character class",5}"#
+        );
+        assert_eq!(told("a)"), r#"{"unmatched parentheses",1}"#);
+        assert_eq!(told("*"), r#"{"nothing to repeat",0}"#);
+        assert_eq!(told(r"a\"), r#"{"\\ at end of pattern",2}"#);
     }
 
     #[test]

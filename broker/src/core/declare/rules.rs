@@ -67,7 +67,7 @@ pub(super) fn not_default(exchange: &str) -> Result<(), Refusal> {
 }
 
 /// Refuses a name that no frame could carry.
-pub(super) fn fits(kind: &str, name: &str) -> Result<(), Refusal> {
+pub fn fits(kind: &str, name: &str) -> Result<(), Refusal> {
     if name.len() > 255 {
         let text = format!(
             "{kind} should be less than 255 bytes, actually was {}\n",

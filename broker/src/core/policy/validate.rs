@@ -300,9 +300,7 @@ fn write_term(out: &mut String, value: &Value) {
         Value::Bool(b) => out.push_str(if *b { "true" } else { "false" }),
         Value::Number(n) => out.push_str(&n.to_string()),
         Value::String(s) => {
-            out.push_str("<<\"");
-            out.push_str(&s.replace('"', "\\\""));
-            out.push_str("\">>");
+            write_binary(out, s);
         }
         Value::Array(items) => {
             out.push('[');
@@ -322,6 +320,20 @@ fn write_term(out: &mut String, value: &Value) {
             out.push('}');
         }
     }
+}
+
+/// A text as a binary's bytes: in quotes when all of them can be printed (as Latin-1), as numbers otherwise.
+fn write_binary(out: &mut String, text: &str) {
+    let printed = |byte: u8| matches!(byte, 32..=126 | 160..=255);
+    out.push_str("<<");
+    if !text.is_empty() && text.bytes().all(printed) {
+        let quoted: String = text.bytes().map(char::from).collect();
+        out.push_str(&format!("\"{}\"", quoted.replace('"', "\\\"")));
+    } else {
+        let numbers: Vec<_> = text.bytes().map(|byte| byte.to_string()).collect();
+        out.push_str(&numbers.join(","));
+    }
+    out.push_str(">>");
 }
 
 #[cfg(test)]

@@ -203,9 +203,22 @@ fn may_bind(core: &Core, caller: &Caller, at: &Between) -> Result<(), Reply> {
     check(core, caller, &at.vhost, Right::Read, &at.source)
 }
 
+/// Refuses who may not bind there, and ends that are not there.
+fn may_make(core: &Core, caller: &Caller, at: &Between) -> Result<(), Reply> {
+    may_bind(core, caller, at)?;
+    if at.source.is_empty() {
+        return Err(Reply::not_authorised("Access refused."));
+    }
+    core.ends_exist(&at.vhost, &at.source, &at.destination)
+        .map_err(refusal)?;
+    Ok(())
+}
+
 async fn bind(m: &Management, caller: &Caller, request: &Request, at: Between) -> Answer {
-    let body = request.object()?;
     super::must_find_vhost(m, &at.vhost).await?;
+    let body = request.object()?;
+    let (who, ends) = (caller.clone(), at.clone());
+    m.with(move |core| may_make(core, &who, &ends)).await??;
     let binding = Binding {
         source: at.source.clone(),
         destination: at.destination.clone(),
@@ -224,15 +237,8 @@ async fn bind(m: &Management, caller: &Caller, request: &Request, at: Between) -
         // a part of the path once more: what is encoded in the key stays so for who decodes the path
         encode(&properties_key(&binding.routing_key, &binding.arguments)),
     );
-    let caller = caller.clone();
-    m.with(move |core| {
-        may_bind(core, &caller, &at)?;
-        if at.source.is_empty() {
-            return Err(Reply::not_authorised("Access refused."));
-        }
-        core.bind(&at.vhost, binding).map_err(refusal)
-    })
-    .await??;
+    m.with(move |core| core.bind(&at.vhost, binding).map_err(refusal))
+        .await??;
     Ok(Reply::created().header("location", location))
 }
 

@@ -18,7 +18,10 @@ pub async fn answer(m: &Management, caller: &Caller, request: &Request, path: &[
         if m.with(move |core| core.metadata.vhost(&name).is_none())
             .await?
         {
-            return Err(Reply::bad_request("vhost_not_found"));
+            return Err(match request.method {
+                Method::Post => Reply::missing("vhost_not_found"),
+                Method::Get | Method::Put | Method::Delete => Reply::bad_request("vhost_not_found"),
+            });
         }
     }
     if request.method == Method::Post {

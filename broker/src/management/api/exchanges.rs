@@ -153,14 +153,18 @@ async fn declare(
     vhost: &str,
     name: &str,
 ) -> Answer {
+    super::name_must_fit("exchange", name)?;
+    super::must_find_vhost(m, vhost).await?;
     let body = request.object()?;
+    // the first complaint is the one that there comes first
+    let auto_delete = body.flag("auto_delete", false)?;
     let wanted = ExchangeDeclaration {
         name: name.to_owned(),
-        kind: body.text_or("type", "direct")?,
         durable: body.flag("durable", false)?,
-        auto_delete: body.flag("auto_delete", false)?,
+        auto_delete,
         internal: body.flag("internal", false)?,
         arguments: from_json(&body.table("arguments")?),
+        kind: body.text_or("type", "direct")?,
     };
     let (caller, vhost) = (caller.clone(), vhost.to_owned());
     let created = m
@@ -221,15 +225,19 @@ async fn publish(
     let payload = body
         .text("payload")
         .map_err(|_| Reply::bad_request("payload_not_string"))?;
-    let payload = match body.text("payload_encoding")?.as_str() {
-        "string" => payload.into_bytes(),
-        "base64" => STANDARD
+    super::must_enter(m, caller, vhost).await?;
+    let written = body.table("properties")?;
+    // what is wrong with them is told before what is wrong with the payload
+    properties::from_json(&written, 0)?;
+    let payload = match &body["payload_encoding"] {
+        Value::String(word) if word == "string" => payload.into_bytes(),
+        Value::String(word) if word == "base64" => STANDARD
             .decode(&payload)
             .map_err(|_| Reply::bad_request(json!(["not_base64", payload])))?,
         other => return Err(Reply::bad_request(json!(["unsupported_encoding", other]))),
     };
     let key = body.text("routing_key")?;
-    let header = properties::from_json(&body.table("properties")?, payload.len())?;
+    let header = properties::from_json(&written, payload.len())?;
     let (caller, vhost, name) = (caller.clone(), vhost.to_owned(), name.to_owned());
     let routed = m
         .with(move |core| {

@@ -59,6 +59,26 @@ pub async fn must_find_vhost(m: &super::state::Management, name: &str) -> Result
     found.map_err(|_| Reply::missing("vhost_not_found"))
 }
 
+/// Refuses a name that no frame could carry.
+pub fn name_must_fit(kind: &str, name: &str) -> Result<(), Reply> {
+    crate::core::name_fits(kind, name).map_err(refusal)
+}
+
+/// Refuses who could not open a connection to the virtual host.
+pub async fn must_enter(
+    m: &super::state::Management,
+    caller: &super::caller::Caller,
+    vhost: &str,
+) -> Result<(), Reply> {
+    let vhost = vhost.to_owned();
+    let there = m
+        .with(move |core| core.metadata.vhost(&vhost).map(|_| vhost))
+        .await?;
+    let may = there.is_some_and(|vhost| caller.vhosts.contains(&vhost));
+    may.then_some(())
+        .ok_or_else(|| Reply::not_authorised("Access refused."))
+}
+
 /// 404 when there is no virtual host of that name.
 pub async fn vhosts_must_exist(m: &super::state::Management, name: &str) -> Result<(), Reply> {
     let name = name.to_owned();

@@ -31,12 +31,12 @@ pub async fn answer(m: &Management, caller: &Caller, request: &Request, path: &[
         (["global-parameters", ..], _) => global(m, caller, request, path).await,
         (["parameters", component, vhost, name], Method::Put) => {
             caller.must_be_policymaker(vhost)?;
-            super::vhosts_must_exist(m, vhost).await?;
+            super::must_find_vhost(m, vhost).await?;
+            let value = request.object_with(&["value"])?["value"].clone();
             if *component == "policy" {
                 let reason = "policies may not be set using this method";
                 return Err(Reply::bad_request(reason));
             }
-            let value = request.object_with(&["value"])?["value"].clone();
             let [component, vhost, name] = [component, vhost, name].map(|s| (*s).to_owned());
             let done = m
                 .with(move |core| admin::set_parameter(core, &component, vhost, name, &value))

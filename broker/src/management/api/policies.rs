@@ -3,7 +3,7 @@
 use super::refused;
 use crate::admin;
 use crate::core::Core;
-use crate::core::definitions::{check_policy, policy_spec};
+use crate::core::definitions::policy_spec;
 use crate::core::metadata::PolicySpec;
 use crate::core::policy::{self, Kind, Policies, Policy};
 use crate::management::caller::Caller;
@@ -98,15 +98,15 @@ async fn all(
 }
 
 async fn put(m: &Management, request: &Request, operator: bool, vhost: &str, name: &str) -> Answer {
+    super::must_find_vhost(m, vhost).await?;
     let body = request.object_with(&["pattern", "definition"])?;
     // user policies' complaints are escaped there, operator policies' are not
     let shown = |text: String| match operator {
         true => text,
         false => escaped(&text),
     };
-    let policy = policy_spec(name.to_owned(), &body)
+    let policy = policy_spec(name.to_owned(), &body, operator)
         .map_err(|e| Reply::bad_request(shown(e.to_string())))?;
-    super::must_find_vhost(m, vhost).await?;
     let vhost = vhost.to_owned();
     let done = m
         .with(move |core| admin::set_policy(core, vhost, policy, operator))
@@ -136,10 +136,8 @@ async fn preview(m: &Management, request: &Request, vhost: &str) -> Answer {
     let spec = match removal {
         true => None,
         false => {
-            let spec =
-                policy_spec(name.clone(), &body).map_err(|e| Reply::bad_request(e.to_string()))?;
-            check_policy(&spec, operator).map_err(|e| Reply::bad_request(e.to_string()))?;
-            Some(spec)
+            let spec = policy_spec(name.clone(), &body, operator);
+            Some(spec.map_err(|e| Reply::bad_request(e.to_string()))?)
         }
     };
     super::vhosts_must_exist(m, vhost).await?;

@@ -201,19 +201,23 @@ pub fn check(
 }
 
 async fn declare(m: &Management, caller: &Caller, request: &Request, at: Place) -> Answer {
+    super::name_must_fit("queue", &at.name)?;
+    super::must_find_vhost(m, &at.vhost).await?;
     let body = request.object()?;
+    // the first complaint is the one that there comes first
+    let auto_delete = body.flag("auto_delete", false)?;
+    let wanted = QueueDeclaration {
+        name: at.name.clone(),
+        durable: body.flag("durable", false)?,
+        auto_delete,
+        owner: None,
+        arguments: from_json(&body.table("arguments")?),
+    };
     let node = body.text_or("node", &m.facts.name)?;
     if node != m.facts.name {
         let reason = format!("Node {node} could not be contacted");
         return Err(Reply::bad_request(reason));
     }
-    let wanted = QueueDeclaration {
-        name: at.name.clone(),
-        durable: body.flag("durable", false)?,
-        auto_delete: body.flag("auto_delete", false)?,
-        owner: None,
-        arguments: from_json(&body.table("arguments")?),
-    };
     let caller = caller.clone();
     let created = m
         .with(move |core| {
@@ -264,8 +268,8 @@ async fn purge(m: &Management, caller: &Caller, at: Place) -> Answer {
 }
 
 async fn action(m: &Management, request: &Request, at: Place) -> Answer {
-    find(m, &at).await?;
     let body = request.object_with(&["action"])?;
+    find(m, &at).await?;
     match body.text("action")?.as_str() {
         // one node has no mirrors to bring up to date
         "sync" | "cancel_sync" => Ok(Reply::no_content()),
@@ -275,13 +279,8 @@ async fn action(m: &Management, request: &Request, at: Place) -> Answer {
 
 async fn fetch(m: &Management, caller: &Caller, request: &Request, at: Place) -> Answer {
     let body = request.object_with(&["ackmode", "count", "encoding"])?;
+    super::must_enter(m, caller, &at.vhost).await?;
     let count = number(&body, "count")?.min(FETCH_MAX);
-    let leave = match body.text("ackmode")?.as_str() {
-        "ack_requeue_true" | "reject_requeue_true" => Leave::Back,
-        "ack_requeue_false" => Leave::Gone,
-        "reject_requeue_false" => Leave::Rejected,
-        other => return Err(Reply::bad_request(json!(["unknown_ackmode", other]))),
-    };
     let base64 = match body.text("encoding")?.as_str() {
         "auto" => false,
         "base64" => true,
@@ -293,6 +292,12 @@ async fn fetch(m: &Management, caller: &Caller, request: &Request, at: Place) ->
     let truncate = match body.contains_key("truncate") {
         true => Some(number(&body, "truncate")? as usize),
         false => None,
+    };
+    let leave = match body.text("ackmode")?.as_str() {
+        "ack_requeue_true" | "reject_requeue_true" => Leave::Back,
+        "ack_requeue_false" => Leave::Gone,
+        "reject_requeue_false" => Leave::Rejected,
+        other => return Err(Reply::bad_request(json!(["unknown_ackmode", other]))),
     };
     let caller = caller.clone();
     let browse = Browse::new(&at.vhost, &at.name, count as usize, leave);

@@ -151,6 +151,10 @@ async fn put_user(m: &Management, name: &str, request: &Request) -> Answer {
     if !body.contains_key("tags") {
         return Err(Reply::bad_request("tags_not_present"));
     }
+    if body.contains_key("password") && body.contains_key("password_hash") {
+        let reason = "both_password_and_password_hash_are_provided";
+        return Err(Reply::bad_request(reason));
+    }
     let tags = parse_tags(body.get("tags")).ok_or_else(|| Reply::bad_request("tags_not_a_list"))?;
     let password = new_password(&body).await?;
     let name = name.to_owned();
@@ -162,17 +166,12 @@ async fn put_user(m: &Management, name: &str, request: &Request) -> Answer {
 
 /// The password of a body: plain, as a hash, or none.
 async fn new_password(body: &Map<String, Value>) -> Result<Password, Reply> {
-    if body.contains_key("password") && body.contains_key("password_hash") {
-        let reason = "both_password_and_password_hash_are_provided";
-        return Err(Reply::bad_request(reason));
-    }
     if let Some(hash) = body.get("password_hash") {
         let algorithm = body.get("hashing_algorithm").and_then(Value::as_str);
-        let text = hash.as_str().unwrap_or("");
+        let not_base64 = || Reply::bad_request(json!(["not_base64", hash]));
+        let text = hash.as_str().ok_or_else(not_base64)?;
         return Password::import(text, algorithm).map_err(|error| match error {
-            crate::core::access::PasswordError::Malformed => {
-                Reply::bad_request(json!(["not_base64", text]))
-            }
+            crate::core::access::PasswordError::Malformed => not_base64(),
             other => Reply::bad_request(other.to_string()),
         });
     }
@@ -272,6 +271,7 @@ async fn permission(
     let key = (vhost.to_owned(), user.to_owned());
     match method {
         Method::Put => {
+            both_must_exist(m, vhost, user).await?;
             let body = request.object_with(&["configure", "write", "read"])?;
             let rules = [
                 body.text("configure")?,
@@ -300,6 +300,24 @@ async fn permission(
     }
 }
 
+/// Refuses what names a virtual host or a user that is not there.
+async fn both_must_exist(m: &Management, vhost: &str, user: &str) -> Result<(), Reply> {
+    let missing = |_| Reply::bad_request("vhost_or_user_not_found");
+    super::vhosts_must_exist(m, vhost).await.map_err(missing)?;
+    must_exist(m, user).await.map_err(missing)
+}
+
+/// As `refused`, but a pattern is shown as a text here.
+fn topic_refused(error: admin::AdminError) -> Reply {
+    match error {
+        admin::AdminError::BadPattern(pattern, reason, at) => {
+            let codes: Vec<_> = reason.chars().map(u32::from).collect();
+            Reply::bad_request(json!(["invalid_regexp", pattern, [codes, at]]))
+        }
+        other => refused(other),
+    }
+}
+
 async fn topic_permission(
     m: &Management,
     request: &Request,
@@ -311,13 +329,14 @@ async fn topic_permission(
     let (vhost, user) = (vhost.to_owned(), user.to_owned());
     match method {
         Method::Put => {
+            both_must_exist(m, &vhost, &user).await?;
             let body = request.object_with(&["exchange", "write", "read"])?;
             let exchange = body.text("exchange")?;
             let rules = [body.text("write")?, body.text("read")?];
             let done = m
                 .with(move |core| admin::set_topic_permission(core, user, vhost, exchange, rules))
                 .await?;
-            Ok(Reply::put(done.map_err(refused)?))
+            Ok(Reply::put(done.map_err(topic_refused)?))
         }
         Method::Delete => {
             m.with(move |core| {

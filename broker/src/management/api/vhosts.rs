@@ -201,6 +201,7 @@ async fn set_limit(
     vhost: &str,
     name: &str,
 ) -> Answer {
+    super::must_find_vhost(m, vhost).await?;
     let body = request.object()?;
     let (vhost, name) = (vhost.to_owned(), name.to_owned());
     let value = match method {
