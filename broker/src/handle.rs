@@ -88,14 +88,37 @@ impl Handle {
 }
 
 impl Jobs {
-    /// Runs what waits, at most a queueful.
+    /// Runs what waits now, at most a queueful. What is asked because of an answer waits for the next turn: this one has
+    /// yet to deliver, and to hold queues to their limits.
     pub fn run(&self, core: &mut Core) -> usize {
-        let mut count = 0;
-        while count < CAPACITY {
-            let Ok(job) = self.0.try_recv() else { break };
-            job(core);
-            count += 1;
-        }
+        let waiting: Vec<Job> = self.0.try_iter().take(CAPACITY).collect();
+        let count = waiting.len();
+        waiting.into_iter().for_each(|job| job(core));
         count
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::core::journal::Volatile;
+    use crate::core::settings::Settings;
+
+    #[test]
+    fn what_is_asked_because_of_an_answer_waits_for_the_next_turn() {
+        let mut core = Core::new(Settings::default(), Box::new(Volatile), [0; 32]);
+        let (handle, jobs) = handle(Arc::new(|| {}));
+        let asking = handle.clone();
+        let first = handle.start(move |_| asking.start(|_| ()));
+        assert_eq!(jobs.run(&mut core), 1);
+        let mut asked = first
+            .expect("room")
+            .try_recv()
+            .expect("an answer")
+            .expect("room");
+        assert!(asked.try_recv().is_err(), "not in the same turn");
+        assert_eq!(jobs.run(&mut core), 1);
+        assert!(asked.try_recv().is_ok());
+        assert_eq!(jobs.run(&mut core), 0);
     }
 }
