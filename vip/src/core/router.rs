@@ -158,6 +158,12 @@ impl Router {
         self.deadline().is_some_and(|at| now >= at)
     }
 
+    /// What was asked for took so long to do. It was not sleep: whoever took over meanwhile hears
+    /// the next advert, which is late.
+    pub fn held_up(&mut self, by: Duration) {
+        self.last_sent = self.last_sent + by;
+    }
+
     /// When [`Event::Timeout`] is due next.
     pub fn deadline(&self) -> Option<Time> {
         match &self.state {

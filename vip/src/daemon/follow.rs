@@ -10,7 +10,11 @@ use crate::notify;
 use crate::watch::ToWatch;
 use std::collections::VecDeque;
 use std::net::IpAddr;
+use std::time::Duration;
 use tracing::{info, warn};
+
+/// An event whose consequences take longer holds up the adverts of all instances.
+const HELD_UP: Duration = Duration::from_millis(10);
 
 impl Daemon {
     /// One event for one instance, and what follows for its group.
@@ -43,6 +47,12 @@ impl Daemon {
                 }
             }
             next = queue.pop_front();
+        }
+        let took = self.clock.now() - now;
+        if took > HELD_UP {
+            for instance in &mut self.instances {
+                instance.router.held_up(took);
+            }
         }
     }
 

@@ -370,6 +370,16 @@ fn a_router_that_slept_through_its_own_funeral_gives_the_addresses_up_first() {
 }
 
 #[test]
+fn a_router_whose_orders_took_long_goes_on_with_a_late_advert() {
+    let (mut router, now) = active(settings(110));
+    let long = Duration::from_secs(10);
+    router.held_up(long);
+    let out = step(&mut router, now + long + ADV, Event::Timeout);
+    assert_eq!(adverts(&out), [110]);
+    assert!(router.is_active());
+}
+
+#[test]
 fn a_worse_or_foreign_claim_is_reported_and_answered_with_an_announcement() {
     let (mut router, now) = active(settings(110));
     let claim = Event::ForeignClaim {
