@@ -84,7 +84,8 @@ fn quieten(conf: &Instance, name: &str, parameters: &mut Parameters) {
             }
             for (interface, key, value) in [
                 (name, "arp_ignore", "1"),
-                (name, "arp_filter", "1"),
+                // the way back to who asks leads over the base interface: a filter would refuse to answer
+                (name, "arp_filter", "0"),
                 (name, "accept_local", "1"),
                 (name, "rp_filter", "0"),
             ] {
