@@ -81,6 +81,8 @@ pub enum Event<'a> {
     Dismiss(&'a Dismissal),
     /// It asked for another turn.
     Turn,
+    /// The server has waited long enough for the client's first bytes.
+    EndHandshake,
 }
 
 /// Edges that a poll reported.
@@ -105,6 +107,8 @@ pub enum Turn {
     Rearm,
     /// Come back after others had their turn.
     Again,
+    /// As `Rearm`, and come back in a moment: the handshake with the server waits for bytes.
+    HoldHandshake,
     /// It ended: everything is closed, counted and logged.
     Over,
 }
@@ -341,6 +345,7 @@ impl Session {
                 Stage::Leave(_) => self.leave(cx),
                 _ => Turn::Wait,
             },
+            Event::EndHandshake => self.end_handshake(),
         }
     }
 

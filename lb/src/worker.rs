@@ -6,7 +6,9 @@
 //! besides receive, send and the wait.
 
 mod accept;
+mod handshake;
 
+use self::handshake::Held;
 use crate::listener::{Listener, ListenerSet};
 use crate::relay::Workshop;
 use crate::session::{Context, Event, Ready, Session, Turn};
@@ -48,6 +50,8 @@ pub struct Worker {
     /// more events for them may follow.
     ended: Vec<usize>,
     again: VecDeque<usize>,
+    /// Handshakes with servers that wait for the client's first bytes.
+    handshakes: Held,
     wheel: Wheel,
     shop: Workshop,
     listeners: Vec<Watched>,
@@ -96,6 +100,7 @@ impl Worker {
             sessions: Slab::new(),
             ended: Vec::new(),
             again: VecDeque::new(),
+            handshakes: Held::default(),
             wheel: Wheel::new(now_ms),
             shop: Workshop {
                 buffer: vec![0; BUFFER].into_boxed_slice(),
@@ -122,7 +127,8 @@ impl Worker {
         let mut events = Events::with_capacity(EVENTS);
         let mut due = Vec::new();
         while !self.stopping {
-            match self.poll.poll(&mut events, self.patience()) {
+            let patience = self.patience();
+            match self.poll.poll(&mut events, patience) {
                 Err(e) if e.kind() == io::ErrorKind::Interrupted => continue,
                 result => result?,
             }
@@ -138,6 +144,10 @@ impl Worker {
             }
             self.accept_all();
             self.turns();
+            while let Some(index) = self.handshakes.take_due(self.now_ms) {
+                // Another session may have the place by now; it is told nothing new.
+                self.step(index, Event::EndHandshake);
+            }
             self.wheel.advance(self.now_ms, &mut due);
             for index in due.drain(..) {
                 self.step(index, Event::Deadline);
@@ -154,15 +164,18 @@ impl Worker {
     }
 
     /// How long the poll may wait.
-    fn patience(&self) -> Option<Duration> {
+    fn patience(&mut self) -> Option<Duration> {
         if !self.again.is_empty() || self.accept_is_due() {
             return Some(Duration::ZERO);
         }
-        let next = match (self.wheel.next_ms(), self.retry_accept_ms()) {
-            (Some(a), Some(b)) => Some(a.min(b)),
-            (a, b) => a.or(b),
+        let still_held = |index| {
+            self.sessions
+                .get(index)
+                .is_some_and(Session::holds_handshake)
         };
-        let next = next?;
+        let handshake = self.handshakes.next_ms(still_held);
+        let deadlines = [self.wheel.next_ms(), self.retry_accept_ms(), handshake];
+        let next = deadlines.into_iter().flatten().min()?;
         let now_ms = self.runtime.now_ms();
         Some(Duration::from_millis(next.saturating_sub(now_ms)))
     }
@@ -250,6 +263,10 @@ impl Worker {
                 Some(at_ms) => self.wheel.set(index, at_ms),
                 None => self.wheel.remove(index),
             },
+            Turn::HoldHandshake => {
+                self.handshakes.add(index, self.now_ms);
+                self.follow(index, Turn::Rearm);
+            }
             Turn::Over => {
                 self.wheel.remove(index);
                 self.ended.push(index);

@@ -2,9 +2,10 @@
 
 mod rig;
 
-use rig::{Rig, ends_of, serve};
+use rig::{Rig, ends_of, serve, until};
 use std::io::{ErrorKind, Read, Write};
 use std::net::TcpStream;
+use std::sync::atomic::Ordering::Relaxed;
 
 #[test]
 fn a_rejected_content_is_pr_and_a_rejected_connection_has_no_line() {
@@ -210,5 +211,28 @@ fn variables_of_the_process_are_there_from_the_start_and_shared() {
         let mut client = rig.connect();
         client.write_all(b"hello").expect("send");
         assert_eq!(ends_of(&mut client), Ok(expected));
+    }
+}
+
+#[test]
+fn a_backend_remembers_who_spoke_first_and_silent_clients_are_served() {
+    let greeter = serve(|server| {
+        server.write_all(b"220 hello").expect("greeting");
+        // only then what the client says, if it says anything
+        let _ = server.read(&mut [0; 5]);
+    });
+    let rig = Rig::with(&format!("  server s1 {greeter}"));
+    let speaks_first = || {
+        let generation = rig.runtime().generation();
+        let back = generation.backend("l").and_then(|p| p.back.clone());
+        back.expect("backend").servers_speak_first.load(Relaxed)
+    };
+    assert!(!speaks_first());
+    for _ in 0..2 {
+        let mut client = rig.connect();
+        let mut greeting = [0; 9];
+        client.read_exact(&mut greeting).expect("a greeting");
+        assert_eq!(&greeting, b"220 hello");
+        until("it is remembered", &speaks_first);
     }
 }

@@ -252,8 +252,6 @@ impl Session {
                 self.attached = Some(Attached::new(server));
                 if here {
                     self.server = Some(Side::new(socket));
-                    // Nothing may have told of the client's bytes yet: they are looked for.
-                    self.client.readable = true;
                     return self.connected(cx);
                 }
                 self.server = Some(Side::connecting(socket));
@@ -300,14 +298,43 @@ impl Session {
         self.log_start(cx, false);
         let turn = self.relay(cx);
         silent &= self.bytes_in == 0;
-        if let Some(server) = self.server.as_ref().filter(|_| silent) {
-            // No bytes that the handshake's last segment could go out with. (A unix socket
-            // has no such thing and refuses.)
-            let _ = server.socket.set_tcp_quickack(true);
-        }
         match turn {
+            // No bytes yet that the handshake's last segment could go out with.
+            Turn::Wait | Turn::Rearm if silent && self.server_speaks_first() => {
+                self.end_handshake();
+                Turn::Rearm
+            }
+            Turn::Wait | Turn::Rearm if silent => Turn::HoldHandshake,
             Turn::Wait => Turn::Rearm,
             turn => turn,
+        }
+    }
+
+    /// The server was given nothing yet that could tell it that the connection stands.
+    pub fn holds_handshake(&self) -> bool {
+        self.server.is_some() && self.bytes_in == 0 && self.bytes_out == 0
+    }
+
+    /// Tells the server that the connection stands, unless it knows. (A unix socket has no such
+    /// segment and refuses.)
+    pub(super) fn end_handshake(&self) -> Turn {
+        if let Some(server) = self.server.as_ref().filter(|_| self.holds_handshake()) {
+            let _ = server.socket.set_tcp_quickack(true);
+        }
+        Turn::Wait
+    }
+
+    fn server_speaks_first(&self) -> bool {
+        let back = self.routed.as_ref().and_then(super::Routed::back);
+        back.is_some_and(|back| back.servers_speak_first.load(Relaxed))
+    }
+
+    /// The first bytes of the session came: from the server, or from the client.
+    pub(super) fn learn_who_speaks_first(&self, server: bool) {
+        let back = self.routed.as_ref().and_then(super::Routed::back);
+        // Read before it is written: it hardly ever changes, and all threads have it.
+        if let Some(back) = back.filter(|b| b.servers_speak_first.load(Relaxed) != server) {
+            back.servers_speak_first.store(server, Relaxed);
         }
     }
 

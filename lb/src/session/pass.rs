@@ -37,6 +37,9 @@ impl Session {
             Err(fault) => return self.broken(cx, fault, true),
         };
         if up.read > 0 {
+            if self.bytes_in == 0 && self.bytes_out == 0 {
+                self.learn_who_speaks_first(false);
+            }
             self.client_ms = cx.now_ms;
             self.bytes_in += up.read;
             self.count_in(cx.thread(), up.read);
@@ -74,6 +77,9 @@ impl Session {
             Err(fault) => return self.broken(cx, fault, false),
         };
         if down.read > 0 {
+            if self.bytes_in == 0 && self.bytes_out == 0 {
+                self.learn_who_speaks_first(true);
+            }
             self.server_ms = cx.now_ms;
             self.bytes_out += down.read;
             self.count_out(cx.thread(), down.read);

@@ -87,6 +87,8 @@ pub struct BackLive {
     pub down_ms: AtomicU64,
     /// Process clock of the last session, 0: never.
     pub last_session_ms: AtomicU64,
+    /// In the last session whose first bytes came, they came from the server.
+    pub servers_speak_first: AtomicBool,
 }
 
 impl Proxy {
@@ -254,6 +256,7 @@ impl BackLive {
             changed_ms: AtomicU64::new(runtime.now_ms()),
             down_ms: AtomicU64::new(0),
             last_session_ms: AtomicU64::new(0),
+            servers_speak_first: AtomicBool::new(false),
         })
     }
 }
