@@ -23,8 +23,8 @@ pub struct Scene<'a> {
     pub backend: Option<&'a Arc<Proxy>>,
     /// Its server.
     pub server: Option<&'a Arc<Server>>,
-    /// Its listener: number among the frontend's binds, connections, name.
-    pub listener: (u16, u32, Option<&'a str>),
+    /// Its listener: number, connections, name.
+    pub listener: (u32, u32, Option<&'a str>),
     /// The client.
     pub client: Peer,
     /// What it connected to.
@@ -198,8 +198,11 @@ impl Scene<'_> {
                 front.default_backend.as_deref().map(Sample::text)
             }
             Fetch::FeClientTimeout => ms(self.frontend?.conf.front.as_ref()?.timeouts.client),
-            Fetch::SoId => Some(Sample::Int(i64::from(self.listener.0) + 1)),
-            Fetch::SoName => self.listener.2.map(Sample::text),
+            Fetch::SoId => Some(Sample::Int(i64::from(self.listener.0))),
+            Fetch::SoName => Some(match self.listener {
+                (.., Some(name)) => Sample::text(name),
+                (number, ..) => Sample::text(format!("sock-{number}")),
+            }),
             Fetch::SrvId => Some(Sample::Int(i64::from(self.server?.conf.id))),
             Fetch::SrvName => Some(Sample::text(self.server?.name())),
             Fetch::UniqueId => Some(Sample::text(format!("{:016X}", self.id))),

@@ -21,6 +21,8 @@ pub struct Listener {
     pub proxy: Arc<Proxy>,
     /// Index of its bind line among the frontend's.
     pub index: u16,
+    /// Its number in the frontend, `id` or what was free.
+    pub number: u32,
     /// The sockets; shared with other generations.
     pub bound: Arc<Bound>,
     /// Counters; shared with other generations.
@@ -63,6 +65,7 @@ impl Listener {
 pub struct Opened {
     frontend: String,
     index: u16,
+    number: u32,
     bound: Arc<Bound>,
     live: Arc<ListenerLive>,
 }
@@ -87,9 +90,8 @@ pub fn bind_all(
             continue;
         };
         let binds = front.binds.iter().enumerate();
-        for (index, bind, key) in
-            binds.flat_map(|(n, b)| bound::keys(b).into_iter().map(move |k| (n, b, k)))
-        {
+        let keys = |(n, b)| bound::keys(b).into_iter().zip(0..).map(move |k| (n, b, k));
+        for (index, bind, (key, offset)) in binds.flat_map(keys) {
             let known = old.iter().find(|l| l.bound.serves(&key, bind));
             // As many may wait as may be served.
             let backlog = front.backlog.or(front.maxconn);
@@ -107,6 +109,7 @@ pub fn bind_all(
             opened.push(Opened {
                 frontend: proxy.name.clone(),
                 index: index as u16,
+                number: bind.number + offset,
                 bound,
                 live,
             });
@@ -130,6 +133,7 @@ pub fn attach(generation: &Generation, opened: Vec<Opened>) -> ListenerSet {
         Some(Arc::new(Listener {
             proxy,
             index: o.index,
+            number: o.number,
             bound: o.bound,
             live: o.live,
         }))

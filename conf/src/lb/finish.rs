@@ -4,8 +4,8 @@ use super::draft::Draft;
 use super::healthcheck::Named;
 use super::load::Loader;
 use super::model::{
-    CheckAction, CheckKind, CheckStep, Config, Fetch, FormatPart, Front, Global, Logging, Place,
-    Proxy, Server, SessionFormat, StateSource,
+    Bind, CheckAction, CheckKind, CheckStep, Config, Fetch, FormatPart, Front, Global, Logging,
+    Place, Proxy, Server, SessionFormat, StateSource,
 };
 use super::post;
 use super::proxy::check_rules::plain_request;
@@ -51,7 +51,7 @@ pub(super) fn finish(mut loader: Loader) -> (Option<Config>, Report) {
     (Some(config), loader.report)
 }
 
-/// Gives numbers to proxies and servers that have none.
+/// Gives numbers to proxies, addresses and servers that have none.
 fn number_proxies(proxies: &mut [Draft]) {
     let taken: BTreeSet<u32> = proxies
         .iter()
@@ -67,7 +67,25 @@ fn number_proxies(proxies: &mut [Draft]) {
             draft.proxy.id = next;
             next += 1;
         }
+        if let Some(front) = &mut draft.proxy.front {
+            number_binds(&mut front.binds);
+        }
         number_servers(&mut draft.back().servers);
+    }
+}
+
+fn number_binds(binds: &mut [Bind]) {
+    let taken: BTreeSet<u32> = binds.iter().filter_map(|b| b.id).collect();
+    // an address with an id of its own uses up a number, too
+    let mut next = 1;
+    for bind in binds {
+        let count = bind.address.count();
+        let collides = |next: u32| taken.range(next..next + count).next().is_some();
+        while bind.id.is_none() && collides(next) {
+            next += 1;
+        }
+        bind.number = bind.id.unwrap_or(next);
+        next += count;
     }
 }
 

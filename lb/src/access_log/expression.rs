@@ -96,7 +96,7 @@ impl Held<'_> {
             backend: Some(&record.backend),
             server: record.server.as_ref(),
             listener: (
-                record.listener,
+                bind.map_or(0, |bind| bind.number),
                 record.connections[1],
                 bind.and_then(|bind| bind.name.as_deref()),
             ),

@@ -204,7 +204,7 @@ pub fn failure(out: &mut String, record: &SessionRecord, failure: &str) {
         port(&record.client),
         clock::with_millis(Moment::from(record.accepted)),
         record.frontend.conf.name,
-        name.unwrap_or_else(|| (record.listener + 1).to_string()),
+        name.unwrap_or_else(|| bind.map_or(0, |b| b.number).to_string()),
     ));
 }
 

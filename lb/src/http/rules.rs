@@ -130,7 +130,11 @@ impl<'f> Facts<'f> {
             frontend: Some(self.frontend),
             backend: Some(self.proxy),
             server: self.server.as_ref().map(|(server, ..)| *server),
-            listener: (self.listener, 0, bind.and_then(|b| b.name.as_deref())),
+            listener: (
+                bind.map_or(0, |b| b.number),
+                0,
+                bind.and_then(|b| b.name.as_deref()),
+            ),
             client: self.client.clone(),
             local: self.local.clone(),
             outgoing: peer(|(_, outgoing, _)| outgoing),

@@ -77,7 +77,7 @@ impl World for Facts<'_> {
             backend: session.routed.as_ref().map(|r| &r.proxy),
             server: session.slot.as_ref().map(|s| s.server()),
             listener: (
-                listener.index,
+                listener.number,
                 listener.live.connections.get(),
                 listener.conf().and_then(|b| b.name.as_deref()),
             ),

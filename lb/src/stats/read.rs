@@ -94,11 +94,11 @@ pub fn places(source: Source<'_>, proxy: &Proxy, wanted: &Wanted) -> Vec<Place> 
         places.push(Place::Frontend);
     }
     if proxy.conf.tcp.socket_stats && wanted.kind(Kind::Listener) {
-        let listeners = source.listeners_of(proxy).count();
+        let listeners = source.listeners_of(proxy).enumerate();
         places.extend(
-            (0..listeners)
-                .filter(|index| wanted.subject(*index as u32 + 1))
-                .map(Place::Listener),
+            listeners
+                .filter(|(_, listener)| wanted.subject(listener.number))
+                .map(|(index, _)| Place::Listener(index)),
         );
     }
     if wanted.kind(Kind::Server) {
@@ -120,9 +120,7 @@ pub fn row(source: Source<'_>, proxy: &Arc<Proxy>, place: Place, wanted: &Wanted
     let runtime = source.runtime;
     let row = match place {
         Place::Frontend => frontend(runtime, proxy, proxy.front.as_ref()?),
-        Place::Listener(index) => {
-            listener_row(proxy, index, source.listeners_of(proxy).nth(index)?)
-        }
+        Place::Listener(index) => listener_row(proxy, source.listeners_of(proxy).nth(index)?),
         Place::Server(index) => server(runtime, proxy, proxy.servers.get(index)?, wanted.legends),
         Place::Backend => backend(runtime, proxy, proxy.back.as_ref()?, wanted),
     };
@@ -213,11 +211,11 @@ fn frontend(runtime: &Runtime, proxy: &Proxy, live: &FrontLive) -> Row {
     row
 }
 
-fn listener_row(proxy: &Proxy, index: usize, listener: &Listener) -> Row {
+fn listener_row(proxy: &Proxy, listener: &Listener) -> Row {
     let live = &listener.live;
     let totals = live.counters.totals();
     let bind = listener.conf();
-    let id = bind.and_then(|bind| bind.id).unwrap_or(index as u32 + 1);
+    let id = listener.number;
     let name = bind
         .and_then(|bind| bind.name.clone())
         .unwrap_or_else(|| format!("sock-{id}"));
@@ -234,7 +232,7 @@ fn listener_row(proxy: &Proxy, index: usize, listener: &Listener) -> Row {
         denied_sessions: totals.denied_sessions,
         ..Front::default()
     });
-    row.listen_address = bind.map(|bind| crate::admin::address::bind(&bind.address));
+    row.listen_address = Some(listener.bound.name());
     row
 }
 

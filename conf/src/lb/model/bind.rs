@@ -14,6 +14,8 @@ pub struct Bind {
     pub name: Option<String>,
     /// `id`.
     pub id: Option<u32>,
+    /// `id`, or one that was free; of a port range the first port's, the others follow.
+    pub number: u32,
     /// `interface`.
     pub interface: Option<String>,
     /// `namespace`.
@@ -53,6 +55,7 @@ impl Bind {
             address,
             name: None,
             id: None,
+            number: 0,
             interface: None,
             namespace: None,
             backlog: None,
@@ -102,6 +105,16 @@ pub enum BindAddress {
     Abstract(String),
     /// An inherited, listening descriptor.
     Fd(i32),
+}
+
+impl BindAddress {
+    /// How many addresses it stands for: the ports of a range.
+    pub fn count(&self) -> u32 {
+        match self {
+            BindAddress::Tcp { first, last, .. } => u32::from(last.saturating_sub(*first)) + 1,
+            BindAddress::Unix(_) | BindAddress::Abstract(_) | BindAddress::Fd(_) => 1,
+        }
+    }
 }
 
 /// Access to a unix socket.

@@ -95,6 +95,9 @@ fn bind(d: &mut Draft, a: &mut Args<'_>) -> Result<(), Diagnostic> {
     blank.unix = unix.access;
     let (draft, mut findings) = options(blank, a, false);
     d.diagnostics.append(&mut findings);
+    if let Some(several) = several_with_id(word, &found, &draft.bind) {
+        d.diagnostics.push(several);
+    }
     for mut address in found {
         if let BindAddress::Unix(path) = &mut address {
             let mut prefixed = OsString::from(&unix.prefix);
@@ -108,6 +111,19 @@ fn bind(d: &mut Draft, a: &mut Args<'_>) -> Result<(), Diagnostic> {
         d.front().binds.push(bind);
     }
     Ok(())
+}
+
+/// An `id` goes with a single address.
+fn several_with_id(word: &Word, found: &[BindAddress], bind: &Bind) -> Option<Diagnostic> {
+    let total: u32 = found.iter().map(BindAddress::count).sum();
+    bind.id.filter(|_| total > 1).map(|id| {
+        Diagnostic::error(
+            "E0005",
+            word.span,
+            format!("id {id} cannot be that of {total} addresses"),
+        )
+        .label("`id` goes with a single address and port")
+    })
 }
 
 /// Reads options until the line ends and gives every finding.
