@@ -216,3 +216,30 @@ fn formats_that_are_evaluated_at_once_hold_expressions_for_their_tags() {
     let text = listen(lines).replace("other\n", "other\n mode http\n");
     loads(&text);
 }
+
+#[test]
+fn addresses_get_numbers_that_the_file_gives_to_none() {
+    let config =
+        loads("listen l\n bind :1 id 4\n bind :2\n bind :3-5\n bind :6\n server s 192.0.2.1:1\n");
+    let front = config.proxies[0].front.as_ref().expect("a front");
+    let numbers: Vec<u32> = front.binds.iter().map(|b| b.number).collect();
+    assert_eq!(numbers, [4, 2, 5, 8]);
+    let (config, report) = lb::load_str("listen l\n bind :1-2 id 4\n server s 192.0.2.1:1\n");
+    assert!(config.is_none());
+    assert!(report.human(false).contains("goes with a single address"));
+}
+
+#[test]
+fn kinds_of_checks_cannot_be_negated() {
+    for option in ["httpchk", "tcp-check", "ldap-check", "tcpka", "forwardfor"] {
+        let (config, report) = lb::load_str(&listen(&format!("no option {option}\n")));
+        assert!(config.is_none(), "{option}");
+        let text = report.human(false);
+        assert!(
+            text.contains(&format!("`option {option}` cannot be negated")),
+            "{text}"
+        );
+    }
+    let (config, _) = lb::load_str(&listen("option tcp-smart-accept x\n"));
+    assert!(config.is_none());
+}

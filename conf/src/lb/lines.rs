@@ -9,13 +9,36 @@ use crate::keyword::{self, Args, Keyword, Word};
 use crate::source::Span;
 use crate::suggest;
 
+/// `words` are those of the keyword.
 pub(super) fn no_negation(words: &[Word]) -> Diagnostic {
+    let names: Vec<&str> = words.iter().map(|w| w.text.as_str()).collect();
     Diagnostic::error(
         "E1004",
-        words[0].span,
-        format!("`{}` cannot be negated", words[0].text),
+        words[0].span.to(words[words.len() - 1].span),
+        format!("`{}` cannot be negated", names.join(" ")),
     )
-    .label("`no` and `default` go with `option` and few others")
+    .label("`no` and `default` go with most of `option` and few others")
+}
+
+/// Options that choose one of several or stand for several cannot be switched off, nor can
+/// keywords that are no options.
+fn may_be_negated(name: &str) -> bool {
+    let Some(option) = name.strip_prefix("option ") else {
+        return matches!(name, "log" | "hash-balance-factor");
+    };
+    let format = matches!(option, "tcplog" | "httplog" | "json-log");
+    let check = option.ends_with("-check") || option.ends_with("chk");
+    !format && !check && option != "tcpka" && option != "forwardfor"
+}
+
+/// An option without effect takes no words either.
+fn surplus(words: &[Word]) -> Option<Diagnostic> {
+    let (option, rest) = words.split_at_checked(2)?;
+    let head = option[0].span.to(option[1].span);
+    let name = known::PROXY_WITHOUT_EFFECT
+        .iter()
+        .find(|name| name.split(' ').eq(option.iter().map(|w| w.text.as_str())))?;
+    Args::new(name, "", head, rest).finish().err()
 }
 
 /// The row with the longest name that the line starts with, of all tables.
@@ -102,7 +125,7 @@ pub(super) fn proxy_line(draft: &mut Draft, words: &[Word], place: &str, report:
     let tables = proxy::TABLES.iter().map(|(_, _, rows)| *rows);
     let Some((row, count)) = find(tables.clone(), words) else {
         if let Some(note) = without_effect(words, known::PROXY_WITHOUT_EFFECT) {
-            report.push(note);
+            report.push(surplus(words).unwrap_or(note));
             return;
         }
         let names: Vec<_> = tables
@@ -117,11 +140,8 @@ pub(super) fn proxy_line(draft: &mut Draft, words: &[Word], place: &str, report:
         return;
     };
     let head = words[0].span.to(words[count - 1].span);
-    if draft.negation != Negation::Plain
-        && !row.name.starts_with("option ")
-        && !matches!(row.name, "log" | "hash-balance-factor")
-    {
-        report.push(no_negation(words));
+    if draft.negation != Negation::Plain && !may_be_negated(row.name) {
+        report.push(no_negation(&words[..count]));
         return;
     }
     let side = proxy::TABLES

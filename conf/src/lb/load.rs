@@ -532,7 +532,7 @@ impl Loader {
                     | "insecure-fork-wanted"
             )
         {
-            self.report.push(no_negation(words));
+            self.report.push(no_negation(&words[..count]));
             return;
         }
         let head = words[0].span.to(words[count - 1].span);

@@ -2,7 +2,7 @@
 
 use crate::diagnostic::Diagnostic;
 use crate::keyword::{Args, Keyword};
-use crate::lb::draft::{Draft, Negation};
+use crate::lb::draft::Draft;
 use crate::lb::format;
 use crate::lb::model::{
     CheckAction, CheckExpect, CheckKind, CheckPayload, CheckStatus, CheckStep, Converter,
@@ -81,10 +81,7 @@ impl Script {
 
     fn choose(self, d: &mut Draft) {
         d.marks.unused_rules = [None; 2];
-        d.back().check.kind = match d.negation {
-            Negation::Plain => CheckKind::Protocol(self.steps),
-            Negation::No | Negation::Default => CheckKind::Connect,
-        };
+        d.back().check.kind = CheckKind::Protocol(self.steps);
     }
 }
 

@@ -3,22 +3,16 @@
 use super::check_rules::{self, Script};
 use crate::diagnostic::Diagnostic;
 use crate::keyword::{Args, Keyword};
-use crate::lb::draft::{Draft, Negation};
+use crate::lb::draft::Draft;
 use crate::lb::format;
 use crate::lb::model::{AmqpCheck, CheckKind, ExternalCheck, HttpSend, MysqlCheck};
 use std::path::PathBuf;
 
 type Applied = Result<(), Diagnostic>;
 
-/// Chooses a kind; `no option ...` of the same kind goes back to connecting.
 fn choose(d: &mut Draft, kind: CheckKind) {
-    let same = std::mem::discriminant(&d.back().check.kind) == std::mem::discriminant(&kind);
-    if d.negation == Negation::Plain {
-        d.back().check.kind = kind;
-        d.marks.unused_rules = [None; 2];
-    } else if same {
-        d.back().check.kind = CheckKind::Connect;
-    }
+    d.back().check.kind = kind;
+    d.marks.unused_rules = [None; 2];
 }
 
 fn httpchk(d: &mut Draft, a: &mut Args<'_>) -> Applied {
@@ -103,9 +97,7 @@ fn mysql(d: &mut Draft, a: &mut Args<'_>) -> Applied {
 
 fn external(d: &mut Draft, a: &mut Args<'_>) -> Applied {
     a.finish()?;
-    if d.negation == Negation::Plain {
-        d.marks.external_option = Some(a.head());
-    }
+    d.marks.external_option = Some(a.head());
     choose(d, CheckKind::External(ExternalCheck::default()));
     Ok(())
 }

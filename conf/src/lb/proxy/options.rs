@@ -1,4 +1,4 @@
-//! `option <name>`, switched off by `no option <name>`.
+//! `option <name>`; most are switched off by `no option <name>`.
 
 use crate::diagnostic::Diagnostic;
 use crate::keyword::{Args, Keyword};
@@ -41,9 +41,6 @@ fn httplog(d: &mut Draft, a: &mut Args<'_>) -> Applied {
 }
 
 fn set_format(d: &mut Draft, a: &Args<'_>, format: SessionFormat) -> Applied {
-    if d.negation != Negation::Plain {
-        return Err(no_negation(a));
-    }
     if matches!(d.proxy.logging.format, SessionFormat::Custom(_))
         && let Some(first) = d.seen.get("log-format")
     {
@@ -61,15 +58,6 @@ fn set_format(d: &mut Draft, a: &Args<'_>, format: SessionFormat) -> Applied {
     }
     d.proxy.logging.format = format;
     Ok(())
-}
-
-fn no_negation(a: &Args<'_>) -> Diagnostic {
-    Diagnostic::error(
-        "E1004",
-        a.head(),
-        format!("`{}` cannot be negated", a.keyword()),
-    )
-    .label("`no` and `default` have no meaning here")
 }
 
 fn forwardfor(d: &mut Draft, a: &mut Args<'_>) -> Applied {
@@ -90,10 +78,8 @@ fn forwardfor(d: &mut Draft, a: &mut Args<'_>) -> Applied {
         }
     }
     a.finish()?;
-    if d.negation == Negation::Plain {
-        d.marks.http_only.push(("option forwardfor", a.head()));
-    }
-    d.proxy.http.forwardfor = (d.negation == Negation::Plain).then_some(value);
+    d.marks.http_only.push(("option forwardfor", a.head()));
+    d.proxy.http.forwardfor = Some(value);
     Ok(())
 }
 
