@@ -3,10 +3,12 @@
 //! The bytes come from a certificate that rustls has verified; only as much of DER is read as finding names needs, and
 //! anything unexpected is "no name".
 
+use crate::core::connection::CertificateFacts;
 use conf::broker::LoginFrom;
 
 const SEQUENCE: u8 = 0x30;
 const OID: u8 = 0x06;
+const GENERALIZED_TIME: u8 = 0x18;
 const COMMON_NAME: &[u8] = &[0x55, 0x04, 0x03];
 const ALTERNATIVE_NAME: &[u8] = &[0x55, 0x1d, 0x11];
 /// The attribute types that have a short form.
@@ -38,6 +40,38 @@ pub fn login_name(certificate: &[u8], from: LoginFrom) -> Option<String> {
             .map(|(_, value)| value),
         LoginFrom::SubjectAlternativeName => alternative_name(fields.extensions?),
     }
+}
+
+/// What lists show of a certificate; an empty name is shown as nothing.
+pub fn facts(certificate: &[u8]) -> Option<CertificateFacts> {
+    let fields = Fields::of(certificate)?;
+    let times = elements(fields.validity)?;
+    let [from, until] = times[..] else {
+        return None;
+    };
+    Some(CertificateFacts {
+        subject: distinguished_name(fields.subject).unwrap_or_default(),
+        issuer: distinguished_name(fields.issuer).unwrap_or_default(),
+        validity: format!("{} - {}", time(from)?, time(until)?),
+    })
+}
+
+/// `261129134716Z` (with four digits of the year from 2050 on) as `2026-11-29T13:47:16Z`.
+fn time((tag, text): (u8, &[u8])) -> Option<String> {
+    let text = std::str::from_utf8(text).ok()?.strip_suffix('Z')?;
+    let digits = match tag {
+        GENERALIZED_TIME => text.to_owned(),
+        // two digits: from 1950 to 2049 (RFC 5280)
+        _ if text < "5" => format!("20{text}"),
+        _ => format!("19{text}"),
+    };
+    if digits.len() != 14 || !digits.bytes().all(|b| b.is_ascii_digit()) {
+        return None;
+    }
+    let part = |from: usize, to: usize| &digits[from..to];
+    let date = [part(0, 4), part(4, 6), part(6, 8)].join("-");
+    let clock = [part(8, 10), part(10, 12), part(12, 14)].join(":");
+    Some(format!("{date}T{clock}Z"))
 }
 
 /// Tag, contents and what follows.
@@ -73,6 +107,8 @@ fn elements(mut input: &[u8]) -> Option<Vec<(u8, &[u8])>> {
 }
 
 struct Fields<'a> {
+    issuer: &'a [u8],
+    validity: &'a [u8],
     subject: &'a [u8],
     extensions: Option<&'a [u8]>,
 }
@@ -88,11 +124,14 @@ impl<'a> Fields<'a> {
             .iter()
             .find(|(tag, _)| *tag == 0xa3)
             .and_then(|(_, contents)| element(contents));
+        let sequence = |at: usize| {
+            let found = all.get(versioned + at);
+            found.filter(|(tag, _)| *tag == SEQUENCE).map(|(_, c)| *c)
+        };
         Some(Fields {
-            subject: all
-                .get(versioned + 4)
-                .filter(|(tag, _)| *tag == SEQUENCE)?
-                .1,
+            issuer: sequence(2)?,
+            validity: sequence(3)?,
+            subject: sequence(4)?,
             extensions: extensions.map(|(_, contents, _)| contents),
         })
     }
@@ -184,6 +223,22 @@ mod tests {
         );
     }
 
+    #[test]
+    fn what_lists_show_is_found() {
+        let found = facts(&certificate()).expect("facts");
+        assert_eq!(found.subject, "CN=worker-1,O=Shop\\, Inc");
+        assert_eq!(found.issuer, found.subject, "signed by itself");
+        assert_eq!(
+            found.validity,
+            "1975-01-01T00:00:00Z - 4096-01-01T00:00:00Z"
+        );
+        assert_eq!(
+            time((0x17, b"491231235959Z")).as_deref(),
+            Some("2049-12-31T23:59:59Z")
+        );
+        assert_eq!(time((0x17, b"4912312359Z")), None);
+    }
+
     proptest! {
         #[test]
         fn damaged_certificates_never_panic(place: usize, byte: u8, cut: usize) {
@@ -191,6 +246,7 @@ mod tests {
             let place = place % damaged.len();
             damaged[place] = byte;
             damaged.truncate(cut % (damaged.len() + 1));
+            let _ = facts(&damaged);
             for from in [LoginFrom::CommonName, LoginFrom::DistinguishedName, LoginFrom::SubjectAlternativeName] {
                 let _ = login_name(&damaged, from);
             }

@@ -1,11 +1,13 @@
 //! TLS on the core thread: rustls without its own I/O, fed with what the socket gives.
 
-use crate::certificate_name::login_name;
+use crate::certificate_name::{facts, login_name};
 use crate::core::Core;
+use crate::core::connection::{CertificateFacts, Encryption};
 use conf::broker::LoginFrom;
 use rustls::ServerConnection;
 use rustls::pki_types::CertificateDer;
 use std::io::{self, IoSlice, Read, Write};
+use std::sync::Arc;
 
 pub struct TlsSession {
     connection: ServerConnection,
@@ -62,14 +64,17 @@ impl TlsSession {
             .peer_certificates()
             .and_then(<[CertificateDer<'_>]>::first);
         TlsPeer {
-            version: connection
-                .protocol_version()
-                .map(|v| format!("{v:?}"))
-                .unwrap_or_default(),
-            cipher: connection
-                .negotiated_cipher_suite()
-                .map(|s| format!("{:?}", s.suite()))
-                .unwrap_or_default(),
+            shown: encryption(
+                &connection
+                    .protocol_version()
+                    .map(|v| format!("{v:?}"))
+                    .unwrap_or_default(),
+                &connection
+                    .negotiated_cipher_suite()
+                    .map(|s| format!("{:?}", s.suite()))
+                    .unwrap_or_default(),
+                certificate.and_then(|certificate| facts(certificate)),
+            ),
             name: certificate.and_then(|certificate| login_name(certificate, self.login_from)),
         }
     }
@@ -85,6 +90,29 @@ impl TlsSession {
 
     pub fn write_to(&mut self, stream: &mut dyn Write) -> io::Result<usize> {
         self.connection.write_tls(stream)
+    }
+}
+
+/// `TLSv1_3` and `TLS13_AES_128_GCM_SHA256`, `TLSv1_2` and `TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256`, as lists show them. Every
+/// suite that is offered is one whose cipher authenticates.
+fn encryption(version: &str, suite: &str, certificate: Option<CertificateFacts>) -> Encryption {
+    let (key_exchange, cipher) = match suite.strip_prefix("TLS13_") {
+        Some(cipher) => ("any", cipher),
+        None => suite
+            .strip_prefix("TLS_")
+            .and_then(|rest| rest.split_once("_WITH_"))
+            .unwrap_or(("", suite)),
+    };
+    let cipher = ["_SHA256", "_SHA384"]
+        .iter()
+        .find_map(|hash| cipher.strip_suffix(hash))
+        .unwrap_or(cipher);
+    Encryption {
+        protocol: version.replace('_', ".").to_lowercase(),
+        key_exchange: key_exchange.to_lowercase(),
+        cipher: cipher.to_lowercase(),
+        hash: "aead",
+        certificate,
     }
 }
 
@@ -119,8 +147,7 @@ pub enum Found<'a> {
 
 /// How a client is connected, and the name in its certificate.
 pub struct TlsPeer {
-    pub version: String,
-    pub cipher: String,
+    pub shown: Encryption,
     pub name: Option<String>,
 }
 
@@ -128,7 +155,7 @@ impl TlsPeer {
     /// Enters it into the connection.
     pub fn note(self, core: &mut Core, index: u32) {
         if let Some(connection) = core.connections.get_mut(index as usize) {
-            connection.peer.tls = Some((self.version, self.cipher));
+            connection.peer.tls = Some(Arc::new(self.shown));
             connection.peer.certificate = self.name;
         }
     }
@@ -137,6 +164,22 @@ impl TlsPeer {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn suites_are_shown_in_the_words_of_rabbitmqs_lists() {
+        let shown = |version, suite| {
+            let shown = encryption(version, suite, None);
+            [shown.protocol, shown.key_exchange, shown.cipher].join(" ")
+        };
+        assert_eq!(
+            shown("TLSv1_3", "TLS13_AES_256_GCM_SHA384"),
+            "tlsv1.3 any aes_256_gcm"
+        );
+        assert_eq!(
+            shown("TLSv1_2", "TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256"),
+            "tlsv1.2 ecdhe_rsa chacha20_poly1305"
+        );
+    }
 
     #[test]
     fn suites_are_named_as_openssl_names_them() {

@@ -274,9 +274,16 @@ fn a_client_certificate_logs_in_over_tls() {
     assert!(opened.starts_with("ConnectionOpenOk"), "{opened}");
     let peer = running.handle.with_blocking(|core| {
         let (_, connection) = core.connections.iter().next().expect("one connection");
-        (connection.user.to_string(), connection.peer.tls.is_some())
+        (connection.user.to_string(), connection.peer.tls.clone())
     });
-    assert_eq!(peer, Ok(("worker-1".to_owned(), true)));
+    let (user, shown) = peer.expect("the core runs");
+    let shown = shown.expect("it is encrypted");
+    assert_eq!(
+        (user.as_str(), shown.protocol.as_str()),
+        ("worker-1", "tlsv1.3")
+    );
+    let certificate = shown.certificate.as_ref().expect("one was shown");
+    assert_eq!(certificate.subject, "CN=worker-1");
     drop(stream);
     running.stop();
 }

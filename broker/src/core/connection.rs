@@ -39,13 +39,38 @@ pub enum State {
     Closed,
 }
 
+/// What is shown of an encrypted connection, in the words of RabbitMQ's lists.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Encryption {
+    /// `tlsv1.3`.
+    pub protocol: String,
+    /// `ecdhe_rsa`; `any` where the protocol leaves it open.
+    pub key_exchange: String,
+    /// `aes_256_gcm`.
+    pub cipher: String,
+    /// `aead`.
+    pub hash: &'static str,
+    /// Of the certificate that the client showed.
+    pub certificate: Option<CertificateFacts>,
+}
+
+/// What is shown of a client's certificate.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CertificateFacts {
+    /// `CN=app,O=Shop`.
+    pub subject: String,
+    pub issuer: String,
+    /// `2026-11-29T13:47:16Z - 2026-12-29T13:47:16Z`.
+    pub validity: String,
+}
+
 /// How the client reached us.
 #[derive(Debug, Clone)]
 pub struct Peer {
     pub address: SocketAddr,
     pub local: SocketAddr,
-    /// TLS version and cipher, when encrypted.
-    pub tls: Option<(String, String)>,
+    /// When encrypted.
+    pub tls: Option<Arc<Encryption>>,
     /// The name in the client's certificate, when it showed one that is trusted.
     pub certificate: Option<String>,
 }

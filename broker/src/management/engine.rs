@@ -212,7 +212,6 @@ fn connection(core: &Core, c: &Connection) -> ConnectionView {
         vhost: c.vhost.to_string(),
         mechanism: c.mechanism.to_owned(),
         tls: c.peer.tls.clone(),
-        peer_subject: c.peer.certificate.clone(),
         state: if blocked { "blocked" } else { c.state_word() },
         channels: c.channels().len() as u64,
         channel_max: c.channel_max,

@@ -245,10 +245,8 @@ pub fn channel(scene: Scene<'_>, connection: u64, c: &ChannelView) -> Map<String
 /// One connection.
 pub fn connection(scene: Scene<'_>, c: &ConnectionView) -> Map<String, Value> {
     let (received, sent) = scene.sampler.connection_rates(c.id);
-    let (protocol, cipher) = match &c.tls {
-        Some((protocol, cipher)) => (Some(protocol), Some(cipher)),
-        None => (None, None),
-    };
+    let tls = c.tls.as_deref();
+    let certificate = tls.and_then(|tls| tls.certificate.as_ref());
     let Value::Object(map) = json!({
         "auth_mechanism": c.mechanism,
         "channel_max": c.channel_max,
@@ -260,9 +258,9 @@ pub fn connection(scene: Scene<'_>, c: &ConnectionView) -> Map<String, Value> {
         "host": c.host.0,
         "name": c.name,
         "node": scene.node,
-        "peer_cert_issuer": null,
-        "peer_cert_subject": c.peer_subject,
-        "peer_cert_validity": null,
+        "peer_cert_issuer": certificate.map(|c| &c.issuer),
+        "peer_cert_subject": certificate.map(|c| &c.subject),
+        "peer_cert_validity": certificate.map(|c| &c.validity),
         "peer_host": c.peer.0,
         "peer_port": c.peer.1,
         "pid": channel_pid(scene, c.id, 0),
@@ -277,11 +275,11 @@ pub fn connection(scene: Scene<'_>, c: &ConnectionView) -> Map<String, Value> {
         "send_oct": c.sent,
         "send_oct_details": {"rate": sent},
         "send_pend": c.pending,
-        "ssl": c.tls.is_some(),
-        "ssl_cipher": cipher,
-        "ssl_hash": null,
-        "ssl_key_exchange": null,
-        "ssl_protocol": protocol,
+        "ssl": tls.is_some(),
+        "ssl_cipher": tls.map(|tls| &tls.cipher),
+        "ssl_hash": tls.map(|tls| tls.hash),
+        "ssl_key_exchange": tls.map(|tls| &tls.key_exchange),
+        "ssl_protocol": tls.map(|tls| &tls.protocol),
         "state": c.state,
         "timeout": c.heartbeat_s,
         "type": "network",

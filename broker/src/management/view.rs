@@ -2,9 +2,11 @@
 //! thread and formatted elsewhere.
 
 use super::numbers::ChannelNumbers;
+use crate::core::connection::Encryption;
 use crate::core::field::FieldTable;
 use crate::core::letters::Deaths;
 use crate::core::policy::Effective;
+use std::sync::Arc;
 
 /// Counters that rates are made of, of a queue, a channel or the whole node.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -241,10 +243,8 @@ pub struct ConnectionView {
     pub vhost: String,
     /// `PLAIN`.
     pub mechanism: String,
-    /// With TLS: protocol and suite.
-    pub tls: Option<(String, String)>,
-    /// With a client certificate: its subject.
-    pub peer_subject: Option<String>,
+    /// With TLS.
+    pub tls: Option<Arc<Encryption>>,
     /// `running`, `blocked`, `blocking`, `flow`, ...
     pub state: &'static str,
     /// Open channels.
