@@ -10,7 +10,7 @@ use crate::core::Time;
 use crate::core::cause::Cause;
 use crate::core::group::Group;
 use crate::core::heartbeat::{Role, RouterView};
-use crate::core::router::{Event, Health, Phase};
+use crate::core::router::{Event, Health, Phase, Router};
 use crate::core::track::Level;
 use crate::guardian::Ward;
 use crate::instance::Instance;
@@ -206,8 +206,8 @@ impl Daemon {
         }
     }
 
-    /// Fires the routers' timers: before any packet is read, but for those of backups, which
-    /// [`Daemon::take_over`] fires; whether there is one. The pair channel judges later, too:
+    /// Fires the routers' timers: before any packet is read, but for those of backups and of
+    /// masters that were late, which [`Daemon::take_over`] fires; whether there is one. The pair channel judges later, too:
     /// a heartbeat or an answer that waits in a socket is a sign of life.
     pub fn fire(&mut self, now: Time) -> bool {
         let mut suspects = false;
@@ -218,7 +218,7 @@ impl Daemon {
                 self.dispatch(i, Event::Startup);
             }
             let router = &self.instances[i].router;
-            if router.is_due(now) && router.phase() == Phase::Backup {
+            if waits_for_packets(router, now) {
                 suspects = true;
             } else if router.is_due(now) {
                 self.dispatch(i, Event::Timeout);
@@ -229,12 +229,11 @@ impl Daemon {
         suspects
     }
 
-    /// Fires the timers of backups once it is read what came: when this thread was late, the
-    /// master's adverts wait in the socket.
+    /// Fires the other timers once it is read what came: when this thread was late, the adverts
+    /// of a living master, or of who took over from this one, wait in the socket.
     pub fn take_over(&mut self, now: Time) {
         for i in 0..self.instances.len() {
-            let router = &self.instances[i].router;
-            if router.phase() == Phase::Backup && router.is_due(now) {
+            if waits_for_packets(&self.instances[i].router, now) {
                 self.dispatch(i, Event::Timeout);
             }
         }
@@ -439,6 +438,11 @@ impl Daemon {
     pub fn watch(&self) -> &Post<ToWatch> {
         &self.watch
     }
+}
+
+/// Whether a timer is due that what waits in the sockets may still call off.
+fn waits_for_packets(router: &Router, now: Time) -> bool {
+    router.overslept(now) || (router.phase() == Phase::Backup && router.is_due(now))
 }
 
 /// What the pair channel says about an instance.

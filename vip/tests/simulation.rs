@@ -25,6 +25,27 @@ struct Host {
     alive: bool,
     /// Whether the kernel has the addresses; survives nothing but the lease here.
     holds: bool,
+    /// The process gets no processor until then; what comes meanwhile waits in its socket.
+    asleep_until: Option<Duration>,
+    inbox: Vec<Heard>,
+}
+
+impl Host {
+    fn new(router: Router, alive: bool) -> Host {
+        Host {
+            router,
+            alive,
+            holds: false,
+            asleep_until: None,
+            inbox: Vec::new(),
+        }
+    }
+
+    /// When it does something by itself.
+    fn wakes_at(&self) -> Option<Duration> {
+        let deadline = self.router.deadline()?.since_start();
+        Some(deadline.max(self.asleep_until.unwrap_or_default()))
+    }
 }
 
 /// Everything of one run. The client is the last station of the LAN.
@@ -84,11 +105,7 @@ impl World {
         for (host, priority) in priorities.iter().enumerate() {
             routers.push(Router::new(settings(host, *priority, version, interval)));
         }
-        let hosts = routers.into_iter().map(|router| Host {
-            router,
-            alive: false,
-            holds: false,
-        });
+        let hosts = routers.into_iter().map(|router| Host::new(router, false));
         World {
             lan: Lan::new(priorities.len() + 1, CALM, rng.next_u64()),
             hosts: hosts.collect(),
@@ -107,23 +124,30 @@ impl World {
     }
 
     fn active(&self) -> Vec<usize> {
-        let active = |h: &usize| self.hosts[*h].alive && self.hosts[*h].router.is_active();
+        let active = |h: &usize| {
+            let host = &self.hosts[*h];
+            host.alive && host.asleep_until.is_none() && host.router.is_active()
+        };
         (0..self.hosts.len()).filter(active).collect()
     }
 
     fn start(&mut self, host: usize) {
         let settings = self.hosts[host].router.settings().clone();
-        self.hosts[host] = Host {
-            router: Router::new(settings),
-            alive: true,
-            holds: false,
-        };
+        self.hosts[host] = Host::new(Router::new(settings), true);
         self.event(host, Event::Startup);
     }
 
     fn crash(&mut self, host: usize) {
         self.hosts[host].alive = false;
         self.hosts[host].holds = false;
+    }
+
+    /// What came meanwhile is read before the timers fire.
+    fn wake(&mut self, host: usize) {
+        self.hosts[host].asleep_until = None;
+        for heard in std::mem::take(&mut self.hosts[host].inbox) {
+            self.event(host, Event::Received(heard));
+        }
     }
 
     fn event(&mut self, host: usize, event: Event) {
@@ -185,7 +209,10 @@ impl World {
                     interval,
                     same_addresses: true,
                 };
-                self.event(delivery.to, Event::Received(heard));
+                match self.hosts[delivery.to].asleep_until {
+                    Some(_) => self.hosts[delivery.to].inbox.push(heard),
+                    None => self.event(delivery.to, Event::Received(heard)),
+                }
             }
             (true, Frame::Advert { .. }) | (false, Frame::Announce) => {}
         }
@@ -206,12 +233,7 @@ impl World {
         loop {
             let deadline = (0..self.hosts.len())
                 .filter(|h| self.hosts[*h].alive)
-                .filter_map(|h| {
-                    self.hosts[h]
-                        .router
-                        .deadline()
-                        .map(|d| (d.since_start(), h))
-                })
+                .filter_map(|h| Some((self.hosts[h].wakes_at()?, h)))
                 .min();
             let frame = self.lan.next_at();
             let timer_first = match (deadline, frame) {
@@ -230,7 +252,10 @@ impl World {
             self.pass(next);
             match deadline.filter(|_| timer_first) {
                 // the process may wake a little late
-                Some((_, host)) => self.event(host, Event::Timeout),
+                Some((_, host)) => {
+                    self.wake(host);
+                    self.event(host, Event::Timeout);
+                }
                 None => self.deliver(),
             }
         }
@@ -254,7 +279,7 @@ impl World {
     fn fault(&mut self) -> String {
         let host = self.rng.below(self.hosts.len() as u64) as usize;
         let other = self.rng.below(self.hosts.len() as u64 + 1) as usize;
-        match self.rng.below(7) {
+        match self.rng.below(8) {
             0 => {
                 self.crash(host);
                 format!("crash {host}")
@@ -264,6 +289,7 @@ impl World {
                 format!("start {host}")
             }
             2 => {
+                self.wake(host);
                 self.event(host, Event::Shutdown(Cause::Stop));
                 format!("stop {host}")
             }
@@ -288,6 +314,11 @@ impl World {
                 });
                 format!("loss {loss_percent} %")
             }
+            6 if self.hosts[host].alive => {
+                let long = Duration::from_millis(self.rng.below(4000));
+                self.hosts[host].asleep_until = Some(self.now + long);
+                format!("sleep {host} for {long:?}")
+            }
             _ => {
                 self.lan.heal();
                 "heal".to_owned()
@@ -299,6 +330,7 @@ impl World {
     fn mend(&mut self) {
         self.lan.heal();
         for host in 0..self.hosts.len() {
+            self.wake(host);
             let ending = self.hosts[host].router.phase() == Phase::Stop
                 || self.hosts[host].router.is_leaving();
             if !self.hosts[host].alive || ending {

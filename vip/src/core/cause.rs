@@ -94,7 +94,7 @@ pub enum Cause {
     Stop,
     /// The process that watches over this one died.
     GuardianLost,
-    /// The process slept so long that another router must have taken over.
+    /// The process slept so long that another router has taken over.
     WokeLate {
         /// For how long nothing was sent.
         silent: Duration,

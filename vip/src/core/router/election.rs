@@ -20,6 +20,10 @@ impl Router {
         }
         match self.state.clone() {
             State::Backup { .. } => self.received_as_backup(now, heard, out),
+            State::Active { .. } if self.overslept(now) && heard.priority > 0 => {
+                self.woke_late(now, out);
+                self.received_as_backup(now, heard, out);
+            }
             State::Active { .. } => self.received_as_active(now, heard, out),
             State::Leaving { aim, why, .. } if heard.priority > 0 => {
                 self.succeeded(now, heard, aim, why, out);

@@ -363,10 +363,30 @@ fn an_address_that_others_deleted_comes_back() {
 fn a_router_that_slept_through_its_own_funeral_gives_the_addresses_up_first() {
     let (mut router, now) = active(settings(110));
     let late = now + Duration::from_secs(10);
-    let out = step(&mut router, late, Event::Timeout);
+    assert!(router.overslept(late));
+    let out = step(&mut router, late, heard(12, 100));
     assert_eq!(out[0], Action::RemoveAddresses);
     assert!(adverts(&out).is_empty());
     assert!(router.deadline().is_some_and(|d| d - late <= ADV * 2));
+}
+
+#[test]
+fn a_router_that_slept_while_nobody_took_over_goes_on() {
+    let (mut router, now) = active(settings(110));
+    let late = now + Duration::from_secs(10);
+    let out = step(&mut router, late, Event::Timeout);
+    assert!(!out.contains(&Action::RemoveAddresses));
+    assert_eq!(adverts(&out), [110]);
+    assert!(router.is_active() && !router.overslept(late));
+}
+
+#[test]
+fn a_better_router_that_took_over_from_a_sleeper_is_followed() {
+    let (mut router, now) = active(settings(110));
+    let late = now + Duration::from_secs(10);
+    step(&mut router, late, heard(12, 120));
+    let down = router.master_down_interval();
+    assert_eq!(router.deadline(), Some(late + down));
 }
 
 #[test]

@@ -18,15 +18,7 @@ impl Router {
                     self.become_active(now, cause, out);
                 }
             }
-            State::Active { next_advert, .. } => {
-                let silent = now - self.last_sent;
-                let lost = self.settings.interval * self.settings.down_adverts;
-                if now >= next_advert && silent > lost {
-                    self.woke_late(now, silent, out);
-                } else {
-                    self.active_timeout(now, out);
-                }
-            }
+            State::Active { .. } => self.active_timeout(now, out),
             State::Leaving { until, aim, why } if now >= until => match aim {
                 Aim::Stop => self.stop(now, out),
                 Aim::Maintain => self.become_backup(now, None, why, out),
@@ -105,9 +97,18 @@ impl Router {
         }
     }
 
-    /// The backup's timer has run out meanwhile: give the addresses up first, then
-    /// listen for one of its adverts, and only then stand again.
-    pub(super) fn woke_late(&mut self, now: Time, silent: Duration, out: &mut Vec<Action>) {
+    /// Whether the process slept so long that a backup's timer has run out meanwhile. Its adverts
+    /// wait in the socket then: they are to be read before the timer fires. If there is none,
+    /// nobody took over, and the router goes on.
+    pub fn overslept(&self, now: Time) -> bool {
+        let lost = self.settings.interval * self.settings.down_adverts;
+        self.is_active() && self.is_due(now) && now - self.last_sent > lost
+    }
+
+    /// A backup took over meanwhile: give the addresses up first, then listen for more
+    /// of its adverts, and only then stand again.
+    pub(super) fn woke_late(&mut self, now: Time, out: &mut Vec<Action>) {
+        let silent = now - self.last_sent;
         self.become_backup(now, None, Cause::WokeLate { silent }, out);
         if let State::Backup { down_at, .. } = &mut self.state {
             *down_at = now + self.settings.interval + self.settings.interval / 2;
