@@ -315,6 +315,9 @@ pub fn serve(host: &Host, letter: u8) {
     wait.recv().expect("the server starts");
 }
 
+/// Between two attempts of one of a client's threads.
+const PAUSE: Duration = Duration::from_millis(5);
+
 /// One attempt of a client.
 #[derive(Clone, Copy, Debug)]
 pub struct Attempt {
@@ -344,7 +347,7 @@ impl Client {
                 while !end.load(Ordering::Relaxed) {
                     let attempt = attempt(SocketAddr::new(address, 80));
                     list.lock().expect("nobody panics with it").push(attempt);
-                    std::thread::sleep(Duration::from_millis(5));
+                    std::thread::sleep(PAUSE);
                 }
             })
         });
@@ -366,16 +369,7 @@ impl Client {
     pub fn outage(&self, since: Instant) -> (Duration, usize) {
         let attempts = self.since(since);
         let failed = attempts.iter().filter(|a| a.answer.is_none()).count();
-        let mut good: Vec<Instant> = vec![since];
-        good.extend(
-            attempts
-                .iter()
-                .filter(|a| a.answer.is_some())
-                .map(|a| a.ended),
-        );
-        good.sort();
-        let gaps = good.windows(2).map(|w| w[1] - w[0]);
-        (gaps.max().unwrap_or_default(), failed)
+        (longest_outage(since, &attempts), failed)
     }
 
     /// Waits until this host answered an attempt that began after `since`.
@@ -388,6 +382,30 @@ impl Client {
                 .min()
         })
     }
+}
+
+/// Longest time between two answers, without what the client knows nothing of: stretches in which a busy
+/// machine did not let it try, far longer than its own pause.
+pub fn longest_outage(since: Instant, attempts: &[Attempt]) -> Duration {
+    let mut attempts = attempts.to_vec();
+    attempts.sort_by_key(|a| a.began);
+    let (mut tried_until, mut unknown) = (since, Vec::new());
+    for attempt in &attempts {
+        if attempt.began.saturating_duration_since(tried_until) > PAUSE * 10 {
+            unknown.push((tried_until, attempt.began));
+        }
+        tried_until = tried_until.max(attempt.ended);
+    }
+    let answered = attempts.iter().filter(|a| a.answer.is_some());
+    let mut good: Vec<Instant> = answered.map(|a| a.ended).chain([since]).collect();
+    good.sort();
+    let gaps = good.windows(2).map(|w| {
+        let inside = |(from, to): &(Instant, Instant)| {
+            (*to).min(w[1]).saturating_duration_since((*from).max(w[0]))
+        };
+        (w[1] - w[0]).saturating_sub(unknown.iter().map(inside).sum())
+    });
+    gaps.max().unwrap_or_default()
 }
 
 impl Drop for Client {

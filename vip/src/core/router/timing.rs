@@ -4,7 +4,6 @@ use super::super::cause::Cause;
 use super::super::time::Time;
 use super::{Action, Aim, Phase, Router, State};
 use std::net::IpAddr;
-use std::time::Duration;
 
 impl Router {
     pub(super) fn timeout(&mut self, now: Time, out: &mut Vec<Action>) {
