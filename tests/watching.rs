@@ -3,7 +3,7 @@
 
 mod kit;
 
-use kit::Daemon;
+use kit::{Balancer, Daemon};
 use serde_json::Value;
 use std::path::PathBuf;
 use std::process::Command;
@@ -158,4 +158,36 @@ fn log_lines_are_objects_when_asked_for() {
         count += 1;
     }
     assert!(count >= 2, "{text}");
+}
+
+#[test]
+fn doctor_reads_the_file_that_the_running_balancer_was_started_with() {
+    let listen = format!("{}:1", kit::balancer::address());
+    let server = kit::balancer::echo();
+    let text =
+        format!("listen echo\n    bind {listen}\n    server s1 {server} check inter 100ms\n");
+    let balancer = Balancer::new("", &text);
+    let _daemon = balancer.start(&["-db"]);
+    let (file, run) = (balancer.file(), balancer.path("run"));
+    let (run, nowhere) = (run.display().to_string(), balancer.path("none"));
+    let nowhere = nowhere.display().to_string();
+    let ask = [
+        "doctor",
+        "--run-dir",
+        &run,
+        "--lb",
+        &nowhere,
+        "--vip",
+        &nowhere,
+        "--facts",
+    ];
+    let (_, facts, _) = kit::evenkeel(&ask);
+    assert_eq!(json(&facts)["lb"]["path"], file.display().to_string());
+    let (status, findings, _) = kit::evenkeel(&ask[..7]);
+    let expected = format!("no VRRP daemon here: {nowhere}");
+    assert!(
+        findings.contains(&expected) && !findings.contains("no balancer"),
+        "{findings}"
+    );
+    assert_eq!(status, 0, "{findings}");
 }

@@ -8,7 +8,7 @@ use serde_json::Value;
 use std::collections::BTreeMap;
 use std::io::{Read, Write};
 use std::net::{IpAddr, SocketAddr, TcpStream, ToSocketAddrs};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -49,6 +49,15 @@ pub struct ConfigFile {
 }
 
 impl ConfigFile {
+    /// The file at this place, or the one that a running daemon was started with if there is none.
+    fn find(path: &Path, status: &Result<Value, String>) -> ConfigFile {
+        let running = || started_with(status.as_ref().ok()?.get("pid")?.as_u64()?);
+        match path.exists() {
+            true => ConfigFile::read(path),
+            false => ConfigFile::read(&running().unwrap_or_else(|| path.to_owned())),
+        }
+    }
+
     fn read(path: &Path) -> ConfigFile {
         let (text, problem) = match std::fs::read_to_string(path) {
             Ok(text) => (Some(text), String::new()),
@@ -99,8 +108,10 @@ impl Facts {
     /// Looks at this host.
     pub fn gather(options: &Options) -> Facts {
         let (interfaces, addresses) = interfaces();
-        let lb = ConfigFile::read(&options.lb);
-        let vip = ConfigFile::read(&options.vip);
+        let lb_status = balancer(&options.run_dir);
+        let vip_status = ask::vrrp(&options.run_dir);
+        let lb = ConfigFile::find(&options.lb, &lb_status);
+        let vip = ConfigFile::find(&options.vip, &vip_status);
         let sysctls = SYSCTLS.iter().filter_map(|name| {
             let path = format!("/proc/sys/{}", name.replace('.', "/"));
             let value = std::fs::read_to_string(path).ok()?;
@@ -116,8 +127,8 @@ impl Facts {
                 .unwrap_or((0, 0)),
             sysctls: sysctls.collect(),
             brokers: lb.text.as_deref().map_or(Vec::new(), brokers),
-            lb_status: lb.text.is_some().then(|| balancer(&options.run_dir)),
-            vip_status: vip.text.is_some().then(|| ask::vrrp(&options.run_dir)),
+            lb_status: lb.text.is_some().then_some(lb_status),
+            vip_status: vip.text.is_some().then_some(vip_status),
             broker_status: ask::broker("127.0.0.1:15692").ok(),
             addresses,
             interfaces,
@@ -125,6 +136,22 @@ impl Facts {
             vip,
         }
     }
+}
+
+/// The one file that a process was started with (`-f FILE`).
+fn started_with(pid: u64) -> Option<PathBuf> {
+    let line = std::fs::read(format!("/proc/{pid}/cmdline")).ok()?;
+    let words: Vec<_> = line
+        .split(|b| *b == 0)
+        .map(String::from_utf8_lossy)
+        .collect();
+    let mut files = words
+        .windows(2)
+        .filter(|pair| pair[0] == "-f")
+        .map(|pair| &pair[1]);
+    let (file, more) = (files.next()?, files.next());
+    let place = std::fs::read_link(format!("/proc/{pid}/cwd")).ok()?;
+    more.is_none().then(|| place.join(file.as_ref()))
 }
 
 /// Milliseconds since 1970.
