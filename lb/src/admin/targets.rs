@@ -173,41 +173,45 @@ pub fn check_port(control: &Control, server: &Arc<Server>, value: &str) -> Answe
     }
 }
 
+/// The address and the port, if there is one, behind `set server <b>/<s> check-addr` or `agent-addr`.
+fn address_and_port(arguments: &[String]) -> Result<(IpAddr, Option<u16>), Answer> {
+    let word = |index: usize| arguments.get(index).map_or("", String::as_str);
+    let Ok(ip) = word(2).parse::<IpAddr>() else {
+        return Err(Answer::error(format!("invalid addr '{}'", word(2))));
+    };
+    match (word(3), word(4).parse::<u16>()) {
+        ("", _) => Ok((ip, None)),
+        ("port", Ok(port)) => Ok((ip, Some(port))),
+        _ => Err(not_a_port(word(4))),
+    }
+}
+
 /// `set server <b>/<s> check-addr <ip> [port <port>]`.
 pub fn check_address(control: &Control, server: &Arc<Server>, arguments: &[String]) -> Answer {
-    let word = |index: usize| arguments.get(index).map_or("", String::as_str);
-    if word(2).is_empty() {
+    if arguments.get(2).is_none_or(String::is_empty) {
         return missing("check-addr", "an address and optionally a port");
     }
     if !lock(&server.health).configured {
         return Answer::error("health checks are not enabled on this server");
     }
-    let Ok(ip) = word(2).parse::<IpAddr>() else {
-        return Answer::error(format!("invalid addr '{}'", word(2)));
-    };
-    match (word(3), word(4).parse::<u16>()) {
-        ("", _) => control.check_target(server, Some(ip), None),
-        ("port", Ok(port)) => control.check_target(server, Some(ip), Some(port)),
-        _ => not_a_port(word(4)),
+    match address_and_port(arguments) {
+        Ok((ip, port)) => control.check_target(server, Some(ip), port),
+        Err(refusal) => refusal,
     }
 }
 
 /// `set server <b>/<s> agent-addr <ip> [port <port>]`.
 pub fn agent_address(control: &Control, server: &Arc<Server>, arguments: &[String]) -> Answer {
-    let word = |index: usize| arguments.get(index).map_or("", String::as_str);
-    if word(2).is_empty() {
+    if arguments.get(2).is_none_or(String::is_empty) {
         return missing("agent-addr", "an address and optionally a port");
     }
     if !lock(&server.agent).configured {
         return Answer::error("agent checks are not enabled on this server");
     }
-    let Ok(ip) = word(2).parse::<IpAddr>() else {
-        return Answer::error(format!("invalid addr '{}'", word(2)));
-    };
-    match (word(3), word(4).parse::<u16>()) {
-        ("", _) => control.agent_target(server, Some(ip), None),
-        ("port", Ok(port)) if port > 0 => control.agent_target(server, Some(ip), Some(port)),
-        _ => not_a_port(word(4)),
+    match address_and_port(arguments) {
+        Ok((_, Some(0))) => not_a_port("0"),
+        Ok((ip, port)) => control.agent_target(server, Some(ip), port),
+        Err(refusal) => refusal,
     }
 }
 
