@@ -45,12 +45,7 @@ impl Core {
         }
         tracing::warn!(?alarm, on, "resource alarm changed");
         self.journal.short_of_space(self.alarms.disk);
-        let indexes: Vec<u32> = self
-            .connections
-            .iter()
-            .map(|(index, _)| index as u32)
-            .collect();
-        for index in indexes {
+        for index in self.connection_indexes() {
             self.tell_blocked(index);
         }
     }

@@ -81,12 +81,7 @@ impl Core {
     /// Begins an orderly stop: every client is told 320.
     pub fn stop(&mut self) {
         self.stopping = true;
-        let indexes: Vec<u32> = self
-            .connections
-            .iter()
-            .map(|(index, _)| index as u32)
-            .collect();
-        for index in indexes {
+        for index in self.connection_indexes() {
             if self.connections[index as usize].state == State::Running {
                 self.close_connection(
                     index,
@@ -290,6 +285,12 @@ impl Core {
             | Command::ClearOperatorPolicy { vhost, .. } => self.renew_settings(vhost),
             _ => {}
         }
+    }
+
+    /// The connections that there are now; some may go while they are visited.
+    pub(super) fn connection_indexes(&self) -> Vec<u32> {
+        let all = self.connections.iter();
+        all.map(|(index, _)| index as u32).collect()
     }
 
     fn close_where(

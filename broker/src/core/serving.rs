@@ -21,12 +21,7 @@ impl Core {
         if std::mem::replace(&mut self.suspended, suspended) == suspended || !suspended {
             return;
         }
-        let indexes: Vec<u32> = self
-            .connections
-            .iter()
-            .map(|(index, _)| index as u32)
-            .collect();
-        for index in indexes {
+        for index in self.connection_indexes() {
             self.close_connection(
                 index,
                 "broker forced connection closure with reason 'shutdown'",
