@@ -131,6 +131,7 @@ fn tables(tool: Tool) -> Vec<&'static [Command]> {
             access::COMMANDS,
             lists::COMMANDS,
             node::COMMANDS,
+            status::SHARED,
             cluster::COMMANDS,
             parameters::COMMANDS,
             queues::COMMANDS,

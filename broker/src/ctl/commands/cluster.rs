@@ -2,7 +2,6 @@
 
 use super::App::{Any, Running, Stopped};
 use super::node::seconds;
-use super::status::cluster_status;
 use super::{Command, MANY};
 use crate::ctl::tool::{Done, End, Run};
 use crate::ctl::wire::{Fault, FaultKind};
@@ -23,16 +22,6 @@ pub static COMMANDS: &[Command] = &[
             r.banner(format!("Forcefully resetting node {} ...", r.node.name));
             r.change("reset", &[])
         }
-    ),
-    command!(
-        "cluster_status",
-        "[--timeout <timeout>]",
-        CLUSTER,
-        "Displays all the nodes in the cluster grouped by node type, together with the currently running nodes",
-        (0, 0),
-        &[],
-        Running,
-        cluster_status
     ),
     command!(
         "join_cluster",

@@ -1,10 +1,9 @@
 //! The node as a whole: starting, stopping, feature flags, limits.
 
 use super::App::{Any, Running, Stopped};
-use super::status::{environment, report, status};
 use super::{Command, MANY};
 use crate::ctl::output::Rows;
-use crate::ctl::tool::{Done, End, Run, version};
+use crate::ctl::tool::{Done, End, Run};
 use crate::ctl::wire::{Fault, FaultKind};
 use crate::management::api::nodes::FEATURE_FLAGS;
 use serde_json::json;
@@ -16,19 +15,6 @@ const MONITORING: &str = "Monitoring, observability and health checks";
 
 /// Words of `rabbitmqctl` about the node.
 pub static COMMANDS: &[Command] = &[
-    command!(
-        "version",
-        "",
-        "Help",
-        "Displays CLI tools version",
-        (0, 0),
-        &[],
-        Any,
-        |r| {
-            r.say(version());
-            Ok(())
-        }
-    ),
     command!(
         "autocomplete",
         "[prefix]",
@@ -143,26 +129,6 @@ pub static COMMANDS: &[Command] = &[
         }
     ),
     command!(
-        "report",
-        "[--timeout <timeout>]",
-        MONITORING,
-        "Generate a server status report containing a concatenation of all server status information for support purposes",
-        (0, 0),
-        &[],
-        Running,
-        report
-    ),
-    command!(
-        "status",
-        "[--unit <unit>] [--timeout <timeout>]",
-        MONITORING,
-        "Displays status of a node",
-        (0, 0),
-        &["unit"],
-        Running,
-        status
-    ),
-    command!(
         "ping",
         "[--timeout <timeout>]",
         MONITORING,
@@ -171,16 +137,6 @@ pub static COMMANDS: &[Command] = &[
         &[],
         Any,
         super::diagnostics::ping
-    ),
-    command!(
-        "environment",
-        "[--timeout <timeout>]",
-        CONFIGURATION,
-        "Displays what the node runs with",
-        (0, 0),
-        &[],
-        Any,
-        environment
     ),
     command!(
         "node_health_check",

@@ -10,7 +10,7 @@ const CLUSTER: &str = "Cluster";
 const CONFIGURATION: &str = "Configuration and Environment";
 const MONITORING: &str = "Monitoring, observability and health checks";
 
-/// Those that `rabbitmq-diagnostics` has too.
+/// Words of both `rabbitmqctl` and `rabbitmq-diagnostics`.
 pub static SHARED: &[Command] = &[
     command!(
         "status",
@@ -46,7 +46,7 @@ pub static SHARED: &[Command] = &[
         "report",
         "[--timeout <timeout>]",
         MONITORING,
-        "Generate a server status report",
+        "Generate a server status report containing a concatenation of all server status information for support purposes",
         (0, 0),
         &[],
         Running,
@@ -128,7 +128,7 @@ pub fn listeners(status: &Value, with_node: bool) -> Vec<String> {
     items.iter().map(|l| listener_line(l, with_node)).collect()
 }
 
-pub fn cluster_status(r: &Run) -> Done {
+fn cluster_status(r: &Run) -> Done {
     let c = r.perform("cluster", &[])?;
     let node = text(&c["node"]);
     if r.is_json() {
@@ -210,7 +210,7 @@ fn paths(value: &Value) -> Vec<String> {
     }
 }
 
-pub fn status(r: &Run) -> Done {
+fn status(r: &Run) -> Done {
     let unit = r.line.option("unit").unwrap_or("gb");
     if !["bytes", "kb", "mb", "gb", "tb"].contains(&unit.to_lowercase().as_str()) {
         let text =
@@ -344,7 +344,7 @@ fn status_json(s: &Value) -> Value {
     })
 }
 
-pub fn environment(r: &Run) -> Done {
+fn environment(r: &Run) -> Done {
     r.banner(format!(
         "Application environment of node {} ...",
         r.node.name
@@ -354,7 +354,7 @@ pub fn environment(r: &Run) -> Done {
     Ok(())
 }
 
-pub fn report(r: &Run) -> Done {
+fn report(r: &Run) -> Done {
     r.banner(format!(
         "Reporting server status of node {} ...\n",
         r.node.name
