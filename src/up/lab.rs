@@ -8,6 +8,7 @@ use std::io;
 use std::path::Path;
 use std::process::Stdio;
 use std::rc::Rc;
+use std::time::Duration;
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::process::{Child, ChildStdin, Command};
 use tokio::sync::{Mutex, mpsc, oneshot};
@@ -15,14 +16,20 @@ use tokio::sync::{Mutex, mpsc, oneshot};
 type Answer = Result<String, String>;
 type Waiting = Rc<RefCell<HashMap<u64, oneshot::Sender<Answer>>>>;
 
+const ENDED: &str = "the laboratory has ended";
+
 /// A process that ended: host, name, how.
 pub type End = (String, String, String);
 
-/// The running laboratory; everything in it ends when this is dropped.
+/// How long the end of everything in it may take.
+const END: Duration = Duration::from_secs(10);
+
+/// The running laboratory; everything in it is killed when this is dropped.
 pub struct Lab {
-    stdin: Mutex<(ChildStdin, u64)>,
+    /// Where orders go until it ends, and the number of the next one.
+    stdin: Mutex<(Option<ChildStdin>, u64)>,
     waiting: Waiting,
-    _child: Child,
+    child: Mutex<Child>,
 }
 
 impl Lab {
@@ -45,9 +52,9 @@ impl Lab {
         tokio::task::spawn_local(read(stdout, waiting.clone(), ready, ended));
         is_ready.await.map_err(|_| lost())?;
         let lab = Lab {
-            stdin: Mutex::new((stdin, 0)),
+            stdin: Mutex::new((Some(stdin), 0)),
             waiting,
-            _child: child,
+            child: Mutex::new(child),
         };
         Ok((lab, ends))
     }
@@ -57,16 +64,26 @@ impl Lab {
         let (sender, answer) = oneshot::channel();
         {
             let mut stdin = self.stdin.lock().await;
-            let number = stdin.1;
-            stdin.1 += 1;
-            self.waiting.borrow_mut().insert(number, sender);
+            let (Some(pipe), number) = &mut *stdin else {
+                return Err(ENDED.to_owned());
+            };
+            self.waiting.borrow_mut().insert(*number, sender);
+            *number += 1;
             let mut line = serde_json::to_vec(&order).map_err(|e| e.to_string())?;
             line.push(b'\n');
-            stdin.0.write_all(&line).await.map_err(|e| e.to_string())?;
+            pipe.write_all(&line).await.map_err(|e| e.to_string())?;
         }
-        answer
-            .await
-            .map_err(|_| "the laboratory has ended".to_owned())?
+        answer.await.map_err(|_| ENDED.to_owned())?
+    }
+
+    /// Ends everything in it, and waits until the last process is gone: its first process waits
+    /// for the first one of the process namespace, which the kernel lets go after all others.
+    pub async fn end(&self) {
+        drop(self.stdin.lock().await.0.take());
+        let mut child = self.child.lock().await;
+        if tokio::time::timeout(END, child.wait()).await.is_err() {
+            let _ = child.kill().await;
+        }
     }
 }
 

@@ -84,19 +84,24 @@ async fn whole(options: Options, dir: PathBuf) -> Result<ExitCode, String> {
         demoted: Default::default(),
         rolling: None,
     };
+    let lab = up.lab.clone();
     let started = tokio::select! {
         biased;
-        () = ending.told() => return Ok(interrupted(&ending)),
-        started = up.start() => started,
+        () = ending.told() => None,
+        started = up.start() => Some(started),
     };
-    match started {
-        Ok(()) => up.serve(doors, &mut ending).await,
-        Err(reason) => {
+    let outcome = match started {
+        None => Ok(interrupted(&ending)),
+        Some(Ok(())) => up.serve(doors, &mut ending).await,
+        Some(Err(reason)) => {
             state.keep();
             let logs = up.last_lines();
             Err(format!("{reason}{logs}\nthe logs are in {}", dir.display()))
         }
-    }
+    };
+    // before its files go: who still lives may write some anew
+    lab.end().await;
+    outcome
 }
 
 /// Told to end before it was ready: what was made so far goes with its owners.

@@ -90,9 +90,8 @@ impl Drop for StateDir {
             let left = std::fs::read_dir(&self.path).map_or(0, |entries| entries.count());
             if left <= 1 {
                 let _ = std::fs::remove_dir_all(&self.path);
-                return;
             }
-            if Instant::now() > end {
+            if !self.path.exists() || Instant::now() > end {
                 return;
             }
             std::thread::sleep(Duration::from_millis(50));
