@@ -186,7 +186,10 @@ async fn exchange(dir: &Path, words: &[String]) -> std::io::Result<String> {
         .await?;
     let mut text = String::new();
     stream.read_to_string(&mut text).await?;
-    Ok(text)
+    match text.is_empty() {
+        true => Err(std::io::Error::other("it ended before it answered")),
+        false => Ok(text),
+    }
 }
 
 #[cfg(test)]
@@ -198,6 +201,16 @@ mod tests {
         let options = super::super::options::parse(Vec::new());
         let options = options.unwrap_or_else(|_| panic!("defaults"));
         parse(&words, &Plan::new(&options, Path::new("/nowhere")))
+    }
+
+    #[test]
+    fn an_end_without_an_answer_is_no_success() {
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        let socket = std::os::unix::net::UnixListener::bind(dir.path().join("up.sock"));
+        let socket = socket.expect("a free name");
+        let ended = std::thread::spawn(move || drop(socket.accept()));
+        assert_eq!(ask(dir.path(), &["heal".to_owned()]), ExitCode::from(2));
+        ended.join().expect("it only closes");
     }
 
     #[test]
