@@ -111,7 +111,7 @@ impl Plan {
              global\n    log stdout format raw local0 info\n    maxconn 4096\n    \
              stats socket {socket} mode 600 level admin\n\n\
              defaults\n    log global\n    mode tcp\n    option tcplog\n    option dontlognull\n    \
-             option redispatch\n    retries 3\n    maxconn 2000\n    timeout connect 2s\n    \
+             option redispatch 1\n    retries 3\n    maxconn 2000\n    timeout connect 2s\n    \
              timeout client 120s\n    timeout server 120s\n\n\
              listen amqp\n    bind 0.0.0.0:5672\n    balance roundrobin\n",
             name = host.name,
