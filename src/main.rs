@@ -5,6 +5,7 @@ mod check;
 mod dispatch;
 mod doctor;
 mod explain;
+mod holders;
 mod manual;
 mod status;
 mod up;

@@ -2,6 +2,7 @@
 
 mod balancer;
 mod pair;
+mod rivals;
 mod vrrp;
 
 pub use pair::in_motion;
@@ -48,7 +49,9 @@ pub fn host(host: &Host) -> Vec<Finding> {
     doctor.limits(&host.facts);
     doctor.balancer(host);
     doctor.vrrp(host);
+    doctor.rivals(host);
     doctor.brokers(&host.facts);
+    doctor.replaced(&host.facts);
     doctor.findings
 }
 
@@ -162,6 +165,13 @@ impl Doctor {
         }
     }
 
+    fn replaced(&mut self, facts: &Facts) {
+        for unit in &facts.replaced {
+            let text = format!("{unit} runs a binary that was replaced since it started");
+            self.say(Level::Warning, text, format!("systemctl restart {unit}"));
+        }
+    }
+
     /// Findings of a file's diagnostics.
     fn file(&mut self, what: &str, path: &str, report: &Report) {
         let count = |severity| report.count(severity);
@@ -190,9 +200,10 @@ impl Doctor {
                     "there: rabbitmq-diagnostics check_running  # or evenkeel ctl status",
                 ),
                 reason => {
-                    let (host, port) = broker.address.rsplit_once(':').unwrap_or_default();
                     let mend = format!(
-                        "there: systemctl status rabbitmq-server (or evenkeel-broker); from here: nc -vz {host} {port}"
+                        "there: systemctl status rabbitmq-server (or evenkeel-broker); from here: \
+                         evenkeel lb check --live -f {}",
+                        facts.lb.path
                     );
                     let text = format!("{name} cannot be reached: {reason}");
                     self.say(Level::Error, text, mend);

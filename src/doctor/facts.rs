@@ -1,8 +1,9 @@
 //! What a host says of itself.
 
 use super::Options;
+use crate::holders;
 use crate::status::ask;
-use conf::lb::model::{CheckKind, Config, Host, Server, ServerAddress, ServerPort};
+use conf::lb::model::{BindAddress, CheckKind, Config, Host, Server, ServerAddress, ServerPort};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -71,8 +72,20 @@ impl ConfigFile {
     }
 }
 
-/// One host.
+/// Another program that stands where one of our daemons belongs.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Rival {
+    /// Its name.
+    pub name: String,
+    /// Its process.
+    pub pid: u32,
+    /// Where it listens.
+    pub at: SocketAddr,
+}
+
+/// One host; what a binary of another version does not know of is left out.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Facts {
     /// Host name.
     pub host: String,
@@ -102,6 +115,12 @@ pub struct Facts {
     pub broker_status: Option<Value>,
     /// The servers of the balancer's file.
     pub brokers: Vec<Broker>,
+    /// Other programs that listen where the balancer's file binds.
+    pub rivals: Vec<Rival>,
+    /// The process of a keepalived that runs here.
+    pub keepalived: Option<u32>,
+    /// The units of daemons whose binary was replaced since they started.
+    pub replaced: Vec<String>,
 }
 
 impl Facts {
@@ -112,6 +131,16 @@ impl Facts {
         let vip_status = ask::vrrp(&options.run_dir);
         let lb = ConfigFile::find(&options.lb, &lb_status);
         let vip = ConfigFile::find(&options.vip, &vip_status);
+        let broker_status = ask::broker("127.0.0.1:15692").ok();
+        let daemons = [
+            ("evenkeel-lb", lb_status.as_ref().ok()),
+            ("evenkeel-vip", vip_status.as_ref().ok()),
+            ("evenkeel-broker", broker_status.as_ref()),
+        ];
+        let replaced = daemons
+            .into_iter()
+            .filter(|(_, s)| s.is_some_and(is_replaced));
+        let replaced = replaced.map(|(unit, _)| unit.to_owned()).collect();
         let sysctls = SYSCTLS.iter().filter_map(|name| {
             let path = format!("/proc/sys/{}", name.replace('.', "/"));
             let value = std::fs::read_to_string(path).ok()?;
@@ -129,7 +158,10 @@ impl Facts {
             brokers: lb.text.as_deref().map_or(Vec::new(), brokers),
             lb_status: lb.text.is_some().then_some(lb_status),
             vip_status: vip.text.is_some().then_some(vip_status),
-            broker_status: ask::broker("127.0.0.1:15692").ok(),
+            broker_status,
+            rivals: lb.text.as_deref().map_or(Vec::new(), rivals),
+            keepalived: keepalived(),
+            replaced,
             addresses,
             interfaces,
             lb,
@@ -191,6 +223,54 @@ fn balancer(run_dir: &Path) -> Result<Value, String> {
         Some(socket) => ask::balancer(socket),
         None => Err(format!("no living socket of it in {}", run_dir.display())),
     }
+}
+
+/// Other programs that listen at an address of this balancer's file, or at one that keeps it from
+/// binding there.
+fn rivals(text: &str) -> Vec<Rival> {
+    let (config, _) = conf::lb::load_str(text);
+    let proxies = config.iter().flat_map(|c| &c.proxies);
+    let binds: Vec<&BindAddress> = proxies
+        .filter_map(|p| p.front.as_ref())
+        .flat_map(|front| front.binds.iter().map(|b| &b.address))
+        .collect();
+    let mut sockets = holders::sockets();
+    sockets.retain(|s| s.listens && binds.iter().any(|bind| is_at(bind, s.local)));
+    let mut found = Vec::new();
+    for socket in sockets {
+        let holders = holders::of(&[socket]).into_iter();
+        let others = holders.filter(|process| !process.is_evenkeel());
+        found.extend(others.map(|process| Rival {
+            name: process.name,
+            pid: process.pid,
+            at: socket.local,
+        }));
+    }
+    found
+}
+
+/// Whether a socket at this address and one that is bound so meet.
+fn is_at(bind: &BindAddress, at: SocketAddr) -> bool {
+    let BindAddress::Tcp { host, first, last } = bind else {
+        return false;
+    };
+    let meets = match host {
+        Host::Ip(ip) => *ip == at.ip() || ip.is_unspecified() || at.ip().is_unspecified(),
+        Host::Name(..) => at.ip().is_unspecified(),
+    };
+    meets && (*first..=*last).contains(&at.port())
+}
+
+/// Whether the daemon that says this of itself runs a binary that is no more.
+fn is_replaced(status: &Value) -> bool {
+    let pid = status["pid"].as_u64().and_then(|pid| pid.try_into().ok());
+    pid.and_then(holders::process)
+        .is_some_and(|p| p.is_replaced())
+}
+
+fn keepalived() -> Option<u32> {
+    let mut named = holders::processes().filter(|p| p.name == "keepalived" && !p.is_evenkeel());
+    named.find(|p| holders::is_here(p.pid)).map(|p| p.pid)
 }
 
 /// Tries every server that speaks AMQP by its port or by its check.
@@ -302,5 +382,25 @@ mod tests {
         let by_check =
             format!("{base}backend b\n option amqp-check\n server x 192.0.2.1:7000 check\n");
         assert_eq!(names(&by_check), [("x".to_owned(), 7000)]);
+    }
+
+    #[test]
+    fn a_program_in_the_balancers_place_is_seen_by_its_address_and_port() {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
+        let at = listener.local_addr().expect("bound");
+        let file = |bind: &str| format!("frontend f\n mode tcp\n bind {bind}\n");
+        let here = std::process::id();
+        for bind in [format!("*:{}", at.port()), at.to_string()] {
+            let found = rivals(&file(&bind));
+            assert_eq!((found[0].pid, found[0].at), (here, at));
+        }
+        let elsewhere = format!("192.0.2.1:{}", at.port());
+        assert_eq!(rivals(&file(&elsewhere)), []);
+    }
+
+    #[test]
+    fn facts_of_another_version_are_read_as_far_as_they_go() {
+        let facts: Facts = serde_json::from_str(r#"{"host": "a", "later": 1}"#).expect("facts");
+        assert_eq!((facts.host.as_str(), facts.rivals.len()), ("a", 0));
     }
 }

@@ -3,6 +3,7 @@
 //! the inner half, which connects to an address inside. Nothing of the host's
 //! own addresses, routes or filters is touched.
 
+use crate::holders;
 use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
@@ -123,51 +124,18 @@ async fn pass(listener: TcpListener, room: Arc<Semaphore>, gate: PathBuf, to: So
 /// `, held by NAME (pid N)` of the process that listens on a port, or has a connection from it, if
 /// it can be seen.
 fn owner(port: u16) -> String {
-    let tables = ["/proc/net/tcp", "/proc/net/tcp6"].map(std::fs::read_to_string);
-    let inode = |listens| {
-        let tables = tables.iter().flatten();
-        tables
-            .filter_map(|table| inode(table, port, listens))
-            .next()
-    };
-    let Some(inode) = inode(true).or_else(|| inode(false)) else {
-        return String::new();
-    };
-    let wanted = format!("socket:[{inode}]");
-    let Ok(entries) = std::fs::read_dir("/proc") else {
-        return String::new();
-    };
-    for entry in entries.flatten() {
-        let Some(pid) = entry
-            .file_name()
-            .to_str()
-            .and_then(|n| n.parse::<u32>().ok())
-        else {
-            continue;
-        };
-        let Ok(files) = std::fs::read_dir(entry.path().join("fd")) else {
-            continue;
-        };
-        let holds = |file: std::fs::DirEntry| {
-            std::fs::read_link(file.path()).is_ok_and(|to| to.as_os_str() == wanted.as_str())
-        };
-        if files.flatten().any(holds) {
-            let name = std::fs::read_to_string(entry.path().join("comm")).unwrap_or_default();
-            return format!(", held by {} (pid {pid})", name.trim());
-        }
+    let mut sockets = holders::sockets();
+    sockets.retain(|s| s.local.port() == port);
+    if sockets.iter().any(|s| s.listens) {
+        sockets.retain(|s| s.listens);
     }
-    ", held by another user's process".to_owned()
-}
-
-/// The inode of the socket in this table that listens on a port, or that is connected from it.
-fn inode(table: &str, port: u16, listens: bool) -> Option<String> {
-    let suffix = format!(":{port:04X}");
-    table.lines().skip(1).find_map(|line| {
-        let fields: Vec<_> = line.split_whitespace().collect();
-        let (local, state, inode) = (fields.get(1)?, fields.get(3)?, fields.get(9)?);
-        let fits = local.ends_with(&suffix) && (*state == "0A") == listens && *inode != "0";
-        fits.then(|| (*inode).to_owned())
-    })
+    if sockets.is_empty() {
+        return String::new();
+    }
+    match holders::of(&sockets).first() {
+        Some(process) => format!(", held by {} (pid {})", process.name, process.pid),
+        None => ", held by another user's process".to_owned(),
+    }
 }
 
 #[cfg(test)]

@@ -248,7 +248,7 @@ impl Up {
         let what = format!("the virtual address {VIP}:5672");
         self.wait_for(limit, &what, async || {
             answers_amqp(&plan, plan.at_vip(5672)).await
-                && watch::look_at_proxies(&lab, &plan).await.is_settled()
+                && watch::look(&lab, &plan).await.is_settled()
         })
         .await
     }

@@ -91,28 +91,24 @@ impl Status {
     }
 
     /// Whether nothing is left to change by itself: the first proxy, which has the highest
-    /// priority, holds the address, and every balancer sees every broker.
+    /// priority, holds the address, every balancer sees every broker, and every broker answers.
     pub fn is_settled(&self) -> bool {
         let sees_all = |p: &Proxy| p.balancer && p.servers.iter().all(|s| s.status == "UP");
         let first = self.proxies.first().map(|p| p.name.as_str());
-        self.masters().iter().copied().eq(first) && self.proxies.iter().all(sees_all)
+        self.masters().iter().copied().eq(first)
+            && self.proxies.iter().all(sees_all)
+            && self.brokers.iter().all(|b| b.up)
     }
 }
 
 /// Takes a look.
 pub async fn look(lab: &Lab, plan: &Plan) -> Status {
-    let mut status = look_at_proxies(lab, plan).await;
-    for host in &plan.brokers {
-        status.brokers.push(broker(plan, host).await);
-    }
-    status
-}
-
-/// Takes a look at the proxy hosts only.
-pub async fn look_at_proxies(lab: &Lab, plan: &Plan) -> Status {
     let mut status = Status::default();
     for host in &plan.proxies {
         status.proxies.push(proxy(lab, host).await);
+    }
+    for host in &plan.brokers {
+        status.brokers.push(broker(plan, host).await);
     }
     status
 }
@@ -240,15 +236,20 @@ mod tests {
             }],
             ..Proxy::default()
         };
-        let settled = |proxies: [Proxy; 2]| {
-            let proxies = proxies.to_vec();
+        let status = |proxies: [Proxy; 2], up| {
+            let broker = Broker {
+                up,
+                ..Broker::default()
+            };
             Status {
-                proxies,
-                brokers: Vec::new(),
+                proxies: proxies.to_vec(),
+                brokers: vec![broker],
             }
-            .is_settled()
         };
-        assert!(settled([proxy("a", true, "UP"), proxy("b", false, "UP")]));
+        let settled = |proxies| status(proxies, true).is_settled();
+        let good = [proxy("a", true, "UP"), proxy("b", false, "UP")];
+        assert!(settled(good.clone()));
+        assert!(!status(good, false).is_settled());
         assert!(!settled([proxy("a", false, "UP"), proxy("b", true, "UP")]));
         assert!(!settled([proxy("a", true, "UP"), proxy("b", true, "UP")]));
         assert!(!settled([

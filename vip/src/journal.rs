@@ -1,6 +1,7 @@
 //! What an instance counts and remembers, and what of it goes to the log, at a
 //! limited rate.
 
+use crate::SPLIT_FOR;
 use crate::core::advert::{ChecksumKind, Heard, Refusal};
 use crate::core::router::Phase;
 use crate::core::{Cause, Evidence, Time};
@@ -14,8 +15,6 @@ use tracing::{info, warn};
 const KEPT: usize = 64;
 /// Time between two log lines of the same kind.
 const QUIET: Duration = Duration::from_secs(10);
-/// How long after the last evidence a split brain counts as present.
-const SPLIT_FOR: Duration = Duration::from_secs(10);
 
 /// A change of role.
 #[derive(Clone, Debug)]

@@ -48,9 +48,12 @@ mod watch;
 
 use options::{Mode, Options};
 use std::process::ExitCode;
+use std::time::Duration;
 
 /// A witness brings a heartbeat every two seconds; three missing ones in a row are a finding.
 pub const WITNESS_SILENT_MS: u64 = 7000;
+/// How long after the last evidence a split brain counts as present.
+pub const SPLIT_FOR: Duration = Duration::from_secs(10);
 /// Exit status of keepalived's `-t` for a file with errors.
 const EXIT_CONFIG: u8 = 5;
 /// Exit status of keepalived's `-t` for scripts that others than root can change.

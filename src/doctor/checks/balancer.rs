@@ -96,10 +96,9 @@ impl Doctor {
             self.say(Level::Error, all, mend);
         }
         for server in down {
-            let mend = format!(
-                "on {}: systemctl status rabbitmq-server (or evenkeel-broker)",
-                text(&server["address"])
-            );
+            let address = text(&server["address"]);
+            let there = address.rsplit_once(':').map_or(&*address, |(ip, _)| ip);
+            let mend = format!("on {there}: systemctl status rabbitmq-server (or evenkeel-broker)");
             let said = format!(
                 "{name}/{} is down: {}",
                 text(&server["name"]),

@@ -1,4 +1,4 @@
-use super::super::facts::ConfigFile;
+use super::super::facts::{ConfigFile, Rival};
 use super::*;
 use serde_json::json;
 
@@ -195,4 +195,32 @@ fn a_daemon_that_hangs_is_restarted_and_one_that_is_not_there_started() {
     };
     assert!(mend("vip.sock: no answer within 2 s").starts_with("systemctl restart"));
     assert!(mend("vip.sock: Connection refused").starts_with("systemctl start "));
+}
+
+#[test]
+fn who_listens_in_the_balancers_place_or_moves_the_address_too_is_named_with_what_stops_it() {
+    let text = "listen a\n mode tcp\n bind :5672\n server s 192.0.2.1:1\n";
+    let mut facts = with_balancer(proxy("a", 254, &[]), text);
+    facts.rivals = vec![Rival {
+        name: "haproxy".to_owned(),
+        pid: 12,
+        at: "0.0.0.0:5672".parse().expect("an address"),
+    }];
+    facts.keepalived = Some(13);
+    facts.replaced = vec!["evenkeel-lb".to_owned()];
+    let stopped = || Some(Err("no living socket".to_owned()));
+    (facts.lb_status, facts.vip_status) = (stopped(), stopped());
+    let said = |facts: &Facts, part: &str| {
+        let findings = host(&Host::new(facts.clone()));
+        let one = findings.into_iter().find(|f| f.text.contains(part));
+        let one = one.unwrap_or_else(|| panic!("nothing of {part}"));
+        assert!(one.mend.starts_with("systemctl "));
+        one.level
+    };
+    assert_eq!(said(&facts, "cannot start there"), Level::Error);
+    assert_eq!(said(&facts, "VRRP daemon's place"), Level::Note);
+    (facts.lb_status, facts.vip_status) = (Some(Ok(json!({}))), Some(Ok(json!({}))));
+    assert_eq!(said(&facts, "as well"), Level::Error);
+    assert_eq!(said(&facts, "was replaced"), Level::Warning);
+    assert_eq!(said(&facts, "beside the VRRP daemon"), Level::Error);
 }

@@ -46,7 +46,10 @@ impl Doctor {
             let name = text(&instance["name"]);
             let explain = format!("evenkeel vip explain {name}");
             if instance["split_brain"] == true {
-                let said = format!("{name}: another host is master too (split brain)");
+                let said = format!(
+                    "{name}: another host was master too within the last {} s (split brain)",
+                    vip::SPLIT_FOR.as_secs()
+                );
                 let mend = "check the network between the proxy hosts (IP protocol 112)";
                 self.say(Level::Error, said, mend);
             }
