@@ -199,8 +199,10 @@ impl Daemon {
     /// What follows when everything that came was read.
     pub fn tick(&mut self) {
         self.tick_pair(self.clock.now());
-        self.bid_farewell();
-        self.drop_departed();
+        if self.instances.iter().any(|i| i.departing) {
+            self.bid_farewell();
+            self.drop_departed();
+        }
         if std::mem::take(&mut self.refilter) {
             self.filter();
         }
@@ -218,10 +220,12 @@ impl Daemon {
                 self.dispatch(i, Event::Startup);
             }
             let router = &self.instances[i].router;
-            if waits_for_packets(router, now) {
-                suspects = true;
-            } else if router.is_due(now) {
-                self.dispatch(i, Event::Timeout);
+            if router.is_due(now) {
+                if waits_for_packets(router, now) {
+                    suspects = true;
+                } else {
+                    self.dispatch(i, Event::Timeout);
+                }
             }
             self.instances[i].renew(now, &self.net);
         }

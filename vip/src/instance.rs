@@ -14,6 +14,7 @@ use crate::plan::{admission, room, settings, tracked, unspecified};
 use crate::speaker::Speaker;
 use crate::vmac;
 use crate::watch::Key;
+use addresses::Due;
 use conf::vip::model::{self, Config, VirtualAddress};
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -74,7 +75,7 @@ pub struct Instance {
     advertised: Vec<IpAddr>,
     speaker: Option<Speaker>,
     lease: bool,
-    renew_at: Option<Time>,
+    renew: Option<Due>,
     /// Which slice of the addresses is renewed next.
     next_slice: usize,
     packet: Vec<u8>,
@@ -118,7 +119,7 @@ impl Instance {
             advertised,
             speaker: None,
             lease: config.global.address_lease,
-            renew_at: None,
+            renew: None,
             next_slice: 0,
             packet: Vec::new(),
             actions: Vec::new(),
@@ -326,8 +327,8 @@ impl Instance {
 
     /// Whether it starts now: all tracked things have answered once, or were waited for.
     pub fn starts(&self, now: Time) -> bool {
-        let patient = self.all_known() || now >= self.start_by;
-        !self.started && now >= self.start_from && patient
+        let patient = || self.all_known() || now >= self.start_by;
+        !self.started && now >= self.start_from && patient()
     }
 
     fn all_known(&self) -> bool {
@@ -360,14 +361,12 @@ impl Instance {
 
     /// When the loop must come back.
     pub fn deadline(&self) -> Option<Time> {
-        let known = self.all_known();
-        let start = if known {
-            self.start_from
-        } else {
-            self.start_by
+        let start = || match self.all_known() {
+            true => self.start_from,
+            false => self.start_by,
         };
-        let start = (!self.started).then_some(start);
-        [self.router.deadline(), self.renew_at, start]
+        let start = (!self.started).then(start);
+        [self.router.deadline(), self.renew.map(|due| due.by), start]
             .into_iter()
             .flatten()
             .min()
@@ -375,13 +374,12 @@ impl Instance {
 
     /// One event through the state machine; performs what it asks for.
     pub fn step(&mut self, now: Time, event: Event, net: &mut Net) -> Vec<Effect> {
-        let mut actions = std::mem::take(&mut self.actions);
-        self.router.step(now, event, &mut actions);
+        self.router.step(now, event, &mut self.actions);
+        self.actions.reverse();
         let mut effects = Vec::new();
-        for action in actions.drain(..) {
+        while let Some(action) = self.actions.pop() {
             self.perform(now, action, net, &mut effects);
         }
-        self.actions = actions;
         effects
     }
 
@@ -396,12 +394,12 @@ impl Instance {
                 }
                 self.put_addresses(net);
                 self.next_slice = 0;
-                self.renew_at = self.lease.then(|| now + self.renewal());
+                self.renew = self.lease.then(|| self.next_renewal(now));
             }
             Action::EndConnections => self.end_connections(net),
             Action::RemoveAddresses => {
                 self.remove_addresses(net);
-                self.renew_at = None;
+                self.renew = None;
             }
             Action::Announce { repeat } => self.announce(now, net, repeat),
             Action::Changed { from, to, cause } => {

@@ -21,7 +21,7 @@ use conf::vip::model::{Config, Family};
 use path::{PROBE, PROBES, Path, Verdict};
 use shared::{digest, secret};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6, UdpSocket};
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::AsFd;
 use std::time::Duration;
 use tracing::{info, warn};
 use witness::Witnesses;
@@ -167,12 +167,12 @@ impl Pair {
     }
 
     /// The sockets, to be polled, as far as they are open: IPv4, IPv6, that of the witnesses.
-    pub fn sockets(&self) -> [Option<BorrowedFd<'_>>; 3] {
+    pub fn sockets(&self) -> [Option<&dyn AsFd>; 3] {
         let [v4, v6] = &self.sockets;
         [
-            v4.as_ref().map(AsFd::as_fd),
-            v6.as_ref().map(AsFd::as_fd),
-            self.witnesses.socket(),
+            v4.as_ref().map(|s| s as _),
+            v6.as_ref().map(|s| s as _),
+            self.witnesses.socket().map(|s| s as _),
         ]
     }
 

@@ -6,7 +6,7 @@ use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, ppoll};
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
 use nix::sys::time::TimeSpec;
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::AsFd;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -39,8 +39,9 @@ impl Ticket {
     }
 }
 
-/// Something to wait for: what it is called, its ticket, and the descriptor.
-pub type Source<'a, T> = (T, Ticket, BorrowedFd<'a>);
+/// Something to wait for: what it is called, its ticket, and what has the descriptor, which is
+/// asked for it only when a list of them is made.
+pub type Source<'a, T> = (T, Ticket, &'a dyn AsFd);
 
 /// Waits for sources that are called `T`.
 #[derive(Debug)]
@@ -116,8 +117,8 @@ impl<T: Copy + Ord> Poller<T> {
 
 fn list<T>(sources: &[Source<'_, T>]) -> nix::Result<Epoll> {
     let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)?;
-    for (at, (_, _, fd)) in (0..).zip(sources) {
-        epoll.add(fd, EpollEvent::new(EpollFlags::EPOLLIN, at))?;
+    for (at, (_, _, source)) in (0..).zip(sources) {
+        epoll.add(source.as_fd(), EpollEvent::new(EpollFlags::EPOLLIN, at))?;
     }
     Ok(epoll)
 }
@@ -164,8 +165,8 @@ mod tests {
         let (mut to, from) = UnixStream::pair().expect("sockets");
         let (mut to_other, other) = UnixStream::pair().expect("sockets");
         let sources = [
-            (2, Ticket::new(), from.as_fd()),
-            (1, Ticket::new(), other.as_fd()),
+            (2, Ticket::new(), &from as &dyn AsFd),
+            (1, Ticket::new(), &other),
         ];
         let mut poller = Poller::new();
         poller.exact = exact;
@@ -184,7 +185,7 @@ mod tests {
         let mut poller = Poller::new();
         let (to, from) = UnixStream::pair().expect("sockets");
         let number = from.as_raw_fd();
-        let old = [((), Ticket::new(), from.as_fd())];
+        let old = [((), Ticket::new(), &from as &dyn AsFd)];
         assert!(wait(&mut poller, &old, BRIEF).is_empty());
         drop((to, from));
         let (to, from) = UnixStream::pair().expect("sockets");
@@ -195,7 +196,7 @@ mod tests {
             (to, from)
         };
         to.write_all(b"x").expect("written");
-        let new = [((), Ticket::new(), from.as_fd())];
+        let new = [((), Ticket::new(), &from as &dyn AsFd)];
         assert_eq!(wait(&mut poller, &new, LONG), [()]);
     }
 }

@@ -9,7 +9,8 @@ use nix::sys::socket::{
 };
 use socket2::{Domain, InterfaceIndexOrAddress, Protocol, SockAddr, Socket, Type};
 use std::io::{self, IoSlice, IoSliceMut};
-use std::net::{IpAddr, Ipv4Addr, SocketAddr, SocketAddrV6};
+use std::net::{IpAddr, Ipv4Addr, SocketAddrV4, SocketAddrV6};
+use std::num::NonZeroU16;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 
 /// Largest packet that is looked at; more than 255 IPv6 addresses need.
@@ -184,6 +185,9 @@ pub struct Speaker {
     socket: Socket,
     index: u32,
     frame: Vec<u8>,
+    packet_id: NonZeroU16,
+    /// Where the last one went, as the kernel wants it.
+    to: Option<(Ipv4Addr, SockAddr)>,
 }
 
 impl Speaker {
@@ -215,6 +219,8 @@ impl Speaker {
             socket,
             index,
             frame: Vec::with_capacity(128),
+            packet_id: NonZeroU16::MIN,
+            to: None,
         })
     }
 
@@ -228,10 +234,14 @@ impl Speaker {
     ) -> io::Result<()> {
         match (source, destination) {
             (IpAddr::V4(source), IpAddr::V4(destination)) => {
-                ipv4_header(&mut self.frame, source, destination, hop_limit, vrrp.len());
-                self.frame.extend(vrrp);
-                let to = SockAddr::from(SocketAddr::from((destination, 0)));
-                self.socket.send_to(&self.frame, &to)?;
+                self.frame_v4(source, destination, hop_limit, vrrp);
+                if self.to.as_ref().is_none_or(|(to, _)| *to != destination) {
+                    let to = SocketAddrV4::new(destination, 0);
+                    self.to = Some((destination, SockAddr::from(to)));
+                }
+                if let Some((_, to)) = &self.to {
+                    self.socket.send_to(&self.frame, to)?;
+                }
             }
             (IpAddr::V6(source), IpAddr::V6(destination)) => {
                 let to = SockaddrIn6::from(SocketAddrV6::new(destination, 0, 0, self.index));
@@ -252,29 +262,21 @@ impl Speaker {
         }
         Ok(())
     }
-}
 
-/// The IPv4 header; the kernel fills in identification and checksum.
-fn ipv4_header(out: &mut Vec<u8>, from: Ipv4Addr, to: Ipv4Addr, ttl: u8, payload: usize) {
-    out.clear();
-    let total = (20 + payload) as u16;
-    let [high, low] = total.to_be_bytes();
-    out.extend([
-        0x45,
-        NETWORK_CONTROL as u8,
-        high,
-        low,
-        0,
-        0,
-        0,
-        0,
-        ttl,
-        PROTOCOL,
-        0,
-        0,
-    ]);
-    out.extend(from.octets());
-    out.extend(to.octets());
+    /// Puts an IPv4 header before the message; the kernel fills in the checksum.
+    fn frame_v4(&mut self, from: Ipv4Addr, to: Ipv4Addr, ttl: u8, vrrp: &[u8]) {
+        // never 0, which the kernel would replace, and takes long over it
+        self.packet_id = self.packet_id.checked_add(1).unwrap_or(NonZeroU16::MIN);
+        let id = self.packet_id.get().to_be_bytes();
+        let total = ((20 + vrrp.len()) as u16).to_be_bytes();
+        let out = &mut self.frame;
+        out.clear();
+        out.extend([0x45, NETWORK_CONTROL as u8, total[0], total[1]]);
+        out.extend([id[0], id[1], 0, 0, ttl, PROTOCOL, 0, 0]);
+        out.extend(from.octets());
+        out.extend(to.octets());
+        out.extend(vrrp);
+    }
 }
 
 #[cfg(test)]

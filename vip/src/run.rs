@@ -27,7 +27,7 @@ use nix::sys::signalfd::{SfdFlags, SignalFd};
 use nix::sys::socket::{ControlMessageOwned, MsgFlags, recvmsg};
 use service::Watchdog;
 use std::io::{self, IoSliceMut};
-use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::process::ExitCode;
 use std::sync::mpsc::SyncSender;
 use std::time::{Duration, Instant};
@@ -337,23 +337,22 @@ impl Loop {
         let ears = self.ears.iter().enumerate();
         let pair = self.daemon.pair.iter().flat_map(move |pair| {
             let sockets = pair.sockets().into_iter().enumerate();
-            let open = sockets.filter_map(|(at, socket)| Some((at, socket?)));
-            open.map(|(at, fd)| (Ready::Pair(at), pair.ticket, fd))
+            sockets.filter_map(|(at, socket)| Some((Ready::Pair(at), pair.ticket, socket?)))
         });
-        [
-            (Ready::Signals, once, self.signals.as_fd()),
-            (Ready::Mailbox, once, self.mailbox.as_fd()),
-            (Ready::Monitor, once, self.monitor.as_fd()),
-        ]
-        .into_iter()
-        .chain(listeners.map(|(at, h)| (Ready::Listener(at), h.ticket, h.listener.as_fd())))
-        .chain(ears.filter_map(|(at, e)| Some((Ready::Ear(at), e.ticket, e.ear.as_ref()?.as_fd()))))
-        .chain(pair)
-        .chain(
-            self.line
-                .iter()
-                .map(move |line| (Ready::Line, once, line.as_fd())),
-        )
+        let fixed: [Source<'_, Ready>; 3] = [
+            (Ready::Signals, once, &self.signals),
+            (Ready::Mailbox, once, &self.mailbox),
+            (Ready::Monitor, once, &self.monitor),
+        ];
+        let line = self.line.iter();
+        fixed
+            .into_iter()
+            .chain(listeners.map(|(at, h)| (Ready::Listener(at), h.ticket, &h.listener as _)))
+            .chain(
+                ears.filter_map(|(at, e)| Some((Ready::Ear(at), e.ticket, e.ear.as_ref()? as _))),
+            )
+            .chain(pair)
+            .chain(line.map(move |line| (Ready::Line, once, line as _)))
     }
 
     /// Reads what is ready, of packets at most `most` from each socket.

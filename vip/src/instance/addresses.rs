@@ -74,12 +74,21 @@ impl Instance {
     /// A quarter of the lease between renewals of an address. Half of it where what is left then is
     /// still more than the time after which a backup takes over: whoever is late for that long has
     /// lost anyway. A slice of them each time.
-    pub(super) fn renewal(&self) -> Duration {
+    fn renewal(&self) -> Duration {
         let whole = renewal(
             self.lease_s().unwrap_or(1),
             self.router.master_down_interval(),
         );
         whole / u32::try_from(self.slices()).unwrap_or(u32::MAX)
+    }
+
+    /// When what was set or renewed now is renewed.
+    pub(super) fn next_renewal(&self, now: Time) -> Due {
+        let after = self.renewal();
+        Due {
+            from: now + after * 3 / 4,
+            by: now + after,
+        }
     }
 
     /// Whether what is held is the same as before, and for as long.
@@ -112,11 +121,10 @@ impl Instance {
     /// Renews the leases when it is time. The kernel may take long for a change of an address,
     /// as everybody's changes wait for each other there, and adverts must not wait for it.
     pub fn renew(&mut self, now: Time, net: &Net) {
-        // a little early beside an advert costs no wake-up of its own
-        if self.renew_at.is_none_or(|at| now + self.renewal() / 4 < at) {
+        if self.renew.is_none_or(|due| now < due.from) {
             return;
         }
-        self.renew_at = Some(now + self.renewal());
+        self.renew = Some(self.next_renewal(now));
         if !self.router.holds_addresses() {
             return;
         }
@@ -257,6 +265,15 @@ impl Instance {
             }
         }
     }
+}
+
+/// When leases are renewed next.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Due {
+    /// Beside an advert: a little early costs no wake-up of its own.
+    from: Time,
+    /// At the latest.
+    pub(super) by: Time,
 }
 
 /// Addresses that are renewed together.

@@ -8,7 +8,6 @@
 use socket2::{Domain, Protocol, SockFilter, Socket, Type};
 use std::io::{self, Read};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, SocketAddrV4};
-use std::os::fd::{AsFd, BorrowedFd};
 
 use crate::core::Time;
 
@@ -49,8 +48,8 @@ impl Witnesses {
     }
 
     /// The socket, to be polled.
-    pub fn socket(&self) -> Option<BorrowedFd<'_>> {
-        self.socket.as_ref().map(AsFd::as_fd)
+    pub fn socket(&self) -> Option<&Socket> {
+        self.socket.as_ref()
     }
 
     /// Sends a heartbeat to `peer` by way of every witness. Losses are judged by silence.
