@@ -285,6 +285,25 @@ fn a_second_daemon_with_the_same_run_directory_is_refused() {
             "{}",
             second.output()
         );
+        // one with a pid file of its own runs, as with keepalived, but leaves the socket alone
+        let own = folder.path().join("own.pid").display().to_string();
+        let arguments = [
+            "vip",
+            "-n",
+            "-l",
+            "-f",
+            &config,
+            "--run-dir",
+            &run,
+            "-p",
+            &own,
+        ];
+        let mut third = Daemon::evenkeel(&arguments);
+        third.wait_line("another daemon answers", LONG);
+        third.wait_line("the VRRP daemon runs", LONG);
+        third.stop();
+        let (status, _, _) = evenkeel(&["vip", "status", "--run-dir", &run]);
+        assert_eq!(status, 0, "the first one answers");
         first.stop();
     });
 }

@@ -101,6 +101,8 @@ struct Loop {
     stop_at: Option<Time>,
     finishing: bool,
     finished: bool,
+    /// Of the admin socket, until the end.
+    _place: Option<serve::Place>,
 }
 
 /// Runs the worker to its end.
@@ -116,7 +118,6 @@ pub fn worker(options: &Options) -> ExitCode {
     match prepare(options, signals) {
         Ok(mut running) => {
             let code = running.run();
-            let _ = std::fs::remove_file(options.socket());
             log::finish();
             code
         }
@@ -164,7 +165,7 @@ fn prepare(options: &Options, signals: SignalFd) -> io::Result<Loop> {
     std::thread::Builder::new()
         .name("health".to_owned())
         .spawn(move || watch::run(mailbox_watch, post, fifos))?;
-    serve::start(options, config.global.status_page, to_router)?;
+    let place = serve::start(options, config.global.status_page, to_router)?;
     let mut daemon = Daemon::new(config, net, to_watch, ward);
     daemon.pair = Pair::new(&daemon.config);
     daemon.settle();
@@ -198,6 +199,7 @@ fn prepare(options: &Options, signals: SignalFd) -> io::Result<Loop> {
         stop_at: None,
         finishing: false,
         finished: false,
+        _place: place,
     })
 }
 

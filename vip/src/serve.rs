@@ -16,6 +16,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixListener as StdUnixListener;
+use std::path::{Path, PathBuf};
 use std::sync::mpsc::sync_channel;
 use std::time::Duration;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
@@ -32,23 +33,37 @@ const PATIENCE: Duration = Duration::from_secs(2);
 /// How long a connection may sit idle.
 const IDLE: Duration = Duration::from_secs(60);
 
+/// The admin socket's place in the file system; free again when dropped.
+#[derive(Debug)]
+pub struct Place(PathBuf);
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.0);
+    }
+}
+
 /// Binds the admin socket and starts the thread. A taken port of the page is reported and
-/// not fatal.
-pub fn start(options: &Options, page: Option<SocketAddr>, post: Post<ToRouter>) -> io::Result<()> {
+/// not fatal; nor is another daemon at the socket, as there may be with a pid file of its own.
+pub fn start(
+    options: &Options,
+    page: Option<SocketAddr>,
+    post: Post<ToRouter>,
+) -> io::Result<Option<Place>> {
     let path = options.socket();
     if let Some(folder) = path.parent() {
         std::fs::create_dir_all(folder)?;
     }
-    // whoever may start the daemon holds its lock: a socket that is there is a dead one's
-    let _ = std::fs::remove_file(&path);
-    let listener = StdUnixListener::bind(&path).map_err(|e| {
-        io::Error::new(
-            e.kind(),
-            format!("cannot bind the admin socket {}: {e}", path.display()),
-        )
-    })?;
-    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600))?;
-    listener.set_nonblocking(true)?;
+    let listener = if std::os::unix::net::UnixStream::connect(&path).is_ok() {
+        warn!(
+            "another daemon answers at {}: no admin socket here; give one of them another `--run-dir`",
+            path.display()
+        );
+        None
+    } else {
+        Some(bind(&path)?)
+    };
+    let place = listener.is_some().then(|| Place(path));
     std::thread::Builder::new()
         .name("status".to_owned())
         .spawn(move || {
@@ -61,10 +76,24 @@ pub fn start(options: &Options, page: Option<SocketAddr>, post: Post<ToRouter>) 
                 Err(error) => warn!(%error, "no status: cannot make a runtime"),
             }
         })?;
-    Ok(())
+    Ok(place)
 }
 
-async fn serve(listener: StdUnixListener, page: Option<SocketAddr>, post: Post<ToRouter>) {
+/// A socket that is there is a dead daemon's.
+fn bind(path: &Path) -> io::Result<StdUnixListener> {
+    let _ = std::fs::remove_file(path);
+    let listener = StdUnixListener::bind(path).map_err(|e| {
+        io::Error::new(
+            e.kind(),
+            format!("cannot bind the admin socket {}: {e}", path.display()),
+        )
+    })?;
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600))?;
+    listener.set_nonblocking(true)?;
+    Ok(listener)
+}
+
+async fn serve(listener: Option<StdUnixListener>, page: Option<SocketAddr>, post: Post<ToRouter>) {
     if let Some(address) = page {
         match TcpListener::bind(address).await {
             Ok(listener) => {
@@ -76,12 +105,13 @@ async fn serve(listener: StdUnixListener, page: Option<SocketAddr>, post: Post<T
             }
         }
     }
-    let listener = match UnixListener::from_std(listener) {
-        Ok(listener) => listener,
-        Err(error) => {
+    let listener = match listener.map(UnixListener::from_std) {
+        Some(Ok(listener)) => listener,
+        Some(Err(error)) => {
             warn!(%error, "no admin socket");
             return std::future::pending().await;
         }
+        None => return std::future::pending().await,
     };
     let places = std::sync::Arc::new(Semaphore::new(MOST));
     loop {
