@@ -469,6 +469,9 @@ fn trim_value(mut value: Vec<String>) -> Vec<String> {
     if value.len() > 1 && value[0].trim().is_empty() {
         value.remove(0);
     }
+    if let [only] = value.as_mut_slice() {
+        *only = only.trim().to_owned();
+    }
     value
 }
 
@@ -572,6 +575,7 @@ mod tests {
     fn definitions_conditions_and_several_lines_expand() {
         let text = "@main $P=240\n@other $P=1\n$INST= \\\n  inst ${P} { \\\n  y $P \\\n }\n$INST\nz ${NOT} $(cat x)\n";
         assert_eq!(tree(text).0, "inst|240(y|240) z|${NOT}|$(cat|x)");
+        assert_eq!(tree("$N=\\\n  5 \nx${N}y\n").0, "x5y");
     }
 
     #[test]

@@ -5,9 +5,9 @@ use crate::helper;
 use conf::vip::model::{Command, NotifyFifo};
 use nix::sys::stat::Mode;
 use nix::unistd::{Gid, Uid};
-use std::fs::{File, OpenOptions};
+use std::fs::{File, Metadata, OpenOptions};
 use std::io::Write;
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use tracing::warn;
 
@@ -18,6 +18,15 @@ struct Fifo {
     file: File,
     /// Its script was handed out.
     has_reader: bool,
+}
+
+impl Fifo {
+    /// Whether a reader that opens the path finds this one.
+    fn is_at_its_path(&self) -> bool {
+        let place = |m: Metadata| (m.dev(), m.ino());
+        let there = std::fs::metadata(&self.path).map(place).ok();
+        there.is_some() && there == self.file.metadata().map(place).ok()
+    }
 }
 
 /// The open fifos.
@@ -35,11 +44,12 @@ impl Fifos {
         }
     }
 
-    /// Opens what is new and closes what is no longer wanted; gives the scripts to start with
+    /// Opens what is new, or was deleted meanwhile, and closes what is no longer wanted; gives the scripts to start with
     /// the path that each reads.
     pub fn configure(&mut self, fifos: &[NotifyFifo]) -> Vec<(Command, String)> {
         let wanted = |open: &Fifo| fifos.iter().any(|f| f.path == open.path);
-        self.open.retain(wanted);
+        self.open
+            .retain(|open| wanted(open) && open.is_at_its_path());
         let mut readers = Vec::new();
         for fifo in fifos {
             if !self.open.iter().any(|o| o.path == fifo.path) {
@@ -135,5 +145,10 @@ mod tests {
             let length = fifo.file.read(&mut read).expect("a line waits");
             assert_eq!(&read[..length], b"INSTANCE \"VI_1\" MASTER 100\n");
         }
+        std::fs::remove_file(path("a")).expect("it is there");
+        assert!(!fifos.open[0].is_at_its_path());
+        fifos.configure(&config.global.notify_fifos);
+        assert_eq!(fifos.open.len(), 2);
+        assert!(fifos.open.iter().all(Fifo::is_at_its_path), "made again");
     }
 }
