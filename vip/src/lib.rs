@@ -106,28 +106,25 @@ fn own_name() {
 /// Goes to the network namespace that the file names, prints the findings about the file; gives
 /// keepalived's exit status for them.
 fn check(options: &Options) -> u8 {
-    let (config, report) = conf::vip::load(&options.file, &options.reading());
-    eprint!("{}", report.human(false));
+    let (config, mut report) = conf::vip::load(&options.file, &options.reading());
     let Some(config) = config else {
+        eprint!("{}", report.human(false));
         return EXIT_CONFIG;
     };
     if let Some(name) = &config.net_namespace
         && let Err(error) = namespace::enter(name)
     {
+        eprint!("{}", report.human(false));
         eprintln!("error: net_namespace {name}: {error}");
         return EXIT_CONFIG;
     }
-    for line in safety::absences(&config) {
-        eprintln!("warning: {line}");
-    }
-    let unsafe_parts = safety::findings(&config);
-    for finding in &unsafe_parts {
-        eprintln!("error: {finding}");
-    }
-    if unsafe_parts.is_empty() {
-        0
-    } else {
+    report.diagnostics.extend(safety::absences(&config));
+    report.diagnostics.extend(safety::findings(&config));
+    eprint!("{}", report.human(false));
+    if report.has_errors() {
         EXIT_SECURITY
+    } else {
+        0
     }
 }
 

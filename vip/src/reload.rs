@@ -27,10 +27,11 @@ pub fn reload(daemon: &mut Daemon, options: &Options) -> String {
 fn take(daemon: &mut Daemon, options: &Options, config: model::Config) -> String {
     let findings = safety::findings(&config);
     if !findings.is_empty() {
-        return refuse(&findings.join("\n"));
+        let lines: Vec<String> = findings.into_iter().map(|f| f.message).collect();
+        return refuse(&lines.join("\n"));
     }
-    for line in safety::absences(&config) {
-        warn!("{line}");
+    for finding in safety::absences(&config) {
+        warn!("{}", finding.message);
     }
     for line in after_restart(&daemon.config, &config) {
         warn!("{line}");

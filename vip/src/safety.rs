@@ -4,14 +4,15 @@
 
 use crate::helper;
 use crate::plan;
+use conf::diagnostic::{Diagnostic, Severity};
 use conf::vip::model::{Command, Config};
 use nix::net::if_::if_nametoindex;
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-/// One sentence per script that root would run and others can change.
-pub fn findings(config: &Config) -> Vec<String> {
+/// An error per script that root would run and others can change.
+pub fn findings(config: &Config) -> Vec<Diagnostic> {
     if !config.global.script_security {
         return Vec::new();
     }
@@ -28,16 +29,24 @@ pub fn findings(config: &Config) -> Vec<String> {
                 command.line,
                 part.display()
             );
-            if !found.contains(&line) {
-                found.push(line);
-            }
+            push(
+                &mut found,
+                Diagnostic::error("E2012", command.place.0, line),
+            );
         }
     }
     found
 }
 
-/// One sentence per interface, user and program that this host does not have (now).
-pub fn absences(config: &Config) -> Vec<String> {
+/// A sentence is said once, at the first place that it fits.
+fn push(found: &mut Vec<Diagnostic>, finding: Diagnostic) {
+    if found.iter().all(|f| f.message != finding.message) {
+        found.push(finding);
+    }
+}
+
+/// A warning per interface, user and program that this host does not have (now).
+pub fn absences(config: &Config) -> Vec<Diagnostic> {
     let mut found = Vec::new();
     for instance in &config.instances {
         let mut needed = vec![instance.interface.clone()];
@@ -47,19 +56,30 @@ pub fn absences(config: &Config) -> Vec<String> {
             .iter()
             .filter(|n| if_nametoindex(n.as_str()).is_err())
         {
-            found.push(format!(
+            let line = format!(
                 "{}: interface {name} does not exist on this host; the instance stays in FAULT until it does",
                 instance.name
-            ));
+            );
+            push(
+                &mut found,
+                Diagnostic::warning("E2011", instance.place.0, line),
+            );
         }
     }
-    let named = commands(config).into_iter().filter_map(|c| c.user.as_ref());
-    for user in named.chain(&config.global.script_user) {
+    let named = commands(config).into_iter();
+    let named = named.filter_map(|c| Some((c.user.as_ref()?, Some(c.place.0))));
+    let global = config.global.script_user.iter().map(|user| (user, None));
+    for (user, place) in named.chain(global) {
         if let Err(error) = helper::identity(&user.user, user.group.as_deref()) {
             let line = format!("{error} on this host; its scripts count as failed until there is");
-            if !found.contains(&line) {
-                found.push(line);
-            }
+            let finding = Diagnostic {
+                severity: Severity::Warning,
+                ..Diagnostic::general("E2011", line)
+            };
+            push(
+                &mut found,
+                place.into_iter().fold(finding, |f, span| f.at(span, "")),
+            );
         }
     }
     for command in commands(config) {
@@ -73,9 +93,10 @@ pub fn absences(config: &Config) -> Vec<String> {
                 command.line,
                 program.display()
             );
-            if !found.contains(&line) {
-                found.push(line);
-            }
+            push(
+                &mut found,
+                Diagnostic::warning("E2011", command.place.0, line),
+            );
         }
     }
     found

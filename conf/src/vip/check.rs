@@ -46,7 +46,14 @@ pub fn instance(
         let text = "virtual_ipaddress lists no address: nothing moves with the role";
         findings.push(Diagnostic::warning("E2001", draft.name.span, text));
     }
-    contradictions(&draft, family, version, config, options, findings);
+    let strict = draft
+        .strict
+        .map_or(config.global.strict, |(strict, _)| strict);
+    contradictions(&draft, family, version, options, findings);
+    if strict {
+        strictly(&draft, options, findings);
+    }
+    high_skew(&draft, findings);
     let addresses = same_family(draft.addresses.clone(), family, options, findings);
     let preempt = draft.nopreempt.is_none() || initial(&draft) == InitialState::Master;
     let group = match (&draft.group, family) {
@@ -54,7 +61,9 @@ pub fn instance(
         (None, Family::V4) => IpAddr::V4(config.global.mcast_group4),
         (None, Family::V6) => IpAddr::V6(config.global.mcast_group6),
     };
-    let auth = draft.password().filter(|_| version == Version::V2);
+    let auth = draft
+        .password()
+        .filter(|_| version == Version::V2 && !strict);
     let check = draft.check_unicast_src.or(config.global.check_unicast_src);
     let global = &config.global;
     let no_peer = draft.peers.is_empty();
@@ -65,13 +74,13 @@ pub fn instance(
         family,
         version,
         vrid: Vrid(vrid),
-        priority: Priority(draft.priority.map_or(100, |(p, _)| p as u8)),
+        priority: priority(&draft, findings),
         advert_int,
         down_timer_adverts: draft
             .down_timer_adverts
             .unwrap_or(global.down_timer_adverts),
         preempt,
-        preempt_delay: preempt_delay(&draft),
+        preempt_delay: preempt_delay(&draft, strict),
         auth,
         source: draft.source.map(|(a, _)| a),
         track_source: draft.track_source,
@@ -92,7 +101,7 @@ pub fn instance(
                     .as_ref()
                     .map(|prefix| vmac_name(prefix, family, vrid))
             }),
-            ..vmac
+            xmit_base: vmac.xmit_base && !strict,
         }),
         dont_track_primary: draft.dont_track_primary,
         track_interfaces: draft.track_interfaces,
@@ -132,10 +141,26 @@ fn vmac_name(prefix: &str, family: Family, vrid: u8) -> String {
     }
 }
 
-/// With `state MASTER` there is none: keepalived clears it.
-fn preempt_delay(draft: &Draft) -> Duration {
+/// keepalived's, where the file gives none.
+fn priority(draft: &Draft, findings: &mut Vec<Diagnostic>) -> Priority {
+    match (draft.priority, draft.state) {
+        (Some((priority, _)), _) => Priority(priority as u8),
+        (None, Some((InitialState::Master, state))) => {
+            let text = "without a priority a master owns its addresses: 255, as in keepalived";
+            findings.push(
+                Diagnostic::note("E2005", state, text)
+                    .help("weights do not count then; add `priority 100`, or what fits"),
+            );
+            Priority(255)
+        }
+        (None, _) => Priority(100),
+    }
+}
+
+/// With `state MASTER` there is none, nor in strict mode: keepalived clears it.
+fn preempt_delay(draft: &Draft, strict: bool) -> Duration {
     let written = draft.preempt_delay.map(|(delay, _)| delay);
-    let counts = initial(draft) == InitialState::Backup;
+    let counts = initial(draft) == InitialState::Backup && !strict;
     written.filter(|_| counts).unwrap_or_default()
 }
 
@@ -218,7 +243,6 @@ fn contradictions(
     draft: &Draft,
     family: Family,
     version: Version,
-    config: &Config,
     options: &Options,
     findings: &mut Vec<Diagnostic>,
 ) {
@@ -278,27 +302,25 @@ fn contradictions(
             findings.push(Diagnostic::error("E2005", span, text));
         }
     }
-    if draft
-        .strict
-        .map_or(config.global.strict, |(strict, _)| strict)
-    {
-        strict(draft, findings);
-    }
-    high_skew(draft, findings);
 }
 
-/// `vrrp_strict`: what the RFC does not have.
-fn strict(draft: &Draft, findings: &mut Vec<Diagnostic>) {
-    let peer = draft.peers.first().map(|p| p.place.0);
+/// `vrrp_strict`: what the RFC does not have. keepalived drops an instance with unicast peers, and
+/// goes on without the rest.
+fn strictly(draft: &Draft, options: &Options, findings: &mut Vec<Diagnostic>) {
+    if let Some(peer) = draft.peers.first() {
+        let text = "strict mode allows no unicast peers";
+        findings.push(Diagnostic::error("E2005", peer.place.0, text));
+    }
     for (span, what) in [
-        (peer, "unicast peers"),
         (draft.auth.as_ref().map(|(_, span)| *span), "password"),
         (draft.preempt_delay.map(|(_, span)| span), "preempt_delay"),
         (draft.vmac_xmit_base, "vmac_xmit_base"),
     ] {
         if let Some(span) = span {
             let text = format!("strict mode allows no {what}");
-            findings.push(Diagnostic::error("E2005", span, text));
+            let mut finding = replaced(options, span, text, &format!("no {what}"));
+            finding.code = "E2005";
+            findings.push(finding);
         }
     }
 }

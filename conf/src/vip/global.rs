@@ -1,5 +1,6 @@
 //! `global_defs`.
 
+use super::announce;
 use super::model::{Global, NotifyFifo, Place, ScriptUser, Version};
 use super::section::{self, Section, Table};
 use super::unicast;
@@ -133,7 +134,7 @@ pub static TABLE: Table<Global> = &[
         doc: "Pause between two gratuitous ARPs on one interface, to the microsecond; 0, the default: a burst leaves at once.",
         example: "vrrp_garp_interval 0.001",
         apply: |s, a| {
-            s.draft.announce.garp_interval = section::seconds(a, 0.0, 1000.0)?;
+            s.draft.announce.garp_interval = announce::pause(s, a)?;
             Ok(())
         },
     },
@@ -143,7 +144,7 @@ pub static TABLE: Table<Global> = &[
         doc: "Pause between two unsolicited neighbour advertisements on one interface; default 0.",
         example: "vrrp_gna_interval 0.000001",
         apply: |s, a| {
-            s.draft.announce.gna_interval = section::seconds(a, 0.0, 1000.0)?;
+            s.draft.announce.gna_interval = announce::pause(s, a)?;
             Ok(())
         },
     },

@@ -70,14 +70,16 @@ impl<T> Section<T> {
     }
 
     /// Tells a keyword that stands in the section for the second time. Whether it counts.
-    fn repeated(&mut self, name: &'static str, span: Span) -> bool {
+    fn repeated(&mut self, name: &'static str, place: &str, span: Span) -> bool {
         let Some((_, first)) = self.seen.iter_mut().find(|(seen, _)| *seen == name) else {
             self.seen.push((name, span));
             return true;
         };
         let first = std::mem::replace(first, span);
         let message = format!("`{name}` stands here a second time");
-        if FIRST_COUNTS.contains(&name) {
+        let first_counts =
+            FIRST_COUNTS.contains(&name) || (name == "weight" && place != "vrrp_script");
+        if first_counts {
             let finding = replaced(&self.options, span, message, "the first one");
             self.findings.push(finding.also(first, "the first one"));
             return false;
@@ -132,11 +134,14 @@ impl<T> Section<T> {
             self.block = block;
             let head = words[0].span.to(words[count - 1].span);
             let whole = head.to(words[words.len() - 1].span);
-            if self.block.is_none() && !self.repeated(row.name, whole) {
+            if self.block.is_none() && !self.repeated(row.name, place, whole) {
                 continue;
             }
             let mut args = Args::new(row.name, row.args, head, &words[count..]);
-            let result = (row.apply)(self, &mut args).and_then(|()| args.finish());
+            let result = (row.apply)(self, &mut args).and_then(|()| {
+                affirmed(row.args, &mut args);
+                args.finish()
+            });
             if let Err(finding) = result {
                 let finding = self.judged(row.name, finding);
                 self.findings.push(finding);
@@ -146,6 +151,18 @@ impl<T> Section<T> {
             }
             self.block = None;
         }
+    }
+}
+
+/// A keyword without a value may be followed by a word that says it once more; keepalived
+/// reads none of them.
+fn affirmed(form: &str, args: &mut Args<'_>) {
+    if form.is_empty()
+        && args
+            .peek()
+            .is_some_and(|w| matches!(w.text.as_str(), "on" | "true" | "yes"))
+    {
+        args.take();
     }
 }
 
@@ -228,11 +245,12 @@ pub fn in_range<N: TryFrom<i64>>(
 /// Seconds with a fraction, as keepalived's timers; resolution 1 us.
 pub fn seconds(args: &mut Args<'_>, low: f64, high: f64) -> Result<Duration, Diagnostic> {
     let word = args.expect("a time in seconds")?;
+    let plain = |c: char| c.is_ascii_digit() || matches!(c, '.' | '+' | '-');
     let value = word
         .text
         .parse::<f64>()
         .ok()
-        .filter(|v| v.is_finite())
+        .filter(|_| word.text.chars().all(plain))
         .ok_or_else(|| keyword::wrong(word, "a time in seconds, such as 1 or 0.5"))?;
     if !(low..=high).contains(&value) {
         return Err(
@@ -341,6 +359,26 @@ pub fn missing_name<'n>(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::diagnostic::Severity;
+    use crate::vip::{Config, Options, load_str};
+
+    fn instance(lines: &str) -> String {
+        format!(
+            "vrrp_instance V {{\n interface eth0\n virtual_router_id 51\n {lines}\n \
+             virtual_ipaddress {{ 192.0.2.100 }}\n}}\n"
+        )
+    }
+
+    fn read(text: &str, lenient: bool) -> (Option<Config>, Vec<&'static str>) {
+        let options = Options {
+            lenient,
+            ..Options::default()
+        };
+        let (config, report) = load_str("k.conf", text, &options);
+        let told = report.diagnostics.iter();
+        let told = told.filter(|d| d.severity != Severity::Note);
+        (config, told.map(|d| d.code).collect())
+    }
 
     #[test]
     fn command_lines_split_like_keepalived_s() {
@@ -349,5 +387,83 @@ mod tests {
             ["/bin/a", "-x", "b c", "d ef"]
         );
         assert_eq!(split("  "), Vec::<String>::new());
+    }
+
+    #[test]
+    fn a_word_that_affirms_a_keyword_without_a_value_is_no_mistake() {
+        for word in ["on", "true", "yes"] {
+            let (config, told) = read(&instance(&format!("nopreempt {word}\n priority 90")), false);
+            assert!(told.is_empty(), "{word}: {told:?}");
+            assert!(!config.expect("no error").instances[0].preempt);
+        }
+        for word in ["off", "no", "1", "on on"] {
+            let (_, told) = read(&instance(&format!("nopreempt {word}")), false);
+            assert_eq!(told, ["E0004"], "{word}");
+        }
+    }
+
+    #[test]
+    fn the_first_weight_of_a_file_or_process_counts() {
+        for block in [
+            "vrrp_track_process p {\n process x",
+            "vrrp_track_file f {\n file /x",
+        ] {
+            let text = format!("{block}\n weight 3\n weight 4\n}}\n");
+            assert_eq!(read(&text, false).1, ["E2002"], "{block}");
+            let config = read(&text, true).0.expect("a warning only");
+            let weights = config.processes.iter().map(|p| p.weight.value);
+            let weights = weights.chain(config.files.iter().map(|f| f.weight.value));
+            assert_eq!(weights.collect::<Vec<_>>(), [3], "{block}");
+        }
+        let text = "vrrp_script s {\n script /bin/true\n weight 3\n weight 4\n}\n";
+        let (config, told) = read(text, false);
+        assert!(told.is_empty());
+        assert_eq!(config.expect("no error").scripts[0].weight.value, 4);
+    }
+
+    #[test]
+    fn times_are_plain_numbers() {
+        for (time, good) in [
+            ("1", true),
+            ("0.25", true),
+            (".5", true),
+            ("1e3", false),
+            ("inf", false),
+        ] {
+            let (_, told) = read(
+                &format!("global_defs {{\n vrrp_startup_delay {time}\n}}\n"),
+                false,
+            );
+            assert_eq!(told.is_empty(), good, "{time}: {told:?}");
+        }
+    }
+
+    #[test]
+    fn a_master_without_a_priority_owns_its_addresses_and_a_backup_does_not() {
+        for (lines, priority) in [
+            ("state MASTER", 255),
+            ("state BACKUP", 100),
+            ("", 100),
+            ("state MASTER\n priority 90", 90),
+        ] {
+            let config = read(&instance(lines), false).0.expect("no error");
+            assert_eq!(config.instances[0].priority.0, priority, "{lines}");
+        }
+    }
+
+    #[test]
+    fn lenient_strict_mode_goes_on_without_what_it_does_not_allow() {
+        let lines = "strict_mode on\n use_vmac\n vmac_xmit_base\n preempt_delay 5\n version 2\n \
+                     authentication {\n auth_type PASS\n auth_pass 1111\n }";
+        let (config, told) = read(&instance(lines), false);
+        assert!(config.is_none());
+        assert_eq!(told, ["E2005"; 3]);
+        let (config, told) = read(&instance(lines), true);
+        assert_eq!(told, ["E2005"; 3]);
+        let config = config.expect("warnings only");
+        let instance = &config.instances[0];
+        assert_eq!(instance.auth, None);
+        assert!(instance.preempt_delay.is_zero());
+        assert!(instance.vmac.as_ref().is_some_and(|v| !v.xmit_base));
     }
 }

@@ -12,6 +12,10 @@ pub fn members(config: &Config, findings: &mut Vec<Diagnostic>) {
             let text = format!("vrrp_sync_group `{}` has no members", group.name);
             findings.push(Diagnostic::error("E2001", group.place.0, text));
         }
+        if let [alone] = group.members.as_slice() {
+            let text = format!("`{alone}` is alone in its group: nothing moves together with it");
+            findings.push(Diagnostic::note("E2001", group.place.0, text));
+        }
         for member in &group.members {
             let known = || config.instances.iter().map(|i| i.name.as_str());
             if !known().any(|name| name == member) {

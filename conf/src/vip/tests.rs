@@ -348,7 +348,12 @@ fn one_run_tells_every_error_also_of_an_instance_without_a_number() {
     let (config, report) = load_str("test.conf", text, &Options::default());
     assert!(config.is_none());
     let codes: Vec<&str> = report.diagnostics.iter().map(|d| d.code).collect();
-    assert_eq!(codes, ["E0006", "E2004"], "{}", report.human(false));
+    assert_eq!(
+        codes,
+        ["E0006", "E2004", "E2001"],
+        "{}",
+        report.human(false)
+    );
 }
 
 #[test]

@@ -40,7 +40,7 @@ pub static TABLE: Table<Draft> = &[
     Keyword {
         name: "priority",
         args: "<1-255>",
-        doc: "The higher one is master; default 100. 255 says that this host owns the addresses.",
+        doc: "The higher one is master; default 100, with `state MASTER` 255, as in keepalived. 255 says that this host owns the addresses.",
         example: "priority 101",
         apply: priority,
     },
