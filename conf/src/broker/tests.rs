@@ -105,6 +105,15 @@ fn broken_toml_is_shown_at_its_place() {
 }
 
 #[test]
+fn a_key_or_section_that_stands_twice_is_shown_with_the_first() {
+    for twice in ["memory = 0.4\nmemory = 0.5\n", "memory = 0.4\n[limits]\n"] {
+        let text = complaint(toml(&format!("[log]\n[limits]\n{twice}")));
+        assert!(text.contains("duplicate key"), "{text}");
+        assert!(text.contains("first here"), "{text}");
+    }
+}
+
+#[test]
 fn tls_needs_its_files() {
     let text = complaint(toml("[listen]\ntls = 5671\n"));
     assert!(

@@ -10,6 +10,9 @@ use std::ops::Range;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
+/// What the TOML reader says of a key that stands twice.
+const DUPLICATE: &str = "duplicate key";
+
 /// Reads a file of the report's sources into the draft; findings go into the
 /// report.
 pub(super) fn read(report: &mut Report, file: FileId, draft: &mut Draft) {
@@ -17,12 +20,14 @@ pub(super) fn read(report: &mut Report, file: FileId, draft: &mut Draft) {
     let (root, errors) = DeTable::parse_recoverable(&text);
     for error in errors {
         let range = error.span().unwrap_or(0..0);
-        let span = place(file, range);
-        report.push(Diagnostic::error(
-            "E3001",
-            span,
-            error.message().replace('\n', "; "),
-        ));
+        let message = error.message().replace('\n', "; ");
+        let mut diagnostic = Diagnostic::error("E3001", place(file, range.clone()), message);
+        if error.message() == DUPLICATE
+            && let Some(first) = earlier(&text, range)
+        {
+            diagnostic = diagnostic.also(place(file, first), "first here");
+        }
+        report.push(diagnostic);
     }
     let mut entries: Vec<_> = root.get_ref().iter().collect();
     entries.sort_by_key(|(key, _)| key.span().start);
@@ -32,6 +37,28 @@ pub(super) fn read(report: &mut Report, file: FileId, draft: &mut Draft) {
             _ => report.push(outside(place(file, key.span()), key.get_ref())),
         }
     }
+}
+
+/// The nearest line ahead that begins as this key's does: the reader keeps only one of two.
+fn earlier(text: &str, again: Range<usize>) -> Option<Range<usize>> {
+    let line = text[..again.start].rfind('\n').map_or(0, |at| at + 1);
+    let key = text[line..again.end].trim_start();
+    let begins = |line: &str| {
+        let rest = line.strip_prefix(key);
+        rest.is_some_and(|rest| {
+            !rest.starts_with(|c: char| c.is_alphanumeric() || "-_".contains(c))
+        })
+    };
+    let mut end = line;
+    for ahead in text[..line].split_inclusive('\n').rev() {
+        let start = end - ahead.len();
+        let indent = ahead.len() - ahead.trim_start().len();
+        if begins(ahead.trim_start()) {
+            return Some(start + indent..start + indent + key.len());
+        }
+        end = start;
+    }
+    None
 }
 
 fn place(file: FileId, range: Range<usize>) -> Span {
