@@ -81,11 +81,15 @@ pub static CODES: &[Code] = &[
     Code {
         id: "E2011",
         title: "this host lacks what the file names",
-        explanation: "An interface, a user or a program of a script is not there (now). The file may                       be right, so this is a warning: an instance without its interface stays in                       FAULT, a script that cannot be run counts as failed.",
+        explanation: "An interface, a user or a program of a script is not there (now). The file \
+                      may be right, so this is a warning: an instance without its interface \
+                      stays in FAULT, a script that cannot be run counts as failed.",
     },
     Code {
         id: "E2012",
         title: "a script that root would run and others can change",
-        explanation: "`enable_script_security` is set, and somebody else than root can change the                       script or a directory above it. keepalived's `-t` ends with 6 then, and so                       does this.",
+        explanation: "`enable_script_security` is set, and somebody else than root can change \
+                      the script or a directory above it. keepalived's `-t` ends with 6 then, \
+                      and so does this.",
     },
 ];
