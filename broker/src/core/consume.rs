@@ -215,7 +215,10 @@ impl Core {
             .ok_or_else(|| Refusal::no_queue(&vhost, &name))?;
         let id = found.id;
         if found.consumers.is_single_active() && found.quorum {
-            let text = format!("cannot obtain access to locked queue '{name}' in vhost '{vhost}'");
+            let text = format!(
+                "cannot obtain access to locked queue '{name}' in vhost '{vhost}'. basic.get operations are not \
+                 supported by quorum queues with single active consumer"
+            );
             return Err(Refusal::new(Code::ResourceLocked, text));
         }
         self.not_locked(at, &name)?;

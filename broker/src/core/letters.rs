@@ -325,6 +325,7 @@ fn new_death(
         Some(FieldValue::Array(keys)) => keys.clone(),
         _ => Vec::new(),
     };
+    let cc = (cc.into_iter()).filter(|key| matches!(key, FieldValue::LongString(_)));
     let keys = std::iter::once(text(letter.message.routing_key()))
         .chain(cc)
         .collect();

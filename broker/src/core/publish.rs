@@ -81,16 +81,16 @@ impl Core {
     ) -> Result<(), Refusal> {
         let glance = properties::glance(header).map_err(super::dispatch::malformed)?;
         let routes = self.resolve(at, route, header)?;
-        if let Some(mode) = glance.strange_mode {
-            return Err(Refusal::precondition(format!(
-                "invalid message: {{delivery_mode_unknown,{mode}}}"
-            )));
-        }
         let checked = if glance.flags & !GLANCED != 0 {
             Some(self.check(at, header, glance)?)
         } else {
             None
         };
+        if let Some(mode) = glance.strange_mode {
+            return Err(Refusal::precondition(format!(
+                "invalid message: {{delivery_mode_unknown,{mode}}}"
+            )));
+        }
         self.note_publisher(at);
         let mut scratch = std::mem::take(&mut self.scratch);
         let rewritten = checked

@@ -6,6 +6,7 @@ mod kit;
 mod operations;
 mod oracle;
 mod queues;
+mod quorum;
 mod refusals;
 mod routing;
 mod settling;

@@ -344,7 +344,15 @@ impl Core {
         arguments: FieldTable,
     ) -> Result<QueueDeclaration, Refusal> {
         let name = match without_newlines(queue) {
-            name if name.is_empty() => self.names.name("amq.gen-"),
+            name if name.is_empty() => {
+                let kind = arguments.get("x-queue-type");
+                if kind.and_then(FieldValue::as_str) == Some("quorum") {
+                    return Err(Refusal::precondition(
+                        "Cannot declare a server-named queue for type rabbit_quorum_queue",
+                    ));
+                }
+                self.names.name("amq.gen-")
+            }
             name => {
                 reserved("queue", &name)?;
                 name

@@ -140,6 +140,7 @@ pub(super) fn check_new_queue(vhost: &str, spec: &QueueSpec) -> Result<(), Refus
     };
     check_type(&spec.arguments).map_err(invalid)?;
     let quorum = spec.is_quorum();
+    check_arguments(&spec.arguments, quorum).map_err(invalid)?;
     if let Some(argument) = foreign_argument(&spec.arguments, quorum) {
         let kind = if quorum {
             "rabbit_quorum_queue"
@@ -150,7 +151,6 @@ pub(super) fn check_new_queue(vhost: &str, spec: &QueueSpec) -> Result<(), Refus
             "invalid arg '{argument}' for queue '{name}' in vhost '{vhost}' of queue type {kind}"
         )));
     }
-    check_arguments(&spec.arguments).map_err(invalid)?;
     let property = |word: &str| {
         Err(Refusal::precondition(format!(
             "invalid property '{word}' for queue '{name}' in vhost '{vhost}'"

@@ -134,17 +134,18 @@ const NOT_FOR_CLASSIC: [&str; 8] = [
     "x-stream-max-segment-size-bytes",
 ];
 
+/// Arguments that a queue of this type does not have.
+fn foreign_arguments(quorum: bool) -> &'static [&'static str] {
+    match quorum {
+        true => &NOT_FOR_QUORUM,
+        false => &NOT_FOR_CLASSIC,
+    }
+}
+
 /// The first argument that a queue of this type does not have.
 pub fn foreign_argument(arguments: &FieldTable, quorum: bool) -> Option<&'static str> {
-    let foreign: &'static [&'static str] = if quorum {
-        &NOT_FOR_QUORUM
-    } else {
-        &NOT_FOR_CLASSIC
-    };
-    foreign
-        .iter()
-        .copied()
-        .find(|name| arguments.get(name).is_some())
+    let mut foreign = foreign_arguments(quorum).iter().copied();
+    foreign.find(|name| arguments.get(name).is_some())
 }
 
 /// Checks `x-queue-type` by itself, which decides what else may be given.
@@ -183,10 +184,11 @@ const CHECKS: [(&str, Check); 19] = [
     ("x-durability", durability),
 ];
 
-/// Checks the arguments of a queue declaration; names the first bad one and says what is wrong with it.
-pub fn check_arguments(arguments: &FieldTable) -> Result<(), (&'static str, String)> {
+/// Checks the arguments that a queue of this type has; names the first bad one and says what is wrong with it.
+pub fn check_arguments(arguments: &FieldTable, quorum: bool) -> Result<(), (&'static str, String)> {
+    let foreign = foreign_arguments(quorum);
     for (name, check) in CHECKS {
-        if let Some(value) = arguments.get(name) {
+        if let (false, Some(value)) = (foreign.contains(&name), arguments.get(name)) {
             check(value, arguments).map_err(|detail| (name, detail))?;
         }
     }
