@@ -74,7 +74,7 @@ impl Core {
         !is_wanted || self.is_at_hand(id, stored)
     }
 
-    fn drop_excess(&mut self, id: QueueId) {
+    pub(super) fn drop_excess(&mut self, id: QueueId) {
         for _ in 0..BURIED {
             let Some(queue) = self.queue_mut(id) else {
                 return;

@@ -168,9 +168,7 @@ impl Core {
         channel.mode = Mode::Plain;
         channel.content = None;
         channel.reply = None;
-        while let Some(held) = unacked.take_last() {
-            self.give_back(held);
-        }
+        self.give_back(at, std::iter::from_fn(|| unacked.take_last()));
         for consumer in consumers {
             self.remove_consumer(
                 consumer.queue,

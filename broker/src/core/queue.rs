@@ -197,6 +197,13 @@ impl Queue {
         self.trims || (self.settings.overflow == Overflow::DropHead && self.is_over_limit())
     }
 
+    /// Whether what comes back may push the head out. Quorum queues serve consumers first.
+    pub fn drops_returned(&self) -> bool {
+        let settings = &self.settings;
+        let bounded = settings.max_length.is_some() || settings.max_length_bytes.is_some();
+        bounded && settings.overflow == Overflow::DropHead && !self.quorum
+    }
+
     /// Notes that a message went out to be acknowledged.
     pub fn went_out(&mut self, entry: &Entry) {
         self.unacked += 1;

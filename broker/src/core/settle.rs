@@ -5,7 +5,7 @@ use super::channel::{Action, BY_GET, Held, Mode, Settlement};
 use super::connection::At;
 use super::letters::Reason;
 use super::method::Method;
-use super::queue::ConsumerKey;
+use super::queue::{ConsumerKey, Queue};
 use super::refusal::{Code, Refusal};
 
 /// How often a quorum queue of RabbitMQ 4.x delivers a message again unless told otherwise.
@@ -122,19 +122,20 @@ impl Core {
                 _ => self.settle_one(at, held, action),
             }
         }
-        for held in returned.into_iter().rev() {
-            self.settle_one(at, held, action);
-        }
+        self.give_back(at, returned.into_iter().rev());
         Ok(())
     }
 
     #[inline]
     fn settle_one(&mut self, at: At, held: Held, action: Action) {
-        self.free_room(at, &held);
         match action {
-            Action::Ack => self.acknowledged(at, held),
-            Action::Requeue => self.give_back(held),
+            Action::Ack => {
+                self.free_room(at, &held);
+                self.acknowledged(at, held);
+            }
+            Action::Requeue => self.give_back(at, std::iter::once(held)),
             Action::Reject => {
+                self.free_room(at, &held);
                 let Some(queue) = self.queue_mut(held.queue) else {
                     return;
                 };
@@ -193,8 +194,26 @@ impl Core {
         }
     }
 
+    /// Gives deliveries of a channel back to their queues. Where that makes a queue longer than it may be, its head goes
+    /// before consumers are served, and what was for them before is theirs.
+    pub(super) fn give_back(&mut self, at: At, returned: impl Iterator<Item = Held>) {
+        let mut bounded = Vec::new();
+        for held in returned {
+            let id = held.queue;
+            if self.queue(id).is_some_and(Queue::drops_returned) && !bounded.contains(&id) {
+                self.run_queue(id);
+                bounded.push(id);
+            }
+            self.free_room(at, &held);
+            self.put_back(held);
+        }
+        for id in bounded {
+            self.drop_excess(id);
+        }
+    }
+
     /// Puts a delivery back to its old place; one that came back too often goes elsewhere.
-    pub(super) fn give_back(&mut self, held: Held) {
+    fn put_back(&mut self, held: Held) {
         let default_limit = self.settings.compat_4.then_some(DEFAULT_DELIVERY_LIMIT);
         let Some(queue) = self.queue_mut(held.queue) else {
             return;
@@ -221,10 +240,7 @@ impl Core {
     fn recover(&mut self, at: At) {
         let channel = self.connections[at.connection as usize].channel_mut(at.channel);
         let returned = channel.map(|channel| channel.unacked.take_unpledged());
-        for held in returned.into_iter().flatten() {
-            self.free_room(at, &held);
-            self.give_back(held);
-        }
+        self.give_back(at, returned.into_iter().flatten());
     }
 }
 

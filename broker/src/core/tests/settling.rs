@@ -2,7 +2,9 @@
 
 use super::kit::{Bench, Client, basic_consume, bodies, table, text};
 use crate::core::field::FieldValue;
+use crate::core::frame;
 use crate::core::method::Method;
+use crate::core::properties::Properties;
 
 fn ack(delivery_tag: u64, multiple: bool) -> Method<'static> {
     Method::BasicAck {
@@ -193,4 +195,67 @@ fn names_that_begin_like_addresses_of_answers_are_of_no_queue() {
         let closed = bench.declare(client, name, table([]));
         assert!(closed.contains(&format!("no queue '{name}'")), "{closed}");
     }
+}
+
+#[test]
+fn what_comes_back_to_a_full_queue_goes_before_consumers_are_served() {
+    for (kind, seen) in [("classic", ["3", "4"]), ("quorum", ["1", "2"])] {
+        let mut bench = Bench::new();
+        let client = bench.connect();
+        let arguments = table([
+            ("x-queue-type", text(kind)),
+            ("x-max-length", FieldValue::I32(2)),
+        ]);
+        let mut declare = super::kit::queue_declare("q", arguments);
+        if let Method::QueueDeclare { durable, .. } = &mut declare {
+            *durable = true;
+        }
+        bench.ask(client, &declare);
+        let qos = Method::BasicQos {
+            prefetch_size: 0,
+            prefetch_count: 2,
+            global: false,
+        };
+        bench.ask(client, &qos);
+        bench.consume(client, "q", "c", false);
+        for body in ["1", "2", "3", "4"] {
+            bench.publish(client, "", "q", body);
+        }
+        assert_eq!(bodies(&bench.answers(client)), ["1", "2"]);
+        let back = Method::BasicNack {
+            delivery_tag: 2,
+            multiple: true,
+            requeue: true,
+        };
+        assert_eq!(bodies(&bench.call(client, &back)), seen, "{kind}");
+    }
+}
+
+#[test]
+fn what_a_free_consumer_is_to_get_does_not_make_way_for_what_comes_back() {
+    let mut bench = Bench::new();
+    let client = bench.connect();
+    bench.declare(client, "q", table([("x-max-length", FieldValue::I32(1))]));
+    bench.publish(client, "", "q", "1");
+    let qos = Method::BasicQos {
+        prefetch_size: 0,
+        prefetch_count: 3,
+        global: false,
+    };
+    bench.ask(client, &qos);
+    bench.consume(client, "q", "c", false);
+    // in one turn: two more, then the first comes back
+    let mut bytes = Vec::new();
+    for body in ["2", "3"] {
+        let with = Properties::default();
+        bytes.extend(bench.publish_bytes(1, ("", "q"), body, &with, false));
+    }
+    let back = Method::BasicNack {
+        delivery_tag: 1,
+        multiple: false,
+        requeue: true,
+    };
+    frame::write(&mut bytes, frame::METHOD, 1, |out| back.encode(out));
+    bench.bytes(client, &bytes);
+    assert_eq!(bodies(&bench.answers(client)), ["2", "3", "1"]);
 }
