@@ -10,26 +10,21 @@ use std::cmp::Ordering;
 const PAGE_SIZE_MAX: i64 = 500;
 const PAGE_SIZE_DEFAULT: i64 = 100;
 
-/// Answers with a list. Items come in their natural order; `searched` is the
-/// key that a page's `name` filter looks at.
-pub fn list(request: &Request, mut items: Vec<Value>, searched: &str) -> Reply {
+/// Answers with a list. Items come in their natural order.
+pub fn list(request: &Request, items: Vec<Value>) -> Reply {
+    Reply::ok(arranged(request, items).collect::<Vec<_>>())
+}
+
+/// Answers with a list, or, when one is asked for, with a page of those whose name the `name` filter
+/// finds. RabbitMQ has pages of queues, exchanges, virtual hosts, connections and channels.
+pub fn pages(request: &Request, mut items: Vec<Value>) -> Reply {
     let paging = match Paging::of(request) {
-        Ok(paging) => paging,
+        Ok(Some(paging)) => paging,
+        Ok(None) => return list(request, items),
         Err(reply) => return reply,
     };
     let total = items.len();
-    if let Some(paging) = &paging {
-        items.retain(|item| paging.keeps(item, searched));
-    }
-    sort(request, &mut items);
-    let columns = columns(request);
-    let pick = |item: Value| match &columns {
-        Some(columns) => chosen(&item, columns),
-        None => item,
-    };
-    let Some(paging) = paging else {
-        return Reply::ok(items.into_iter().map(pick).collect::<Vec<_>>());
-    };
+    items.retain(|item| paging.keeps(item));
     let filtered = items.len();
     let start = (paging.page - 1).saturating_mul(paging.size);
     if start >= filtered && paging.page > 1 {
@@ -39,12 +34,8 @@ pub fn list(request: &Request, mut items: Vec<Value>, searched: &str) -> Reply {
         );
         return Reply::error(400, "page_out_of_range", reason);
     }
-    let page: Vec<_> = items
-        .into_iter()
-        .skip(start)
-        .take(paging.size)
-        .map(pick)
-        .collect();
+    let page = arranged(request, items).skip(start).take(paging.size);
+    let page: Vec<_> = page.collect();
     Reply::ok(json!({
         "filtered_count": filtered,
         "item_count": page.len(),
@@ -54,6 +45,16 @@ pub fn list(request: &Request, mut items: Vec<Value>, searched: &str) -> Reply {
         "page_size": paging.size,
         "total_count": total,
     }))
+}
+
+/// Items in the order and with the columns that are asked for.
+fn arranged(request: &Request, mut items: Vec<Value>) -> impl Iterator<Item = Value> {
+    sort(request, &mut items);
+    let columns = columns(request);
+    items.into_iter().map(move |item| match &columns {
+        Some(columns) => chosen(&item, columns),
+        None => item,
+    })
 }
 
 /// Answers with one object, of which columns may be chosen.
@@ -100,8 +101,8 @@ impl Paging {
         }))
     }
 
-    fn keeps(&self, item: &Value, searched: &str) -> bool {
-        let name = item.get(searched).and_then(Value::as_str).unwrap_or("");
+    fn keeps(&self, item: &Value) -> bool {
+        let name = item.get("name").and_then(Value::as_str).unwrap_or("");
         match &self.name {
             Some(pattern) => pattern.matches(name),
             None => self.part.is_empty() || name.to_lowercase().contains(&self.part),
@@ -192,7 +193,7 @@ mod tests {
             .map(|i| json!({"name": format!("q{i}"), "n": 10 - i, "s": {"a": i, "b": 1}}))
             .collect();
         let request = Request::new(Method::Get, &format!("/x?{query}"), Bytes::new());
-        let reply = list(&request.expect("well formed"), items, "name");
+        let reply = pages(&request.expect("well formed"), items);
         let body = serde_json::from_slice(&reply.body).expect("JSON");
         (reply.status, body)
     }

@@ -122,6 +122,16 @@ impl Reply {
         )
     }
 
+    /// 400: the request's path or query is not well formed.
+    pub fn malformed() -> Reply {
+        Reply::empty(400)
+    }
+
+    /// 200 with the methods that a path takes.
+    pub fn options(allowed: String) -> Reply {
+        Reply::empty(200).header("allow", allowed)
+    }
+
     /// 405 with what is allowed.
     pub fn method_not_allowed(allowed: &str) -> Reply {
         Reply::empty(405).header("allow", allowed.to_owned())

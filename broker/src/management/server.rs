@@ -138,11 +138,11 @@ async fn handle(
     };
     let (authorization, reason) = (header("authorization"), header("x-reason"));
     let accept = header("accept");
-    let parsed = |method, body| Request::new(method, &target, body).ok_or_else(Reply::not_found);
+    let parsed = |method, body| Request::new(method, &target, body).ok_or_else(Reply::malformed);
     let path = parsed(Method::Get, Bytes::new())?;
     if word == hyper::Method::OPTIONS {
         let allowed = route::allowed(&path).ok_or_else(Reply::not_found)?;
-        return Ok(Reply::body("text/plain", "").header("allow", allowed));
+        return Ok(Reply::options(allowed));
     }
     if let Some(reply) = metrics::serve(management, &path).await {
         return reply;
@@ -152,10 +152,6 @@ async fn handle(
     }
     if path.path.first().is_none_or(|p| p != "api") {
         return page::serve(&path);
-    }
-    if accept.is_some_and(|accept| !takes_json(&accept)) {
-        let reason = "the interface answers in application/json";
-        return Err(Reply::error(406, "not_acceptable", reason));
     }
     let method = match word {
         hyper::Method::GET | hyper::Method::HEAD => Method::Get,
@@ -177,6 +173,10 @@ async fn handle(
     }
     // nobody can make the server read a large body without logging in first
     let caller = management.login(authorization.as_deref(), loopback).await?;
+    if accept.is_some_and(|accept| !takes_json(&accept)) {
+        let reason = "the interface answers in application/json";
+        return Err(Reply::error(406, "not_acceptable", reason));
+    }
     let body = read_body(request.into_body()).await?;
     let mut request = parsed(method, body)?;
     request.reason = reason;

@@ -32,7 +32,7 @@ impl Entry<'_> {
 
     fn check_apply_to(&self) -> Result<(), String> {
         let word = match self.apply_to {
-            None | Some(Value::Null) => return Ok(()),
+            None => return Ok(()),
             Some(value) => plain(value),
         };
         match ApplyTo::parse(&word) {
@@ -114,6 +114,9 @@ mod tests {
             "pattern should be a binary but was -1",
         ];
         assert_eq!(complaints(&entry, true), both);
+        let null = json!({"pattern": "a", "definition": {"max-length": 1}, "apply-to": null});
+        let one = ["apply-to 'null' unrecognised; should be 'queues', 'exchanges' or 'all'"];
+        assert_eq!(complaints(&null, false), one);
         let good = json!({"pattern": "a", "definition": {"max-length": 1}, "apply-to": "queues"});
         assert!(complaints(&good, true).is_empty());
     }

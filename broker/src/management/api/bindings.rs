@@ -30,7 +30,7 @@ pub async fn answer(m: &Management, caller: &Caller, request: &Request, path: &[
                     seen.flat_map(|v| of_vhost(v, &|_| true)).collect()
                 })
                 .await?;
-            Ok(list(request, items, "source"))
+            Ok(list(request, items))
         }
         (["bindings", vhost], _) => {
             caller.must_see(vhost)?;
@@ -123,7 +123,7 @@ async fn of(
         .with(move |core| core.metadata.vhost(&vhost).map(|v| of_vhost(v, &keep)))
         .await?
         .ok_or_else(Reply::not_found)?;
-    Ok(list(request, items, "source"))
+    Ok(list(request, items))
 }
 
 /// Bindings to a queue.

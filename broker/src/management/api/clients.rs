@@ -3,7 +3,7 @@
 use crate::management::caller::Caller;
 use crate::management::engine;
 use crate::management::flows::{self, Flows};
-use crate::management::listing::{list, one};
+use crate::management::listing::{list, one, pages};
 use crate::management::render::{self, Scene};
 use crate::management::reply::{Answer, Reply};
 use crate::management::request::{Method, Request};
@@ -18,11 +18,14 @@ pub const CLOSED: &str = "Closed via management plugin";
 /// Answers what begins with `connections`, `channels` and `consumers`.
 pub async fn answer(m: &Management, caller: &Caller, request: &Request, path: &[&str]) -> Answer {
     match (path, request.method) {
-        (["connections"], _) => connections(m, caller, request, None).await,
+        (["connections"], _) => {
+            let items = connections(m, caller, None).await?;
+            Ok(pages(request, items))
+        }
         (["connections", "username", user], Method::Get) => {
             let views = seen(m, caller).await?;
             let theirs: Vec<_> = views.into_iter().filter(|c| c.user == *user).collect();
-            Ok(list(request, rendered(m, &theirs), "name"))
+            Ok(pages(request, rendered(m, &theirs)))
         }
         (["connections", "username", user], _) => {
             let user = (*user).to_owned();
@@ -45,9 +48,9 @@ pub async fn answer(m: &Management, caller: &Caller, request: &Request, path: &[
         (["connections", name, _], _) => {
             let mut views = channels_seen(m, caller).await?;
             views.retain(|(_, c)| c.connection == *name);
-            Ok(list(request, channels_rendered(m, &views), "name"))
+            Ok(list(request, channels_rendered(m, &views)))
         }
-        (["channels"], _) => channels(m, caller, request, None).await,
+        (["channels"], _) => Ok(pages(request, channels(m, caller, None).await?)),
         (["channels", name], _) => channel(m, caller, request, name).await,
         (["consumers", only @ ..], _) => {
             if let Some(vhost) = only.first() {
@@ -65,7 +68,7 @@ pub async fn answer(m: &Management, caller: &Caller, request: &Request, path: &[
             let sampler = m.sampler();
             let scene = scene(m, &sampler);
             let items = views.iter().map(|c| render::consumer(scene, c)).collect();
-            Ok(list(request, items, "consumer_tag"))
+            Ok(list(request, items))
         }
         _ => Err(Reply::not_found()),
     }
@@ -144,24 +147,22 @@ fn channels_rendered(m: &Management, views: &[(u64, ChannelView)]) -> Vec<Value>
 pub async fn connections(
     m: &Management,
     caller: &Caller,
-    request: &Request,
     vhost: Option<&str>,
-) -> Answer {
+) -> Result<Vec<Value>, Reply> {
     let mut views = seen(m, caller).await?;
     views.retain(|c| vhost.is_none_or(|only| only == c.vhost));
-    Ok(list(request, rendered(m, &views), "name"))
+    Ok(rendered(m, &views))
 }
 
 /// Channels, of one virtual host or all.
 pub async fn channels(
     m: &Management,
     caller: &Caller,
-    request: &Request,
     vhost: Option<&str>,
-) -> Answer {
+) -> Result<Vec<Value>, Reply> {
     let mut views = channels_seen(m, caller).await?;
     views.retain(|(_, c)| vhost.is_none_or(|only| only == c.vhost));
-    Ok(list(request, channels_rendered(m, &views), "name"))
+    Ok(channels_rendered(m, &views))
 }
 
 async fn close(

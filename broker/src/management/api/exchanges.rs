@@ -9,7 +9,7 @@ use crate::core::exchange::Exchange;
 use crate::management::caller::Caller;
 use crate::management::engine;
 use crate::management::flows::{self, Flows};
-use crate::management::listing::{list, one};
+use crate::management::listing::{one, pages};
 use crate::management::properties;
 use crate::management::render::Scene;
 use crate::management::reply::{Answer, Reply};
@@ -23,16 +23,15 @@ use serde_json::{Value, json};
 /// Answers what begins with `exchanges`.
 pub async fn answer(m: &Management, caller: &Caller, request: &Request, path: &[&str]) -> Answer {
     match (path, request.method) {
-        (["exchanges"], _) => Ok(list(
-            request,
-            exchanges(m, caller, None, None).await?,
-            "name",
-        )),
+        (["exchanges"], _) => {
+            let items = exchanges(m, caller, None, None).await?;
+            Ok(pages(request, items))
+        }
         (["exchanges", vhost], _) => {
             super::vhosts_must_exist(m, vhost).await?;
             caller.must_see(vhost)?;
             let items = exchanges(m, caller, Some(vhost), None).await?;
-            Ok(list(request, items, "name"))
+            Ok(pages(request, items))
         }
         (["exchanges", vhost, name, rest @ ..], method) => {
             caller.must_see(vhost)?;

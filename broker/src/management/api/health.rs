@@ -147,9 +147,9 @@ fn on_protocol(m: &Management, asked: &str) -> Answer {
 
 async fn on_certificates(m: &Management, within: &str, unit: &str) -> Answer {
     let bad = |text: &str| Reply::bad_request(text);
-    let count: u64 = within
+    let count: i64 = within
         .parse()
-        .map_err(|_| bad("Invalid expiration period."))?;
+        .map_err(|_| bad("Invalid expiration value."))?;
     let days = match unit {
         "days" => 1,
         "weeks" => 7,
@@ -161,7 +161,8 @@ async fn on_certificates(m: &Management, within: &str, unit: &str) -> Answer {
             ));
         }
     };
-    let limit = crate::management::state::now_ms() / 1000 + count.saturating_mul(days * 86_400);
+    let now_s = crate::management::state::now_ms() / 1000;
+    let limit = now_s.saturating_add_signed(count.saturating_mul(days * 86_400));
     let files = m.facts.certificates.clone();
     let expiring = tokio::task::spawn_blocking(move || {
         let of = |path: &std::path::PathBuf| {

@@ -60,7 +60,7 @@ pub async fn answer(m: &Management, caller: &Caller, request: &Request, path: &[
         (["extensions"], _) => Ok(Reply::ok(json!([{"javascript": "dispatcher.js"}]))),
         (["feature-flags"], _) => {
             caller.must_be_administrator()?;
-            Ok(list(request, feature_flags(), "name"))
+            Ok(list(request, feature_flags()))
         }
         (["rebalance", _], Method::Post) => {
             caller.must_be_administrator()?;
@@ -89,7 +89,7 @@ pub async fn answer(m: &Management, caller: &Caller, request: &Request, path: &[
         (["nodes"], _) => {
             caller.must_be_monitor()?;
             let node = node(m).await?;
-            Ok(list(request, vec![node], "name"))
+            Ok(list(request, vec![node]))
         }
         (["nodes", name, rest @ ..], _) => {
             caller.must_be_monitor()?;

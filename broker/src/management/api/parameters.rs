@@ -63,7 +63,7 @@ pub async fn answer(m: &Management, caller: &Caller, request: &Request, path: &[
             }
             match filter {
                 [_, _, _] => Ok(one(request, items.pop().ok_or_else(Reply::not_found)?)),
-                _ => Ok(list(request, items, "name")),
+                _ => Ok(list(request, items)),
             }
         }
         _ => Err(Reply::not_found()),
@@ -126,7 +126,7 @@ async fn global(m: &Management, caller: &Caller, request: &Request, path: &[&str
                 })
                 .await?;
             match path.get(1) {
-                None => Ok(list(request, items, "name")),
+                None => Ok(list(request, items)),
                 Some(wanted) => {
                     items.retain(|item| item["name"] == **wanted);
                     Ok(one(request, items.pop().ok_or_else(Reply::not_found)?))

@@ -24,16 +24,12 @@ pub async fn answer(m: &Management, caller: &Caller, request: &Request, path: &[
             caller.must_see(vhost)?;
             preview(m, request, vhost).await
         }
-        ([_], _) => Ok(list(
-            request,
-            all(m, caller, operator, None, None).await?,
-            "name",
-        )),
+        ([_], _) => Ok(list(request, all(m, caller, operator, None, None).await?)),
         ([_, vhost], _) => {
             super::vhosts_must_exist(m, vhost).await?;
             caller.must_see(vhost)?;
             let items = all(m, caller, operator, Some(vhost), None).await?;
-            Ok(list(request, items, "name"))
+            Ok(list(request, items))
         }
         ([_, vhost, name], Method::Get) => {
             let mut found = all(m, caller, operator, Some(vhost), Some(name)).await?;

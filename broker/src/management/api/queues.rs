@@ -8,7 +8,7 @@ use crate::core::{Core, QueueDeclaration};
 use crate::management::caller::Caller;
 use crate::management::engine::{self, Fetched};
 use crate::management::flows::{self, Flows};
-use crate::management::listing::{list, one};
+use crate::management::listing::{one, pages};
 use crate::management::render::{self, Scene};
 use crate::management::reply::{Answer, Reply};
 use crate::management::request::{Fields, Method, Request};
@@ -113,7 +113,7 @@ async fn all(m: &Management, caller: &Caller, request: &Request, vhost: Option<&
         }
         Value::Object(map)
     });
-    Ok(list(request, items.collect(), "name"))
+    Ok(pages(request, items.collect()))
 }
 
 async fn find(m: &Management, at: &Place) -> Result<(u64, QueueView), Reply> {

@@ -53,7 +53,7 @@ async fn administer(m: &Management, request: &Request, path: &[&str]) -> Answer 
             let hash = Password::hash_salted(password.as_bytes(), salt);
             Ok(Reply::ok(json!({"ok": hash.export_hash()})))
         }
-        (["users"], _) => Ok(list(request, users(m, |_| true).await?, "name")),
+        (["users"], _) => Ok(list(request, users(m, |_| true).await?)),
         (["users", "without-permissions"], _) => {
             let with = m
                 .with(|core| {
@@ -62,7 +62,7 @@ async fn administer(m: &Management, request: &Request, path: &[&str]) -> Answer 
                 })
                 .await?;
             let items = users(m, move |name| !with.iter().any(|u| u == name)).await?;
-            Ok(list(request, items, "name"))
+            Ok(list(request, items))
         }
         (["users", "bulk-delete"], _) => bulk_delete(m, request).await,
         (["users", name], Method::Get) => {
@@ -85,7 +85,7 @@ async fn administer(m: &Management, request: &Request, path: &[&str]) -> Answer 
                 "permissions" => permissions(m, move |(_, user)| *user == name).await?,
                 _ => topic_permissions(m, move |(_, user, _)| *user == name).await?,
             };
-            Ok(list(request, items, "vhost"))
+            Ok(list(request, items))
         }
         (["user-limits", ..], _) => limits(m, request, path).await,
         _ => rules(m, request, path).await,
@@ -248,10 +248,8 @@ pub async fn topic_permissions(
 
 async fn rules(m: &Management, request: &Request, path: &[&str]) -> Answer {
     match (path, request.method) {
-        (["permissions"], _) => Ok(list(request, permissions(m, |_| true).await?, "user")),
-        (["topic-permissions"], _) => {
-            Ok(list(request, topic_permissions(m, |_| true).await?, "user"))
-        }
+        (["permissions"], _) => Ok(list(request, permissions(m, |_| true).await?)),
+        (["topic-permissions"], _) => Ok(list(request, topic_permissions(m, |_| true).await?)),
         (["permissions", vhost, user], method) => permission(m, request, method, vhost, user).await,
         (["topic-permissions", vhost, user, rest @ ..], method) => {
             let exchange = rest.first().map(|e| (*e).to_owned());
@@ -358,7 +356,7 @@ async fn topic_permission(
             if items.is_empty() {
                 return Err(Reply::not_found());
             }
-            Ok(list(request, items, "exchange"))
+            Ok(list(request, items))
         }
     }
 }
@@ -405,7 +403,7 @@ async fn limits(m: &Management, request: &Request, path: &[&str]) -> Answer {
                         .collect()
                 })
                 .await?;
-            Ok(list(request, items, "user"))
+            Ok(list(request, items))
         }
     }
 }

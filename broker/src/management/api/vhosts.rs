@@ -6,7 +6,7 @@ use crate::core::definitions::{parse_tags, vhost_limits_value};
 use crate::core::limits::{Limits, VhostLimits};
 use crate::core::vhost::{Vhost, VhostSpec};
 use crate::management::caller::Caller;
-use crate::management::listing::{list, one};
+use crate::management::listing::{list, one, pages};
 use crate::management::reply::{Answer, Reply};
 use crate::management::request::{Fields, Method, Request};
 use crate::management::state::Management;
@@ -15,7 +15,7 @@ use serde_json::{Map, Value, json};
 /// Answers what begins with `vhosts` and `vhost-limits`.
 pub async fn answer(m: &Management, caller: &Caller, request: &Request, path: &[&str]) -> Answer {
     match (path, request.method) {
-        (["vhosts"], _) => Ok(list(request, vhosts(m, caller, None).await?, "name")),
+        (["vhosts"], _) => Ok(pages(request, vhosts(m, caller, None).await?)),
         (["vhosts", name], Method::Get) => {
             caller.must_be_administrator()?;
             let mut found = vhosts(m, caller, Some((*name).to_owned())).await?;
@@ -158,23 +158,27 @@ async fn part(
             caller.must_be_administrator()?;
             super::vhosts_must_exist(m, name).await?;
             let items = users::permissions(m, move |(vhost, _)| *vhost == wanted).await?;
-            Ok(list(request, items, "user"))
+            Ok(list(request, items))
         }
         "topic-permissions" => {
             caller.must_be_administrator()?;
             super::vhosts_must_exist(m, name).await?;
             let items = users::topic_permissions(m, move |(vhost, _, _)| *vhost == wanted).await?;
-            Ok(list(request, items, "user"))
+            Ok(list(request, items))
         }
         _ => {
             caller.must_see(name)?;
             let there = m.with(move |core| core.metadata.vhost(&wanted).is_some());
             match (there.await?, kind) {
                 (false, _) => Err(Reply::not_found()),
-                (true, "connections") => {
-                    super::clients::connections(m, caller, request, Some(name)).await
-                }
-                _ => super::clients::channels(m, caller, request, Some(name)).await,
+                (true, "connections") => Ok(list(
+                    request,
+                    super::clients::connections(m, caller, Some(name)).await?,
+                )),
+                _ => Ok(list(
+                    request,
+                    super::clients::channels(m, caller, Some(name)).await?,
+                )),
             }
         }
     }
@@ -191,7 +195,7 @@ async fn limits(m: &Management, caller: &Caller, request: &Request, only: Option
                 .collect()
         })
         .await?;
-    Ok(list(request, items, "vhost"))
+    Ok(list(request, items))
 }
 
 async fn set_limit(
