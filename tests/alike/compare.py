@@ -23,6 +23,7 @@ import frames
 import living  # noqa: F401 -- adds its cases to those of frames
 import margins  # noqa: F401 -- adds its cases to both
 import tools
+import walks  # noqa: F401 -- adds its cases to those of frames
 from brokers import Ours, Rabbit
 
 HERE = pathlib.Path(__file__).parent
