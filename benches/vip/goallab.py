@@ -178,6 +178,9 @@ class Runner(viplab.Runner):
         return round((gone[0] - t0) * 1e3, 1) if gone else 0.0
 
     def adverts(self, t0, t1, port="pA"):
+        rows, patience = self.lab.pkts.rows, mono() + 10
+        while rows[-1]["t"] < t1 and mono() < patience:
+            time.sleep(0.01)            # the observer has a flood to read before
         return [r["t"] for r in list(self.lab.pkts.rows)
                 if r.get("kind") == "vrrp" and r["port"] == port and t0 <= r["t"] <= t1 and r.get("prio") != 0]
 
