@@ -18,7 +18,8 @@ fn routes_and_rules_that_somebody_deletes_come_back_at_once() {
         let statics = " virtual_routes {\n 203.0.113.0/24 dev eth0\n 192.0.2.0/24 table 9 nexthop via \
                        10.77.0.1 dev eth0 weight 2 nexthop via 10.77.0.2 dev eth0\n }\n}\n\
                        static_routes {\n 198.51.100.0/24 via 10.77.0.1 dev eth0\n}\n\
-                       static_rules {\n from 10.88.0.0/24 table 88 priority 500\n";
+                       static_rules {\n from 10.88.0.0/24 table 88 priority 500\n \
+                       not from 10.89.0.0/16 nop priority 501\n";
         let instance = lines(3, "30", 255, "10.77.0.50/24");
         let stage = Stage::with("address_lease off", &format!("{instance}\n{statics}"));
         stage.wait_state("MASTER");
@@ -28,6 +29,8 @@ fn routes_and_rules_that_somebody_deletes_come_back_at_once() {
             shows(&table, "via 10.77.0.1 dev eth0 weight 2") && shows(&table, "via 10.77.0.2")
         };
         wait_until("several ways", LONG, ways);
+        let inverted = "not from 10.89.0.0/16 nop";
+        wait_until("a rule for the rest", LONG, || shows(&["rule"], inverted));
         for (delete, shown, text) in [
             (
                 vec!["route", "del", "198.51.100.0/24"],

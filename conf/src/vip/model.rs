@@ -438,6 +438,8 @@ pub struct VirtualRule {
     pub place: Place,
     /// From the addresses, or `inet6`.
     pub family: Family,
+    /// `not`: for what the rest does not fit.
+    pub inverted: bool,
     /// `from`, with the prefix length.
     pub from: Option<(IpAddr, u8)>,
     /// `to`, with the prefix length.
@@ -464,6 +466,10 @@ pub struct VirtualRule {
     pub priority: Option<u32>,
     /// `suppress_prefixlength`.
     pub suppress: Option<u32>,
+    /// `suppress_ifgroup`.
+    pub suppress_group: Option<u32>,
+    /// `tun_id`.
+    pub tunnel: Option<u32>,
     /// What it does: looks into a table, or refuses.
     pub action: RuleAction,
 }
@@ -475,6 +481,8 @@ pub enum RuleAction {
     Table(u32),
     /// `goto N`: on with the rule of this priority.
     Goto(u32),
+    /// On with the next rule.
+    Nop,
     /// Silently dropped.
     Blackhole,
     /// Answered with "unreachable".

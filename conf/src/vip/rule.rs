@@ -9,9 +9,9 @@ use crate::keyword::{Args, Word, wrong};
 use std::net::IpAddr;
 use std::str::FromStr;
 
-const FORM: &str = "[from <network>] [to <network>] [iif <if>] [oif <if>] [fwmark <n>[/<mask>]] [tos <n>] \
+const FORM: &str = "[not] [from <network>] [to <network>] [iif <if>] [oif <if>] [fwmark <n>[/<mask>]] [tos <n>] \
      [ipproto <name>] [sport <n>[-<n>]] [dport <n>[-<n>]] [uidrange <n>-<n>] [priority <n>] [inet6] \
-     [suppress_prefixlength <n>] table <n>|goto <n>|blackhole|unreachable|prohibit";
+     [tun_id <n>] [suppress_prefixlength <n>] [suppress_ifgroup <n>] table <n>|goto <n>|nop|blackhole|unreachable|prohibit";
 
 /// A line of `virtual_rules`.
 pub fn rule(node: &Node) -> Result<VirtualRule, Diagnostic> {
@@ -22,6 +22,7 @@ pub fn rule(node: &Node) -> Result<VirtualRule, Diagnostic> {
     let mut out = VirtualRule {
         place: Place(head.span),
         family: Family::V4,
+        inverted: false,
         from: None,
         to: None,
         iif: None,
@@ -34,11 +35,14 @@ pub fn rule(node: &Node) -> Result<VirtualRule, Diagnostic> {
         dport: None,
         uids: None,
         priority: None,
+        tunnel: None,
         suppress: None,
+        suppress_group: None,
         action: RuleAction::Blackhole,
     };
     while let Some(word) = args.take() {
         match word.text.as_str() {
+            "not" => out.inverted = true,
             "from" => out.from = target(args.expect("a network")?)?,
             "to" => out.to = target(args.expect("a network")?)?,
             "iif" | "dev" => out.iif = Some(args.expect("an interface")?.text.clone()),
@@ -53,10 +57,15 @@ pub fn rule(node: &Node) -> Result<VirtualRule, Diagnostic> {
             "suppress_prefixlength" | "suppress_prefixlen" => {
                 out.suppress = Some(number(&mut args)?);
             }
+            "suppress_ifgroup" | "suppress_group" => {
+                out.suppress_group = Some(number(&mut args)?);
+            }
+            "tun_id" => out.tunnel = Some(number(&mut args)?),
             "table" | "lookup" => {
                 action = Some(RuleAction::Table(table(args.expect("a table")?)?));
             }
             "goto" => action = Some(RuleAction::Goto(number(&mut args)?)),
+            "nop" => action = Some(RuleAction::Nop),
             "blackhole" => action = Some(RuleAction::Blackhole),
             "unreachable" => action = Some(RuleAction::Unreachable),
             "prohibit" => action = Some(RuleAction::Prohibit),
@@ -166,6 +175,9 @@ mod tests {
             .expect("valid");
         assert_eq!((r.uids, r.dport), (Some((100, 200)), Some((20, 30))));
         assert_eq!((r.protocol, r.family), (Some(17), Family::V6));
+        let r = read("not from 10.0.0.0/8 tun_id 9 suppress_ifgroup 3 nop").expect("valid");
+        assert!(r.inverted && r.action == RuleAction::Nop);
+        assert_eq!((r.tunnel, r.suppress_group), (Some(9), Some(3)));
     }
 
     #[test]

@@ -4,6 +4,9 @@ use super::Message;
 use super::request::PROTO_VRRP;
 use conf::vip::model::{Family, RuleAction, VirtualRule};
 
+/// `FIB_RULE_INVERT`: the rule is for what its selectors do not fit.
+const INVERT: u32 = 2;
+
 /// Writes header and attributes of a rule.
 pub fn write(rule: &VirtualRule, message: &mut Message) {
     let family = match rule.family {
@@ -15,6 +18,7 @@ pub fn write(rule: &VirtualRule, message: &mut Message) {
     let (action, table) = match rule.action {
         RuleAction::Table(table) => (1, table),
         RuleAction::Goto(_) => (2, 0),
+        RuleAction::Nop => (3, 0),
         RuleAction::Blackhole => (6, 0),
         RuleAction::Unreachable => (7, 0),
         RuleAction::Prohibit => (8, 0),
@@ -24,7 +28,8 @@ pub fn write(rule: &VirtualRule, message: &mut Message) {
     message
         .bytes
         .extend([family, to, from, rule.tos, short, 0, 0, action]);
-    message.bytes.extend([0; 4]);
+    let flags = if rule.inverted { INVERT } else { 0 };
+    message.bytes.extend(flags.to_ne_bytes());
     for (kind, net) in [(1, rule.to), (2, rule.from)] {
         if let Some((address, _)) = net {
             message.ip(kind, address);
@@ -46,6 +51,7 @@ pub fn write(rule: &VirtualRule, message: &mut Message) {
         (6, rule.priority),
         (10, mark),
         (16, mask),
+        (13, rule.suppress_group),
         (14, rule.suppress),
         (15, tables),
     ];
@@ -53,6 +59,9 @@ pub fn write(rule: &VirtualRule, message: &mut Message) {
         if let Some(number) = number {
             message.attribute(kind, &number.to_ne_bytes());
         }
+    }
+    if let Some(tunnel) = rule.tunnel {
+        message.attribute(12, &u64::from(tunnel).to_be_bytes());
     }
     if let Some((first, last)) = rule.uids {
         message.attribute(20, &[first.to_ne_bytes(), last.to_ne_bytes()].concat());
