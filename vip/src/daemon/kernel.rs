@@ -24,9 +24,12 @@ impl Daemon {
             let mut indices: Vec<u32> = instance.index.into_iter().collect();
             indices.extend(instance.out_index.filter(|o| Some(*o) != instance.index));
             for index in indices {
-                let name = self.net.links.get(index).map(|l| l.name.clone());
-                let name = name.unwrap_or_default();
-                if let Err(error) = listen_on(&mut self.listeners, instance, &name, index) {
+                // its virtual interface may be gone already
+                let Some(link) = links.get(index) else {
+                    continue;
+                };
+                let name = &link.name;
+                if let Err(error) = listen_on(&mut self.listeners, instance, name, index) {
                     let what = format!("cannot listen on {name}");
                     instance.journal.trouble(&what, &error);
                 }
