@@ -127,7 +127,7 @@ fn reports(options: &Options) -> Vec<(String, Report)> {
                 (config.map(|_| ()), report)
             }
             Language::Keepalived | Language::Haproxy => {
-                let (config, report) = conf::vip::load(&file, &conf::vip::Options::default());
+                let (config, report) = conf::vip::load(&file, &vip::reading());
                 (config.map(|_| ()), report)
             }
         };

@@ -98,6 +98,14 @@ pub fn command(args: Vec<String>) -> ExitCode {
     }
 }
 
+/// How a file is read on this host when no option says otherwise.
+pub fn reading() -> conf::vip::Options {
+    conf::vip::Options {
+        config_id: options::short_name(),
+        ..conf::vip::Options::default()
+    }
+}
+
 /// The program's name for `ps`: it was started by way of /proc.
 fn own_name() {
     let _ = nix::sys::prctl::set_name(c"evenkeel");

@@ -259,9 +259,19 @@ impl Options {
         conf::vip::Options {
             lenient: self.lenient,
             skip_lvs: self.skip_lvs,
-            config_id: self.config_id.clone(),
+            config_id: match self.config_id.is_empty() {
+                true => short_name(),
+                false => self.config_id.clone(),
+            },
         }
     }
+}
+
+/// The host's name without its domain.
+pub fn short_name() -> String {
+    let name = nix::unistd::gethostname().unwrap_or_default();
+    let name = name.to_string_lossy();
+    name.split('.').next().unwrap_or_default().to_owned()
 }
 
 /// `--name=value` becomes two words, `-nlD` three, `-f/path` two.
@@ -298,6 +308,15 @@ fn spread_short(word: &str, out: &mut Vec<String>) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn lines_for_a_host_are_for_this_one_unless_an_id_is_given() {
+        let own = parse("-f /etc/k.conf").expect("valid").reading();
+        assert_eq!(own.config_id, short_name());
+        assert!(!own.config_id.contains('.'));
+        let given = parse("-i blue").expect("valid").reading();
+        assert_eq!(given.config_id, "blue");
+    }
 
     fn parse(line: &str) -> Result<Options, String> {
         let words: Vec<String> = line.split_whitespace().map(str::to_owned).collect();

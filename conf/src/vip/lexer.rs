@@ -188,9 +188,11 @@ impl<'r> Reader<'r> {
             .position(|c| c.c.is_whitespace())
             .unwrap_or(rest.len());
         let word: String = rest[..end].iter().map(|c| c.c).collect();
+        // a missing name is nobody's, also where this host has none
+        let named = |id: &str| !id.is_empty() && id == self.config_id;
         let fits = match word.strip_prefix('^') {
-            Some(id) => id != self.config_id,
-            None => word == self.config_id,
+            Some(id) => !named(id),
+            None => named(&word),
         };
         fits.then(|| rest[end..].to_vec())
     }
@@ -575,6 +577,7 @@ mod tests {
     fn definitions_conditions_and_several_lines_expand() {
         let text = "@main $P=240\n@other $P=1\n$INST= \\\n  inst ${P} { \\\n  y $P \\\n }\n$INST\nz ${NOT} $(cat x)\n";
         assert_eq!(tree(text).0, "inst|240(y|240) z|${NOT}|$(cat|x)");
+        assert_eq!(tree("@ a\n@^ b\n").0, "b");
         assert_eq!(tree("$N=\\\n  5 \nx${N}y\n").0, "x5y");
     }
 

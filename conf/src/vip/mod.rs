@@ -43,7 +43,7 @@ pub struct Options {
     pub lenient: bool,
     /// Skips `virtual_server` blocks instead of refusing them.
     pub skip_lvs: bool,
-    /// For `@id` lines; the host's short name if empty.
+    /// What `@id` lines must say to count; nobody's when empty.
     pub config_id: String,
 }
 

@@ -263,9 +263,15 @@ pub fn seconds(args: &mut Args<'_>, low: f64, high: f64) -> Result<Duration, Dia
 
 /// An IP address; a prefix length behind it is dropped.
 pub fn address(word: &Word) -> Result<IpAddr, Diagnostic> {
-    let text = word.text.split('/').next().unwrap_or_default();
-    text.parse()
-        .map_err(|_| keyword::wrong(word, "an IP address"))
+    let (text, prefix) = word.text.split_once('/').unwrap_or((&word.text, "0"));
+    let address: Option<IpAddr> = text.parse().ok();
+    let fits = |a: &IpAddr| {
+        prefix
+            .parse()
+            .is_ok_and(|p: u8| p <= if a.is_ipv4() { 32 } else { 128 })
+    };
+    let address = address.filter(fits);
+    address.ok_or_else(|| keyword::wrong(word, "an IP address"))
 }
 
 /// Name of an interface, as long as the kernel's may be.
@@ -419,6 +425,18 @@ mod tests {
         let (config, told) = read(text, false);
         assert!(told.is_empty());
         assert_eq!(config.expect("no error").scripts[0].weight.value, 4);
+    }
+
+    #[test]
+    fn a_prefix_length_behind_an_address_is_dropped_but_must_be_one() {
+        for (address, good) in [
+            ("10.0.0.2/24", true),
+            ("10.0.0.2/33", false),
+            ("10.0.0.2/", false),
+        ] {
+            let (_, told) = read(&instance(&format!("unicast_src_ip {address}")), false);
+            assert_eq!(!told.contains(&"E0005"), good, "{address}: {told:?}");
+        }
     }
 
     #[test]
