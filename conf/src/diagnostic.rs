@@ -149,6 +149,9 @@ impl Diagnostic {
     }
 }
 
+/// Findings of one line that are shown to a person.
+const SHOWN_OF_LINE: usize = 50;
+
 /// The findings of one run with the files they are about.
 #[derive(Clone, Debug, Default)]
 pub struct Report {
@@ -192,12 +195,24 @@ impl Report {
         }
     }
 
-    /// Everything for a person, as rustc prints it.
+    /// Everything for a person, as rustc prints it; what is found on one line beyond `SHOWN_OF_LINE` is counted.
     pub fn human(&self, color: bool) -> String {
         let mut out = String::new();
-        for diagnostic in &self.diagnostics {
-            out.push_str(&self.human_one(diagnostic, color));
-            out.push_str("\n\n");
+        let place = |d: &Diagnostic| {
+            let span = d.primary.as_ref()?.span;
+            Some((span.file, self.sources.file(span.file).line_of(span.start)))
+        };
+        for of_line in self
+            .diagnostics
+            .chunk_by(|a, b| place(a).is_some() && place(a) == place(b))
+        {
+            for diagnostic in of_line.iter().take(SHOWN_OF_LINE) {
+                out.push_str(&self.human_one(diagnostic, color));
+                out.push_str("\n\n");
+            }
+            if let more @ 1.. = of_line.len().saturating_sub(SHOWN_OF_LINE) {
+                out.push_str(&format!("... and {more} more on this line\n\n"));
+            }
         }
         out
     }
@@ -352,5 +367,23 @@ mod tests {
         assert_eq!(value["place"]["range"]["start"]["line"], 2);
         assert_eq!(value["place"]["range"]["end"]["column"], 10);
         assert_eq!(value["suggestion"]["replacement"], "balance");
+    }
+
+    #[test]
+    fn many_findings_of_one_line_are_counted() {
+        let mut report = Report::default();
+        let file = report
+            .sources
+            .add("a.cfg", format!("{}\nx\n", "}".repeat(5000)).as_str());
+        for place in 0..5000 {
+            let span = report.sources.span(file, place, place + 1);
+            report.push(Diagnostic::error("E0008", span, "closes nothing"));
+        }
+        let span = report.sources.span(file, 5001, 5002);
+        report.push(Diagnostic::error("E0002", span, "unknown"));
+        let shown = report.human(false);
+        assert_eq!(shown.matches("closes nothing").count(), SHOWN_OF_LINE);
+        assert!(shown.contains("... and 4950 more on this line"));
+        assert!(shown.contains("unknown"));
     }
 }

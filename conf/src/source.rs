@@ -126,7 +126,8 @@ impl SourceFile {
         }
     }
 
-    fn line_of(&self, offset: u32) -> u32 {
+    /// The line (from 1) in which a byte stands.
+    pub fn line_of(&self, offset: u32) -> u32 {
         self.line_starts.partition_point(|&s| s <= offset) as u32
     }
 

@@ -64,6 +64,8 @@ struct Reader<'r> {
     config_id: String,
     definitions: HashMap<String, Vec<String>>,
     stack: Vec<Open>,
+    /// Braces open beyond `MAX_DEPTH`; what stands in them is passed over.
+    beyond: usize,
     statements: usize,
 }
 
@@ -77,6 +79,7 @@ impl<'r> Reader<'r> {
                 nodes: Vec::new(),
                 brace: None,
             }],
+            beyond: 0,
             statements: 0,
         }
     }
@@ -388,7 +391,7 @@ impl<'r> Reader<'r> {
     }
 
     fn push(&mut self, node: Node) {
-        if let Some(open) = self.stack.last_mut() {
+        if let (0, Some(open)) = (self.beyond, self.stack.last_mut()) {
             open.nodes.push(node);
         }
     }
@@ -397,8 +400,12 @@ impl<'r> Reader<'r> {
     /// the line above when it stands alone.
     fn open(&mut self, words: Vec<Word>, brace: Span) {
         if self.stack.len() > MAX_DEPTH {
-            let text = "blocks are nested too deeply";
-            self.report.push(Diagnostic::error("E0006", brace, text));
+            if self.beyond == 0 {
+                let text = "blocks are nested too deeply";
+                self.report.push(Diagnostic::error("E0006", brace, text));
+            }
+            self.beyond += 1;
+            return;
         }
         let node = if words.is_empty() {
             let previous = self.stack.last_mut().and_then(|open| open.nodes.pop());
@@ -427,6 +434,10 @@ impl<'r> Reader<'r> {
     }
 
     fn close_at(&mut self, brace: Span) {
+        if self.beyond > 0 {
+            self.beyond -= 1;
+            return;
+        }
         if self.stack.len() > 1 {
             return self.close();
         }
@@ -589,5 +600,15 @@ mod tests {
         assert!(report.human(false).contains("k.conf:2:4"));
         assert!(report.human(false).contains("k.conf:4:1"));
         assert!(report.human(false).contains("k.conf:5:3"));
+    }
+
+    #[test]
+    fn blocks_that_are_nested_too_deeply_are_passed_over() {
+        let text = format!("a {} b {} c\n", "{".repeat(100_000), "}".repeat(100_000));
+        let (shown, report) = tree(&text);
+        let of = |code: &str| report.diagnostics.iter().filter(|d| d.code == code).count();
+        assert_eq!(of("E0006"), 1);
+        assert!(report.diagnostics.len() <= MAX_DEPTH + 1);
+        assert!(shown.ends_with(" c"));
     }
 }
