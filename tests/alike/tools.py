@@ -196,6 +196,13 @@ rabbitmq-diagnostics resolve_hostname localhost
 rabbitmq-plugins enable
 rabbitmq-queues rebalance zzz
 rabbitmq-upgrade await_online_quorum_plus_one
+rabbitmq-diagnostics is_running --formatter json
+rabbitmq-diagnostics is_booting --formatter json
+rabbitmq-diagnostics check_running --formatter json
+rabbitmq-diagnostics memory_breakdown --unit zzz
+rabbitmq-diagnostics check_certificate_expiration --unit zzz --within 2
+rabbitmqctl list_unresponsive_queues zzz
+rabbitmq-plugins set zzz
 """.strip().splitlines()
 
 # Each by its place, because some stand there twice.

@@ -50,9 +50,11 @@ pub static COMMANDS: &[Command] = &[
                 "Checking if RabbitMQ is running on node {node} ..."
             ));
             running(r)?;
-            r.pass(format!(
-                "RabbitMQ on node {node} is fully booted and running"
-            ));
+            let text = format!("RabbitMQ on node {node} is fully booted and running");
+            match r.is_json() {
+                true => r.say(json!({"message": text}).to_string()),
+                false => r.pass(text),
+            }
             Ok(())
         }
     ),
@@ -65,10 +67,13 @@ pub static COMMANDS: &[Command] = &[
             let node = &r.node.name;
             r.banner(format!("Asking node {node} for its status ..."));
             let up = r.perform("running", &[])?["running"] == true;
-            r.say(match up {
-            true => format!("RabbitMQ on node {node} is fully booted and running"),
-            false => format!("RabbitMQ on node {node} is not running or has not fully booted yet (check with is_booting)"),
-        });
+            let text = match up {
+                true => format!("RabbitMQ on node {node} is fully booted and running"),
+                false => format!(
+                    "RabbitMQ on node {node} is not running or has not fully booted yet (check with is_booting)"
+                ),
+            };
+            r.say(told(r, text, up));
             Ok(())
         }
     ),
@@ -81,7 +86,10 @@ pub static COMMANDS: &[Command] = &[
             let node = &r.node.name;
             r.banner(format!("Asking node {node} for its boot status ..."));
             r.perform("running", &[])?;
-            r.say(format!("RabbitMQ on node {node} is fully booted (check with is_running), stopped or has not started booting yet"));
+            let text = format!(
+                "RabbitMQ on node {node} is fully booted (check with is_running), stopped or has not started booting yet"
+            );
+            r.say(told(r, text, false));
             Ok(())
         }
     ),
@@ -207,6 +215,11 @@ pub static COMMANDS: &[Command] = &[
         (0, 0),
         |r| {
             let unit = r.line.option("unit").unwrap_or("gb");
+            if !["bytes", "mb", "gb"].contains(&unit.to_lowercase().as_str()) {
+                let text =
+                    format!("\"unit '{unit}' is not supported. Please use one of: bytes, mb, gb\"");
+                return Err(End::Usage(64, text));
+            }
             r.banner(format!(
                 "Reporting memory breakdown on node {}...",
                 r.node.name
@@ -394,6 +407,14 @@ fn names(status: &Value) -> Vec<String> {
     items.iter().map(line).collect()
 }
 
+/// What is so or not, as a sentence or, for scripts, with a flag beside it.
+fn told(r: &Run, text: String, result: bool) -> String {
+    match r.is_json() {
+        true => json!({"message": text, "result": result}).to_string(),
+        false => text,
+    }
+}
+
 fn alarms(r: &Run, none: &str) -> Done {
     let node = &r.node.name;
     r.banner(format!(
@@ -539,7 +560,7 @@ fn check_certificates(r: &Run) -> Done {
     }
     if !["days", "weeks", "months", "years"].contains(&unit) {
         let text = format!(
-            "unit '{unit}' is not supported. Please use one of: days, weeks, months, years"
+            "\"unit '{unit}' is not supported. Please use one of: days, weeks, months, years\""
         );
         return Err(End::Usage(64, text));
     }

@@ -199,6 +199,7 @@ pub static COMMANDS: &[Command] = &[
         "[--local] [--queue-timeout <queue-timeout>] [<column> ...] [--no-table-headers] [--timeout <timeout>]",
         "Tests queues to respond within timeout. Lists those which did not respond",
         |r| {
+            columns(r, &QUEUE, &["name"])?;
             r.banner(format!(
                 "Listing unresponsive queues for vhost {} ...",
                 r.line.vhost()

@@ -169,6 +169,11 @@ fn change(r: &Run, verb: &str) -> Done {
         .iter()
         .filter(|name| !is_built_in(name))
         .collect();
+    if verb == "set" && !foreign.is_empty() {
+        let list: Vec<_> = foreign.iter().map(|name| name.as_str()).collect();
+        let text = format!("The following plugins were not found: {}", list.join(", "));
+        return Err(End::Fault(Fault::new(FaultKind::Data, text)));
+    }
     if verb != "disable" && !foreign.is_empty() {
         let list: Vec<_> = foreign.iter().map(|name| format!(":{name}")).collect();
         let text = format!("{{:plugins_not_found, [{}]}}", list.join(", "));
