@@ -4,6 +4,7 @@
 
 use crate::helper;
 use crate::plan;
+use crate::vmac;
 use conf::diagnostic::{Diagnostic, Severity};
 use conf::vip::model::{Command, Config};
 use nix::net::if_::if_nametoindex;
@@ -48,24 +49,42 @@ fn push(found: &mut Vec<Diagnostic>, finding: Diagnostic) {
 /// A warning per interface, user and program that this host does not have (now).
 pub fn absences(config: &Config) -> Vec<Diagnostic> {
     let mut found = Vec::new();
+    interfaces(config, &mut found);
+    users(config, &mut found);
+    programs(config, &mut found);
+    found
+}
+
+fn interfaces(config: &Config, found: &mut Vec<Diagnostic>) {
+    let missing = |name: &String| if_nametoindex(name.as_str()).is_err();
     for instance in &config.instances {
-        let mut needed = vec![instance.interface.clone()];
-        needed.extend(plan::places(instance));
-        needed.dedup();
-        for name in needed
-            .iter()
-            .filter(|n| if_nametoindex(n.as_str()).is_err())
-        {
-            let line = format!(
-                "{}: interface {name} does not exist on this host; the instance stays in FAULT until it does",
-                instance.name
-            );
-            push(
-                &mut found,
-                Diagnostic::warning("E2011", instance.place.0, line),
-            );
+        let places = plan::places(instance);
+        for name in [&instance.interface].into_iter().chain(&places) {
+            if missing(name) {
+                let line = format!(
+                    "{}: interface {name} does not exist on this host; the instance stays in FAULT until it does",
+                    instance.name
+                );
+                push(found, Diagnostic::warning("E2011", instance.place.0, line));
+            }
         }
     }
+    let virtuals = config.instances.iter().filter(|i| i.vmac.is_some());
+    let made: Vec<String> = virtuals.map(vmac::name).collect();
+    let members = config.instances.iter().flat_map(|i| &i.track_interfaces);
+    let groups = config.groups.iter().flat_map(|g| &g.track_interfaces);
+    for track in members.chain(groups) {
+        let name = &track.name;
+        if missing(name) && !made.contains(name) {
+            let line = format!(
+                "the tracked interface {name} does not exist on this host; it counts as down until it does"
+            );
+            push(found, Diagnostic::warning("E2011", track.place.0, line));
+        }
+    }
+}
+
+fn users(config: &Config, found: &mut Vec<Diagnostic>) {
     let named = commands(config).into_iter();
     let named = named.filter_map(|c| Some((c.user.as_ref()?, Some(c.place.0))));
     let global = config.global.script_user.iter().map(|user| (user, None));
@@ -77,11 +96,14 @@ pub fn absences(config: &Config) -> Vec<Diagnostic> {
                 ..Diagnostic::general("E2011", line)
             };
             push(
-                &mut found,
+                found,
                 place.into_iter().fold(finding, |f, span| f.at(span, "")),
             );
         }
     }
+}
+
+fn programs(config: &Config, found: &mut Vec<Diagnostic>) {
     for command in commands(config) {
         let Some(program) = command.words.first().map(Path::new) else {
             continue;
@@ -93,13 +115,9 @@ pub fn absences(config: &Config) -> Vec<Diagnostic> {
                 command.line,
                 program.display()
             );
-            push(
-                &mut found,
-                Diagnostic::warning("E2011", command.place.0, line),
-            );
+            push(found, Diagnostic::warning("E2011", command.place.0, line));
         }
     }
-    found
 }
 
 fn commands(config: &Config) -> Vec<&Command> {
@@ -189,6 +207,26 @@ mod tests {
             assert_eq!(part, open.canonicalize().expect("exists"));
             assert_eq!(why, "can be written by everybody");
         }
+    }
+
+    #[test]
+    fn what_this_host_lacks_is_told_once_where_it_stands() {
+        let text = "vrrp_instance V {\n interface nosuch0\n virtual_router_id 5\n use_vmac made0\n \
+                    track_interface {\n nosuch1\n made0\n nosuch1 weight 3\n lo\n }\n \
+                    virtual_ipaddress {\n 192.0.2.9\n }\n notify /no/such\n}\n";
+        let lenient = conf::vip::Options {
+            lenient: true,
+            ..conf::vip::Options::default()
+        };
+        let (config, report) = conf::vip::load_str("x", text, &lenient);
+        let config = config.unwrap_or_else(|| panic!("{}", report.human(false)));
+        let found = absences(&config);
+        let told: Vec<&str> = found.iter().map(|f| f.message.as_str()).collect();
+        assert_eq!(told.len(), 3, "{told:?}");
+        for (told, name) in told.iter().zip(["nosuch0", "nosuch1", "/no/such"]) {
+            assert!(told.contains(name), "{told}");
+        }
+        assert!(found.iter().all(|f| f.primary.is_some()));
     }
 
     #[test]
