@@ -7,6 +7,7 @@ use super::{Pool, Servers};
 pub(super) struct Map {
     slots: Vec<u32>,
     built_for: Option<(u64, Pool)>,
+    /// The next slot of `static-rr`; behind the last one it stays until the next choice, when the table may be longer.
     position: usize,
 }
 
@@ -14,8 +15,11 @@ impl Map {
     pub(super) fn next(&mut self, servers: &impl Servers, pool: Pool) -> Option<usize> {
         self.refresh(servers, pool);
         for _ in 0..self.slots.len() {
-            let index = self.slots[self.position % self.slots.len()] as usize;
-            self.position = (self.position + 1) % self.slots.len();
+            if self.position >= self.slots.len() {
+                self.position = 0;
+            }
+            let index = self.slots[self.position] as usize;
+            self.position += 1;
             if !servers.is_full(index) {
                 return Some(index);
             }
@@ -64,9 +68,6 @@ impl Map {
             }
             scores[best] -= total;
             self.slots.push(weights[best].0 as u32);
-        }
-        if self.position >= self.slots.len() {
-            self.position = 0;
         }
     }
 }

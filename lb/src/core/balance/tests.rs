@@ -241,6 +241,13 @@ fn static_rr_starts_over_when_its_table_became_too_short_for_its_position() {
 }
 
 #[test]
+fn static_rr_goes_on_behind_the_last_slot_when_its_table_became_longer() {
+    let weights = |weights, count| (weights, count);
+    let steps = [weights([1, 0, 0], 4), weights([0, 1, 3], 8)];
+    assert_eq!(rounds(Balance::StaticRr, &steps), ["aaaa", "cccbcccb"]);
+}
+
+#[test]
 fn first_fills_servers_in_the_order_of_their_ids() {
     let mut first = balancer(Balance::First);
     let mut farm = Farm::of(&[1, 1]);
