@@ -8,7 +8,11 @@
 //!
 //! Not here: connecting, scheduling (`probe`) or the server's state (`state`).
 
+use std::fmt::{self, Write};
 use std::time::Duration;
+
+/// Room for a result as log lines show it, without its description.
+const REASON_SIZE: usize = 160;
 
 /// What a finished check found, with the names operators know.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -532,15 +536,19 @@ impl Health {
     /// `, reason: Layer4 timeout, info: "...", check duration: 1001ms`: the
     /// last result as log lines show it.
     pub fn reason(&self) -> String {
-        let mut text = format!(", reason: {}", self.status.description());
+        // each check asks for it: with room from the start the allocator reuses one block of memory
+        let mut text = String::with_capacity(REASON_SIZE + self.description.len());
+        text.push_str(", reason: ");
+        text.push_str(self.status.description());
+        let mut add = |part: fmt::Arguments<'_>| text.write_fmt(part).expect("a String takes all");
         if let Some(code) = self.code() {
-            text.push_str(&format!(", code: {code}"));
+            add(format_args!(", code: {code}"));
         }
         if !self.description.is_empty() {
-            text.push_str(&format!(", info: \"{}\"", self.description));
+            add(format_args!(", info: \"{}\"", self.description));
         }
         if let Some(duration) = self.duration {
-            text.push_str(&format!(", check duration: {}ms", duration.as_millis()));
+            add(format_args!(", check duration: {}ms", duration.as_millis()));
         }
         text
     }

@@ -26,18 +26,12 @@ pub fn conclude(runtime: &Runtime, tell: &Teller, plan: &Plan, finding: Finding,
     if let Some(report) = finding.agent {
         obey(runtime, plan, &report, &mut outcome);
     }
-    let (recorded, reason, line) = {
+    let (recorded, reason, state) = {
         let mut health = plan.health();
         health.running = false;
         let recorded = health.record(&outcome);
         let reason = health.reason();
-        let (have, of) = health.fraction();
-        let word = match (health.is_up(), plan.server.status().weight) {
-            (false, _) => "DOWN",
-            (true, 0) => "DRAIN",
-            (true, _) => "UP",
-        };
-        (recorded, reason, format!("status: {have}/{of} {word}"))
+        (recorded, reason, (health.fraction(), health.is_up()))
     };
     if recorded.counts_as_failure {
         plan.server.counters.shared().failed_checks.add_shared(1);
@@ -47,7 +41,7 @@ pub fn conclude(runtime: &Runtime, tell: &Teller, plan: &Plan, finding: Finding,
     }
     let logs_checks = plan.backend.conf.logging.health_checks;
     if logs_checks && recorded.changed {
-        let text = check_line(plan, &outcome, &reason, &line);
+        let text = check_line(plan, &outcome, &reason, state);
         tell(&plan.backend, Level::Notice, &text);
     }
     // with log-health-checks the line before has already said why
@@ -123,7 +117,13 @@ pub fn apply(runtime: &Runtime, plan: &Plan, verdict: Verdict, reason: &str) {
     runtime.change(server, change, reason);
 }
 
-fn check_line(plan: &Plan, outcome: &Outcome, reason: &str, line: &str) -> String {
+fn check_line(plan: &Plan, outcome: &Outcome, reason: &str, state: ((u32, u32), bool)) -> String {
+    let ((have, of), is_up) = state;
+    let word = match (is_up, plan.server.status().weight) {
+        (false, _) => "DOWN",
+        (true, 0) => "DRAIN",
+        (true, _) => "UP",
+    };
     let result = outcome.status.result();
     let conditionally = match result {
         CheckResult::ConditionallyPassed => "conditionally ",
@@ -136,7 +136,7 @@ fn check_line(plan: &Plan, outcome: &Outcome, reason: &str, line: &str) -> Strin
         CheckResult::Passed | CheckResult::ConditionallyPassed => "succeeded",
     };
     format!(
-        "{} check for {}server {}/{} {conditionally}{verb}{reason}, {line}.",
+        "{} check for {}server {}/{} {conditionally}{verb}{reason}, status: {have}/{of} {word}.",
         match plan.role {
             Role::Health => "Health",
             Role::Agent => "Agent",
