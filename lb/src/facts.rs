@@ -29,6 +29,8 @@ pub struct Scene<'a> {
     pub client: Peer,
     /// What it connected to.
     pub local: Peer,
+    /// The connection's own two addresses, where those above are from a PROXY header or a rule.
+    pub socket: (Option<Peer>, Option<Peer>),
     /// Our address towards the server.
     pub outgoing: Peer,
     /// The server's address.
@@ -51,6 +53,7 @@ impl<'a> Scene<'a> {
             listener: (0, 0, None),
             client: Peer::None,
             local: Peer::None,
+            socket: (None, None),
             outgoing: Peer::None,
             remote: Peer::None,
             rcvd_proxy: false,
@@ -150,17 +153,25 @@ impl Scene<'_> {
         let ip = |peer: &Peer| peer.ip().map(Sample::Ip);
         let port = |peer: &Peer| peer.port().map(|p| Sample::Int(i64::from(p)));
         let is_local = |peer: &Peer| peer.ip().map(|ip| Sample::Bool(is_own_address(ip)));
+        let own_client = self.socket.0.as_ref().unwrap_or(&self.client);
+        let own_local = self.socket.1.as_ref().unwrap_or(&self.local);
         match fetch {
-            Fetch::Src | Fetch::FcSrc => ip(&self.client),
-            Fetch::SrcPort | Fetch::FcSrcPort => port(&self.client),
-            Fetch::SrcIsLocal | Fetch::FcSrcIsLocal => is_local(&self.client),
+            Fetch::Src => ip(&self.client),
+            Fetch::SrcPort => port(&self.client),
+            Fetch::SrcIsLocal => is_local(&self.client),
+            Fetch::FcSrc => ip(own_client),
+            Fetch::FcSrcPort => port(own_client),
+            Fetch::FcSrcIsLocal => is_local(own_client),
             Fetch::HttpMajor => {
                 let http = self.frontend.is_some_and(|f| f.conf.mode == Mode::Http);
                 http.then_some(Sample::Int(1))
             }
-            Fetch::Dst | Fetch::FcDst => ip(&self.local),
-            Fetch::DstPort | Fetch::FcDstPort => port(&self.local),
-            Fetch::DstIsLocal | Fetch::FcDstIsLocal => is_local(&self.local),
+            Fetch::Dst => ip(&self.local),
+            Fetch::DstPort => port(&self.local),
+            Fetch::DstIsLocal => is_local(&self.local),
+            Fetch::FcDst => ip(own_local),
+            Fetch::FcDstPort => port(own_local),
+            Fetch::FcDstIsLocal => is_local(own_local),
             Fetch::DstConn => Some(Sample::Int(i64::from(self.listener.1))),
             Fetch::BcSrc => ip(&self.outgoing),
             Fetch::BcSrcPort => port(&self.outgoing),
@@ -199,10 +210,14 @@ impl Scene<'_> {
             }
             Fetch::FeClientTimeout => ms(self.frontend?.conf.front.as_ref()?.timeouts.client),
             Fetch::SoId => Some(Sample::Int(i64::from(self.listener.0))),
-            Fetch::SoName => Some(match self.listener {
-                (.., Some(name)) => Sample::text(name),
-                (number, ..) => Sample::text(format!("sock-{number}")),
-            }),
+            Fetch::SoName => match self.listener {
+                (.., Some(name)) => Some(Sample::text(name)),
+                // a listener with counters of its own has a name
+                (number, ..) => {
+                    let counts = self.frontend?.conf.tcp.socket_stats;
+                    counts.then(|| Sample::text(format!("sock-{number}")))
+                }
+            },
             Fetch::SrvId => Some(Sample::Int(i64::from(self.server?.conf.id))),
             Fetch::SrvName => Some(Sample::text(self.server?.name())),
             Fetch::UniqueId => Some(Sample::text(format!("{:016X}", self.id))),

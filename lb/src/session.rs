@@ -179,6 +179,8 @@ pub struct Extra {
     pub(crate) server_queue: u32,
     pub(crate) backend_queue: u32,
     pub(crate) response_until: Option<u64>,
+    /// The connection's own addresses, once a PROXY header or a later rule gave the session others.
+    pub(crate) socket: (Option<Peer>, Option<Peer>),
     /// `set-src` and `set-src-port`, until they are applied.
     pub(crate) source: Option<Peer>,
     pub(crate) variables: Vec<(String, Sample)>,

@@ -2,6 +2,7 @@
 
 mod rig;
 
+use lb::state::Administered;
 use rig::{Rig, ends_of, serve, until};
 use std::io::{ErrorKind, Read, Write};
 use std::net::TcpStream;
@@ -26,7 +27,7 @@ fn a_rejected_content_is_pr_and_a_rejected_connection_has_no_line() {
 fn a_listener_that_speaks_proxy_takes_the_address_from_the_header() {
     let rig = Rig::load(
         "defaults\n  mode tcp\n  timeout connect 5s\n  timeout client 20s\n  timeout server 20s\n\
-         listen l\n  bind 127.0.0.1:1 accept-proxy\n  tcp-request content reject if { src 192.0.2.7 }\n",
+         listen l\n  bind 127.0.0.1:1 accept-proxy\n  tcp-request content reject if { src 192.0.2.7 } { fc_src 127.0.0.1 } { fc_dst 127.0.0.1 }\n",
         1,
     );
     let mut client = rig.connect();
@@ -235,4 +236,55 @@ fn a_backend_remembers_who_spoke_first_and_silent_clients_are_served() {
         assert_eq!(&greeting, b"220 hello");
         until("it is remembered", &speaks_first);
     }
+}
+
+#[test]
+fn a_server_that_drains_is_still_one_that_use_server_names() {
+    let (first, second) = (
+        serve(|s| answer(s, b"first")),
+        serve(|s| answer(s, b"second")),
+    );
+    let rig = Rig::with(&format!(
+        "  use-server s2 if {{ src 127.0.0.0/8 }}\n  server s1 {first}\n  server s2 {second}"
+    ));
+    let answered = || {
+        let mut client = rig.connect();
+        client.write_all(b"hello").expect("request");
+        String::from_utf8(ends_of(&mut client).expect("an answer")).expect("text")
+    };
+    let generation = rig.runtime().generation();
+    let server = generation.proxies[0].server("s2").expect("there");
+    rig.runtime().administer(server, Administered::Drain);
+    assert_eq!(answered(), "second");
+    rig.runtime().administer(server, Administered::Maint);
+    assert_eq!(answered(), "first");
+}
+
+#[test]
+fn what_rules_drop_or_refuse_is_counted_at_the_frontend() {
+    let counted = |rule: &str| {
+        let rig = Rig::with(&format!("  {rule}\n  server s1 127.0.0.1:9"));
+        let end = ends_of(&mut rig.connect());
+        let generation = rig.runtime().generation();
+        let proxy = &generation.proxies[0];
+        let totals = proxy.front.as_ref().expect("a frontend").counters.totals();
+        let behind = proxy.back.as_ref().expect("a backend").counters.totals();
+        assert_eq!(behind.denied_requests, 0);
+        let denied = [
+            totals.denied_requests,
+            totals.denied_connections,
+            totals.denied_sessions,
+        ];
+        (end, denied)
+    };
+    let reset = Err(ErrorKind::ConnectionReset);
+    assert_eq!(counted("tcp-request connection reject"), (reset, [0, 1, 0]));
+    assert_eq!(
+        counted("tcp-request session reject"),
+        (Ok(Vec::new()), [0, 0, 1])
+    );
+    assert_eq!(
+        counted("tcp-request content reject"),
+        (Ok(Vec::new()), [1, 0, 0])
+    );
 }

@@ -102,6 +102,7 @@ impl Held<'_> {
             ),
             client: record.client.clone(),
             local: record.local.clone(),
+            socket: record.socket.clone(),
             outgoing: record.outgoing.clone(),
             remote: record.remote.clone(),
             rcvd_proxy: record.proxied.is_some(),

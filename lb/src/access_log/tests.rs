@@ -24,6 +24,7 @@ fn record(generation: &Generation) -> SessionRecord {
         server: proxy.servers.first().cloned(),
         backend: proxy,
         client: Peer::Inet("192.0.2.7:40000".parse().unwrap()),
+        socket: (None, None),
         local: Peer::Inet("192.0.2.1:5672".parse().unwrap()),
         outgoing: Peer::Inet("192.0.2.1:50000".parse().unwrap()),
         remote: Peer::Inet("192.0.2.9:5672".parse().unwrap()),

@@ -61,6 +61,14 @@ pub fn parse(bytes: &[u8]) -> Result<Option<(Header, usize)>, Bad> {
 
 fn parse_v1(bytes: &[u8]) -> Result<Option<(Header, usize)>, Bad> {
     let window = &bytes[..bytes.len().min(V1_MAX)];
+    let family = window.get(6..).unwrap_or_default();
+    let known = |name: &[u8]| {
+        let common = family.len().min(name.len());
+        family[..common] == name[..common]
+    };
+    if ![&b"TCP4 "[..], b"TCP6 ", b"UNKNOWN"].into_iter().any(known) {
+        return Err(Bad::Protocol);
+    }
     let Some(end) = window.windows(2).position(|w| w == b"\r\n") else {
         return match bytes.len() >= V1_MAX {
             true => Err(Bad::Malformed),
@@ -99,7 +107,10 @@ fn parse_v1(bytes: &[u8]) -> Result<Option<(Header, usize)>, Bad> {
 fn parse_v2(bytes: &[u8]) -> Result<Option<(Header, usize)>, Bad> {
     let (version, command) = (bytes[12] >> 4, bytes[12] & 0x0f);
     let length = usize::from(u16::from_be_bytes([bytes[14], bytes[15]]));
-    if version != 2 || command > 1 || length + 16 > MAX {
+    if version != 2 {
+        return Err(Bad::Signature);
+    }
+    if command > 1 || length + 16 > MAX {
         return Err(Bad::Malformed);
     }
     let Some(body) = bytes.get(16..16 + length) else {
@@ -312,9 +323,12 @@ mod tests {
             Err(Bad::Malformed)
         );
         assert_eq!(
-            parse(&[b"PROXY ".as_slice(), &[b'x'; 110]].concat()),
+            parse(&[b"PROXY TCP4 ".as_slice(), &[b'1'; 110]].concat()),
             Err(Bad::Malformed)
         );
+        assert_eq!(parse(b"PROXY TCP5"), Err(Bad::Protocol));
+        let third = [V2.as_slice(), &[0x31, 0x11, 0, 0]].concat();
+        assert_eq!(parse(&third), Err(Bad::Signature));
     }
 
     #[test]

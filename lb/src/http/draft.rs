@@ -236,6 +236,7 @@ impl Draft {
             backend: self.backend.unwrap_or_else(|| origin.frontend.clone()),
             server: self.server,
             client: origin.client.clone(),
+            socket: (None, None),
             local: origin.local.clone(),
             outgoing: self.outgoing,
             remote: self.remote,

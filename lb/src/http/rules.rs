@@ -137,6 +137,7 @@ impl<'f> Facts<'f> {
             ),
             client: self.client.clone(),
             local: self.local.clone(),
+            socket: (None, None),
             outgoing: peer(|(_, outgoing, _)| outgoing),
             remote: peer(|(.., remote)| remote),
             rcvd_proxy: false,

@@ -22,6 +22,20 @@ const GRACE_MS: u64 = 60_000;
 /// A FIN within this time after accept is a half-close, later one an abort.
 const PATIENT_MS: u64 = 50;
 
+/// The algorithm chose a server, and not the one of the try before.
+fn count_choice(cx: &Context<'_>, backend: &Proxy, request: &Request, server: &Arc<Server>) {
+    let another = request
+        .avoid
+        .as_ref()
+        .is_none_or(|before| !before.is(server));
+    if another && request.pinned.is_none() && backend.direct.is_none() {
+        server.counters.of(cx.thread()).balanced.add(1);
+        if let Some(back) = &backend.back {
+            back.counters.of(cx.thread()).balanced.add(1);
+        }
+    }
+}
+
 /// Why a try ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Failure {
@@ -49,20 +63,16 @@ impl Session {
         let waiter = || Waiter::Session(cx.mailbox.clone(), cx.id);
         match backend.assign(cx.runtime, &request, waiter) {
             Assigned::Slot(slot) => {
-                let other = |before: &Arc<Server>| !before.is(slot.server());
-                let another = request.avoid.as_ref().is_none_or(other);
-                if another && request.pinned.is_none() && backend.direct.is_none() {
-                    slot.server().counters.of(cx.thread()).balanced.add(1);
-                    if let Some(back) = &backend.back {
-                        back.counters.of(cx.thread()).balanced.add(1);
-                    }
-                }
+                count_choice(cx, &backend, &request, slot.server());
                 self.queued_ms = Some((cx.now_ms - self.accepted_ms) as u32);
                 self.note_choice(cx, slot.server());
                 self.slot = Some(slot);
                 self.connect(cx)
             }
             Assigned::Queued(ticket, server) => {
+                if let Some(server) = &server {
+                    count_choice(cx, &backend, &request, server);
+                }
                 self.extra().server = server;
                 let timeouts = backend.conf.back.as_ref().map(|b| &b.timeouts);
                 let timeout = timeouts.and_then(|t| t.queue.or(t.connect));
@@ -71,6 +81,7 @@ impl Session {
                 Turn::Rearm
             }
             Assigned::Full(server) => {
+                count_choice(cx, &backend, &request, &server);
                 let redispatch = backend
                     .conf
                     .back
@@ -362,6 +373,7 @@ impl Session {
             unique_id: own
                 .map(str::as_bytes)
                 .or_else(|| extra.and_then(|e| e.unique_id.as_deref()))
+                .or(Some(b""))
                 .filter(|_| wanted.unique_id),
         };
         Some(proxy_protocol::v2(addresses, extras))

@@ -208,8 +208,19 @@ impl Session {
                 // the line at the end tells the same date
                 self.extra().accepted = Some(record.accepted);
             }
+            if !at_start {
+                // the line's counters are those without this session
+                self.leave_counts();
+            }
             log(&record);
         }
+    }
+
+    /// Counts no more behind the frontend; the server's slot is the next one's.
+    fn leave_counts(&mut self) {
+        self.attached = None;
+        self.routed = None;
+        self.slot = None;
     }
 
     pub(super) fn record(&self, cx: &Context<'_>, end: End, at_start: bool) -> SessionRecord {
@@ -250,6 +261,7 @@ impl Session {
             server,
             client: self.client_peer.clone(),
             local: self.local_address().unwrap_or_default(),
+            socket: extra.map(|e| e.socket.clone()).unwrap_or_default(),
             outgoing: outgoing.map_or(Peer::None, |a| crate::listener::peer(&a)),
             remote: remote.map_or(Peer::None, Peer::Inet),
             accepted: extra

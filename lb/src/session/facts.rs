@@ -86,12 +86,8 @@ impl World for Facts<'_> {
                 .source
                 .clone()
                 .unwrap_or_else(|| session.client_peer.clone()),
-            local: self
-                .extra
-                .local
-                .clone()
-                .or_else(|| session.local_address())
-                .unwrap_or_default(),
+            local: self.local(),
+            socket: self.extra.socket.clone(),
             outgoing: socket.map_or(Peer::None, |s| address(s.local_addr())),
             remote: socket.map_or(Peer::None, |s| address(s.peer_addr())),
             rcvd_proxy: self.extra.greeted,
@@ -143,11 +139,11 @@ impl Target for Facts<'_> {
                 self.extra.source = self.with_port(&before, expr).or(Some(before));
             }
             TcpAction::SetDst(expr) => {
-                let before = self.local();
+                let before = self.keep_local();
                 self.extra.local = self.with_ip(&before, expr).or(Some(before));
             }
             TcpAction::SetDstPort(expr) => {
-                let before = self.local();
+                let before = self.keep_local();
                 self.extra.local = self.with_port(&before, expr).or(Some(before));
             }
             TcpAction::SetMark(mark) => {
@@ -217,6 +213,13 @@ impl Facts<'_> {
             .unwrap_or_default()
     }
 
+    /// The address that the client connected to, before a rule gives another one: also the connection's own.
+    fn keep_local(&mut self) -> Peer {
+        let before = self.local();
+        self.extra.socket.1.get_or_insert_with(|| before.clone());
+        before
+    }
+
     fn with_ip(&mut self, peer: &Peer, expr: &Expr) -> Option<Peer> {
         let ip = self.value(expr)?.to_ip()?;
         Some(Peer::Inet(SocketAddr::new(ip, peer.port().unwrap_or(0))))
@@ -249,7 +252,8 @@ impl Session {
         };
         let result = look(&mut facts);
         if let Some(source) = extra.source.take() {
-            self.client_peer = source;
+            let before = std::mem::replace(&mut self.client_peer, source);
+            extra.socket.0.get_or_insert(before);
         }
         self.extra = Some(extra);
         result

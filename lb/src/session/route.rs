@@ -5,6 +5,8 @@ use super::{Context, Routed, Session, Stage, Turn};
 use crate::core::expr::{Window, holds};
 use crate::core::proxy_protocol::{self, Bad};
 use crate::core::rules::{Verdict, judge};
+use crate::core::server::Operation;
+use crate::counters::{Cell, Cells};
 use crate::listener::Admission;
 use crate::relay::Side;
 use crate::state::{Cause, ConnectionError, End, HandedOver, Peer, Phase, Proxy, Server};
@@ -36,12 +38,12 @@ impl Session {
                 judge(&front.connection_rules, &proxy.conf.acls, true, facts)
             });
             if verdict != Verdict::Accept {
-                if let Some(live) = &proxy.front {
-                    live.counters.of(cx.thread()).denied_connections.add(1);
-                }
+                self.count_refused(cx, verdict, |cells| &cells.denied_connections);
                 self.drop_silently(verdict);
                 return self.refuse(cx, Cause::Proxy);
             }
+            // what these rules set holds for the connection itself
+            self.extra().socket = (None, None);
         }
         self.keep_alive();
         let listener = self.admission.listener();
@@ -87,6 +89,15 @@ impl Session {
         self.close(cx, End { cause, phase })
     }
 
+    /// A connection or session rule ended it.
+    fn count_refused(&self, cx: &Context<'_>, verdict: Verdict, cell: fn(&Cells) -> &Cell) {
+        match (&self.frontend().front, verdict) {
+            (_, Verdict::Drop) => self.count_denied(cx),
+            (Some(front), _) => cell(front.counters.of(cx.thread())).add(1),
+            (None, _) => {}
+        }
+    }
+
     /// `silent-drop`: what tells the client is not to get far.
     fn drop_silently(&self, verdict: Verdict) {
         if verdict == Verdict::Drop {
@@ -111,11 +122,12 @@ impl Session {
                 judge(rules, &proxy.conf.acls, true, facts)
             });
             if verdict != Verdict::Accept {
-                if let Some(live) = &proxy.front {
-                    live.counters.of(cx.thread()).denied_sessions.add(1);
-                }
+                self.count_refused(cx, verdict, |cells| &cells.denied_sessions);
                 self.drop_silently(verdict);
-                return self.refuse(cx, Cause::Proxy);
+                // the handshake is over: unlike a refused connection it ends by FIN
+                self.logged = true;
+                let (cause, phase) = (Cause::Proxy, Phase::Request);
+                return self.close(cx, End { cause, phase });
             }
         }
         self.admission.count_session(cx.thread(), cx.now_ms);
@@ -153,7 +165,9 @@ impl Session {
                 self.client.readable = true;
                 let waited = (cx.now_ms - self.accepted_ms) as u32;
                 if let Some((from, to)) = header.addresses {
-                    self.client_peer = Peer::Inet(from);
+                    let local = self.local_address();
+                    let before = std::mem::replace(&mut self.client_peer, Peer::Inet(from));
+                    self.extra().socket = (Some(before), local);
                     self.extra().local = Some(Peer::Inet(to));
                 }
                 let extra = self.extra();
@@ -263,7 +277,7 @@ impl Session {
                 Some(Turn::Rearm)
             }
             Verdict::Reject | Verdict::Drop => {
-                self.count_denied(cx, proxy, of_backend);
+                self.count_denied(cx);
                 self.drop_silently(verdict);
                 let end = End {
                     cause: Cause::Proxy,
@@ -274,13 +288,10 @@ impl Session {
         }
     }
 
-    fn count_denied(&self, cx: &Context<'_>, proxy: &Proxy, of_backend: bool) {
-        match (&proxy.front, &proxy.back) {
-            (Some(front), _) if !of_backend => {
-                front.counters.of(cx.thread()).denied_requests.add(1);
-            }
-            (_, Some(back)) => back.counters.of(cx.thread()).denied_requests.add(1),
-            (_, None) => {}
+    /// A content rule, whether the frontend's or the backend's, or a silent drop: the frontend counts it.
+    fn count_denied(&self, cx: &Context<'_>) {
+        if let Some(front) = &self.frontend().front {
+            front.counters.of(cx.thread()).denied_requests.add(1);
         }
     }
 
@@ -344,8 +355,9 @@ impl Session {
                 let applies = holds(rule.condition.as_ref(), &backend.conf.acls, facts);
                 let name = applies.settled().then(|| name_of(&rule.server, facts))?;
                 let server = backend.server(&name)?;
-                // One that is down is passed over, unless `option persist`.
-                (back.persist || server.status().usable()).then(|| server.clone())
+                // One that is down is passed over, unless `option persist`; one that drains is not.
+                let stopped = server.status().operation == Operation::Stopped;
+                (back.persist || !stopped).then(|| server.clone())
             })
         })
     }

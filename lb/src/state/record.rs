@@ -221,6 +221,8 @@ pub struct SessionRecord {
     pub client: Peer,
     /// What the client connected to.
     pub local: Peer,
+    /// The connection's own two addresses, where those above are from a PROXY header or a rule.
+    pub socket: (Option<Peer>, Option<Peer>),
     /// Our address towards the server.
     pub outgoing: Peer,
     /// The server's address.
