@@ -178,6 +178,11 @@ pub static CODES: &[Code] = codes! {
     "`rebalance` and `drain-sessions` end long-lived sessions, which HTTP does not have: each \
      request finds a server of its own. The line does nothing in `mode http`."
 
+    "E1038" "check steps in an order that leads nowhere"
+    "A script of a check that connects explicitly does so in its first step (`comment` and `set-var` \
+     may come before). In an `http-check` script each `connect` is followed by a `send`, that by \
+     `expect`s, and another `connect` comes after those."
+
     "E1101" "a keyword stands twice in a section"
     "The later line counts and the earlier one does nothing. That is legal and happens in files \
      that were put together by copying; it becomes a trap when only the first of the two is \

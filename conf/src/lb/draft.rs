@@ -230,6 +230,8 @@ impl Draft {
         draft.proxy.id = 0;
         draft.proxy.description = None;
         draft.seen.clear();
+        // rules of the defaults go on with their ACLs, but nobody else sees those
+        draft.proxy.acls.iter_mut().for_each(|acl| acl.name.clear());
         draft.marks.mode = None;
         draft.marks.latest_rule = None;
         draft.marks.inherited_rules = [true; 2];
@@ -287,6 +289,21 @@ impl Draft {
                 )
                 .label("this one counts")
                 .also(first, "this one has no effect"),
+            );
+        }
+    }
+
+    /// As `once` for what HAProxy warns about when it stands twice in a section that runs.
+    pub fn once_or_warn(&mut self, keyword: &'static str, span: Span) {
+        if self.kind.is_none() {
+            return self.once(keyword, span);
+        }
+        if let Some(first) = self.seen.insert(keyword, span) {
+            let text = format!("overwriting `{keyword}` which was already specified");
+            self.diagnostics.push(
+                Diagnostic::warning("E1101", span, text)
+                    .label("this one counts")
+                    .also(first, "this one has no effect"),
             );
         }
     }

@@ -24,7 +24,7 @@ pub(super) fn no_negation(words: &[Word]) -> Diagnostic {
 /// keywords that are no options.
 fn may_be_negated(name: &str) -> bool {
     let Some(option) = name.strip_prefix("option ") else {
-        return matches!(name, "log" | "hash-balance-factor");
+        return name == "log";
     };
     let format = matches!(option, "tcplog" | "httplog" | "json-log");
     let check = option.ends_with("-check") || option.ends_with("chk");

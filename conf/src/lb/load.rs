@@ -20,6 +20,16 @@ use std::path::{Path, PathBuf};
 /// Most files of one run.
 const MAX_FILES: usize = 4096;
 
+/// What `no` goes with in `global`.
+const NEGATABLE: &[&str] = &[
+    "log",
+    "busy-polling",
+    "strict-limits",
+    "numa-cpu-mapping",
+    "set-dumpable",
+    "insecure-fork-wanted",
+];
+
 /// What the section keywords are.
 pub const SECTIONS: &[&str] = &[
     "global",
@@ -39,6 +49,7 @@ pub fn load(paths: &[PathBuf], env: Env) -> (Option<Config>, Report) {
     for path in paths {
         loader.path(path);
     }
+    loader.nothing_read(paths);
     loader.finish()
 }
 
@@ -135,6 +146,15 @@ impl Loader {
         }
     }
 
+    /// Directories without a file are no configuration: nothing would be an error in them.
+    fn nothing_read(&mut self, paths: &[PathBuf]) {
+        if self.report.sources.files().count() == 0 && !self.report.has_errors() {
+            let names: Vec<_> = paths.iter().map(|p| p.display().to_string()).collect();
+            let text = format!("there is no `*.cfg` file in `{}`", names.join("`, `"));
+            self.report.push(Diagnostic::general("E0001", text));
+        }
+    }
+
     fn file(&mut self, file: FileId) {
         let source = self.report.sources.file(file).clone();
         let path = source.path().to_string_lossy().into_owned();
@@ -191,7 +211,11 @@ impl Loader {
             self.branches.line(&words, env, &mut self.report);
             return;
         }
-        if !self.branches.active() || first.text.starts_with('[') {
+        if !self.branches.active() {
+            return;
+        }
+        if first.text.starts_with('[') {
+            self.report.diagnostics.extend(bad_scope(&words));
             return;
         }
         self.words(&words);
@@ -514,7 +538,12 @@ impl Loader {
         let tables = global::TABLES.iter().map(|(_, rows)| *rows);
         let Some((row, count)) = find(tables.clone(), words) else {
             if let Some(note) = without_effect(words, known::GLOBAL_WITHOUT_EFFECT) {
-                self.report.push(note);
+                let negated = self.global.negation != Negation::Plain;
+                let refused = negated && !NEGATABLE.contains(&words[0].text.as_str());
+                self.report.push(match refused {
+                    true => no_negation(&words[..1]),
+                    false => note,
+                });
                 return;
             }
             let names = tables.flat_map(|rows| rows.iter().map(|row| row.name));
@@ -522,16 +551,7 @@ impl Loader {
             self.report.push(error);
             return;
         };
-        if self.global.negation != Negation::Plain
-            && !matches!(
-                row.name,
-                "log"
-                    | "strict-limits"
-                    | "numa-cpu-mapping"
-                    | "set-dumpable"
-                    | "insecure-fork-wanted"
-            )
-        {
+        if self.global.negation != Negation::Plain && !NEGATABLE.contains(&row.name) {
             self.report.push(no_negation(&words[..count]));
             return;
         }
@@ -547,6 +567,22 @@ impl Loader {
     fn finish(self) -> (Option<Config>, Report) {
         finish::finish(self)
     }
+}
+
+/// `[name]` alone on a line: HAProxy reads such a scope and does nothing with it.
+fn bad_scope(words: &[Word]) -> Option<Diagnostic> {
+    let first = &words[0];
+    let name = first.text.strip_prefix('[')?.strip_suffix(']');
+    let good = |c: char| c.is_ascii_alphanumeric() || "_-.:".contains(c);
+    let (span, text) = match (name, words.get(1)) {
+        (Some(name), None) if !name.is_empty() && name.chars().all(good) => return None,
+        (Some(name), Some(word)) if name.chars().all(good) => {
+            (word.span, "a scope stands alone on its line")
+        }
+        _ => (first.span, "this is not the name of a scope"),
+    };
+    let label = "expected letters, digits, `_`, `-`, `.` and `:` in brackets, and nothing else";
+    Some(Diagnostic::error("E0005", span, text).label(label))
 }
 
 fn ambiguous(name: &Word, (first, second): (Span, Span)) -> Diagnostic {

@@ -15,10 +15,12 @@ pub static FEATURES: &[&str] = &[
     "GETADDRINFO",
     "LINUX_SPLICE",
     "LINUX_TPROXY",
+    "NETFILTER",
     "PROMEX",
     "REBALANCE",
     "SYSTEMD",
     "THREAD",
+    "TPROXY",
 ];
 
 /// Evaluates the words behind `.if`.

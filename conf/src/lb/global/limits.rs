@@ -159,7 +159,11 @@ pub static KEYWORDS: &[Keyword<GlobalDraft>] = &[
         doc: "Longest silence on a CLI connection. Default 10s.",
         example: "stats timeout 30s",
         apply: |d, a| {
+            let word = a.peek();
             let time = value::take_time(a, "a time", Unit::Millis)?;
+            if let Some(word) = word.filter(|_| time.is_zero()) {
+                return Err(wrong(word, "a time above 0"));
+            }
             d.global.stats.timeout = Some(time);
             a.finish()
         },

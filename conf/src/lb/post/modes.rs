@@ -23,10 +23,10 @@ pub(super) fn check(whole: &Whole<'_>, found: &mut Vec<Diagnostic>) {
 fn http_only(draft: &Draft, found: &mut Vec<Diagnostic>) {
     let mut seen = Vec::new();
     for (keyword, span) in &draft.marks.http_only {
-        // one warning a subject and section; lines of defaults are general
-        let inherited = !within(draft, *span);
-        let for_others = inherited && matches!(*keyword, "option httplog");
-        if seen.contains(keyword) || for_others {
+        // one warning a subject and section; the log format of defaults is for those that log
+        if seen.contains(keyword)
+            || *keyword == "option httplog" && !(draft.has_front() || within(draft, *span))
+        {
             continue;
         }
         seen.push(keyword);

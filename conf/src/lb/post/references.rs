@@ -3,7 +3,8 @@
 use super::Whole;
 use crate::diagnostic::Diagnostic;
 use crate::lb::draft::{Draft, Reference, Referred};
-use crate::lb::model::{LogAddress, Server};
+use crate::lb::known::not_yet;
+use crate::lb::model::{LogAddress, Mode, Server};
 use crate::lb::proxy::server_options::server_ref;
 use crate::suggest;
 use std::sync::Arc;
@@ -131,6 +132,11 @@ fn backend(whole: &Whole<'_>, draft: &Draft, reference: &Reference) -> Option<Di
         return None;
     }
     let (own, other) = (draft.proxy.mode, target.proxy.mode);
+    if own == Mode::Tcp {
+        let what = format!("a backend in `mode http` (`{name}`) behind `mode tcp`");
+        let error = not_yet(reference.span, &what);
+        return Some(error.also(target.proxy.place.0, "defined here"));
+    }
     Some(
         Diagnostic::error(
             "E1024",

@@ -3,7 +3,7 @@
 use crate::diagnostic::Diagnostic;
 use crate::keyword::{Args, Keyword, Word, wrong};
 use crate::lb::call::Call;
-use crate::lb::draft::{Draft, Negation};
+use crate::lb::draft::Draft;
 use crate::lb::model::{Balance, BalanceUri, HashFunction, HashType};
 use crate::lb::value;
 use crate::suggest;
@@ -141,7 +141,7 @@ fn hash_type(d: &mut Draft, a: &mut Args<'_>) -> Applied {
     };
     // A ring needs well spread keys; who names a function decides for himself.
     let spread = consistent && a.peek().is_none();
-    if a.peek().is_some_and(|w| w.text != "avalanche") {
+    if a.peek().is_some() {
         hash.function = a.choose(
             "a hash function",
             &[
@@ -171,11 +171,7 @@ fn factor(d: &mut Draft, a: &mut Args<'_>) -> Applied {
         )
         .label("percent of the average load that a server may carry"));
     }
-    d.back().hash_balance_factor = if d.negation == Negation::Plain {
-        factor
-    } else {
-        0
-    };
+    d.back().hash_balance_factor = factor;
     Ok(())
 }
 
@@ -195,7 +191,7 @@ pub static BACK: &[Keyword<Draft>] = &[
     },
     Keyword {
         name: "hash-type",
-        args: "{ map-based | consistent } [sdbm | djb2 | wt6 | crc32 | none] [avalanche]",
+        args: "{ map-based | consistent } [{ sdbm | djb2 | wt6 | crc32 | none } [avalanche]]",
         doc: "How `balance source`, `hash` and their kin map a key to a server. `map-based` \
               (default) reshuffles when a server goes, `consistent` moves only its share.",
         example: "hash-type consistent djb2 avalanche",

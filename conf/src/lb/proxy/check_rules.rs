@@ -37,7 +37,38 @@ pub enum Payload {
     HexFormat,
 }
 
-fn push(d: &mut Draft, a: &Args<'_>, script: Script, action: CheckAction, comment: Option<String>) {
+/// What is wrong with an action behind these steps: a script connects first or not at all, and
+/// one of HTTP asks and expects once for each connection.
+fn misplaced(steps: &[CheckStep], script: Script, next: &CheckAction) -> Option<&'static str> {
+    use CheckAction::{Connect, Expect, HttpSend, Send};
+    let acts =
+        |step: &&CheckStep| matches!(step.action, Connect(_) | Send(_) | HttpSend(_) | Expect(_));
+    let first = &steps.iter().find(acts)?.action;
+    let last = &steps.iter().rfind(acts)?.action;
+    match (next, script) {
+        (Connect(_), _) if !matches!(first, Connect(_)) => {
+            Some("the first step must be a `connect`, too, where there is one")
+        }
+        (Connect(_), Script::Http) if !matches!(last, Expect(_)) => {
+            Some("an `expect` is missing ahead of this `connect`")
+        }
+        (HttpSend(_), _) if !matches!(last, Connect(_)) => {
+            Some("a `connect` is missing ahead of this `send`")
+        }
+        (Expect(_), Script::Http) if matches!(last, Connect(_)) => {
+            Some("a `send` is missing ahead of this `expect`")
+        }
+        _ => None,
+    }
+}
+
+fn push(
+    d: &mut Draft,
+    a: &Args<'_>,
+    script: Script,
+    action: CheckAction,
+    comment: Option<String>,
+) -> Applied {
     let step = CheckStep {
         action,
         comment,
@@ -54,7 +85,12 @@ fn push(d: &mut Draft, a: &Args<'_>, script: Script, action: CheckAction, commen
     if std::mem::take(&mut d.marks.inherited_rules[script as usize]) {
         rules(d, script).clear();
     }
+    if let Some(text) = misplaced(rules(d, script), script, &step.action) {
+        return Err(Diagnostic::error("E1038", a.head(), text)
+            .label("the steps before it do not lead here"));
+    }
     rules(d, script).push(step);
+    Ok(())
 }
 
 fn rules(d: &mut Draft, script: Script) -> &mut Vec<CheckStep> {
@@ -68,8 +104,7 @@ fn rules(d: &mut Draft, script: Script) -> &mut Vec<CheckStep> {
 pub fn comment(d: &mut Draft, a: &mut Args<'_>, script: Script) -> Applied {
     let text = a.expect("a text")?.text.clone();
     a.finish()?;
-    push(d, a, script, CheckAction::Comment(text), None);
-    Ok(())
+    push(d, a, script, CheckAction::Comment(text), None)
 }
 
 fn take_comment(a: &mut Args<'_>) -> Result<Option<String>, Diagnostic> {
@@ -107,8 +142,7 @@ pub fn connect(d: &mut Draft, a: &mut Args<'_>, script: Script) -> Applied {
         }
     }
     a.finish()?;
-    push(d, a, script, CheckAction::Connect(connect), comment);
-    Ok(())
+    push(d, a, script, CheckAction::Connect(connect), comment)
 }
 
 fn port(d: &mut Draft, a: &mut Args<'_>, connect: &mut CheckConnect) -> Applied {
@@ -144,8 +178,7 @@ pub fn send(d: &mut Draft, a: &mut Args<'_>, form: Payload) -> Applied {
     };
     let comment = take_comment(a)?;
     a.finish()?;
-    push(d, a, Script::Tcp, CheckAction::Send(payload), comment);
-    Ok(())
+    push(d, a, Script::Tcp, CheckAction::Send(payload), comment)
 }
 
 fn hex(word: &Word) -> Result<Vec<u8>, Diagnostic> {
@@ -183,8 +216,7 @@ pub fn http_send(d: &mut Draft, a: &mut Args<'_>) -> Applied {
         }
     }
     a.finish()?;
-    push(d, a, Script::Http, CheckAction::HttpSend(send), comment);
-    Ok(())
+    push(d, a, Script::Http, CheckAction::HttpSend(send), comment)
 }
 
 /// What is sent without any word about it.
@@ -243,8 +275,7 @@ pub fn expect(d: &mut Draft, a: &mut Args<'_>, script: Script) -> Applied {
     // HAProxy takes them on either side of the pattern
     expect_options(d, a, &mut rule, &mut comment)?;
     a.finish()?;
-    push(d, a, script, CheckAction::Expect(rule), comment);
-    Ok(())
+    push(d, a, script, CheckAction::Expect(rule), comment)
 }
 
 fn expect_options(
@@ -420,6 +451,5 @@ pub fn variable(d: &mut Draft, a: &mut Args<'_>, script: Script) -> Applied {
     };
     let comment = take_comment(a)?;
     a.finish()?;
-    push(d, a, script, action, comment);
-    Ok(())
+    push(d, a, script, action, comment)
 }

@@ -202,8 +202,10 @@ pub static FRONT: &[Keyword<Draft>] = &[
         example: "rate-limit sessions 100",
         apply: |d, a| {
             let rate = value::take_u32(a, "a number of sessions a second")?;
+            a.finish()?;
+            d.once_or_warn("rate-limit sessions", a.head());
             d.front().rate_limit_sessions = (rate > 0).then_some(rate);
-            a.finish()
+            Ok(())
         },
     },
     Keyword {

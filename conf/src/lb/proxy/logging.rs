@@ -9,6 +9,7 @@ use crate::lb::format;
 use crate::lb::model::{
     Facility, Host, Level, LogAddress, LogHeader, LogSample, LogTarget, Place, SessionFormat,
 };
+use crate::lb::proxy::options::set_format;
 use crate::lb::value;
 use std::net::Ipv4Addr;
 
@@ -219,9 +220,7 @@ pub static FRONT: &[Keyword<Draft>] = &[
         apply: |d, a| {
             let format = one_format(d, a)?;
             d.marks.log_format = Some(a.head());
-            d.once("log-format", a.head());
-            d.proxy.logging.format = SessionFormat::Custom(format);
-            Ok(())
+            set_format(d, a, SessionFormat::Custom(format))
         },
     },
     Keyword {

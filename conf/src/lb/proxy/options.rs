@@ -40,21 +40,23 @@ fn httplog(d: &mut Draft, a: &mut Args<'_>) -> Applied {
     set_format(d, a, format)
 }
 
-fn set_format(d: &mut Draft, a: &Args<'_>, format: SessionFormat) -> Applied {
-    if matches!(d.proxy.logging.format, SessionFormat::Custom(_))
-        && let Some(first) = d.seen.get("log-format")
-    {
-        d.diagnostics.push(
-            Diagnostic::warning(
-                "E1103",
-                a.head(),
-                format!(
-                    "`{}` overrides the `log-format` of this section",
-                    a.keyword()
-                ),
-            )
-            .also(*first, "this one has no effect"),
+/// The last one of a section counts; HAProxy warns of the others in `defaults` only.
+pub(super) fn set_format(d: &mut Draft, a: &Args<'_>, format: SessionFormat) -> Applied {
+    if let Some(first) = d.seen.insert("log-format", a.head()) {
+        let text = format!(
+            "`{}` overrides the log format that the section had",
+            a.keyword()
         );
+        let found = match d.kind {
+            None => Diagnostic::warning("E1103", a.head(), text),
+            Some(_) => Diagnostic::note("E1103", a.head(), text),
+        };
+        d.diagnostics
+            .push(found.also(first, "this one has no effect"));
+    }
+    if !matches!(format, SessionFormat::Http | SessionFormat::HttpClf) {
+        let others = |(keyword, _): &(&str, _)| *keyword != "option httplog";
+        d.marks.http_only.retain(others);
     }
     d.proxy.logging.format = format;
     Ok(())

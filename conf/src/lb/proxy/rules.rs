@@ -30,6 +30,15 @@ pub(super) fn not_in_anonymous_defaults(d: &Draft, a: &Args<'_>) -> Applied {
     Ok(())
 }
 
+/// `inspect-delay`: unlike elsewhere a second one is what has no effect.
+fn first_counts(d: &mut Draft, a: &Args<'_>, before: Option<std::time::Duration>) {
+    if before.is_some() && d.kind.is_some() {
+        let text = format!("`{}` ignored because it was already defined", a.keyword());
+        d.diagnostics
+            .push(Diagnostic::warning("E1101", a.head(), text).label("this one has no effect"));
+    }
+}
+
 fn acl(d: &mut Draft, a: &mut Args<'_>) -> Applied {
     not_in_anonymous_defaults(d, a)?;
     let name = a.expect("a name")?;
@@ -144,11 +153,13 @@ pub static BOTH: &[Keyword<Draft>] = &[
             not_in_anonymous_defaults(d, a)?;
             let delay = value::take_timeout(a, "a time")?;
             a.finish()?;
-            if d.has_front() {
-                d.front().inspect_delay = delay;
-            } else {
-                d.back().inspect_delay = delay;
-            }
+            let slot = match d.has_front() {
+                true => &mut d.front().inspect_delay,
+                false => &mut d.back().inspect_delay,
+            };
+            let before = *slot;
+            *slot = before.or(delay);
+            first_counts(d, a, before);
             Ok(())
         },
     },
@@ -208,8 +219,13 @@ pub static BACK: &[Keyword<Draft>] = &[
         example: "tcp-response inspect-delay 5s",
         apply: |d, a| {
             not_in_anonymous_defaults(d, a)?;
-            d.back().response_inspect_delay = value::take_timeout(a, "a time")?;
-            a.finish()
+            let delay = value::take_timeout(a, "a time")?;
+            a.finish()?;
+            let slot = &mut d.back().response_inspect_delay;
+            let before = *slot;
+            *slot = before.or(delay);
+            first_counts(d, a, before);
+            Ok(())
         },
     },
     Keyword {

@@ -34,7 +34,7 @@ fn take(d: &mut Draft, a: &mut Args<'_>) -> Result<Option<Duration>, Diagnostic>
     }
     let span = a.head();
     if let Some(row) = ALL.iter().find(|n| **n == a.keyword()) {
-        d.once(row, span);
+        d.once_or_warn(row, span);
     }
     Ok((!value.is_zero()).then_some(value))
 }
