@@ -183,6 +183,11 @@ pub static CODES: &[Code] = codes! {
      may come before). In an `http-check` script each `connect` is followed by a `send`, that by \
      `expect`s, and another `connect` comes after those."
 
+    "E1039" "headers hidden in a version"
+    "`option httpchk GET /x HTTP/1.1\\r\\nHost:\\ a` is how a check was given headers before \
+     `http-check send` was there. It works; `http-check send meth GET uri /x ver HTTP/1.1 hdr Host a` \
+     says the same."
+
     "E1101" "a keyword stands twice in a section"
     "The later line counts and the earlier one does nothing. That is legal and happens in files \
      that were put together by copying; it becomes a trap when only the first of the two is \

@@ -2,6 +2,7 @@
 
 use super::draft::{Draft, Negation};
 use super::env::Env;
+use super::finish;
 use super::global::{self, GlobalDraft};
 use super::healthcheck::{self, Named};
 use super::known;
@@ -9,8 +10,8 @@ use super::lines::{find, no_negation, proxy_line, unknown_line, without_effect};
 use super::model::{Config, Place, ProxyKind, Ring, Userlist};
 use super::proxy;
 use super::ring::{self, RingDraft};
+use super::userlist::{self, UserlistDraft};
 use super::words::{LinePlace, split};
-use super::{finish, userlist};
 use crate::diagnostic::{Diagnostic, Report};
 use crate::keyword::{self, Args, Word};
 use crate::source::{FileId, Span};
@@ -76,7 +77,7 @@ enum Section {
     None,
     Global,
     Proxy(Box<Draft>),
-    Userlist(Box<Userlist>),
+    Userlist(Box<UserlistDraft>),
     Ring(Box<RingDraft>),
     HealthCheck(Box<Named>),
     /// A section that is refused as a whole; its lines say nothing more.
@@ -324,11 +325,9 @@ impl Loader {
             "defaults" => self.open_defaults(words, header),
             "userlist" => {
                 self.section = match self.name_of(words, "userlist") {
-                    Some(name) => Section::Userlist(Box::new(Userlist {
-                        name,
-                        place: Place(header),
-                        ..Userlist::default()
-                    })),
+                    Some(name) => {
+                        Section::Userlist(Box::new(UserlistDraft::new(name, Place(header))))
+                    }
                     None => Section::Skipped,
                 };
             }
@@ -488,7 +487,7 @@ impl Loader {
                 self.defaults = Some(draft);
             }
             Section::Proxy(draft) => self.proxies.push(*draft),
-            Section::Userlist(list) => self.userlists.push(*list),
+            Section::Userlist(draft) => self.userlists.push(draft.finish(&mut self.report)),
             Section::Ring(draft) => self.rings.push(draft.ring),
             Section::HealthCheck(named) => self.healthchecks.push(*named),
             Section::None | Section::Global | Section::Skipped => {}
@@ -512,8 +511,8 @@ impl Loader {
                 self.report
                     .push(error.help(format!("sections are: `{}`", SECTIONS.join("`, `"))));
             }
-            Section::Userlist(list) => {
-                if let Err(e) = userlist::line(list, words) {
+            Section::Userlist(draft) => {
+                if let Err(e) = userlist::line(draft, words) {
                     self.report.push(e);
                 }
             }

@@ -278,6 +278,9 @@ impl Session {
             }
             Verdict::Reject | Verdict::Drop => {
                 self.count_denied(cx);
+                if let (Verdict::Drop, true, Some(back)) = (verdict, of_backend, &proxy.back) {
+                    back.counters.of(cx.thread()).denied_requests.add(1);
+                }
                 self.drop_silently(verdict);
                 let end = End {
                     cause: Cause::Proxy,

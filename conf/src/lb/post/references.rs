@@ -11,7 +11,9 @@ use std::sync::Arc;
 
 pub(super) fn check(whole: &Whole<'_>, found: &mut Vec<Diagnostic>) {
     for draft in whole.running() {
-        for reference in &draft.references {
+        // a `default_backend` in `defaults` is for those that have clients
+        let wanted = |r: &&Reference| draft.has_front() || r.by != "default_backend";
+        for reference in draft.references.iter().filter(wanted) {
             found.extend(one(whole, draft, reference));
         }
     }

@@ -2,7 +2,7 @@
 
 use super::check_rules::{self, Script};
 use crate::diagnostic::Diagnostic;
-use crate::keyword::{Args, Keyword};
+use crate::keyword::{Args, Keyword, Word, wrong};
 use crate::lb::draft::Draft;
 use crate::lb::format;
 use crate::lb::model::{AmqpCheck, CheckKind, ExternalCheck, HttpSend, MysqlCheck};
@@ -31,24 +31,47 @@ fn httpchk(d: &mut Draft, a: &mut Args<'_>) -> Applied {
         return Err(Diagnostic::error("E0004", word.span, "too many arguments")
             .label("the form is: option httpchk [<method>] [<uri>] [<version>]"));
     }
-    if version.contains(['\r', '\n']) {
-        let span = words[2].span;
-        return Err(Diagnostic::error(
-            "E0005",
-            span,
-            "headers behind the version are an old trick that is refused",
-        )
-        .help("write `http-check send hdr <name> <value>`"));
-    }
-    d.marks.httpchk = Some(HttpSend {
+    let mut send = HttpSend {
         method: method.to_owned(),
         uri: format::fixed(uri),
         version: version.to_owned(),
-        headers: Vec::new(),
-        body: None,
-        send_state: false,
-    });
+        ..check_rules::plain_request()
+    };
+    if let Some(word) = words.get(2) {
+        hidden(d, word, &mut send)?;
+    }
+    d.marks.httpchk = Some(send);
     choose(d, CheckKind::Http(Vec::new()));
+    Ok(())
+}
+
+/// Headers and a body behind the version, separated by CR and LF: the way before `http-check send`.
+fn hidden(d: &mut Draft, word: &Word, send: &mut HttpSend) -> Applied {
+    let (head, body) = match word.text.split_once("\r\n\r\n") {
+        Some((head, body)) => (head, Some(body)),
+        None => (word.text.as_str(), None),
+    };
+    let mut lines = head.split("\r\n");
+    send.version = lines.next().unwrap_or_default().to_owned();
+    for line in lines.filter(|line| !line.is_empty()) {
+        let (name, value) = line
+            .split_once(':')
+            .ok_or_else(|| wrong(word, "a version and headers"))?;
+        send.headers
+            .push((name.to_owned(), format::fixed(value.trim())));
+    }
+    send.body = body.filter(|body| !body.is_empty()).map(format::fixed);
+    if send.version.contains(['\r', '\n']) {
+        return Err(wrong(word, "a version"));
+    }
+    if send.version != word.text {
+        let text = "`option httpchk` : hiding headers or body at the end of the version string is deprecated";
+        d.diagnostics.push(
+            Diagnostic::warning("E1039", word.span, text)
+                .label("sent as headers and body")
+                .help("write `http-check send hdr <name> <value> body <text>`"),
+        );
+    }
     Ok(())
 }
 
