@@ -197,6 +197,10 @@ fn take_flags<'w>(words: &'w [Word], flags: &mut Flags) -> Result<&'w [Word], Di
             }
             "-M" => return Err(super::known::not_yet(word.span, "ACL flag `-M`")),
             "--" => return Ok(&words[at + 1..]),
+            text if text.starts_with('-') => {
+                let help = "write `--` ahead of values that begin with `-`";
+                return Err(wrong(word, "a flag of an ACL").help(help));
+            }
             _ => break,
         }
         at += 1;

@@ -324,6 +324,7 @@ impl Loader {
             }
             "defaults" => self.open_defaults(words, header),
             "userlist" => {
+                self.extra(words, 2, "userlist");
                 self.section = match self.name_of(words, "userlist") {
                     Some(name) => {
                         Section::Userlist(Box::new(UserlistDraft::new(name, Place(header))))
@@ -503,6 +504,11 @@ impl Loader {
             _ => (Negation::Plain, words),
         };
         let place = self.place_name();
+        let lists = matches!(self.section, Section::Userlist(_) | Section::Ring(_));
+        if negation != Negation::Plain && lists {
+            self.report.push(no_negation(&words[..1]));
+            return;
+        }
         match &mut self.section {
             Section::Skipped => {}
             Section::None => {

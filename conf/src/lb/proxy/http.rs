@@ -366,6 +366,9 @@ pub static FRONT: &[Keyword<Draft>] = &[
         doc: "When `monitor-uri` answers 503.",
         example: "monitor fail if { nbsrv lt 1 }",
         apply: |d, a| {
+            if d.kind.is_none() {
+                return Err(super::general::not_in_defaults(a));
+            }
             let condition = condition::required(d, a, When::HttpRequest)?;
             d.proxy.http.monitor_fail.push(condition);
             Ok(())
