@@ -19,7 +19,7 @@ fn routes_and_rules_that_somebody_deletes_come_back_at_once() {
                        10.77.0.1 dev eth0 weight 2 nexthop via 10.77.0.2 dev eth0\n }\n}\n\
                        static_routes {\n 198.51.100.0/24 via 10.77.0.1 dev eth0\n}\n\
                        static_rules {\n from 10.88.0.0/24 table 88 priority 500\n \
-                       not from 10.89.0.0/16 nop priority 501\n";
+                       not from 10.89.0.0/16 nop priority 501\n from 10.87.0.0/16 table 87\n";
         let instance = lines(3, "30", 255, "10.77.0.50/24");
         let stage = Stage::with("address_lease off", &format!("{instance}\n{statics}"));
         stage.wait_state("MASTER");
@@ -54,6 +54,9 @@ fn routes_and_rules_that_somebody_deletes_come_back_at_once() {
             .host
             .run("ip", &["route", "del", "192.0.2.0/24", "table", "9"]);
         wait_until("several ways again", LONG, ways);
+        let rules = stage.host.run("ip", &["rule"]);
+        assert_eq!(rules.matches("lookup 87").count(), 1, "{rules}");
+        assert!(rules.contains("16384:"), "{rules}");
     });
 }
 

@@ -7,6 +7,7 @@ use super::model::{
     Announce, Config, Family, InitialState, Instance, Place, Priority, Version, VirtualAddress,
     Vmac, Vrid,
 };
+use super::rule;
 use super::section::replaced;
 use super::statics;
 use super::sync;
@@ -367,6 +368,7 @@ pub fn whole(config: &mut Config, options: &Options, findings: &mut Vec<Diagnost
     tracks::check(config, options, findings);
     config.statics.usual = config.global.default_interface.clone();
     statics::check(config, findings);
+    rule::priorities(config, findings);
     sync::members(config, findings);
     sync::weights(config, findings);
     duplicates(config, findings);

@@ -462,7 +462,7 @@ pub struct VirtualRule {
     pub dport: Option<(u16, u16)>,
     /// `uidrange`, first and last.
     pub uids: Option<(u32, u32)>,
-    /// `priority`, `preference`; the kernel's choice if not written.
+    /// `priority`, `preference`; the whole file's check fills in those that are not written.
     pub priority: Option<u32>,
     /// `suppress_prefixlength`.
     pub suppress: Option<u32>,

@@ -2,7 +2,7 @@
 
 use super::address::{network, table, unknown};
 use super::lexer::Node;
-use super::model::{Family, Place, RuleAction, VirtualRule};
+use super::model::{Config, Family, Place, RuleAction, VirtualRule};
 use super::section;
 use crate::diagnostic::Diagnostic;
 use crate::keyword::{Args, Word, wrong};
@@ -95,6 +95,31 @@ pub fn rule(node: &Node) -> Result<VirtualRule, Diagnostic> {
     Ok(out)
 }
 
+/// Where keepalived begins to count down for rules without a priority.
+const UNWRITTEN: u32 = 16384;
+
+/// Gives rules without a priority those that keepalived gives them, counted down by family in the
+/// order of the text. The kernel would choose another one whenever it is asked, and so never know
+/// a rule again.
+pub fn priorities(config: &mut Config, findings: &mut Vec<Diagnostic>) {
+    let members = config.instances.iter_mut().flat_map(|i| &mut i.rules);
+    let statics = config.statics.rules.iter_mut().map(|s| &mut s.what);
+    let mut rules: Vec<&mut VirtualRule> = members
+        .chain(statics)
+        .filter(|r| r.priority.is_none())
+        .collect();
+    rules.sort_by_key(|r| (r.place.0.file, r.place.0.start));
+    let mut next = [UNWRITTEN; 2];
+    for rule in rules {
+        let next = &mut next[usize::from(rule.family == Family::V6)];
+        let text = format!("a rule without a priority has {next}, as in keepalived");
+        let finding = Diagnostic::warning("E2001", rule.place.0, text);
+        findings.push(finding.help("write the one that is meant, such as `priority 1000`"));
+        rule.priority = Some(*next);
+        *next = next.saturating_sub(1);
+    }
+}
+
 /// A network; nothing for `all` and `default`.
 fn target(word: &Word) -> Result<Option<(IpAddr, u8)>, Diagnostic> {
     match word.text.as_str() {
@@ -153,8 +178,8 @@ fn range<N: FromStr + Copy>(word: &Word) -> Result<(N, N), Diagnostic> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::diagnostic::Report;
-    use crate::vip::lexer;
+    use crate::diagnostic::{Report, Severity};
+    use crate::vip::{Options, lexer, load_str};
     use std::path::Path;
 
     fn read(text: &str) -> Result<VirtualRule, Diagnostic> {
@@ -178,6 +203,21 @@ mod tests {
         let r = read("not from 10.0.0.0/8 tun_id 9 suppress_ifgroup 3 nop").expect("valid");
         assert!(r.inverted && r.action == RuleAction::Nop);
         assert_eq!((r.tunnel, r.suppress_group), (Some(9), Some(3)));
+    }
+
+    #[test]
+    fn rules_without_a_priority_are_counted_down_by_family_in_the_order_of_the_text() {
+        let text = "static_rules {\n from 10.1.0.0/16 table 5\n}\nvrrp_instance V {\n interface eth0\n \
+                    virtual_router_id 5\n virtual_ipaddress {\n 192.0.2.9\n }\n virtual_rules {\n \
+                    from 10.2.0.0/16 table 6\n from 10.3.0.0/16 table 7 priority 9\n \
+                    from 2001:db8::/48 table 7\n from 10.4.0.0/16 table 8\n }\n}\n";
+        let (config, report) = load_str("x", text, &Options::default());
+        let config = config.unwrap_or_else(|| panic!("{}", report.human(false)));
+        let all = config.statics.rules.iter().map(|s| &s.what);
+        let all = all.chain(&config.instances[0].rules);
+        let given: Vec<u32> = all.filter_map(|r| r.priority).collect();
+        assert_eq!(given, [16384, 16383, 9, 16384, 16382]);
+        assert_eq!(report.count(Severity::Warning), 4);
     }
 
     #[test]
