@@ -303,7 +303,8 @@ fn mode(value: &FieldValue, _: &FieldTable) -> Result<(), String> {
     }
 }
 
-fn version(value: &FieldValue, _: &FieldTable) -> Result<(), String> {
+fn version(value: &FieldValue, arguments: &FieldTable) -> Result<(), String> {
+    natural(value, arguments)?;
     match integer(value)? {
         1 | 2 => Ok(()),
         n => Err(format!("\"unsupported queue version '{n}'\"")),

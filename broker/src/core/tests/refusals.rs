@@ -167,6 +167,11 @@ fn bad_arguments_are_refused_with_the_known_details() {
             "{max_value_exceeded,300}",
         ),
         ("x-max-length", FieldValue::I32(-1), "{value_negative,-1}"),
+        (
+            "x-queue-version",
+            FieldValue::I32(-1),
+            "{value_negative,-1}",
+        ),
         ("x-expires", FieldValue::I32(0), "{value_zero,0}"),
         ("x-overflow", text("zz"), "invalid_overflow"),
         (
