@@ -20,7 +20,7 @@ const SUFFIXES: &[&str] = &["beg", "dir", "dom", "end", "len", "reg", "sub"];
 
 /// Criteria that take such suffixes.
 const BASES: &[&str] = &[
-    "base", "cook", "hdr", "path", "shdr", "url", "urlp", "req.hdr", "req.fhdr", "res.hdr",
+    "base", "cook", "hdr", "path", "scook", "shdr", "url", "urlp", "req.hdr", "req.fhdr", "res.hdr",
 ];
 
 /// Criteria with a method in their name: name, fetch, method.

@@ -205,6 +205,7 @@ pub static GLOBAL_WITHOUT_EFFECT: &[&str] = &[
     "ssl-provider-path",
     "ssl-server-verify",
     "ssl-skip-self-issued-ca",
+    "stats bind-process",
     "thread-group",
     "tune.buffers.limit",
     "tune.buffers.reserve",

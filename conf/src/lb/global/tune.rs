@@ -2,7 +2,7 @@
 
 use super::GlobalDraft;
 use crate::diagnostic::Diagnostic;
-use crate::keyword::{Args, Keyword};
+use crate::keyword::{Args, Keyword, wrong};
 use crate::lb::value;
 
 /// Bytes of a socket's buffer; what the kernel would not take anyway is its most.
@@ -20,7 +20,12 @@ pub static KEYWORDS: &[Keyword<GlobalDraft>] = &[
         doc: "Bound of what content inspection and HTTP headers may hold. Default 16384.",
         example: "tune.bufsize 32768",
         apply: |d, a| {
-            d.global.tune.bufsize = Some(value::take_size(a, "a size")?);
+            let word = a.peek();
+            let size = value::take_size(a, "a size")?;
+            if let Some(word) = word.filter(|_| size.0 == 0) {
+                return Err(wrong(word, "a size above 0"));
+            }
+            d.global.tune.bufsize = Some(size);
             a.finish()
         },
     },

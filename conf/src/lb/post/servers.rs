@@ -68,12 +68,12 @@ fn agent_port(server: &Server, found: &mut Vec<Diagnostic>) {
     let agent = &server.check.agent;
     if agent.enabled && agent.port.is_none() {
         found.push(
-            Diagnostic::warning(
+            Diagnostic::error(
                 "E1026",
                 server.place.0,
                 format!("server `{}` has `agent-check` without a port", server.name),
             )
-            .label("its agent is not asked")
+            .label("its agent cannot be asked")
             .help("write `agent-port <number>` behind `agent-check`"),
         );
     }

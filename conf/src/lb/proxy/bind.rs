@@ -1,7 +1,7 @@
 //! `bind` lines and their options, which `stats socket` shares.
 
 use crate::diagnostic::Diagnostic;
-use crate::keyword::{Args, Keyword, Word};
+use crate::keyword::{Args, Keyword, Word, wrong};
 use crate::lb::address::{self, Address, Port};
 use crate::lb::draft::Draft;
 use crate::lb::env::Env;
@@ -31,8 +31,9 @@ pub fn addresses(
     ports_needed: bool,
 ) -> Result<Vec<BindAddress>, Diagnostic> {
     let lookup = |name: &str| env.get(name).map(str::to_owned);
-    word.text
-        .split(',')
+    // a comma behind the last one is none too many
+    let text = word.text.strip_suffix(',').unwrap_or(&word.text);
+    text.split(',')
         .map(|text| {
             let part = Word {
                 text: text.to_owned(),
@@ -408,7 +409,12 @@ pub static OPTIONS: &[Keyword<BindDraft>] = &[
         doc: "Largest TCP segment to announce; negative: that much less than usual.",
         example: "bind :5672 mss 1400",
         apply: |d, a| {
-            d.bind.mss = Some(value::take_number(a, "a segment size", -65535, 65535)? as i32);
+            let word = a.peek();
+            let size = value::take_number(a, "a segment size", -65535, 65535)?;
+            if let Some(word) = word.filter(|_| size == 0) {
+                return Err(wrong(word, "a segment size other than 0"));
+            }
+            d.bind.mss = Some(size as i32);
             Ok(())
         },
     },

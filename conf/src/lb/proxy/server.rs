@@ -67,6 +67,13 @@ pub fn blank() -> Server {
 
 /// Reads a server's address.
 pub fn address(word: &Word, env: &Env) -> Result<ServerAddress, Diagnostic> {
+    if word.text.starts_with("udp") && word.text.contains('@') {
+        let text = format!(
+            "`{}` is for datagrams, and a server takes a stream",
+            word.text
+        );
+        return Err(Diagnostic::error("E1001", word.span, text));
+    }
     let found = address::parse(word, &|name| env.get(name).map(str::to_owned))?;
     match found {
         Address::Unix(path) => Ok(ServerAddress::Unix(path)),
