@@ -131,7 +131,7 @@ pub static KEYS: &[Key] = &[
     key!("default_user_tags.*", |s, l| { if l.value.boolean()? { s.tags.get_or_insert_default().push(l.word(1)); } Ok(()) }),
     key!("default_consumer_prefetch", refused: "write `prefetch` into `[limits]` of broker.toml"),
     key!("heartbeat", |s, l| { s.draft.config.heartbeat = Duration::from_secs(l.value.integer(0..=65_535)? as u64); Ok(()) }),
-    key!("frame_max", |s, l| { s.draft.config.frame_max = l.value.integer(4096..=1 << 30)? as u32; Ok(()) }),
+    key!("frame_max", |s, l| { s.draft.config.frame_max = l.value.byte_size(4096..=1 << 30)? as u32; Ok(()) }),
     key!("initial_frame_max", no effect: "a frame before connection.tune is at most 4096 bytes"),
     key!("channel_max", |s, l| { s.draft.config.channel_max = l.value.integer(0..=65_535)? as u16; Ok(()) }),
     key!("connection_max", |s, l| {

@@ -136,6 +136,7 @@ fn rabbitmq_conf_means_the_same() {
          vm_memory_high_watermark.relative = 0.6\n\
          disk_free_limit.absolute = 2GB\n\
          heartbeat = 30\n\
+         frame_max = 64KB\n\
          consumer_timeout = 60000\n\
          management.tcp.port = 15673\n\
          default_user_tags.administrator = true\n\
@@ -148,6 +149,7 @@ fn rabbitmq_conf_means_the_same() {
     assert!(config.loopback_users.is_empty());
     assert_eq!(config.memory, MemoryLimit::Ratio(0.6));
     assert_eq!(config.heartbeat, Duration::from_secs(30));
+    assert_eq!(config.frame_max, 65_536);
     assert_eq!(config.consumer_timeout, Some(Duration::from_secs(60)));
     assert_eq!(config.management, vec![everywhere(15_673)]);
     assert_eq!(config.default_user.tags, vec!["administrator"]);

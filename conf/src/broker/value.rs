@@ -85,7 +85,27 @@ impl Given {
             Item::Text(text) => text.parse().ok(),
             _ => None,
         };
-        let number = number.ok_or_else(|| self.wrong("a whole number"))?;
+        self.within(range, number.ok_or_else(|| self.wrong("a whole number"))?)
+    }
+
+    /// Bytes within a range, as some keys of `rabbitmq.conf` have them: `KB`, `MB` and `GB` are powers of 1024.
+    pub fn byte_size(&self, range: RangeInclusive<i64>) -> Read<i64> {
+        let text = self.text()?.to_lowercase();
+        let (digits, shift) = match text.get(text.len().saturating_sub(2)..) {
+            Some("kb") => (&text[..text.len() - 2], 10),
+            Some("mb") => (&text[..text.len() - 2], 20),
+            Some("gb") => (&text[..text.len() - 2], 30),
+            _ => (&text[..], 0),
+        };
+        let number = digits.parse::<i64>().ok();
+        let bytes = number.and_then(|n| n.checked_mul(1 << shift));
+        self.within(
+            range,
+            bytes.ok_or_else(|| self.wrong("a number of bytes such as `131072` or `128KB`"))?,
+        )
+    }
+
+    fn within(&self, range: RangeInclusive<i64>, number: i64) -> Read<i64> {
         if range.contains(&number) {
             return Ok(number);
         }
