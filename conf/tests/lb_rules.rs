@@ -4,6 +4,7 @@ use conf::diagnostic::Severity;
 use conf::lb::{
     self, BackendName, Config, Converter, Fetch, IntRange, Matcher, TcpAction, TextMatch,
 };
+use std::time::Duration;
 
 #[track_caller]
 fn loads(text: &str) -> Config {
@@ -242,4 +243,71 @@ fn kinds_of_checks_cannot_be_negated() {
     }
     let (config, _) = lb::load_str(&listen("option tcp-smart-accept x\n"));
     assert!(config.is_none());
+}
+
+#[track_caller]
+fn refused(text: &str, part: &str) {
+    let (config, report) = lb::load_str(text);
+    assert!(config.is_none(), "{}", report.human(false));
+    let human = report.human(false);
+    assert!(human.contains(part), "{human}");
+}
+
+const FRONTEND: &str = "frontend f from d\n bind :1\n default_backend b\n";
+const BACKEND: &str = "backend b from d\n server s 192.0.2.1:1\n";
+
+#[test]
+fn rules_of_defaults_go_to_the_side_of_those_that_start_from_them() {
+    let rules = "defaults d\n tcp-request inspect-delay 3s\n tcp-request content reject\n";
+    let plain = "defaults e\n";
+    let backends = loads(&format!(
+        "{rules}{plain}{}{BACKEND}",
+        FRONTEND.replace("from d", "")
+    ));
+    let (front, back) = (&backends.proxies[0].front, &backends.proxies[1].back);
+    assert!(front.as_ref().expect("a front").content_rules.is_empty());
+    let back = back.as_ref().expect("a back");
+    assert_eq!(back.content_rules.len(), 1);
+    assert_eq!(back.inspect_delay, Some(Duration::from_secs(3)));
+
+    let frontends = loads(&format!(
+        "{rules}{plain}{FRONTEND}{}",
+        BACKEND.replace("from d", "")
+    ));
+    let (front, back) = (&frontends.proxies[0].front, &frontends.proxies[1].back);
+    assert_eq!(front.as_ref().expect("a front").content_rules.len(), 1);
+    assert!(back.as_ref().expect("a back").content_rules.is_empty());
+}
+
+#[test]
+fn defaults_with_rules_are_for_proxies_of_one_kind() {
+    let content = "defaults d\n tcp-request content accept\n";
+    let both = "frontends and backends cannot start from the same `defaults` section";
+    refused(&format!("{content}{FRONTEND}{BACKEND}"), both);
+    let http = "defaults d\n mode http\n http-request deny\n";
+    refused(&format!("{http}{FRONTEND}{BACKEND}"), both);
+    let listen = "listen l from d\n bind :1\n server s 192.0.2.1:1\n";
+    refused(&format!("{content}{listen}"), "a `listen` section cannot");
+    let other = format!("{content}defaults e from d\nfrontend f\n bind :1\n");
+    refused(&other, "a `defaults` section cannot");
+
+    let connection = "defaults d\n tcp-request connection accept\ndefaults e\n";
+    let listen = "listen l\n bind :1\n server s 192.0.2.1:1\n";
+    let text = format!("{connection}{listen}{BACKEND}");
+    refused(
+        &text,
+        "`tcp-request connection` or `tcp-request session` rules",
+    );
+    let response = "defaults d\n tcp-response content accept\ndefaults e\n";
+    let text = format!(
+        "{response}{listen}{}",
+        FRONTEND.replace("backend b", "backend l")
+    );
+    refused(&text, "`tcp-response content` rules");
+}
+
+#[test]
+fn defaults_without_rules_are_for_all() {
+    let acl = "defaults d\n acl a src 192.0.2.7\n tcp-request inspect-delay 3s\n";
+    loads(&format!("{acl}defaults e from d\n{FRONTEND}{BACKEND}"));
 }

@@ -188,6 +188,11 @@ pub static CODES: &[Code] = codes! {
      `http-check send` was there. It works; `http-check send meth GET uri /x ver HTTP/1.1 hdr Host a` \
      says the same."
 
+    "E1040" "rules of `defaults` that not all can run"
+    "Rules in a `defaults` section are for frontends only or for backends only: a `listen` section, \
+     another `defaults` section, or sections of both kinds cannot start from it. Frontends do not \
+     run `tcp-response content`, backends neither `tcp-request connection` nor `session`."
+
     "E1101" "a keyword stands twice in a section"
     "The later line counts and the earlier one does nothing. That is legal and happens in files \
      that were put together by copying; it becomes a trap when only the first of the two is \

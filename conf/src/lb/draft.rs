@@ -232,11 +232,21 @@ impl Draft {
         draft.seen.clear();
         // rules of the defaults go on with their ACLs, but nobody else sees those
         draft.proxy.acls.iter_mut().for_each(|acl| acl.name.clear());
+        draft.rules_to_their_side();
         draft.marks.mode = None;
         draft.marks.latest_rule = None;
         draft.marks.inherited_rules = [true; 2];
         draft.marks.unused_rules = [None; 2];
         draft
+    }
+
+    /// Rules of both sides are kept with the clients' in `defaults`.
+    fn rules_to_their_side(&mut self) {
+        if self.has_front() {
+            return;
+        }
+        self.back().content_rules = std::mem::take(&mut self.front().content_rules);
+        self.back().inspect_delay = self.front().inspect_delay.take();
     }
 
     /// A copy that has both sides, to try a line on.

@@ -5,6 +5,7 @@ use super::env::Env;
 use super::finish;
 use super::global::{self, GlobalDraft};
 use super::healthcheck::{self, Named};
+use super::heirs::Heirs;
 use super::known;
 use super::lines::{find, no_negation, proxy_line, unknown_line, without_effect};
 use super::model::{Config, Place, ProxyKind, Ring, Userlist};
@@ -93,6 +94,7 @@ pub(super) struct Loader {
     /// The latest `defaults`, and all named ones.
     defaults: Option<Box<Draft>>,
     named_defaults: Vec<Draft>,
+    heirs: Heirs,
     pub(super) proxies: Vec<Draft>,
     pub(super) userlists: Vec<Userlist>,
     pub(super) rings: Vec<Ring>,
@@ -114,6 +116,7 @@ impl Loader {
             section_word: String::new(),
             defaults: None,
             named_defaults: Vec::new(),
+            heirs: Heirs::default(),
             proxies: Vec::new(),
             userlists: Vec::new(),
             rings: Vec::new(),
@@ -412,6 +415,12 @@ impl Loader {
         None
     }
 
+    fn heir(&mut self, base: &Draft, kind: Option<ProxyKind>, name: &str, header: Span) -> Draft {
+        let refusal = self.heirs.add(base, kind, header);
+        self.report.diagnostics.extend(refusal);
+        base.from_defaults(kind, name, header)
+    }
+
     fn open_defaults(&mut self, words: &[Word], header: Span) {
         let (name, at) = match words.get(1) {
             Some(word) if word.text != "from" => (word.text.clone(), 2),
@@ -430,7 +439,7 @@ impl Loader {
             None
         };
         let mut draft = match base {
-            Some(base) => base.from_defaults(None, &name, header),
+            Some(base) => self.heir(&base, None, &name, header),
             None => Draft::new(None, &name, header),
         };
         draft.around = self.global.surroundings();
@@ -444,7 +453,7 @@ impl Loader {
         };
         let base = self.base(words, 2, kind.word());
         let mut draft = match base {
-            Some(base) => base.from_defaults(Some(kind), &name, header),
+            Some(base) => self.heir(&base, Some(kind), &name, header),
             None => Draft::new(Some(kind), &name, header),
         };
         draft.around = self.global.surroundings();

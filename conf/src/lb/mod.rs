@@ -17,6 +17,7 @@ mod finish;
 pub mod format;
 pub mod global;
 pub mod healthcheck;
+mod heirs;
 pub mod known;
 mod lines;
 mod load;

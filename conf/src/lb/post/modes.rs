@@ -23,9 +23,11 @@ pub(super) fn check(whole: &Whole<'_>, found: &mut Vec<Diagnostic>) {
 fn http_only(draft: &Draft, found: &mut Vec<Diagnostic>) {
     let mut seen = Vec::new();
     for (keyword, span) in &draft.marks.http_only {
-        // one warning a subject and section; the log format of defaults is for those that log
+        // one warning a subject and section; the log format of defaults is for those that log,
+        // rules of defaults for those that run them
         if seen.contains(keyword)
             || *keyword == "option httplog" && !(draft.has_front() || within(draft, *span))
+            || matches!(*keyword, "http-request" | "http-response") && !within(draft, *span)
         {
             continue;
         }
