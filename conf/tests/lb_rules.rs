@@ -311,3 +311,12 @@ fn defaults_without_rules_are_for_all() {
     let acl = "defaults d\n acl a src 192.0.2.7\n tcp-request inspect-delay 3s\n";
     loads(&format!("{acl}defaults e from d\n{FRONTEND}{BACKEND}"));
 }
+
+#[test]
+fn a_proxy_or_address_has_one_id() {
+    refused(&listen("id 7\nid 7\n"), "`l` has an id already");
+    refused(
+        &listen("bind :2 id 7 id 8\n"),
+        "this address has an id already",
+    );
+}

@@ -299,7 +299,6 @@ pub static PROXY: &[&str] = &[
 
 /// Keywords of proxies that only tune: a note suffices.
 pub static PROXY_WITHOUT_EFFECT: &[&str] = &[
-    "bind-process",
     "http-reuse",
     "max-keep-alive-queue",
     "option http-no-delay",

@@ -226,8 +226,14 @@ pub static OPTIONS: &[Keyword<BindDraft>] = &[
         doc: "Its number in statistics.",
         example: "bind :5672 id 3",
         apply: |d, a| {
-            d.bind.id = Some(value::take_number(a, "an id", 1, i64::from(i32::MAX))? as u32);
-            Ok(())
+            let id = value::take_number(a, "an id", 1, i64::from(i32::MAX))? as u32;
+            match d.bind.id.replace(id) {
+                Some(_) => {
+                    let text = "this address has an id already";
+                    Err(Diagnostic::error("E1012", a.head(), text).label("a second one"))
+                }
+                None => Ok(()),
+            }
         },
     },
     Keyword {

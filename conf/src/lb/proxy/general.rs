@@ -79,9 +79,28 @@ fn id(d: &mut Draft, a: &mut Args<'_>) -> Applied {
     if d.kind.is_none() {
         return Err(not_in_defaults(a));
     }
-    d.proxy.id = value::take_number(a, "a proxy's id", 1, i64::from(i32::MAX))? as u32;
+    let id = value::take_number(a, "a proxy's id", 1, i64::from(i32::MAX))? as u32;
+    a.finish()?;
+    if d.proxy.id_forced {
+        let text = format!("`{}` has an id already", d.proxy.name);
+        return Err(Diagnostic::error("E1012", a.head(), text).label("a second one"));
+    }
+    d.proxy.id = id;
     d.proxy.id_forced = true;
-    a.finish()
+    Ok(())
+}
+
+/// As if there were one process.
+fn bind_process(d: &mut Draft, a: &mut Args<'_>) -> Applied {
+    let set =
+        |text: &str| matches!(text, "all" | "odd" | "even" | "1" | "1-" | "1-1").then_some(());
+    while a.peek().is_some() {
+        a.parse("`1`, `all`, `odd` or `even`", set)?;
+    }
+    let text = "`bind-process` has no effect, is deprecated, and will be removed in version 2.7";
+    d.diagnostics
+        .push(Diagnostic::warning("E1104", a.head(), text).label("there is one process"));
+    Ok(())
 }
 
 fn description(d: &mut Draft, a: &mut Args<'_>) -> Applied {
@@ -139,6 +158,13 @@ pub static BOTH: &[Keyword<Draft>] = &[
         doc: "The proxy's number in statistics; given in order from 2 when absent.",
         example: "id 100",
         apply: id,
+    },
+    Keyword {
+        name: "bind-process",
+        args: "[all | odd | even | 1]...",
+        doc: "Has no effect: there is one process.",
+        example: "bind-process all",
+        apply: bind_process,
     },
     Keyword {
         name: "description",
