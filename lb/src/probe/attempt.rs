@@ -288,7 +288,8 @@ impl Attempt {
                 Ok(None) => return Outcome::Waits,
                 // refused while connecting is another error: it was connected for a moment
                 Ok(Some(error)) if error.kind() == ErrorKind::ConnectionReset => {
-                    self.connected = true;
+                    // those that tell steps say that the step of the connection failed
+                    self.connected = self.dialogue.position().is_empty();
                     return match self.dialogue {
                         Dialogue::Connect => Outcome::Over(Finding::bare(CheckStatus::L4Ok)),
                         _ => Outcome::Over(self.socket_failed(&error)),

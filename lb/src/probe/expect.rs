@@ -3,7 +3,7 @@
 use super::http_answer::Answer;
 use super::text::Scope;
 use crate::core::health::CheckStatus;
-use conf::lb::model::{self, ExpectHeader, ExpectPattern, Format, HeaderMatch};
+use conf::lb::model::{self, ExpectHeader, ExpectPattern, HeaderMatch};
 
 /// Whether a rule is met.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -99,7 +99,7 @@ pub fn mismatch_words(pattern: &ExpectPattern) -> String {
         ExpectPattern::Binary(_) => "content (binary)".to_owned(),
         ExpectPattern::Regex(_) => "content (regex)".to_owned(),
         ExpectPattern::HexRegex(_) => "content (binary regex)".to_owned(),
-        ExpectPattern::StringFormat(format) => format!("content (log-format) '{}'", source(format)),
+        ExpectPattern::StringFormat(_) => "content (log-format string)".to_owned(),
         ExpectPattern::BinaryFormat(_) => "content (log-format binary)".to_owned(),
         ExpectPattern::Status(_)
         | ExpectPattern::StatusRegex(_)
@@ -122,10 +122,6 @@ pub fn position_words(pattern: &ExpectPattern) -> String {
         ExpectPattern::Header(_) => "HTTP header pattern".to_owned(),
         ExpectPattern::Custom => "custom function".to_owned(),
     }
-}
-
-fn source(format: &Format) -> &str {
-    &format.text
 }
 
 /// The status that a rule names (`error-status`, `ok-status`, `tout-status`).

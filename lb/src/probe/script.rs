@@ -218,7 +218,12 @@ impl Script {
         let last = self.closed || self.input.len() >= INPUT_LIMIT;
         let answer = match Answer::parse(&self.input, last) {
             Progress::More => return None,
-            Progress::Bad => return Some(Err(Finding::bare(CheckStatus::L7Response))),
+            Progress::Bad => {
+                let mut finding =
+                    self.failed_with(rule, CheckStatus::L7Response, String::new(), &self.remark());
+                finding.status = CheckStatus::L7Response;
+                return Some(Err(finding));
+            }
             Progress::Head(answer) => answer,
         };
         self.scope.status = Some(answer.status);
@@ -254,22 +259,25 @@ impl Script {
                 "HTTP content check did not match".to_owned(),
             ),
         };
-        let mut finding = self.failed_with(rule, status, text, "");
+        let mut finding = self.failed_with(rule, status, text, &self.remark());
         finding.code = u32::from(answer.status);
         finding
     }
 
     fn failed(&self, rule: &CheckExpect, status: CheckStatus, text: String) -> Finding {
-        let comment = self
-            .comment_text()
-            .map_or(String::new(), |c| format!(" comment: {c}"));
-        let quoted = match self.input.is_empty() {
+        let tail = match self.input.is_empty() {
             true => self
                 .comment_text()
                 .map_or(String::new(), |c| format!(" comment: '{c}'")),
-            false => comment,
+            false => self.remark(),
         };
-        self.failed_with(rule, status, text, &quoted)
+        self.failed_with(rule, status, text, &tail)
+    }
+
+    /// The comment behind what an answer lacks.
+    fn remark(&self) -> String {
+        self.comment_text()
+            .map_or(String::new(), |c| format!(" comment: {c}"))
     }
 
     fn failed_with(
@@ -280,12 +288,11 @@ impl Script {
         tail: &str,
     ) -> Finding {
         let status = rule.error_status.map_or(status, expect::status);
-        match &rule.on_error {
-            Some(format) if !self.input.is_empty() => {
-                Finding::new(status, self.code(rule), self.words(format))
-            }
-            _ => Finding::new(status, self.code(rule), format!("{text}{tail}")),
-        }
+        let text = match &rule.on_error {
+            Some(format) if self.kind == Kind::Http || !self.input.is_empty() => self.words(format),
+            _ => text,
+        };
+        Finding::new(status, self.code(rule), format!("{text}{tail}"))
     }
 
     /// A format's text; of a protocol's answer the first line.

@@ -238,3 +238,29 @@ fn an_answer_that_is_no_http_or_ends_early_is_invalid() {
         assert_eq!(done(step), (CheckStatus::L7Response, String::new()));
     }
 }
+
+#[test]
+fn an_answer_of_http_that_is_not_expected_tells_the_texts_of_the_rule() {
+    let mut wanted = step(CheckAction::Expect(expect(ExpectPattern::Status(vec![(
+        200, 200,
+    )]))));
+    wanted.comment = Some("want200".into());
+    let status = b"HTTP/1.1 404 Not Found\r\n\r\n";
+    let said = done(run(http(vec![wanted.clone()]), status, false));
+    let text = "Not Found comment: want200".to_owned();
+    assert_eq!(said, (CheckStatus::L7Status, text));
+    let said = done(run(http(vec![wanted.clone()]), b"+PONG\r\n\r\n", true));
+    let text = " comment: want200".to_owned();
+    assert_eq!(said, (CheckStatus::L7Response, text));
+
+    let CheckAction::Expect(rule) = &mut wanted.action else {
+        unreachable!()
+    };
+    rule.on_error = Some(self::text("bad-thing"));
+    rule.error_status = Some(conf::lb::model::CheckStatus::L7Sts);
+    for answer in [&b"+PONG\r\n\r\n"[..], b""] {
+        let said = done(run(http(vec![wanted.clone()]), answer, true));
+        let text = "bad-thing comment: want200".to_owned();
+        assert_eq!(said, (CheckStatus::L7Response, text));
+    }
+}
