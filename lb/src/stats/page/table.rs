@@ -180,10 +180,7 @@ pub fn row(row: &Row, options: &TableOptions, form: bool, out: &mut String) {
         Kind::Frontend => "frontend",
         Kind::Backend => "backend",
         Kind::Listener => "socket",
-        Kind::Server => row
-            .server
-            .as_ref()
-            .map_or("active_no_check", |server| server_class(server)),
+        Kind::Server => server_class(row).unwrap_or("active_no_check"),
     };
     let _ = write!(
         out,
@@ -214,9 +211,16 @@ pub fn row(row: &Row, options: &TableOptions, form: bool, out: &mut String) {
     out.push_str("</tr>\n");
 }
 
-/// The class that colours a server's row.
-pub fn server_class(server: &Server) -> &'static str {
-    match (server.is_backup, server.colour) {
+/// The class that colours a server's row. One that is up without weight gets no new sessions,
+/// whatever its state is called.
+pub fn server_class(row: &Row) -> Option<&'static str> {
+    let server = row.server.as_ref()?;
+    let weightless = row.back.as_ref().is_some_and(|back| back.weight == 0);
+    let colour = match server.colour {
+        Colour::Up if weightless => Colour::Draining,
+        colour => colour,
+    };
+    Some(match (server.is_backup, colour) {
         (_, Colour::Maintenance) => "maintain",
         (false, Colour::NoCheck) => "active_no_check",
         (false, Colour::Up) => "active_up",
@@ -232,7 +236,7 @@ pub fn server_class(server: &Server) -> &'static str {
         (true, Colour::GoingUp) => "backup_going_up",
         (true, Colour::Nolb) => "backup_nolb",
         (true, Colour::Draining) => "backup_draining",
-    }
+    })
 }
 
 fn name_cell(row: &Row, options: &TableOptions, out: &mut String) {
@@ -667,4 +671,25 @@ fn backend_cells(row: &Row, back: &Back, options: &TableOptions, cells: &mut Cel
                 .map_or_else(String::new, |downtime| duration(i64::from(downtime))),
         )
         .gap(1);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_server_that_is_up_without_weight_has_the_colour_of_one_that_drains() {
+        let mut row = Row::new(Kind::Server, "amqp", "n1");
+        row.server = Some(Server {
+            colour: Colour::Up,
+            ..Server::default()
+        });
+        for (weight, class) in [(0, "active_draining"), (1, "active_up")] {
+            row.back = Some(Back {
+                weight,
+                ..Back::default()
+            });
+            assert_eq!(server_class(&row), Some(class));
+        }
+    }
 }

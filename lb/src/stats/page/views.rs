@@ -32,7 +32,7 @@ pub fn server(
         .server
         .as_ref()
         .is_some_and(|server| server.check.is_some());
-    let class = row.server.as_ref().map_or("", table::server_class);
+    let class = table::server_class(row).unwrap_or("");
     let name = format!("{}/{}", row.proxy, row.name);
     let since = row.back.as_ref().map_or(0, |back| back.last_change_s);
     let _ = write!(
