@@ -1,11 +1,17 @@
 //! Text to a tree of statements: comments, quotes, escapes, braces, `$NAME`
 //! definitions, `@id` lines and `include`.
 
+mod line;
+
 use crate::diagnostic::{Diagnostic, Report};
 use crate::keyword::Word;
 use crate::source::{FileId, Span};
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
+
+use line::{
+    Char, chars, definition, escape, reference, strip_backslash, trim_value, whole_reference,
+};
 
 /// Files that include each other, and definitions inside of definitions, may
 /// nest this deep.
@@ -42,16 +48,6 @@ pub fn read_text(path: &Path, text: &str, config_id: &str, report: &mut Report) 
     let file = reader.report.sources.add(path, text);
     reader.lines(file, path, 0);
     reader.finish()
-}
-
-/// A character with the place that it came from.
-#[derive(Clone, Copy)]
-struct Char {
-    c: char,
-    start: u32,
-    end: u32,
-    /// Came from a reference that is not defined: never a brace or comment.
-    literal: bool,
 }
 
 struct Open {
@@ -455,160 +451,10 @@ impl<'r> Reader<'r> {
     }
 }
 
-fn chars(text: &str, start: u32) -> Vec<Char> {
-    let place = |(i, c): (usize, char)| Char {
-        c,
-        start: start + i as u32,
-        end: start + (i + c.len_utf8()) as u32,
-        literal: false,
-    };
-    text.char_indices().map(place).collect()
-}
-
-/// `$NAME=value` at the start of a line.
-fn definition(text: &str) -> Option<(String, Vec<String>)> {
-    let (name, value) = text.trim_start().strip_prefix('$')?.split_once('=')?;
-    let good = !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
-    good.then(|| (name.to_owned(), vec![value.trim().to_owned()]))
-}
-
-fn strip_backslash(value: &mut [String]) {
-    if let Some(last) = value.last_mut() {
-        last.pop();
-    }
-}
-
-fn trim_value(mut value: Vec<String>) -> Vec<String> {
-    if value.len() > 1 && value[0].trim().is_empty() {
-        value.remove(0);
-    }
-    if let [only] = value.as_mut_slice() {
-        *only = only.trim().to_owned();
-    }
-    value
-}
-
-/// The line is nothing but one reference: its name and place.
-fn whole_reference(line: &[Char]) -> Option<(String, (u32, u32))> {
-    let first = line.iter().position(|c| !c.c.is_whitespace())?;
-    let (name, length) = reference(&line[first..])?;
-    let rest = &line[first + length..];
-    let alone = rest.iter().all(|c| c.c.is_whitespace());
-    alone.then(|| (name, (line[first].start, line[first + length - 1].end)))
-}
-
-/// `$NAME` or `${NAME}` at the start: the name and its length in characters.
-fn reference(line: &[Char]) -> Option<(String, usize)> {
-    let is_name = |c: &Char| c.c.is_ascii_alphanumeric() || c.c == '_';
-    let rest = line.get(1..)?;
-    if rest.first()?.c == '{' {
-        let end = rest.iter().position(|c| c.c == '}')?;
-        let name: String = rest[1..end].iter().map(|c| c.c).collect();
-        return (!name.is_empty()).then_some((name, end + 2));
-    }
-    let length = rest.iter().take_while(|c| is_name(c)).count();
-    let name: String = rest[..length].iter().map(|c| c.c).collect();
-    (length > 0).then_some((name, length + 1))
-}
-
-/// What follows a backslash: the character meant and how many were used.
-fn escape(rest: &[Char]) -> (Option<char>, usize) {
-    let c = rest[0].c;
-    let digits = |radix: u32, from: usize, most: usize| {
-        let used = rest[from..]
-            .iter()
-            .take(most)
-            .take_while(|d| d.c.is_digit(radix))
-            .count();
-        let text: String = rest[from..from + used].iter().map(|d| d.c).collect();
-        (
-            u32::from_str_radix(&text, radix)
-                .ok()
-                .and_then(char::from_u32),
-            from + used,
-        )
-    };
-    match c {
-        'a' => (Some('\x07'), 1),
-        'b' => (Some('\x08'), 1),
-        'E' => (Some('\x1b'), 1),
-        'f' => (Some('\x0c'), 1),
-        'n' => (Some('\n'), 1),
-        'r' => (Some('\r'), 1),
-        't' => (Some('\t'), 1),
-        'v' => (Some('\x0b'), 1),
-        '0'..='7' => digits(8, 0, 3),
-        'x' if rest.get(1).is_some_and(|d| d.c.is_ascii_hexdigit()) => digits(16, 1, 6),
-        other => (Some(other), 1),
-    }
-}
-
 fn directory(path: &Path) -> PathBuf {
     let parent = path.parent().filter(|p| !p.as_os_str().is_empty());
     parent.unwrap_or(Path::new(".")).to_path_buf()
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn tree(text: &str) -> (String, Report) {
-        let mut report = Report::default();
-        let nodes = read_text(Path::new("k.conf"), text, "main", &mut report);
-        (nodes.iter().map(show).collect::<Vec<_>>().join(" "), report)
-    }
-
-    fn show(node: &Node) -> String {
-        let words: Vec<_> = node.words.iter().map(|w| w.text.as_str()).collect();
-        let words = words.join("|");
-        match &node.block {
-            Some(block) => {
-                let inner: Vec<_> = block.iter().map(show).collect();
-                format!("{words}({})", inner.join(" "))
-            }
-            None => words,
-        }
-    }
-
-    #[test]
-    fn braces_may_stand_anywhere() {
-        let (text, report) = tree("a x{ b 1\n c { d } }\ne\n{\n f\n}\n");
-        assert_eq!(text, "a|x(b|1 c(d)) e(f)");
-        assert!(report.diagnostics.is_empty());
-    }
-
-    #[test]
-    fn comments_quotes_and_escapes_are_keepalived_s() {
-        let (text, _) =
-            tree("script \"a b 'c d'\" x ! no\nabcd\" efg h jkl \"mnop # no\nx \\\"y\n");
-        assert_eq!(text, "script|a b 'c d'|x abcd efg h jkl mnop x|\"y");
-    }
-
-    #[test]
-    fn definitions_conditions_and_several_lines_expand() {
-        let text = "@main $P=240\n@other $P=1\n$INST= \\\n  inst ${P} { \\\n  y $P \\\n }\n$INST\nz ${NOT} $(cat x)\n";
-        assert_eq!(tree(text).0, "inst|240(y|240) z|${NOT}|$(cat|x)");
-        assert_eq!(tree("@ a\n@^ b\n").0, "b");
-        assert_eq!(tree("$N=\\\n  5 \nx${N}y\n").0, "x5y");
-    }
-
-    #[test]
-    fn unbalanced_braces_and_quotes_are_shown_where_they_are() {
-        let (_, report) = tree("a {\n b \"c\n}\n}\nd {\n");
-        let codes: Vec<_> = report.diagnostics.iter().map(|d| d.code).collect();
-        assert_eq!(codes, ["E0008", "E0008", "E0008"]);
-        assert!(report.human(false).contains("k.conf:2:4"));
-        assert!(report.human(false).contains("k.conf:4:1"));
-        assert!(report.human(false).contains("k.conf:5:3"));
-    }
-
-    #[test]
-    fn blocks_that_are_nested_too_deeply_are_passed_over() {
-        let text = format!("a {} b {} c\n", "{".repeat(100_000), "}".repeat(100_000));
-        let (shown, report) = tree(&text);
-        let of = |code: &str| report.diagnostics.iter().filter(|d| d.code == code).count();
-        assert_eq!(of("E0006"), 1);
-        assert!(report.diagnostics.len() <= MAX_DEPTH + 1);
-        assert!(shown.ends_with(" c"));
-    }
-}
+mod tests;
