@@ -184,7 +184,8 @@ fn with_address(proxy: &Proxy, server: &Server) -> String {
     )
 }
 
-/// A proxy without its servers and addresses, which are compared one by one.
+/// A proxy without its servers and addresses, which are compared one by one, and without what
+/// follows from other proxies.
 fn bare(proxy: &Proxy) -> Proxy {
     let mut bare = proxy.clone();
     if let Some(front) = &mut bare.front {
@@ -192,6 +193,9 @@ fn bare(proxy: &Proxy) -> Proxy {
     }
     if let Some(back) = &mut bare.back {
         back.servers.clear();
+        if !back.fullconn_set {
+            back.fullconn = 0;
+        }
     }
     bare.id = 0;
     bare
@@ -445,6 +449,17 @@ mod tests {
         let less = OLD.replace(" server s1 192.0.2.1:1 weight 1\n", "");
         let difference = Difference::between(&config(OLD), &config(&less));
         assert_eq!(difference.text(), "- server a/s1");
+    }
+
+    #[test]
+    fn a_frontend_that_goes_does_not_change_the_backends_it_led_to() {
+        let one = "frontend f\n bind :1\n maxconn 100\n default_backend b\n\
+                   backend b\n server s1 192.0.2.1:1\n";
+        let both = format!("{one}frontend g\n bind :2\n maxconn 100\n default_backend b\n");
+        let difference = Difference::between(&config(&both), &config(one));
+        let text = difference.text();
+        assert!(!text.contains("backend b"), "{text}");
+        assert!(text.contains("- proxy frontend g"), "{text}");
     }
 
     #[test]
