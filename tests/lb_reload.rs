@@ -171,6 +171,49 @@ fn a_broken_file_changes_nothing_and_says_why() {
 }
 
 #[test]
+fn sessions_under_old_rules_are_listed_as_such() {
+    let server = echo();
+    let (first, second) = (format!("{}:1", address()), format!("{}:2", address()));
+    let listen = |name: &str, bind: &str, line: &str| {
+        format!("listen {name}\n    bind {bind}\n    server s1 {server}\n    {line}\n")
+    };
+    let kept = listen("kept", &first, "");
+    let balancer = Balancer::new("", &format!("{kept}{}", listen("other", &second, "")));
+    let mut daemon = balancer.start(&["-db"]);
+    let mut sessions: Vec<_> = [&first, &second]
+        .map(|bind| TcpStream::connect(bind).expect("a listener"))
+        .into();
+    let mut exchange = || {
+        for session in &mut sessions {
+            session.write_all(b"x").expect("the session flows on");
+            session.read_exact(&mut [0]).expect("the session flows on");
+        }
+    };
+    exchange();
+    let line = |frontend: &str| {
+        let sessions = balancer.ask("show sess");
+        let wanted = format!(" fe={frontend} ");
+        let found = sessions.lines().find(|line| line.contains(&wanted));
+        found.expect("the session is listed").to_owned()
+    };
+    assert!(!line("other").contains("rules="));
+    balancer.write(
+        "",
+        &format!("{kept}{}", listen("other", &second, "retries 1")),
+    );
+    balancer.ask("reload");
+    exchange();
+    assert!(line("other").ends_with(" rules=old"));
+    assert!(!line("kept").contains("rules="));
+    balancer.write("", &kept);
+    balancer.ask("reload");
+    exchange();
+    assert!(line("other").ends_with(" rules=old"));
+    assert!(!line("kept").contains("rules="));
+    daemon.stop();
+}
+
+#[test]
 fn state_set_at_run_time_survives_a_reload() {
     let server = echo();
     let bind = format!("{}:1", address());

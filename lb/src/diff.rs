@@ -186,7 +186,7 @@ fn with_address(proxy: &Proxy, server: &Server) -> String {
 
 /// A proxy without its servers and addresses, which are compared one by one, and without what
 /// follows from other proxies.
-fn bare(proxy: &Proxy) -> Proxy {
+pub(crate) fn bare(proxy: &Proxy) -> Proxy {
     let mut bare = proxy.clone();
     if let Some(front) = &mut bare.front {
         front.binds.clear();

@@ -1,5 +1,6 @@
 //! `show sess`: live sessions, asked of the data threads that hold them.
 
+use std::collections::HashMap;
 use std::fmt::Write as _;
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,7 +9,8 @@ use conf::lb::model::{AdminLevel, Mode};
 
 use super::command::{Answer, Call, Command};
 use super::{Control, address, time};
-use crate::state::{Phase, SessionId, SessionView};
+use crate::diff;
+use crate::state::{Generation, Phase, Proxy, SessionId, SessionView};
 
 /// The commands of this file.
 pub static COMMANDS: &[Command] = &[Command::new(
@@ -37,7 +39,35 @@ pub async fn collect(control: &Arc<Control>) -> Vec<SessionView> {
             Ok(None) | Err(_) => break,
         }
     }
+    mark_outdated(&mut all, &control.runtime.generation());
     all
+}
+
+/// Marks the sessions that began under other rules than those of this generation.
+fn mark_outdated(views: &mut [SessionView], now: &Generation) {
+    // sessions share their proxies: each is compared once
+    let mut judged = HashMap::new();
+    let mut changed = |was: &Arc<Proxy>, now: Option<&Arc<Proxy>>| {
+        *judged
+            .entry(Arc::as_ptr(was))
+            .or_insert_with(|| now.is_none_or(|now| differs(was, now)))
+    };
+    for view in views {
+        let frontend = &view.frontend;
+        view.outdated = changed(frontend, now.frontend(frontend.name()));
+        let Some(backend) = &view.backend else {
+            continue;
+        };
+        let present = now.backend(backend.name());
+        let gone = view.server.as_ref().is_some_and(|server| {
+            present.is_some_and(|backend| backend.server(server.name()).is_none())
+        });
+        view.outdated |= gone || changed(backend, present);
+    }
+}
+
+fn differs(was: &Arc<Proxy>, now: &Arc<Proxy>) -> bool {
+    !Arc::ptr_eq(was, now) && diff::bare(&was.conf) != diff::bare(&now.conf)
 }
 
 /// The number in `0x...` or a decimal.
@@ -91,7 +121,7 @@ pub fn short(view: &SessionView) -> String {
     format!(
         "{id:#x}: proto={proto} src={src} fe={fe} be={backend} srv={server} ts={ts} age={age} \
          idle={idle} rq[bytes={rq},i={rq_wait},rx={expires}] rp[bytes={rp},i={rp_wait},rx={expires}] \
-         exp={expires}\n",
+         exp={expires}{rules}\n",
         id = view.id.number(),
         proto = address::protocol(&view.client),
         src = address::peer(&view.client),
@@ -103,6 +133,7 @@ pub fn short(view: &SessionView) -> String {
         rq_wait = view.pending[0],
         rp = view.bytes_out,
         rp_wait = view.pending[1],
+        rules = if view.outdated { " rules=old" } else { "" },
     )
 }
 
@@ -171,7 +202,7 @@ fn full(view: &SessionView) -> String {
     let side = |ended: bool| if ended { "CLO" } else { "EST" };
     let _ = writeln!(
         out,
-        "  state={} age={} idle={} exp={}",
+        "  state={} age={} idle={} exp={}{}",
         phase(view.phase),
         time::span(view.age_ms),
         time::span(view.idle_ms),
@@ -179,7 +210,8 @@ fn full(view: &SessionView) -> String {
             expires(view.expires_ms)
         } else {
             "<NEVER>".to_owned()
-        }
+        },
+        if view.outdated { " rules=old" } else { "" }
     );
     let _ = writeln!(
         out,

@@ -137,6 +137,7 @@ impl Live {
             pending: [0, 0],
             client_ended: false,
             server_ended: false,
+            outdated: false,
         }
     }
 

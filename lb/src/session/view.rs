@@ -27,6 +27,7 @@ impl Session {
             pending: [self.upstream.waiting(), self.downstream.waiting()],
             client_ended: self.upstream.ended || self.client.ending,
             server_ended: self.downstream.ended,
+            outdated: false,
         }
     }
 

@@ -123,6 +123,8 @@ pub struct SessionView {
     pub client_ended: bool,
     /// The server has ended its side.
     pub server_ended: bool,
+    /// A reload has changed or removed what it goes by.
+    pub outdated: bool,
 }
 
 /// What a data thread may be told.

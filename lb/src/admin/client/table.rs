@@ -253,7 +253,10 @@ fn sessions(answer: &str, paint: Paint) -> String {
             value("fe"),
             value("be"),
             value("srv"),
-            value("ts"),
+            match value("rules").as_str() {
+                "old" => format!("{}, old rules", value("ts")),
+                _ => value("ts"),
+            },
             value("age"),
             value("idle"),
             bytes("rq"),

@@ -192,7 +192,11 @@ pub fn session(view: &SessionView, uri: &str, admin: bool, out: &mut String) {
         escaped(&address::peer(&view.client)),
         escaped(view.frontend.name()),
         escaped(backend),
-        show_sess::phase(view.phase),
+        format_args!(
+            "{}{}",
+            show_sess::phase(view.phase),
+            if view.outdated { ", old rules" } else { "" }
+        ),
         duration((view.age_ms / 1000) as i64),
         duration((view.idle_ms / 1000) as i64),
         view.expires_ms
