@@ -222,6 +222,29 @@ fn queues_are_declared_used_and_deleted() {
 }
 
 #[test]
+fn bindings_of_what_is_not_there_are_an_empty_list() {
+    let b = broker();
+    for path in [
+        "/queues/%2f/none/bindings",
+        "/queues/none/none/bindings",
+        "/exchanges/%2f/none/bindings/source",
+        "/exchanges/none/none/bindings/destination",
+        "/bindings/none/e/none/q/none",
+    ] {
+        assert_eq!(b.ask("GET", path, Value::Null), (200, json!([])), "{path}");
+    }
+    assert_eq!(b.put("/queues/%2f/q", json!({"durable": true})), 201);
+    assert_eq!(b.get("/queues/%2f/q/bindings")[0]["routing_key"], "q");
+    let implied = |queue: &str| {
+        let path = format!("/bindings/%2f/e/amq.default/q/{queue}/{queue}");
+        b.ask("GET", &path, Value::Null).0
+    };
+    assert_eq!(implied("q"), 200);
+    assert_eq!(implied("none"), 404);
+    assert_eq!(b.ask("GET", "/bindings/none", Value::Null).0, 404);
+}
+
+#[test]
 fn messages_move_to_another_queue_and_none_is_lost() {
     let b = broker();
     for q in ["from", "to"] {

@@ -106,6 +106,18 @@ def overview(place):
 
 
 @case
+def ranges(place):
+    place.ask("PUT", "/api/queues/%2f/api.r", {"durable": True})
+    for path in ("/api/overview", "/api/nodes", "/api/queues", "/api/queues/%2f", "/api/queues/%2f/api.r", "/api/exchanges", "/api/exchanges/%2f/amq.topic", "/api/vhosts",
+                 "/api/vhosts/%2f", "/api/vhosts/%2f/channels", "/api/connections", "/api/connections/none", "/api/channels"):
+        for kind, age, step in (("lengths", 60, 0), ("msg_rates", -60, 5), ("data_rates", 0, 5), ("node_stats", 1002, 2)):
+            place.get(f"{path}?{kind}_age={age}&{kind}_incr={step}", values=True)
+    for part in ("60&lengths_incr=0", "500&msg_rates_incr=1", "x&msg_rates_incr=0"):
+        place.get(f"/api/users?msg_rates_age={part}")
+    place.ask("DELETE", "/api/queues/%2f/api.r")
+
+
+@case
 def health(place):
     for path in ("/api/healthchecks/node", "/api/healthchecks/node/rabbit@localhost", "/api/health/checks/alarms", "/api/health/checks/local-alarms",
                  "/api/health/checks/certificate-expiration/1/months", "/api/health/checks/certificate-expiration/1/zzz", f"/api/health/checks/port-listener/{place.broker.amqp}",
@@ -187,7 +199,9 @@ def bindings(place):
     place.ask("POST", "/api/bindings/%2f/e/amq.direct/q/none", {}, values=True)
     for path in ("/api/bindings/%2f", "/api/bindings", "/api/bindings/%2f/e/amq.direct/q/api.b", "/api/bindings/%2f/e/amq.direct/q/api.b/k", "/api/bindings/%2f/e/amq.direct/q/api.b/none",
                  "/api/bindings/%2f/e/amq.direct/e/amq.topic", "/api/queues/%2f/api.b/bindings", "/api/exchanges/%2f/amq.direct/bindings/source",
-                 "/api/exchanges/%2f/amq.topic/bindings/destination"):
+                 "/api/exchanges/%2f/amq.topic/bindings/destination", "/api/exchanges/%2f/none/bindings/source", "/api/exchanges/%2f/none/bindings/destination",
+                 "/api/exchanges/none/none/bindings/source", "/api/queues/none/none/bindings", "/api/bindings/none/e/none/q/none",
+                 "/api/bindings/%2f/e/amq.default/q/none/none", "/api/bindings/%2f/e/amq.default/q/api.b/api.b"):
         place.get(path)
     place.ask("DELETE", "/api/bindings/%2f/e/amq.direct/q/api.b/k", values=True)
     place.ask("DELETE", "/api/bindings/%2f/e/amq.direct/q/api.b/none", values=True)

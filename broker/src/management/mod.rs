@@ -10,6 +10,7 @@ mod caller;
 mod certificate;
 pub mod engine;
 pub mod flows;
+mod history;
 mod listing;
 mod metrics;
 mod numbers;

@@ -5,6 +5,7 @@ use super::api::{
     vhosts,
 };
 use super::caller::Caller;
+use super::history;
 use super::reply::{Answer, Reply};
 use super::request::{Method, Request};
 use super::state::Management;
@@ -155,6 +156,7 @@ pub async fn answer(m: &Management, caller: &Caller, request: &Request) -> Answe
     if !is_there(&path, request.method) {
         return Err(not_allowed(request));
     }
+    history::check(request, &path)?;
     match path[0] {
         "queues" => queues::answer(m, caller, request, &path).await,
         "exchanges" => exchanges::answer(m, caller, request, &path).await,

@@ -34,7 +34,11 @@ pub async fn answer(m: &Management, caller: &Caller, request: &Request, path: &[
         }
         (["bindings", vhost], _) => {
             caller.must_see(vhost)?;
-            of(m, request, vhost, |_| true).await
+            let at = (*vhost).to_owned();
+            let items = m
+                .with(move |core| core.metadata.vhost(&at).map(|v| of_vhost(v, &|_| true)))
+                .await?;
+            Ok(list(request, items.ok_or_else(Reply::not_found)?))
         }
         (["bindings", vhost, "e", source, kind, name, rest @ ..], method) => {
             caller.must_see(vhost)?;
@@ -112,6 +116,7 @@ pub fn of_vhost(vhost: &Vhost, keep: &dyn Fn(&Binding) -> bool) -> Vec<Value> {
         .collect()
 }
 
+/// Bindings whose ends are named. Those of what is not there are an empty list, as in RabbitMQ.
 async fn of(
     m: &Management,
     request: &Request,
@@ -121,9 +126,8 @@ async fn of(
     let vhost = vhost.to_owned();
     let items = m
         .with(move |core| core.metadata.vhost(&vhost).map(|v| of_vhost(v, &keep)))
-        .await?
-        .ok_or_else(Reply::not_found)?;
-    Ok(list(request, items))
+        .await?;
+    Ok(list(request, items.unwrap_or_default()))
 }
 
 /// Bindings to a queue.
@@ -140,16 +144,6 @@ pub async fn of_exchange(
     name: &str,
     is_source: bool,
 ) -> Answer {
-    let (at, wanted) = (vhost.to_owned(), name.to_owned());
-    let there = m
-        .with(move |core| {
-            let vhost = core.metadata.vhost(&at);
-            vhost.is_some_and(|v| v.exchanges.contains_key(wanted.as_str()))
-        })
-        .await?;
-    if !there {
-        return Err(Reply::not_found());
-    }
     let wanted = name.to_owned();
     let to = Destination::Exchange(name.to_owned());
     of(m, request, vhost, move |b| match is_source {
@@ -169,7 +163,8 @@ async fn listed(m: &Management, request: &Request, at: Between) -> Answer {
 
 fn find(core: &Core, at: &Between, key: &str) -> Option<Binding> {
     let vhost = core.metadata.vhost(&at.vhost)?;
-    if at.source.is_empty() && key == at.destination.name() {
+    let to_queue = matches!(&at.destination, Destination::Queue(name) if name == key);
+    if at.source.is_empty() && to_queue && vhost.queues.contains_key(key) {
         return Some(Binding {
             source: String::new(),
             destination: at.destination.clone(),

@@ -1,8 +1,8 @@
 //! The overview, the node, and what tools ask about the installation.
 
-use super::queues::range;
 use crate::management::caller::Caller;
 use crate::management::engine;
+use crate::management::history;
 use crate::management::listing::{columns, list, one};
 use crate::management::reply::{Answer, Reply};
 use crate::management::request::{Method, Request};
@@ -151,7 +151,7 @@ async fn overview(m: &Management, caller: &Caller, request: &Request) -> Answer 
     let (view, cluster_name) = m
         .with(|core| (engine::node(core), core.settings.cluster_name.clone()))
         .await?;
-    let range = range(request);
+    let range = history::range(request);
     let mut value = json!({
         "management_version": m.facts.version,
         "rates_mode": "basic",

@@ -8,6 +8,7 @@ use crate::core::{Core, QueueDeclaration};
 use crate::management::caller::Caller;
 use crate::management::engine::{self, Fetched};
 use crate::management::flows::{self, Flows};
+use crate::management::history;
 use crate::management::listing::{one, pages};
 use crate::management::render::{self, Scene};
 use crate::management::reply::{Answer, Reply};
@@ -62,27 +63,13 @@ async fn object(
         ([], Method::Get) => get(m, request, &at).await,
         ([], Method::Put) => declare(m, caller, request, at).await,
         ([], _) => delete(m, caller, request, at).await,
-        (["bindings"], _) => {
-            find(m, &at).await?;
-            bindings::of_queue(m, request, &at.vhost, &at.name).await
-        }
+        (["bindings"], _) => bindings::of_queue(m, request, &at.vhost, &at.name).await,
         (["contents"], _) => purge(m, caller, at).await,
         (["get"], _) => fetch(m, caller, request, at).await,
         (["move"], _) => move_messages(m, caller, request, at).await,
         (["actions"], _) => action(m, request, at).await,
         _ => Err(Reply::not_found()),
     }
-}
-
-/// The part of the history that the query asks for.
-pub fn range(request: &Request) -> Option<Range> {
-    let number = |key: &str| request.query(key).and_then(|v| v.parse::<u64>().ok());
-    let age_s = number("msg_rates_age").or_else(|| number("lengths_age"))?;
-    let step_s = number("msg_rates_incr").or_else(|| number("lengths_incr"));
-    Some(Range {
-        age_s: age_s.min(86_400),
-        step_s: step_s.unwrap_or(5).max(1),
-    })
 }
 
 async fn all(m: &Management, caller: &Caller, request: &Request, vhost: Option<&str>) -> Answer {
@@ -137,7 +124,7 @@ async fn get(m: &Management, request: &Request, at: &Place) -> Answer {
             )
         })
         .await?;
-    let range = range(request);
+    let range = history::range(request);
     let mut sampler = m.sampler();
     if range.is_some() {
         sampler.watch(id);
