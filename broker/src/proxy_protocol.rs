@@ -44,14 +44,17 @@ fn version_1(data: &[u8]) -> Result<Option<Header>, &'static str> {
         ["PROXY", "UNKNOWN", ..] => None,
         [
             "PROXY",
-            "TCP4" | "TCP6",
+            family @ ("TCP4" | "TCP6"),
             source,
             destination,
             source_port,
             destination_port,
         ] => {
-            let address =
-                |ip: &str, port: &str| Some(SocketAddr::new(ip.parse().ok()?, port.parse().ok()?));
+            let address = |ip: &str, port: &str| {
+                let ip: IpAddr = ip.parse().ok()?;
+                let fits = ip.is_ipv4() == (family == "TCP4");
+                fits.then_some(SocketAddr::new(ip, port.parse().ok()?))
+            };
             let pair = address(source, source_port).zip(address(destination, destination_port));
             Some(pair.ok_or("an address in the PROXY line cannot be read")?)
         }
@@ -167,6 +170,19 @@ mod tests {
                 addresses: None
             }))
         );
+    }
+
+    #[test]
+    fn addresses_of_another_family_than_the_line_names_are_refused() {
+        for line in [
+            "PROXY TCP4 2001:db8::7 2001:db8::9 1 5672\r\n",
+            "PROXY TCP6 10.0.0.9 10.0.0.1 1 5672\r\n",
+            "PROXY TCP4 10.0.0.9 2001:db8::9 1 5672\r\n",
+        ] {
+            assert!(parse(line.as_bytes()).is_err(), "{line}");
+        }
+        let line = b"PROXY TCP6 2001:db8::7 2001:db8::9 1 5672\r\n";
+        assert!(parse(line).is_ok_and(|header| header.is_some()));
     }
 
     proptest! {
