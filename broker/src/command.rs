@@ -198,7 +198,7 @@ fn act(options: Options) -> ExitCode {
     node::run(config)
 }
 
-/// Starts this program again in the background, in a session of its own.
+/// Starts this program again in the background, in a process group of its own: the terminal's keys do not reach it.
 fn detach() -> ExitCode {
     use std::os::unix::process::CommandExt;
     use std::process::{Command, Stdio};
