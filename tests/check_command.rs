@@ -50,3 +50,28 @@ fn a_code_is_explained_in_either_case() {
     assert_eq!(code, 1);
     assert!(err.contains("no code"), "{err}");
 }
+
+#[test]
+fn the_brokers_check_reads_the_certificates() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let place = directory.path().display();
+    let file = directory.path().join("broker.toml");
+    let path = file.display().to_string();
+    let text = format!("[tls]\ncertificate = \"{place}/c.pem\"\nkey = \"{place}/k.pem\"\n");
+    std::fs::write(
+        &file,
+        "[listen]\ntls = \"127.0.0.1:0\"\n".to_owned() + &text,
+    )
+    .expect("a file");
+    let check = || kit::evenkeel(&["broker", "--config", &path, "--check"]);
+    let (code, out, err) = check();
+    assert_eq!((code, out.as_str()), (78, ""));
+    assert!(err.contains("c.pem: I/O error"), "{err}");
+    std::fs::write(&file, "[listen]\namqp = \"127.0.0.1:0\"\n").expect("a file");
+    let (code, out, err) = check();
+    assert_eq!(
+        (code, out.as_str()),
+        (0, "the configuration is valid\n"),
+        "{err}"
+    );
+}

@@ -1,7 +1,7 @@
 //! The TLS listeners' certificates, from the files that the configuration names.
 
 use conf::broker::{ClientAuth, Tls};
-use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::pem::{self, PemObject};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::WebPkiClientVerifier;
 use rustls::server::danger::ClientCertVerifier;
@@ -106,7 +106,10 @@ fn server_config(files: &Tls) -> io::Result<Arc<ServerConfig>> {
         (Some(path), auth) => builder.with_client_cert_verifier(verifier(path, auth, provider)?),
     };
     let chain = certificates(&files.certificate)?;
-    let key = PrivateKeyDer::from_pem_file(&files.key).map_err(|e| named(&files.key, e))?;
+    let key = PrivateKeyDer::from_pem_file(&files.key).map_err(|error| match error {
+        pem::Error::NoItemsFound => named(&files.key, "there is no private key in it"),
+        error => named(&files.key, error),
+    })?;
     let config = builder
         .with_single_cert(chain, key)
         .map_err(|e| named(&files.certificate, e))?;
@@ -169,6 +172,11 @@ mod tests {
             .expect_err("there is no key")
             .to_string();
         assert!(error.contains("none.pem"), "{error}");
+        files.key = files.certificate.clone();
+        let error = server_config(&files)
+            .expect_err("a certificate is no key")
+            .to_string();
+        assert!(error.contains("c.pem: there is no private key"), "{error}");
     }
 
     #[test]

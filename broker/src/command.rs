@@ -1,6 +1,7 @@
 //! `evenkeel broker` and `rabbitmq-server`: options, the configuration file,
 //! and the way into the background.
 
+use crate::certificates::Files;
 use crate::config::{NodeConfig, Overrides};
 use crate::node;
 use conf::broker::{Config, parse_address};
@@ -188,14 +189,23 @@ fn act(options: Options) -> ExitCode {
         }
     }
     if options.check {
-        println!("the configuration is valid");
-        return ExitCode::SUCCESS;
+        return check(&config);
     }
     let config = NodeConfig::new(config, options.over, options.config);
     if options.detached {
         return detach();
     }
     node::run(config)
+}
+
+/// Ends a check of a configuration that can be read with what is in the files that it names.
+fn check(config: &Config) -> ExitCode {
+    if let Some(Err(error)) = config.tls.as_ref().map(Files::open) {
+        eprintln!("evenkeel broker: {error}");
+        return ExitCode::from(78);
+    }
+    println!("the configuration is valid");
+    ExitCode::SUCCESS
 }
 
 /// Starts this program again in the background, in a process group of its own: the terminal's keys do not reach it.
