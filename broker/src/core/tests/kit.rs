@@ -339,6 +339,14 @@ pub fn queue_declare(queue: &str, arguments: FieldTable) -> Method<'_> {
     }
 }
 
+pub fn durable_declare(queue: &str, arguments: FieldTable) -> Method<'_> {
+    let mut method = queue_declare(queue, arguments);
+    if let Method::QueueDeclare { durable, .. } = &mut method {
+        *durable = true;
+    }
+    method
+}
+
 pub fn basic_consume<'a>(
     queue: &'a str,
     consumer_tag: &'a str,

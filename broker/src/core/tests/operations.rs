@@ -1,6 +1,8 @@
 //! What an operator sets and watches: the node's limits, durability levels, the firehose, counters.
 
-use super::kit::{Answer, Bench, Client, basic_consume, queue_declare, table, text};
+use super::kit::{
+    Answer, Bench, Client, basic_consume, durable_declare, queue_declare, table, text,
+};
 use crate::core::field::{FieldTable, FieldValue};
 use crate::core::journal::{Congestion, Damaged, Journal, Position, QueueKey, Reference, Stored};
 use crate::core::letters::Reason;
@@ -89,14 +91,6 @@ impl Journal for Stepped {
     fn close(&mut self) {}
 }
 
-fn durable_queue(queue: &str, arguments: FieldTable) -> Method<'_> {
-    let mut method = queue_declare(queue, arguments);
-    if let Method::QueueDeclare { durable, .. } = &mut method {
-        *durable = true;
-    }
-    method
-}
-
 fn publish_persistent(bench: &mut Bench, client: Client, queue: &str) -> Vec<Answer> {
     let persistent = Properties {
         delivery_mode: Some(2),
@@ -114,7 +108,7 @@ fn a_confirm_waits_for_what_the_queues_durability_promises() {
         bench.core.journal = Box::new(journal.clone());
         let client = bench.connect();
         let arguments = table([("x-durability", text(level))]);
-        bench.call(client, &durable_queue("q", arguments));
+        bench.call(client, &durable_declare("q", arguments));
         bench.call(client, &Method::ConfirmSelect { nowait: false });
         let at_once = !publish_persistent(&mut bench, client, "q").is_empty();
         assert_eq!(at_once, level == "memory", "{level}");
@@ -137,7 +131,7 @@ fn each_commit_is_answered_once_it_is_durable_however_soon_the_next_comes() {
     let journal = Stepped::default();
     bench.core.journal = Box::new(journal.clone());
     let client = bench.connect();
-    bench.call(client, &durable_queue("q", FieldTable::new()));
+    bench.call(client, &durable_declare("q", FieldTable::new()));
     bench.ask(client, &Method::TxSelect);
     for _ in 0..2 {
         publish_persistent(&mut bench, client, "q");
@@ -163,7 +157,7 @@ fn a_publisher_faster_than_the_disk_waits_and_others_do_not() {
     let journal = Stepped::default();
     bench.core.journal = Box::new(journal.clone());
     let [fast, slow, reader] = [(); 3].map(|()| bench.connect());
-    bench.call(fast, &durable_queue("q", FieldTable::new()));
+    bench.call(fast, &durable_declare("q", FieldTable::new()));
     publish_persistent(&mut bench, slow, "q");
     bench.consume(reader, "q", "t", true);
     journal.written.store(1, Ordering::Relaxed);
@@ -221,7 +215,7 @@ fn the_strictest_of_a_messages_queues_decides_when_it_is_confirmed() {
     let client = bench.connect();
     for level in ["memory", "replicated", "fsync"] {
         let arguments = table([("x-durability", text(level))]);
-        bench.call(client, &durable_queue(level, arguments));
+        bench.call(client, &durable_declare(level, arguments));
         bench.bind(client, level, "amq.fanout", "", FieldTable::new());
     }
     bench.call(client, &Method::ConfirmSelect { nowait: false });
@@ -375,7 +369,7 @@ fn counters_tell_the_types_apart_and_do_not_fall_when_queues_go() {
         ("x-queue-type", text("quorum")),
         ("x-delivery-limit", FieldValue::I32(0)),
     ]);
-    bench.call(client, &durable_queue("quorum", quorum));
+    bench.call(client, &durable_declare("quorum", quorum));
     bench.declare(client, "classic", FieldTable::new());
     for queue in ["quorum", "classic"] {
         bench.publish(client, "", queue, "x");

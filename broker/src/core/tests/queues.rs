@@ -1,6 +1,8 @@
 //! Order, limits, priorities, prefetch, exclusivity: what a queue promises its users.
 
-use super::kit::{Bench, Client, basic_consume, bodies, queue_declare, table, text};
+use super::kit::{
+    Bench, Client, basic_consume, bodies, durable_declare, queue_declare, table, text,
+};
 use crate::core::field::{FieldTable, FieldValue};
 use crate::core::metadata::{Command, PolicySpec};
 use crate::core::method::Method;
@@ -369,11 +371,7 @@ fn a_quorum_queue_counts_deliveries_and_gives_up_at_its_limit() {
         ("x-dead-letter-exchange", text("")),
         ("x-dead-letter-routing-key", text("dead")),
     ]);
-    let mut declare = queue_declare("q", arguments);
-    if let Method::QueueDeclare { durable, .. } = &mut declare {
-        *durable = true;
-    }
-    bench.call(client, &declare);
+    bench.call(client, &durable_declare("q", arguments));
     bench.publish(client, "", "q", "m");
     let seen = bench.consume(client, "q", "t", false);
     assert_eq!(bodies(&seen), ["m"]);

@@ -1,17 +1,9 @@
 //! What quorum queues refuse, in the words of RabbitMQ 3.10.8.
 
-use super::kit::{Bench, queue_declare, table, text};
+use super::kit::{Bench, durable_declare, table, text};
 use super::refusals::refusal;
-use crate::core::field::{FieldTable, FieldValue};
+use crate::core::field::FieldValue;
 use crate::core::method::Method;
-
-fn durable(queue: &str, arguments: FieldTable) -> Method<'_> {
-    let mut method = queue_declare(queue, arguments);
-    if let Method::QueueDeclare { durable, .. } = &mut method {
-        *durable = true;
-    }
-    method
-}
 
 #[test]
 fn the_server_names_no_quorum_queue() {
@@ -21,7 +13,7 @@ fn the_server_names_no_quorum_queue() {
         refusal(
             &mut bench,
             client,
-            &durable("", table([("x-queue-type", text("quorum"))]))
+            &durable_declare("", table([("x-queue-type", text("quorum"))]))
         ),
         "406 PRECONDITION_FAILED - Cannot declare a server-named queue for type rabbit_quorum_queue"
     );
@@ -37,7 +29,7 @@ fn an_argument_that_is_wrong_is_told_before_one_that_is_foreign() {
         ("x-dead-letter-routing-key", text("k")),
     ];
     assert_eq!(
-        refusal(&mut bench, client, &durable("Q", table(arguments))),
+        refusal(&mut bench, client, &durable_declare("Q", table(arguments))),
         "406 PRECONDITION_FAILED - invalid arg 'x-dead-letter-routing-key' for queue 'Q' in vhost '/': \
          routing_key_but_no_dlx_defined"
     );
@@ -51,7 +43,7 @@ fn one_active_consumer_leaves_nothing_to_get() {
         ("x-queue-type", text("quorum")),
         ("x-single-active-consumer", FieldValue::Bool(true)),
     ];
-    bench.ask(client, &durable("Q", table(arguments)));
+    bench.ask(client, &durable_declare("Q", table(arguments)));
     let get = Method::BasicGet {
         ticket: 0,
         queue: "Q",

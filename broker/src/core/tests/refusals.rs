@@ -1,6 +1,8 @@
 //! What is refused, with which code and which words. The texts were compared with RabbitMQ 3.10.8's.
 
-use super::kit::{Bench, Client, basic_consume, exchange_declare, queue_declare, table, text};
+use super::kit::{
+    Bench, Client, basic_consume, durable_declare, exchange_declare, queue_declare, table, text,
+};
 use crate::core::field::{FieldTable, FieldValue};
 use crate::core::frame;
 use crate::core::method::Method;
@@ -129,10 +131,7 @@ fn a_declaration_that_differs_names_what_differs() {
     let mut bench = Bench::new();
     let client = bench.connect();
     bench.declare(client, "Q", FieldTable::new());
-    let mut durable = queue_declare("Q", FieldTable::new());
-    if let Method::QueueDeclare { durable, .. } = &mut durable {
-        *durable = true;
-    }
+    let durable = durable_declare("Q", FieldTable::new());
     let five = table([("x-max-length", FieldValue::I32(5))]);
     let cases = [
         (

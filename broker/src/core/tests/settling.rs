@@ -1,6 +1,6 @@
 //! Settlements, also those that an open transaction holds; what channels may have out; who may consume alone.
 
-use super::kit::{Bench, Client, basic_consume, bodies, table, text};
+use super::kit::{Bench, Client, basic_consume, bodies, durable_declare, table, text};
 use crate::core::field::FieldValue;
 use crate::core::frame;
 use crate::core::method::Method;
@@ -206,11 +206,7 @@ fn what_comes_back_to_a_full_queue_goes_before_consumers_are_served() {
             ("x-queue-type", text(kind)),
             ("x-max-length", FieldValue::I32(2)),
         ]);
-        let mut declare = super::kit::queue_declare("q", arguments);
-        if let Method::QueueDeclare { durable, .. } = &mut declare {
-            *durable = true;
-        }
-        bench.ask(client, &declare);
+        bench.ask(client, &durable_declare("q", arguments));
         let qos = Method::BasicQos {
             prefetch_size: 0,
             prefetch_count: 2,
