@@ -342,6 +342,14 @@ pub static TABLE: Table<Global> = &[
         },
     },
     Keyword {
+        name: "random_seed",
+        args: "<number>",
+        doc: "From this line on the numbers of ${_RANDOM} are the same in each reading.",
+        example: "random_seed 7",
+        // the reader of lines has taken it
+        apply: |_, a| section::number::<u32>(a, 0, i64::from(u32::MAX)).map(|_| ()),
+    },
+    Keyword {
         name: "vmac_prefix",
         args: "<text>",
         doc: "How the names of virtual interfaces begin that use_vmac does not name; default vrrp.",

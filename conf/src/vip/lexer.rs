@@ -1,7 +1,10 @@
 //! Text to a tree of statements: comments, quotes, escapes, braces, `$NAME`
-//! definitions, `@id` lines and `include`.
+//! definitions, `@id` lines, `~SEQ` and `~LST` lines and `include`.
 
+mod include;
 mod line;
+mod random;
+mod repeat;
 
 use crate::diagnostic::{Diagnostic, Report};
 use crate::keyword::Word;
@@ -12,6 +15,7 @@ use std::path::{Path, PathBuf};
 use line::{
     Char, chars, definition, escape, reference, strip_backslash, trim_value, whole_reference,
 };
+use random::Random;
 
 /// Files that include each other, and definitions inside of definitions, may
 /// nest this deep.
@@ -63,6 +67,9 @@ struct Reader<'r> {
     /// Braces open beyond `MAX_DEPTH`; what stands in them is passed over.
     beyond: usize,
     statements: usize,
+    /// Lines that `~SEQ` and `~LST` made so far.
+    repeated: usize,
+    random: Random,
 }
 
 impl<'r> Reader<'r> {
@@ -77,6 +84,8 @@ impl<'r> Reader<'r> {
             }],
             beyond: 0,
             statements: 0,
+            repeated: 0,
+            random: Random::default(),
         }
     }
 
@@ -93,8 +102,11 @@ impl<'r> Reader<'r> {
     }
 
     fn file(&mut self, path: &Path, from: Option<Span>, depth: usize) {
-        match std::fs::read_to_string(path) {
-            Ok(text) => {
+        match std::fs::read(path) {
+            Ok(bytes) => {
+                // old encodings stand in comments; a word with one is refused by `word`
+                let text = String::from_utf8_lossy(&bytes);
+                let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
                 let file = self.report.sources.add(path, text);
                 self.lines(file, path, depth);
             }
@@ -131,6 +143,14 @@ impl<'r> Reader<'r> {
     fn line(&mut self, line: Vec<Char>, file: FileId, path: &Path, depth: usize) {
         if self.statements > MAX_STATEMENTS {
             return;
+        }
+        // the names of a `~SEQ` line have no values before it is taken apart
+        let Some(line) = self.conditional(line) else {
+            return;
+        };
+        let begin = line.iter().position(|c| !c.c.is_whitespace());
+        if let Some(rest) = begin.map(|at| &line[at..]).filter(|l| repeat::begins(l)) {
+            return self.repeat(rest, file, path, depth);
         }
         if let Some((name, span)) = whole_reference(&line)
             && let Some(lines) = self.definitions.get(&name).filter(|v| v.len() > 1).cloned()
@@ -175,12 +195,59 @@ impl<'r> Reader<'r> {
         }
     }
 
+    /// A line that begins with `~SEQ` or `~LST`.
+    fn repeat(&mut self, line: &[Char], file: FileId, path: &Path, depth: usize) {
+        let end = line.iter().position(|c| c.c == ')').unwrap_or(line.len());
+        let (head, rest) = line.split_at((end + 1).min(line.len()));
+        let (start, end) = (head[0].start, head[head.len() - 1].end);
+        let at = Span { file, start, end };
+        if depth >= MAX_DEPTH {
+            let text = "lines are repeated too deeply";
+            self.report.push(Diagnostic::error("E0006", at, text));
+            return;
+        }
+        let repeat = match repeat::read(&self.expand(head.to_vec(), path, 0)) {
+            Ok(repeat) => repeat,
+            Err(text) => {
+                let forms = "~SEQ(NAME, [first, [step,]] last) ... or ~LST(NAME, value, ...) ...";
+                let finding = Diagnostic::error("E0005", at, text);
+                self.report
+                    .push(finding.help(format!("the form is: {forms}")));
+                return;
+            }
+        };
+        for round in repeat.rounds {
+            self.repeated += 1;
+            if self.repeated > MAX_STATEMENTS || self.statements > MAX_STATEMENTS {
+                return self.too_long(at);
+            }
+            let values = round.into_iter().map(|value| vec![value]);
+            self.definitions
+                .extend(repeat.names.iter().cloned().zip(values));
+            self.line(rest.to_vec(), file, path, depth + 1);
+        }
+        for name in &repeat.names {
+            self.definitions.remove(name);
+        }
+    }
+
+    /// Said once.
+    fn too_long(&mut self, at: Span) {
+        let text = "the file is too long";
+        if self.report.diagnostics.iter().any(|d| d.message == text) {
+            return;
+        }
+        let limit = format!("at most {MAX_STATEMENTS} statements, definitions counted as used");
+        self.report
+            .push(Diagnostic::error("E0006", at, text).help(limit));
+    }
+
     /// `@id rest` and `@^id rest`: the rest, or nothing when the id does not fit.
     fn conditional(&self, mut line: Vec<Char>) -> Option<Vec<Char>> {
-        let first = line.iter().position(|c| !c.c.is_whitespace())?;
-        if line[first].c != '@' {
+        let first = line.iter().position(|c| !c.c.is_whitespace());
+        let Some(first) = first.filter(|at| line[*at].c == '@') else {
             return Some(line);
-        }
+        };
         let rest: Vec<Char> = line.split_off(first + 1);
         let end = rest
             .iter()
@@ -197,7 +264,7 @@ impl<'r> Reader<'r> {
     }
 
     /// Replaces `$NAME` and `${NAME}` where they are defined.
-    fn expand(&self, line: Vec<Char>, path: &Path, depth: usize) -> Vec<Char> {
+    fn expand(&mut self, line: Vec<Char>, path: &Path, depth: usize) -> Vec<Char> {
         let mut out = Vec::with_capacity(line.len());
         let mut at = 0;
         while at < line.len() {
@@ -232,7 +299,7 @@ impl<'r> Reader<'r> {
         out
     }
 
-    fn value(&self, name: &str, path: &Path) -> Option<String> {
+    fn value(&mut self, name: &str, path: &Path) -> Option<String> {
         if let Some(lines) = self.definitions.get(name) {
             return Some(lines.join(" "));
         }
@@ -241,10 +308,13 @@ impl<'r> Reader<'r> {
             "_INSTANCE" => Some(self.config_id.clone()),
             "_HASH" => Some("#".to_owned()),
             "_BANG" => Some("!".to_owned()),
-            _ => name
-                .strip_prefix("_ENV_")
-                .or_else(|| name.strip_prefix("_ENV "))
-                .and_then(|variable| std::env::var(variable.trim()).ok()),
+            _ => match name.strip_prefix("_RANDOM") {
+                Some(range) => self.random.between(range),
+                None => name
+                    .strip_prefix("_ENV_")
+                    .or_else(|| name.strip_prefix("_ENV "))
+                    .and_then(|variable| std::env::var(variable.trim()).ok()),
+            },
         }
     }
 
@@ -259,9 +329,16 @@ impl<'r> Reader<'r> {
                 literal,
             } = line[at];
             let here = Span { file, start, end };
+            // of a pattern such as `conf.d/{a,b}.conf`
+            let pattern = words.len() == 1 && include::is_include(&words[0]);
             match c {
                 _ if c.is_whitespace() => at += 1,
                 '#' | '!' if !literal => break,
+                '{' | '}' if pattern => {
+                    let (word, next) = self.word(line, at, file, pattern);
+                    words.push(word);
+                    at = next;
+                }
                 '{' if !literal => {
                     at += 1;
                     self.open(std::mem::take(&mut words), here);
@@ -272,7 +349,7 @@ impl<'r> Reader<'r> {
                     self.close_at(here);
                 }
                 _ => {
-                    let (word, next) = self.word(line, at, file);
+                    let (word, next) = self.word(line, at, file, pattern);
                     words.push(word);
                     at = next;
                 }
@@ -281,7 +358,8 @@ impl<'r> Reader<'r> {
         self.statement(words, path, depth);
     }
 
-    fn word(&mut self, line: &[Char], from: usize, file: FileId) -> (Word, usize) {
+    /// The word at `from`, and where it ends; braces belong to it in a pattern.
+    fn word(&mut self, line: &[Char], from: usize, file: FileId, pattern: bool) -> (Word, usize) {
         let mut text = String::new();
         let mut quote: Option<(char, Span)> = None;
         let mut at = from;
@@ -304,7 +382,8 @@ impl<'r> Reader<'r> {
                 (_, Some(_)) => text.push(c),
                 ('"' | '\'', None) => quote = Some((c, here)),
                 (_, None) if c.is_whitespace() => break,
-                ('{' | '}' | '#' | '!', None) if !literal => break,
+                ('{' | '}', None) if !literal && !pattern => break,
+                ('#' | '!', None) if !literal => break,
                 (_, None) => text.push(c),
             }
             at += 1;
@@ -319,6 +398,11 @@ impl<'r> Reader<'r> {
             start: line[from].start,
             end: last,
         };
+        if text.contains(char::REPLACEMENT_CHARACTER) {
+            let message = "this word is not UTF-8";
+            let finding = Diagnostic::error("E0005", span, message);
+            self.report.push(finding.help("save the file as UTF-8"));
+        }
         (Word { text, span }, at)
     }
 
@@ -326,64 +410,15 @@ impl<'r> Reader<'r> {
         let Some(first) = words.first() else { return };
         self.statements += 1;
         if self.statements == MAX_STATEMENTS {
-            let text = "the file is too long";
-            let limit = format!("at most {MAX_STATEMENTS} statements, definitions counted as used");
-            self.report
-                .push(Diagnostic::error("E0006", first.span, text).help(limit));
-            return;
+            return self.too_long(first.span);
         }
-        match first.text.as_str() {
-            "include" | "includer" | "includem" | "includew" | "includeb" | "includea" => {
-                self.include(&words, path, depth);
-            }
-            text if text.starts_with("~SEQ") || text.starts_with("~LST") => {
-                let message = "~SEQ and ~LST lines are not supported";
-                self.report.push(
-                    Diagnostic::error("E0007", first.span, message)
-                        .help("write the lines out, or use $NAME definitions"),
-                );
-            }
-            _ => self.push(Node { words, block: None }),
+        if include::is_include(first) {
+            return self.include(&words, path, depth);
         }
-    }
-
-    fn include(&mut self, words: &[Word], path: &Path, depth: usize) {
-        let at = words[0].span;
-        let Some(pattern) = words.get(1) else {
-            let text = "`include` needs a file name or pattern";
-            self.report.push(Diagnostic::error("E0003", at, text));
-            return;
-        };
-        if depth >= MAX_DEPTH {
-            let text = "files include each other too deeply";
-            self.report.push(Diagnostic::error("E0006", at, text));
-            return;
+        if let ("random_seed", Some(seed)) = (first.text.as_str(), words.get(1)) {
+            self.random.seed(&seed.text);
         }
-        let full = directory(path).join(&pattern.text);
-        let mut files: Vec<PathBuf> = match glob::glob(&full.to_string_lossy()) {
-            Ok(paths) => paths.flatten().filter(|p| p.is_file()).collect(),
-            Err(error) => {
-                let text = format!("`{}` is not a pattern: {error}", pattern.text);
-                self.report
-                    .push(Diagnostic::error("E0005", pattern.span, text));
-                return;
-            }
-        };
-        files.sort();
-        if files.is_empty() {
-            let text = format!("no file matches {}", full.display());
-            // a folder for later is often empty; only some words ask for a file in any case
-            let wild = pattern.text.contains(['*', '?', '[']);
-            let must = matches!(words[0].text.as_str(), "includew" | "includea");
-            self.report.push(if wild && !must {
-                Diagnostic::warning("E0001", pattern.span, text)
-            } else {
-                Diagnostic::error("E0001", pattern.span, text)
-            });
-        }
-        for file in files {
-            self.file(&file, Some(pattern.span), depth + 1);
-        }
+        self.push(Node { words, block: None });
     }
 
     fn push(&mut self, node: Node) {

@@ -83,7 +83,6 @@ pub static GLOBAL: Others = Others {
         "checker_process_name",
         "bfd_process_name",
         "log_unknown_vrids",
-        "random_seed",
         "umask",
         "tmp_config_directory",
         "config_save_dir",

@@ -23,8 +23,13 @@ pub(super) fn chars(text: &str, start: u32) -> Vec<Char> {
 /// `$NAME=value` at the start of a line.
 pub(super) fn definition(text: &str) -> Option<(String, Vec<String>)> {
     let (name, value) = text.trim_start().strip_prefix('$')?.split_once('=')?;
-    let good = !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
-    good.then(|| (name.to_owned(), vec![value.trim().to_owned()]))
+    is_name(name).then(|| (name.to_owned(), vec![value.trim().to_owned()]))
+}
+
+/// Letters, digits and underscores, no digit first.
+pub(super) fn is_name(text: &str) -> bool {
+    let part = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    text.starts_with(|c| part(c) && !c.is_ascii_digit()) && text.chars().all(part)
 }
 
 pub(super) fn strip_backslash(value: &mut [String]) {
@@ -52,18 +57,19 @@ pub(super) fn whole_reference(line: &[Char]) -> Option<(String, (u32, u32))> {
     alone.then(|| (name, (line[first].start, line[first + length - 1].end)))
 }
 
-/// `$NAME` or `${NAME}` at the start: the name and its length in characters.
+/// `${NAME}`, or `$NAME` before a space, at the start: the name and its length in characters.
 pub(super) fn reference(line: &[Char]) -> Option<(String, usize)> {
-    let is_name = |c: &Char| c.c.is_ascii_alphanumeric() || c.c == '_';
+    let is_part = |c: &Char| c.c.is_ascii_alphanumeric() || c.c == '_';
     let rest = line.get(1..)?;
     if rest.first()?.c == '{' {
         let end = rest.iter().position(|c| c.c == '}')?;
         let name: String = rest[1..end].iter().map(|c| c.c).collect();
         return (!name.is_empty()).then_some((name, end + 2));
     }
-    let length = rest.iter().take_while(|c| is_name(c)).count();
+    let length = rest.iter().take_while(|c| is_part(c)).count();
     let name: String = rest[..length].iter().map(|c| c.c).collect();
-    (length > 0).then_some((name, length + 1))
+    let ends = rest.get(length).is_none_or(|c| c.c.is_whitespace());
+    (length > 0 && ends).then_some((name, length + 1))
 }
 
 /// What follows a backslash: the character meant and how many were used.

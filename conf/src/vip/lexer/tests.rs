@@ -40,6 +40,71 @@ fn definitions_conditions_and_several_lines_expand() {
 }
 
 #[test]
+fn a_name_without_braces_is_one_only_before_a_space() {
+    let text = "$N=5\n$1=no\na $N b$N c$N/24 ${N}/24 $N:1\nd \"$N\"\n";
+    let (shown, _) = tree(text);
+    assert_eq!(shown, "$1=no a|5|b5|c$N/24|5/24|$N:1 d|$N");
+}
+
+#[test]
+fn sequences_and_lists_repeat_the_rest_of_their_line() {
+    let text = "~SEQ(N, 1, 3) a 10.0.${N}.1\n";
+    assert_eq!(tree(text).0, "a|10.0.1.1 a|10.0.2.1 a|10.0.3.1");
+    let text = "$MAX=20\nx {\n ~LST({A, B}, {c,1}, {d,2}) ~SEQx(N, 10, 10, $MAX ) $A ${B}${N}\n}\n";
+    assert_eq!(tree(text).0, "x(c|1a c|114 d|2a d|214)");
+    let text = "@main ~SEQ(N, 2) a $N\n@other ~SEQ(N, 2) b $N\nc ${N}\n";
+    assert_eq!(tree(text).0, "a|1 a|2 c|${N}");
+}
+
+#[test]
+fn sequences_repeat_definitions_of_several_lines() {
+    let text = "$I= \\\n i ${K} { \\\n n ${K} \\\n }\n~LST(K, a, b) $I\n";
+    assert_eq!(tree(text).0, "i|a(n|a) i|b(n|b)");
+}
+
+#[test]
+fn repeated_lines_that_are_wrong_or_too_many_are_told() {
+    let codes = |text: &str| -> Vec<_> {
+        let (_, report) = tree(text);
+        report.diagnostics.iter().map(|d| d.code).collect()
+    };
+    assert_eq!(codes("~SEQ(N, 1, 0, 5) a\n"), ["E0005"]);
+    assert_eq!(codes("~SEQ(N\n"), ["E0005"]);
+    let many = "~SEQ(A, 9000) ~SEQ(B, 9000) ~SEQ(C, 9000)\n";
+    assert_eq!(codes(many), ["E0006"]);
+    let deep = "~SEQ(A, 1) ".repeat(1000);
+    assert_eq!(codes(&deep), ["E0006"]);
+}
+
+#[test]
+fn random_numbers_lie_where_they_should() {
+    let (shown, _) = tree("a ${_RANDOM 7 7} ${_RANDOMLY}\n");
+    assert_eq!(shown, "a|7|${_RANDOMLY}");
+    let text = "random_seed 3\na ${_RANDOM} ${_RANDOM}\n";
+    assert_eq!(tree(text).0, tree(text).0);
+}
+
+#[test]
+fn files_of_braces_are_included_and_old_encodings_may_stand_in_comments() {
+    let folder = std::env::temp_dir().join(format!("evenkeel-lexer-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).expect("a folder");
+    let write = |name: &str, text: &[u8]| std::fs::write(folder.join(name), text).expect(name);
+    write(
+        "main.conf",
+        b"\xef\xbb\xbf! caf\xe9\ninclude {b,a}.inc\nx { include a.inc }\n",
+    );
+    write("a.inc", b"a 1 # \xff\n");
+    write("b.inc", b"b \xe9\n");
+    let mut report = Report::default();
+    let nodes = read(&folder.join("main.conf"), "main", &mut report);
+    std::fs::remove_dir_all(&folder).expect("removed");
+    let shown: Vec<_> = nodes.iter().map(show).collect();
+    assert_eq!(shown.join(" "), "b|\u{fffd} a|1 x(a|1)");
+    let codes: Vec<_> = report.diagnostics.iter().map(|d| d.code).collect();
+    assert_eq!(codes, ["E0005"], "a word");
+}
+
+#[test]
 fn unbalanced_braces_and_quotes_are_shown_where_they_are() {
     let (_, report) = tree("a {\n b \"c\n}\n}\nd {\n");
     let codes: Vec<_> = report.diagnostics.iter().map(|d| d.code).collect();
