@@ -253,6 +253,11 @@ fn the_status_page_shows_json_metrics_and_a_page_and_a_taken_port_is_not_fatal()
         );
         assert!(get("/").contains("<h1>Virtual addresses</h1>"));
         assert!(get("/nothing").starts_with("HTTP/1.1 404"));
+        // more than it serves at once, and none of them says anything
+        let connect = |_| TcpStream::connect("127.0.0.1:8110").expect("the page is up");
+        let silent: Vec<TcpStream> = (0..80).map(connect).collect();
+        assert!(get("/status").contains("\"name\":\"VI_1\""));
+        drop(silent);
 
         let second = folder.path().join("run2").display().to_string();
         let other = GOOD.replace("51", "52").replace("10.77.0.50", "10.77.0.60");

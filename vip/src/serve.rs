@@ -1,11 +1,14 @@
 //! The doors for operators: the admin socket (a line in, a line of JSON out)
 //! and the status page, in a thread of their own.
 
+mod guests;
+
 use crate::ask::Ask;
 use crate::mailbox::Post;
 use crate::metrics;
 use crate::options::Options;
 use crate::run::ToRouter;
+use guests::{Guests, Idle};
 use http_body_util::Full;
 use hyper::body::{Bytes, Incoming};
 use hyper::header::{CONTENT_TYPE, HeaderValue};
@@ -21,10 +24,9 @@ use std::sync::mpsc::sync_channel;
 use std::time::Duration;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, UnixListener, UnixStream};
-use tokio::sync::Semaphore;
 use tracing::{info, warn};
 
-/// Connections at the same time, of each door.
+/// Connections at the same time, of each door; who has been idle longest makes room.
 const MOST: usize = 32;
 /// Longest line that is read.
 const LONGEST: u64 = 4096;
@@ -113,20 +115,14 @@ async fn serve(listener: Option<StdUnixListener>, page: Option<SocketAddr>, post
         }
         None => return std::future::pending().await,
     };
-    let places = std::sync::Arc::new(Semaphore::new(MOST));
+    let mut guests = Guests::new(MOST);
     loop {
         let Ok((stream, _)) = listener.accept().await else {
             tokio::time::sleep(Duration::from_millis(50)).await;
             continue;
         };
-        let Ok(place) = places.clone().try_acquire_owned() else {
-            continue;
-        };
         let post = post.clone();
-        tokio::spawn(async move {
-            converse(stream, post).await;
-            drop(place);
-        });
+        guests.admit(|idle| converse(stream, post, idle));
     }
 }
 
@@ -140,7 +136,7 @@ async fn ask(post: &Post<ToRouter>, question: Ask) -> Option<String> {
     answer.await.ok()?
 }
 
-async fn converse(stream: UnixStream, post: Post<ToRouter>) {
+async fn converse(stream: UnixStream, post: Post<ToRouter>, idle: Idle) {
     let (read, mut write) = stream.into_split();
     let mut reader = BufReader::new(read);
     loop {
@@ -151,7 +147,7 @@ async fn converse(stream: UnixStream, post: Post<ToRouter>) {
             return;
         }
         let answer = match Ask::parse(&line) {
-            Some(question) => ask(&post, question).await.unwrap_or_else(|| {
+            Some(question) => idle.but(ask(&post, question)).await.unwrap_or_else(|| {
                 r#"{"ok":false,"error":"the router thread does not answer"}"#.to_owned()
             }),
             None => r#"{"ok":false,"error":"commands are: status, demote, resume, maintenance, reload"}"#.to_owned(),
@@ -167,18 +163,18 @@ async fn converse(stream: UnixStream, post: Post<ToRouter>) {
 }
 
 async fn serve_pages(listener: TcpListener, post: Post<ToRouter>) {
-    let places = std::sync::Arc::new(Semaphore::new(MOST));
+    let mut guests = Guests::new(MOST);
     loop {
         let Ok((stream, _)) = listener.accept().await else {
             tokio::time::sleep(Duration::from_millis(50)).await;
             continue;
         };
-        let Ok(place) = places.clone().try_acquire_owned() else {
-            continue;
-        };
         let post = post.clone();
-        tokio::spawn(async move {
-            let service = hyper::service::service_fn(move |request| page(request, post.clone()));
+        guests.admit(|idle| async move {
+            let service = hyper::service::service_fn(move |request| {
+                let (post, idle) = (post.clone(), idle.clone());
+                async move { idle.but(page(request, post)).await }
+            });
             let connection = hyper::server::conn::http1::Builder::new()
                 .timer(TokioTimer::new())
                 .header_read_timeout(Duration::from_secs(10))
@@ -186,7 +182,6 @@ async fn serve_pages(listener: TcpListener, post: Post<ToRouter>) {
                 .serve_connection(TokioIo::new(stream), service);
             // a client that goes away is no news
             let _ = tokio::time::timeout(IDLE, connection).await;
-            drop(place);
         });
     }
 }
