@@ -21,7 +21,7 @@ use std::time::Duration;
 /// Turns a draft into an instance; findings are pushed. What is missing has a stand-in, so that
 /// the rest is checked in the same run: with an error the configuration is not used.
 pub fn instance(
-    draft: Draft,
+    mut draft: Draft,
     config: &Config,
     options: &Options,
     findings: &mut Vec<Diagnostic>,
@@ -40,16 +40,21 @@ pub fn instance(
     if draft.vrid.is_none() && (options.lenient || !draft.vrid_is_written) {
         need("virtual_router_id");
     }
-    if draft.addresses.is_empty() && (options.lenient || !draft.addresses_are_written) {
-        need("virtual_ipaddress");
-    }
-    if draft.addresses.is_empty() && draft.addresses_are_empty {
-        let text = "virtual_ipaddress lists no address: nothing moves with the role";
-        findings.push(Diagnostic::warning("E2001", draft.name.span, text));
+    // bad ones have their own errors
+    let bad = draft.addresses_are_written && !draft.addresses_are_empty;
+    match version {
+        _ if !draft.addresses.is_empty() || (bad && !options.lenient) => {}
+        Version::V3 => need("virtual_ipaddress"),
+        Version::V2 => {
+            let text = "no virtual_ipaddress: the adverts list nothing";
+            let finding = Diagnostic::warning("E2001", draft.name.span, text);
+            findings.push(finding.help("as in keepalived, which says so, too, and runs"));
+        }
     }
     let strict = draft
         .strict
         .map_or(config.global.strict, |(strict, _)| strict);
+    unicast::same_family(&mut draft.peers, family, options, findings);
     contradictions(&draft, family, version, options, findings);
     if strict {
         strictly(&draft, options, findings);
@@ -177,7 +182,7 @@ fn announce(own: &super::instance::AnnounceDraft, global: &Announce) -> Announce
     }
 }
 
-fn family_of(address: IpAddr) -> Family {
+pub(super) fn family_of(address: IpAddr) -> Family {
     if address.is_ipv4() {
         Family::V4
     } else {
@@ -291,13 +296,7 @@ fn contradictions(
         findings.push(Diagnostic::error("E2005", draft.name.span, text));
     }
     unicast::check(draft, findings);
-    let others = draft
-        .peers
-        .iter()
-        .map(|p| (p.address, p.place.0))
-        .chain(draft.source)
-        .chain(draft.group);
-    for (address, span) in others {
+    for (address, span) in draft.source.into_iter().chain(draft.group) {
         if family_of(address) != family {
             let text = format!("{address} is of another family than the virtual addresses");
             findings.push(Diagnostic::error("E2005", span, text));
@@ -369,7 +368,7 @@ pub fn whole(config: &mut Config, options: &Options, findings: &mut Vec<Diagnost
     config.statics.usual = config.global.default_interface.clone();
     statics::check(config, findings);
     rule::priorities(config, findings);
-    sync::members(config, findings);
+    sync::members(config, options, findings);
     sync::weights(config, findings);
     duplicates(config, findings);
     fifos(config, findings);

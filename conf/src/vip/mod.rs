@@ -163,7 +163,9 @@ impl Builder<'_> {
         if !BLOCKS.contains(&word) {
             let names = BLOCKS.iter().chain(LVS).copied().chain(["net_namespace"]);
             let finding = keyword::unknown(&head, "the file", names);
-            return self.findings.push(finding);
+            return self
+                .findings
+                .push(section::passed_over(self.options, finding));
         }
         let Some(block) = node.block else {
             let text = format!("`{word}` needs a block");

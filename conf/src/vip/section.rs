@@ -127,7 +127,7 @@ impl<T> Section<T> {
             let Node { words, block } = node;
             let Some((row, count)) = keyword::lookup(table, &words) else {
                 let finding = unknown(&words[0], place, table, others);
-                self.findings.push(finding);
+                self.findings.push(passed_over(&self.options, finding));
                 continue;
             };
             let had_block = block.as_ref().map(|_| words[0].span);
@@ -175,6 +175,19 @@ pub fn replaced(options: &Options, span: Span, message: String, instead: &str) -
     Diagnostic::error("E2002", span, message)
         .help(help)
         .help("`--lenient` does the same and warns")
+}
+
+/// keepalived goes on without a line whose keyword it does not know, and without its block.
+pub fn passed_over(options: &Options, finding: Diagnostic) -> Diagnostic {
+    if !options.lenient || finding.code != "E0002" {
+        return finding;
+    }
+    let severity = Severity::Warning;
+    Diagnostic {
+        severity,
+        ..finding
+    }
+    .help("keepalived passes over it; so does this")
 }
 
 fn unknown<T>(word: &Word, place: &str, table: Table<T>, others: &Others) -> Diagnostic {

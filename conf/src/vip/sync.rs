@@ -1,11 +1,13 @@
 //! Rules of sync groups: who belongs to them, and what weights mean in them.
 
+use super::Options;
 use super::model::{Config, Track, Weight};
 use super::section::missing_name;
-use crate::diagnostic::Diagnostic;
+use crate::diagnostic::{Diagnostic, Severity};
 
 /// Members that are there, each in one group.
-pub fn members(config: &Config, findings: &mut Vec<Diagnostic>) {
+pub fn members(config: &mut Config, options: &Options, findings: &mut Vec<Diagnostic>) {
+    missing(config, options, findings);
     let mut owner: Vec<(&str, &str)> = Vec::new();
     for group in &config.groups {
         if group.members.is_empty() {
@@ -17,15 +19,6 @@ pub fn members(config: &Config, findings: &mut Vec<Diagnostic>) {
             findings.push(Diagnostic::note("E2001", group.place.0, text));
         }
         for member in &group.members {
-            let known = || config.instances.iter().map(|i| i.name.as_str());
-            if !known().any(|name| name == member) {
-                findings.push(missing_name(
-                    group.place.0,
-                    "vrrp_instance",
-                    member,
-                    known(),
-                ));
-            }
             if let Some((_, other)) = owner.iter().find(|(m, _)| m == member) {
                 let text = format!("`{member}` is in the groups `{other}` and `{}`", group.name);
                 findings.push(Diagnostic::error("E2003", group.place.0, text));
@@ -33,6 +26,37 @@ pub fn members(config: &Config, findings: &mut Vec<Diagnostic>) {
             owner.push((member, &group.name));
         }
     }
+}
+
+/// Members that are not there: an error, and left out in lenient mode.
+fn missing(config: &mut Config, options: &Options, findings: &mut Vec<Diagnostic>) {
+    let Config {
+        instances, groups, ..
+    } = config;
+    let known = || instances.iter().map(|i| i.name.as_str());
+    for group in groups {
+        let place = group.place.0;
+        group.members.retain(|member| {
+            let there = known().any(|name| name == member);
+            if !there {
+                let finding = missing_name(place, "vrrp_instance", member, known());
+                findings.push(left_out(options, finding));
+            }
+            there || !options.lenient
+        });
+    }
+}
+
+fn left_out(options: &Options, finding: Diagnostic) -> Diagnostic {
+    if !options.lenient {
+        return finding;
+    }
+    let severity = Severity::Warning;
+    Diagnostic {
+        severity,
+        ..finding
+    }
+    .help("keepalived leaves it out; so does this")
 }
 
 /// Members must never be of two minds: a weight at a member counts as 0 there, so that what it

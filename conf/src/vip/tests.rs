@@ -109,6 +109,9 @@ fn what_keepalived_replaces_in_silence_is_an_error_and_lenient_a_warning() {
             "E2003",
         ),
         ("track_interface { eth1 weight 254 }", "E0006"),
+        ("priorty 120", "E0002"),
+        ("no_such_block {\n interface eth9\n }", "E0002"),
+        ("unicast_peer {\n fd00::2\n 192.0.2.2\n }", "E2005"),
     ];
     for (lines, code) in cases {
         let (config, report) = strict(&instance_with(lines));
@@ -492,4 +495,39 @@ fn a_bad_address_has_one_error() {
     );
     let (_, report) = strict(&instance_with("use_vmac a-name-longer-than-15-bytes"));
     assert_eq!(codes(&report, Severity::Error), ["E0005"]);
+}
+
+#[test]
+fn members_that_are_not_there_are_an_error_and_left_out_under_lenient() {
+    let text = format!(
+        "vrrp_sync_group G {{ group {{ V V9 }} }}\nunknown {{ x }}\n{}",
+        instance_with("priority 120")
+    );
+    let (config, report) = strict(&text);
+    assert!(config.is_none());
+    assert_eq!(codes(&report, Severity::Error), ["E2004", "E0002"]);
+    let lenient = Options {
+        lenient: true,
+        ..Options::default()
+    };
+    let (config, _) = load_str("k.conf", &text, &lenient);
+    assert_eq!(config.expect("it runs").groups[0].members, ["V"]);
+}
+
+#[test]
+fn an_instance_without_addresses_runs_in_version_2_as_in_keepalived() {
+    let router = |lines: &str| {
+        format!("vrrp_instance V {{\n interface eth0\n virtual_router_id 5\n {lines}\n}}\n")
+    };
+    for lines in [
+        "",
+        "virtual_ipaddress {\n}",
+        "virtual_ipaddress_excluded { 192.0.2.9 }",
+    ] {
+        let (config, report) = strict(&router(lines));
+        assert!(config.is_some(), "{lines}");
+        assert_eq!(codes(&report, Severity::Warning), ["E2001"], "{lines}");
+        let (config, _) = strict(&router(&format!("version 3\n {lines}")));
+        assert!(config.is_none(), "{lines}");
+    }
 }

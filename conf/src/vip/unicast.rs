@@ -1,8 +1,10 @@
 //! Whom adverts come from and go to: source, multicast group, unicast peers.
 
+use super::Options;
+use super::check::family_of;
 use super::instance::Draft;
-use super::model::{Peer, Place};
-use super::section::{self, Section};
+use super::model::{Family, Peer, Place};
+use super::section::{self, Section, replaced};
 use crate::diagnostic::Diagnostic;
 use crate::keyword::{Args, wrong};
 use std::net::IpAddr;
@@ -78,6 +80,29 @@ pub fn peers(s: &mut Here, a: &mut Args<'_>) -> Done {
         s.draft.peers.push(peer);
     }
     Ok(())
+}
+
+/// Peers that an instance of this family cannot speak to are errors; in lenient mode they are
+/// left out.
+pub fn same_family(
+    peers: &mut Vec<Peer>,
+    family: Family,
+    options: &Options,
+    findings: &mut Vec<Diagnostic>,
+) {
+    peers.retain(|peer| {
+        let fits = family_of(peer.address) == family;
+        if !fits {
+            let text = format!(
+                "{} is of another family than the virtual addresses",
+                peer.address
+            );
+            let mut finding = replaced(options, peer.place.0, text, "the other peers");
+            finding.code = "E2005";
+            findings.push(finding);
+        }
+        fits
+    });
 }
 
 /// Words of unicast in an instance that has no peer, and so speaks multicast.
