@@ -289,6 +289,29 @@ fn a_v2_instance_obeys_the_right_password_only() {
     });
 }
 
+/// As keepalived of VRRPv2, which runs an instance without an address for its notify scripts.
+#[test]
+#[ignore = "needs root for network namespaces; tests/run runs it"]
+fn a_v2_instance_without_addresses_speaks_and_obeys_who_lists_none_either() {
+    kit::sandboxed(|| {
+        let listed = lines(2, "1", 100, "10.77.0.50/24");
+        let (bare, _) = listed.split_once(" virtual_ipaddress").expect("a list");
+        let excluded = " virtual_ipaddress_excluded {\n 10.77.0.50/24\n }\n";
+        let stage = Stage::up(&format!("{bare}{excluded}"));
+        stage.wait_state("MASTER");
+        let Seen::Advert { body, .. } = stage.advert() else {
+            unreachable!("adverts only");
+        };
+        assert_eq!((body[3], body.len()), (0, 16), "no address, no password");
+        let injector = Injector::new(&stage.other);
+        injector.send(FROM_OTHER, &v2(51, 200, 1, "", &[VIP]));
+        wait_until("another list", LONG, || stage.refused("address_list") > 0);
+        assert_eq!(stage.state(), "MASTER");
+        injector.send(FROM_OTHER, &v2(51, 200, 1, "", &[]));
+        stage.wait_state("BACKUP");
+    });
+}
+
 // Points 5, 28, 30, 31 and the rate limit.
 #[test]
 #[ignore = "needs root for network namespaces; tests/run runs it"]

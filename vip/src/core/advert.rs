@@ -164,7 +164,9 @@ impl<'a> Advert<'a> {
         }
         let list = usize::from(count) * address_size(family);
         let tail = if version == Version::V2 { AUTH_DATA } else { 0 };
-        if bytes.len() != HEADER + list + tail || count == 0 {
+        // only VRRPv3 asks for an address; a keepalived of VRRPv2 without one counts none
+        let lacks = count == 0 && version == Version::V3;
+        if bytes.len() != HEADER + list + tail || lacks {
             return Err(Refusal::Length);
         }
         let checksum = checksum_kind(bytes, envelope, version)?;

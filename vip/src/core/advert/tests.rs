@@ -262,6 +262,21 @@ fn every_length_of_a_good_packet_but_the_whole_is_refused() {
 }
 
 #[test]
+fn a_v2_advert_may_list_nothing_and_then_fits_who_lists_nothing() {
+    let from = envelope(v4(12));
+    let bytes = built(&outgoing(Version::V2, &[]), v4(12));
+    let listing = admission(Version::V2);
+    assert_eq!(verdict(&listing, &bytes, &from), Err(Refusal::AddressList));
+    let bare = Admission {
+        addresses: Vec::new(),
+        ..listing
+    };
+    assert!(verdict(&bare, &bytes, &from).is_ok());
+    let bytes = built(&outgoing(Version::V3, &[]), v4(12));
+    assert_eq!(Advert::parse(&bytes, &from), Err(Refusal::Length));
+}
+
+#[test]
 fn virtual_macs_carry_family_and_vrid() {
     assert_eq!(virtual_mac(Family::V4, 51), [0, 0, 0x5e, 0, 1, 51]);
     assert_eq!(virtual_mac(Family::V6, 51), [0, 0, 0x5e, 0, 2, 51]);
