@@ -149,6 +149,35 @@ fn everything_confirmed_survives_kill_9_at_any_moment() {
 }
 
 #[test]
+fn every_queue_that_was_answered_survives_kill_9_at_any_moment() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut answered: Vec<String> = Vec::new();
+    for (life, after) in [1, 3, 10, 40, 150].into_iter().enumerate() {
+        let (mut daemon, port) = start(directory.path());
+        let mut client = Client::connect(port).unwrap();
+        let names: Vec<String> = (0..400)
+            .map(|number| format!("q.{life}.{number}"))
+            .collect();
+        client.declare_all(&names).unwrap();
+        for name in names.iter().take(after) {
+            let Event::Method(50, 11, answer) = client.next().unwrap() else {
+                panic!("no answer to the declaration of {name}")
+            };
+            assert_eq!(&answer[1..1 + usize::from(answer[0])], name.as_bytes());
+            answered.push(name.clone());
+        }
+        daemon.signal(Signal::SIGKILL);
+        daemon.wait_exit(LIMIT);
+    }
+    let (_daemon, port) = start(directory.path());
+    for name in &answered {
+        let mut client = Client::connect(port).unwrap();
+        let there = client.ready(name);
+        assert!(there.is_ok(), "{name} was answered and lost: {there:?}");
+    }
+}
+
+#[test]
 fn what_was_acknowledged_stays_away_after_an_orderly_stop_and_the_rest_is_flagged() {
     let directory = tempfile::tempdir().unwrap();
     let (mut daemon, port) = start(directory.path());

@@ -7,6 +7,7 @@
 
 pub mod access;
 pub mod alarm;
+mod answers;
 pub mod browse;
 pub mod channel;
 mod cold;
@@ -53,9 +54,10 @@ pub mod wire;
 
 use access::{LoginCache, PasswordCheck};
 use alarm::Alarms;
+use answers::Owed;
 use connection::{At, Connection};
 use handshake::Greeting;
-use journal::Journal;
+use journal::{Journal, Position};
 use letters::{Deaths, Letter};
 use metadata::{Command, Metadata};
 use names::Names;
@@ -148,6 +150,12 @@ pub struct Core {
     later: Vec<QueueId>,
     /// Channels with confirms to send or waiting for the journal.
     confirming: Vec<At>,
+    /// Answers to declarations that are not on the disk yet, in the journal's order.
+    owed: VecDeque<Owed>,
+    /// Behind the last change of the metadata in the journal.
+    changed: Position,
+    /// What the answer to the request at hand says is there once the journal has come so far.
+    rests_on: Position,
     letters: VecDeque<Letter>,
     /// Copies for the firehose, posted at the turn's end.
     taps: Vec<Tap>,
@@ -188,6 +196,9 @@ impl Core {
             getting: Vec::new(),
             later: Vec::new(),
             confirming: Vec::new(),
+            owed: VecDeque::new(),
+            changed: Position::default(),
+            rests_on: Position::default(),
             letters: VecDeque::new(),
             taps: Vec::new(),
             traced: false,
@@ -207,10 +218,16 @@ impl Core {
     ///
     /// The checks that may refuse it come before; see for example [`Core::declare_queue`].
     pub fn execute(&mut self, command: Command) {
-        if self.metadata.is_kept(&command) {
-            self.journal.command(&command);
-        }
+        self.note_change(&command);
         self.replay(&command);
+    }
+
+    /// Writes a change to the journal where it must survive.
+    fn note_change(&mut self, command: &Command) {
+        if self.metadata.is_kept(command) {
+            self.changed = self.journal.command(command);
+            self.rests_on = self.changed;
+        }
     }
 
     /// Applies a change that the journal already has.
@@ -323,15 +340,16 @@ impl Core {
         }
     }
 
-    /// The second half: the journal gets what was appended, and publishers the confirms that are due.
+    /// The second half: the journal gets what was appended, and clients the confirms and answers that are due.
     pub fn confirm_all(&mut self) {
         self.journal.flush();
         self.send_confirms();
+        self.send_owed();
     }
 
-    /// Whether any publisher waits for the journal.
+    /// Whether any client waits for the journal.
     pub fn awaits_journal(&self) -> bool {
-        !self.confirming.is_empty()
+        !self.confirming.is_empty() || !self.owed.is_empty()
     }
 
     /// Whether anybody is to be written to.

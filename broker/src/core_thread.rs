@@ -284,6 +284,7 @@ impl CoreThread {
         let alone = self.core.awaits_journal() && self.own_commit.may(self.core.clock.now_ms);
         self.core.journal.may_hold(alone);
         self.core.confirm_all();
+        self.jobs.tell_late(&self.core);
         for effect in self.core.take_effects() {
             self.perform(effect);
         }

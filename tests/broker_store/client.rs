@@ -87,6 +87,14 @@ impl Client {
         self.wait(50, 11).map(drop)
     }
 
+    /// Asks for many queues without waiting; each is answered in turn.
+    #[allow(dead_code)]
+    pub fn declare_all(&mut self, queues: &[String]) -> io::Result<()> {
+        let declare = |queue: &String| method(1, 50, 10, &[&[0, 0], &short(queue), &[2], &[0; 4]]);
+        let all: Vec<u8> = queues.iter().flat_map(declare).collect();
+        self.send(&all)
+    }
+
     /// How many messages are ready in a queue that is there.
     pub fn ready(&mut self, queue: &str) -> io::Result<u32> {
         self.send(&method(1, 50, 10, &[&[0, 0], &short(queue), &[1], &[0; 4]]))?;

@@ -98,10 +98,12 @@ impl Core {
         let Some(connection) = self.connections.get(index as usize) else {
             return false;
         };
+        !self.leaves_unread(connection) && connection.output.len() < super::deliver::OUTPUT_STOP
+    }
+
+    /// Whether the connection's socket is not read for a reason of ours: nothing that it sends, heartbeats either, is seen.
+    pub(super) fn leaves_unread(&self, connection: &Connection) -> bool {
         let held_back = connection.publishes && (self.alarms.any() || self.must_wait(connection));
-        connection.state != State::Verifying
-            && !connection.getting
-            && !held_back
-            && connection.output.len() < super::deliver::OUTPUT_STOP
+        connection.state == State::Verifying || connection.is_held() || held_back
     }
 }

@@ -35,6 +35,8 @@ pub struct Channel {
     pub next_consumer: u32,
     /// Whether it stands in the engine's list of channels with confirms to send.
     pub confirming: bool,
+    /// An answer to a declaration is owed: what comes next waits for it.
+    pub owed: bool,
 }
 
 #[derive(Debug, Clone, Copy, Default)]

@@ -150,6 +150,10 @@ pub struct Connection {
     pub starved: bool,
     /// Its `basic.get` waits for the disk.
     pub getting: bool,
+    /// Answers that it is owed, see `answers`.
+    pub owed: u16,
+    /// Its next frame waits for one of them.
+    pub awaiting: bool,
     /// The queues that end with it.
     pub exclusive_queues: Vec<QueueId>,
     channels: Vec<(u16, Box<Channel>)>,
@@ -180,9 +184,17 @@ impl Connection {
             dirty: false,
             starved: false,
             getting: false,
+            owed: 0,
+            awaiting: false,
             exclusive_queues: Vec::new(),
             channels: Vec::new(),
         }
+    }
+
+    /// Whether its frames wait for the disk.
+    #[inline]
+    pub fn is_held(&self) -> bool {
+        self.getting || self.awaiting
     }
 
     pub fn channel(&self, number: u16) -> Option<&Channel> {

@@ -64,6 +64,8 @@ impl Core {
         let found = self.the_vhost(vhost)?;
         if let Some(record) = found.queues.get(wanted.name.as_str()) {
             same_queue(vhost, &record.spec, &wanted)?;
+            let kept = record.spec.is_kept();
+            self.rest_on_changes(kept);
             return Ok(Declared { created: false });
         }
         rules::fits("queue", &wanted.name)?;
@@ -206,6 +208,8 @@ impl Core {
         let found = self.the_vhost(vhost)?;
         if let Some(exchange) = found.exchanges.get(wanted.name.as_str()) {
             same_exchange(vhost, &exchange.spec, &wanted)?;
+            let kept = exchange.spec.durable;
+            self.rest_on_changes(kept);
             return Ok(Declared { created: false });
         }
         reserved("exchange", &wanted.name)?;
@@ -271,6 +275,7 @@ impl Core {
             return Err(Refusal::access(text));
         }
         let Some(exchange) = self.the_vhost(vhost)?.exchanges.get(name) else {
+            self.rest_on_changes(true);
             return Ok(());
         };
         if if_unused && exchange.bindings() > 0 {
@@ -309,13 +314,16 @@ impl Core {
         if kind == Kind::Headers {
             check_match(&binding.arguments)?;
         }
-        if found.has_binding(&binding) {
-            return Ok(false);
-        }
-        self.execute(Command::Bind {
+        let is_there = found.has_binding(&binding);
+        let bind = Command::Bind {
             vhost: vhost.to_owned(),
             binding,
-        });
+        };
+        if is_there {
+            self.rest_on_changes(self.metadata.is_kept(&bind));
+            return Ok(false);
+        }
+        self.execute(bind);
         Ok(true)
     }
 
@@ -324,6 +332,7 @@ impl Core {
         not_default(&binding.source)?;
         let found = self.the_vhost(vhost)?;
         if !found.has_binding(&binding) {
+            self.rest_on_changes(true);
             return Ok(false);
         }
         self.execute(Command::Unbind {

@@ -26,7 +26,7 @@ impl Core {
                 let connection = &self.connections[index as usize];
                 (connection.state, connection.frame_max)
             };
-            if self.connections[index as usize].getting {
+            if self.connections[index as usize].is_held() {
                 break;
             }
             used += match state {
@@ -46,6 +46,9 @@ impl Core {
                     match frame::parse(rest, frame_max) {
                         Ok(None) => break,
                         Ok(Some(frame)) => {
+                            if self.must_wait_for_answer(index, frame.channel) {
+                                break;
+                            }
                             self.on_frame(index, frame);
                             if self.connections[index as usize].getting {
                                 break;
@@ -101,7 +104,7 @@ impl Core {
         };
         let connection = &mut self.connections[index as usize];
         let channel = connection.channel_mut(method.channel)?;
-        if channel.closing || channel.content.is_some() {
+        if channel.closing || channel.content.is_some() || channel.owed {
             return None;
         }
         let (route, mandatory) = publish::arguments(method.payload).ok()?;

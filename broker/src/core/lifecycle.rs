@@ -168,6 +168,10 @@ impl Core {
         channel.mode = Mode::Plain;
         channel.content = None;
         channel.reply = None;
+        let owed = std::mem::take(&mut channel.owed);
+        if owed {
+            self.forget_owed(at);
+        }
         self.give_back(at, std::iter::from_fn(|| unacked.take_last()));
         for consumer in consumers {
             self.remove_consumer(
@@ -409,7 +413,7 @@ impl Core {
         };
         let consumer = channel.consumers.remove(index);
         if notify {
-            self.reply(
+            self.reply_in_order(
                 key.at,
                 &Method::BasicCancel {
                     consumer_tag: &consumer.tag,

@@ -1,6 +1,7 @@
 //! The engine driven as clients drive it, without sockets and with a clock of the test's own.
 
 mod again;
+mod answers;
 mod cold;
 mod kit;
 mod operations;
@@ -10,5 +11,6 @@ mod quorum;
 mod refusals;
 mod routing;
 mod settling;
+mod stepped;
 mod timing;
 mod unfinished;

@@ -95,6 +95,7 @@ impl Core {
         method: Method<'_>,
     ) -> Result<(), Refusal> {
         let (_, vhost) = self.user_and_vhost(at);
+        self.begin_request();
         match method {
             Method::ExchangeDeclare { .. } => self.on_exchange_declare(at, method),
             Method::ExchangeDelete {
@@ -107,7 +108,7 @@ impl Core {
                 not_default(&name)?;
                 self.permit(at, Right::Configure, "exchange", &name)?;
                 self.delete_exchange(&vhost, &name, if_unused)?;
-                self.answer(at, nowait, &Method::ExchangeDeleteOk);
+                self.answer_when_kept(at, nowait, &Method::ExchangeDeleteOk);
                 Ok(())
             }
             Method::ExchangeBind {
@@ -120,7 +121,7 @@ impl Core {
             } => {
                 let destination = Destination::Exchange(without_newlines(destination));
                 self.on_bind(at, source, destination, routing_key, arguments, true)?;
-                self.answer(at, nowait, &Method::ExchangeBindOk);
+                self.answer_when_kept(at, nowait, &Method::ExchangeBindOk);
                 Ok(())
             }
             Method::ExchangeUnbind {
@@ -133,7 +134,7 @@ impl Core {
             } => {
                 let destination = Destination::Exchange(without_newlines(destination));
                 self.on_bind(at, source, destination, routing_key, arguments, false)?;
-                self.answer(at, nowait, &Method::ExchangeUnbindOk);
+                self.answer_when_kept(at, nowait, &Method::ExchangeUnbindOk);
                 Ok(())
             }
             Method::QueueDeclare { .. } => self.on_queue_declare(at, method),
@@ -159,7 +160,7 @@ impl Core {
                     arguments,
                     true,
                 )?;
-                self.answer(at, nowait, &Method::QueueBindOk);
+                self.answer_when_kept(at, nowait, &Method::QueueBindOk);
                 Ok(())
             }
             Method::QueueUnbind {
@@ -172,7 +173,7 @@ impl Core {
                 let name = self.named_queue(at, queue)?;
                 let destination = Destination::Queue(name.to_string());
                 self.on_bind(at, exchange, destination, routing_key, arguments, false)?;
-                self.answer(at, false, &Method::QueueUnbindOk);
+                self.answer_when_kept(at, false, &Method::QueueUnbindOk);
                 Ok(())
             }
             Method::QueuePurge { queue, nowait, .. } => {
@@ -200,8 +201,16 @@ impl Core {
                 self.permit(at, Right::Configure, "queue", &name)?;
                 self.not_locked(at, &name)?;
                 let count = self.may_be_deleted(&vhost, &name, if_unused, if_empty)?;
+                let delete = Command::DeleteQueue {
+                    vhost: vhost.to_string(),
+                    name: name.to_string(),
+                };
+                match count {
+                    Some(_) => self.note_change(&delete),
+                    None => self.rest_on_changes(true),
+                }
                 // its consumers are told afterwards
-                self.answer(
+                self.answer_when_kept(
                     at,
                     nowait,
                     &Method::QueueDeleteOk {
@@ -209,10 +218,7 @@ impl Core {
                     },
                 );
                 if count.is_some() {
-                    self.execute(Command::DeleteQueue {
-                        vhost: vhost.to_string(),
-                        name: name.to_string(),
-                    });
+                    self.replay(&delete);
                 }
                 Ok(())
             }
@@ -245,13 +251,12 @@ impl Core {
         let name = without_newlines(exchange);
         if passive {
             not_default(&name)?;
-            let found = self
-                .the_vhost(&vhost)?
-                .exchanges
-                .contains_key(name.as_str());
-            if !found {
+            let found = self.the_vhost(&vhost)?.exchanges.get(name.as_str());
+            let Some(found) = found else {
                 return Err(Refusal::no_exchange(&vhost, &name));
-            }
+            };
+            let kept = found.spec.durable;
+            self.rest_on_changes(kept);
         } else {
             self.check_exchange_kind(kind)?;
             not_default(&name)?;
@@ -274,7 +279,7 @@ impl Core {
             };
             self.declare_exchange(&vhost, wanted)?;
         }
-        self.answer(at, nowait, &Method::ExchangeDeclareOk);
+        self.answer_when_kept(at, nowait, &Method::ExchangeDeclareOk);
         Ok(())
     }
 
@@ -299,7 +304,7 @@ impl Core {
                 message_count: 0,
                 consumer_count: 1,
             };
-            self.answer(at, nowait, &method);
+            self.answer_when_kept(at, nowait, &method);
             return Ok(());
         }
         if passive && super::super::reply::is_address(queue.as_bytes()) {
@@ -310,10 +315,12 @@ impl Core {
         }
         let name: Arc<str> = if passive {
             let name: Arc<str> = without_newlines(queue).as_str().into();
-            if self.find_queue(&vhost, &name).is_none() {
+            let Some(found) = self.the_vhost(&vhost)?.queues.get(&*name) else {
                 return Err(Refusal::no_queue(&vhost, &name));
-            }
+            };
+            let kept = found.spec.is_kept();
             self.not_locked(at, &name)?;
+            self.rest_on_changes(kept);
             name
         } else {
             let wanted =
@@ -401,7 +408,7 @@ impl Core {
             message_count: messages,
             consumer_count: consumers,
         };
-        self.answer(at, nowait, &method);
+        self.answer_when_kept(at, nowait, &method);
     }
 
     fn on_bind(

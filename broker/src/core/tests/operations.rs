@@ -3,10 +3,9 @@
 use super::kit::{
     Answer, Bench, Client, basic_consume, durable_declare, queue_declare, table, text,
 };
+use super::stepped::Stepped;
 use crate::core::field::{FieldTable, FieldValue};
-use crate::core::journal::{Congestion, Damaged, Journal, Position, QueueKey, Reference, Stored};
 use crate::core::letters::Reason;
-use crate::core::message::Message;
 use crate::core::metadata::Command;
 use crate::core::method::Method;
 use crate::core::properties::Properties;
@@ -16,80 +15,6 @@ use crate::management::engine;
 use crate::management::flows::Flows;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-
-/// A journal whose disk moves only when the test says so.
-#[derive(Debug, Default, Clone)]
-struct Stepped {
-    appended: Arc<AtomicU64>,
-    written: Arc<AtomicU64>,
-    durable: Arc<AtomicU64>,
-}
-
-impl Journal for Stepped {
-    fn publish(&mut self, _: &Message, _: &[Reference]) -> (Position, Stored) {
-        let position = self.appended.fetch_add(1, Ordering::Relaxed) + 1;
-        let stored = Stored {
-            segment: 0,
-            offset: position as u32,
-            length: 1,
-        };
-        (Position(position), stored)
-    }
-
-    fn spill(&mut self, message: &Message, reference: Reference) -> Option<Stored> {
-        Some(self.publish(message, &[reference]).1)
-    }
-
-    fn settle(&mut self, _: QueueKey, _: u64, _: Stored) {}
-
-    fn returned(&mut self, _: QueueKey, _: u64, _: u32) {}
-
-    fn purge(&mut self, _: QueueKey, _: &[(u64, Stored)]) {}
-
-    fn forget(&mut self, _: QueueKey) {}
-
-    fn command(&mut self, _: &Command) -> Position {
-        Position(0)
-    }
-
-    fn begin_unit(&mut self) {}
-
-    fn end_unit(&mut self) -> Position {
-        Position(self.appended.load(Ordering::Relaxed))
-    }
-
-    fn fetch(&mut self, _: Stored) -> Result<Message, Damaged> {
-        Err(Damaged("not kept".to_owned()))
-    }
-
-    fn flush(&mut self) {}
-
-    fn durable(&self) -> Position {
-        Position(self.durable.load(Ordering::Relaxed))
-    }
-
-    fn written(&self) -> Position {
-        Position(self.written.load(Ordering::Relaxed))
-    }
-
-    fn await_written(&mut self, _: Position) {}
-
-    fn appended(&self) -> Position {
-        Position(self.appended.load(Ordering::Relaxed))
-    }
-
-    fn congestion(&self) -> Congestion {
-        let [appended, written] =
-            [&self.appended, &self.written].map(|n| n.load(Ordering::Relaxed));
-        match appended - written {
-            0..=2 => Congestion::None,
-            3..=5 => Congestion::Some,
-            _ => Congestion::Much,
-        }
-    }
-
-    fn close(&mut self) {}
-}
 
 fn publish_persistent(bench: &mut Bench, client: Client, queue: &str) -> Vec<Answer> {
     let persistent = Properties {
