@@ -101,15 +101,19 @@ impl Core {
     }
 
     /// Sends a heartbeat after half the interval without output, hangs up after more than two without input.
+    /// Who is held back is not heard, and so not silent.
     fn heartbeat(&mut self, index: u32, serial: u64) {
         let now_ms = self.clock.now_ms;
-        let Some(connection) = self
-            .connections
-            .get_mut(index as usize)
-            .filter(|c| c.serial == serial)
-        else {
+        let connection = self.connections.get(index as usize);
+        let Some(connection) = connection.filter(|c| c.serial == serial) else {
             return;
         };
+        let unread = self.leaves_unread(connection);
+        let connection = &mut self.connections[index as usize];
+        if unread {
+            // its silence counts from when it is read again
+            connection.received_ms = now_ms;
+        }
         let interval_ms = u64::from(connection.heartbeat_s) * 1000;
         if interval_ms == 0 || connection.state == State::Closed {
             return;

@@ -1,7 +1,8 @@
 //! Time to live, expiry of queues, heartbeats, the handshake's limit, and deliveries kept too long.
 
-use super::kit::{Bench, bodies, table, text};
+use super::kit::{Bench, Client, bodies, table, text};
 use crate::core::Effect;
+use crate::core::alarm::Alarm;
 use crate::core::field::{FieldTable, FieldValue};
 use crate::core::method::Method;
 use crate::core::properties::Properties;
@@ -173,9 +174,8 @@ fn an_unused_queue_expires_and_use_puts_it_off() {
     assert!(bench.core.find_queue("/", "q").is_none());
 }
 
-#[test]
-fn a_silent_client_is_dropped_and_a_quiet_server_sends_heartbeats() {
-    let mut bench = Bench::new();
+/// A client that promises a heartbeat every four seconds.
+fn with_heartbeats(bench: &mut Bench) -> Client {
     let client = bench.connect_raw();
     bench.bytes(client, b"AMQP\0\0\x09\x01");
     bench.login(client, b"\0guest\0guest");
@@ -198,6 +198,33 @@ fn a_silent_client_is_dropped_and_a_quiet_server_sends_heartbeats() {
         },
     );
     bench.answers(client);
+    client
+}
+
+#[test]
+fn a_publisher_that_an_alarm_holds_back_is_not_taken_for_silent() {
+    let mut bench = Bench::new();
+    let client = with_heartbeats(&mut bench);
+    bench.open_channel(client, 1);
+    bench.publish(client, "", "nowhere", "x");
+    bench.core.set_alarm(Alarm::Disk, true);
+    for _ in 0..60 {
+        bench.pass(1000);
+        bench.answers(client);
+    }
+    assert!(!is_closed(&mut bench), "its heartbeats are not read");
+    bench.core.set_alarm(Alarm::Disk, false);
+    for _ in 0..12 {
+        bench.pass(1000);
+        bench.answers(client);
+    }
+    assert!(is_closed(&mut bench), "now it is silent");
+}
+
+#[test]
+fn a_silent_client_is_dropped_and_a_quiet_server_sends_heartbeats() {
+    let mut bench = Bench::new();
+    let client = with_heartbeats(&mut bench);
     let sent = bench.core.connections[client.0 as usize]
         .counters
         .sent_frames;
