@@ -399,7 +399,11 @@ fn only_who_can_read_the_cookie_is_served() {
     std::fs::write(n.path("rabbit@test.cookie"), "WRONG").expect("writes");
     let (code, err) = n.bad(&["list_users"]);
     assert_eq!(code, 69);
-    assert!(err.contains("the cookie is not this node's"), "{err}");
+    assert!(err.contains("does not accept the cookie in"), "{err}");
+    std::fs::remove_file(n.path("rabbit@test.cookie")).expect("is there");
+    let (code, err) = n.bad(&["list_users"]);
+    assert_eq!(code, 69);
+    assert!(err.contains("the node runs, but its cookie"), "{err}");
 }
 
 #[test]

@@ -1,11 +1,11 @@
 //! The operator's end of the control socket.
 
-use super::wire::{Ask, Fault, LIMIT, Said, What};
+use super::wire::{Ask, Fault, FaultKind, LIMIT, Said, What};
 use crate::config::{cookie_path, default_data_dir, default_run_dir, socket_path};
 use serde_json::{Map, Value};
-use std::io::{Read, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::os::unix::net::UnixStream;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 /// A node, by its name and run directory.
@@ -24,6 +24,10 @@ pub enum Unreachable {
     NotRunning(PathBuf),
     /// The cookie or the socket cannot be opened.
     NotAllowed(PathBuf, std::io::Error),
+    /// Somebody listens, and the cookie is not there.
+    NoCookie(PathBuf),
+    /// The cookie is another node's.
+    WrongCookie(PathBuf),
     /// The answer did not come in time, or broke off.
     Broken(std::io::Error),
 }
@@ -48,21 +52,27 @@ impl Node {
             socket_path(&self.run_dir, &self.name),
             cookie_path(&self.run_dir, &self.name),
         );
-        let opened = |path: &Path, error: std::io::Error| match error.kind() {
-            std::io::ErrorKind::NotFound | std::io::ErrorKind::ConnectionRefused => {
-                Unreachable::NotRunning(path.to_owned())
+        let mut stream = UnixStream::connect(&socket).map_err(|error| match error.kind() {
+            ErrorKind::NotFound | ErrorKind::ConnectionRefused => Unreachable::NotRunning(socket),
+            _ => Unreachable::NotAllowed(socket, error),
+        })?;
+        let secret = match std::fs::read_to_string(&cookie) {
+            Ok(secret) => secret,
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                return Err(Unreachable::NoCookie(cookie));
             }
-            _ => Unreachable::NotAllowed(path.to_owned(), error),
+            Err(error) => return Err(Unreachable::NotAllowed(cookie, error)),
         };
-        let secret = std::fs::read_to_string(&cookie).map_err(|e| opened(&cookie, e))?;
-        let mut stream = UnixStream::connect(&socket).map_err(|e| opened(&socket, e))?;
         let said = self
             .exchange(&mut stream, secret, what)
             .map_err(Unreachable::Broken)?;
-        Ok(match said {
-            Said::Ok(value) => Ok(value),
-            Said::Fault(fault) => Err(fault),
-        })
+        match said {
+            Said::Ok(value) => Ok(Ok(value)),
+            Said::Fault(fault) if fault.kind == FaultKind::Cookie => {
+                Err(Unreachable::WrongCookie(cookie))
+            }
+            Said::Fault(fault) => Ok(Err(fault)),
+        }
     }
 
     fn exchange(
@@ -109,6 +119,14 @@ impl Node {
             Unreachable::NotAllowed(path, error) => (
                 format!("cannot open {}: {error}", path.display()),
                 "run this as the user of the node, or as root".to_owned(),
+            ),
+            Unreachable::NoCookie(path) => (
+                format!("the node runs, but its cookie {} is gone", path.display()),
+                "restart the node, which writes it anew".to_owned(),
+            ),
+            Unreachable::WrongCookie(path) => (
+                format!("the node does not accept the cookie in {}", path.display()),
+                "restart the node, which writes it anew".to_owned(),
             ),
             Unreachable::Broken(error) => (
                 format!("the node gave no answer: {error}"),
