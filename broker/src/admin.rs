@@ -354,16 +354,16 @@ pub fn set_parameter(
     }
 }
 
-fn is_unlimited(core: &Core, vhost: &str) -> bool {
+fn is_unset(core: &Core, vhost: &str) -> bool {
     let found = core.metadata.vhost(vhost);
-    found.is_none_or(|vhost| vhost.limits.is_unlimited())
+    found.is_none_or(|vhost| vhost.limits.is_unset())
 }
 
 /// Removes a runtime parameter.
 pub fn clear_parameter(core: &mut Core, component: &str, vhost: String, name: String) -> Done {
     check_vhost(core, &vhost)?;
     match component {
-        "vhost-limits" if name != "limits" || is_unlimited(core, &vhost) => {
+        "vhost-limits" if name != "limits" || is_unset(core, &vhost) => {
             Err(AdminError::NoSuchParameter)
         }
         "vhost-limits" => set_vhost_limits(core, vhost, &Map::new()),

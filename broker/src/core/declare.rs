@@ -9,6 +9,7 @@ mod rules;
 use super::Core;
 use super::exchange::Kind;
 use super::field::{FieldTable, FieldValue};
+use super::limits::most;
 use super::metadata::Command;
 use super::refusal::{Code, Refusal};
 use super::vhost::{Binding, Destination, ExchangeSpec, PREDECLARED, QueueSpec, Vhost};
@@ -76,7 +77,7 @@ impl Core {
         ) {
             arguments.set("x-queue-type", FieldValue::string(kind.as_str()));
         }
-        if let Some(limit) = found.limits.max_queues
+        if let Some(limit) = found.limits.max_queues.and_then(most)
             && found.queues.len() as u64 >= limit
         {
             let text = format!(

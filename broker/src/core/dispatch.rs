@@ -3,6 +3,7 @@
 use super::channel::{Channel, Content};
 use super::connection::{At, State};
 use super::frame::{self, Frame};
+use super::limits::most;
 use super::method::Method;
 use super::refusal::{Code, Refusal};
 use super::wire::WireError;
@@ -228,7 +229,7 @@ impl Core {
             return Err(Refusal::new(Code::NotAllowed, text));
         }
         let user = self.metadata.access.users.get(&*connection.user);
-        if let Some(limit) = user.and_then(|user| user.limits.max_channels) {
+        if let Some(limit) = user.and_then(|user| user.limits.max_channels.and_then(most)) {
             let of_user = self
                 .connections
                 .iter()

@@ -3,6 +3,7 @@
 use super::access::{Login, PasswordCheck};
 use super::connection::{Capabilities, Connection, Peer, State};
 use super::field::{FieldTable, FieldValue};
+use super::limits::most;
 use super::method::Method;
 use super::refusal::{Code, Refusal};
 use super::timers::Timer;
@@ -420,7 +421,7 @@ impl Core {
                 "connection refused: node connection limit ({limit}) is reached"
             ));
         }
-        if let Some(limit) = found.limits.max_connections
+        if let Some(limit) = found.limits.max_connections.and_then(most)
             && running(&|c| &*c.vhost == vhost) >= limit
         {
             return refuse(format!(
@@ -434,7 +435,7 @@ impl Core {
             .get(user)
             .map(|user| user.limits)
             .unwrap_or_default();
-        if let Some(limit) = limits.max_connections
+        if let Some(limit) = limits.max_connections.and_then(most)
             && running(&|c| &*c.user == user) >= limit
         {
             return refuse(format!(

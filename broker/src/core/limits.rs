@@ -2,22 +2,27 @@
 
 use serde_json::{Map, Value};
 
-/// Limits of a virtual host; none means no limit. A limit of 0 allows none at all.
+/// How many a limit that is set allows; a negative one allows any number.
+pub fn most(limit: i64) -> Option<u64> {
+    u64::try_from(limit).ok()
+}
+
+/// Limits of a virtual host; none and a negative one mean no limit. A limit of 0 allows none at all.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct VhostLimits {
     /// `max-connections`.
-    pub max_connections: Option<u64>,
+    pub max_connections: Option<i64>,
     /// `max-queues`.
-    pub max_queues: Option<u64>,
+    pub max_queues: Option<i64>,
 }
 
-/// Limits of a user; none means no limit.
+/// Limits of a user; none and a negative one mean no limit.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct UserLimits {
     /// `max-connections`.
-    pub max_connections: Option<u64>,
+    pub max_connections: Option<i64>,
     /// `max-channels`.
-    pub max_channels: Option<u64>,
+    pub max_channels: Option<i64>,
 }
 
 /// A limit by its name, for the parts that set one at a time.
@@ -27,7 +32,7 @@ pub trait Limits: Default + Copy {
     /// What they are called together in refusals.
     const WORD: &'static str;
     /// The slot of a name.
-    fn slot(&mut self, name: &str) -> Option<&mut Option<u64>>;
+    fn slot(&mut self, name: &str) -> Option<&mut Option<i64>>;
 
     /// The limits that are set, as the export shows them.
     fn to_json(mut self) -> Map<String, Value> {
@@ -40,7 +45,7 @@ pub trait Limits: Default + Copy {
         map
     }
 
-    /// Sets one limit; a negative value lifts it. The error is the text that
+    /// Sets one limit; a negative one is shown and limits nothing. The error is the text that
     /// operators know.
     fn set(&mut self, name: &str, value: &Value) -> Result<(), String> {
         let shown = crate::core::policy::erlang_term(value);
@@ -53,7 +58,7 @@ pub trait Limits: Default + Copy {
         let Some(number) = value.as_i64() else {
             return Err(format!("{name} should be a number, actually was {shown}"));
         };
-        *slot = u64::try_from(number).ok();
+        *slot = Some(number);
         Ok(())
     }
 
@@ -66,8 +71,8 @@ pub trait Limits: Default + Copy {
         Ok(limits)
     }
 
-    /// Whether no limit is set.
-    fn is_unlimited(self) -> bool {
+    /// Whether no limit is set, not even a negative one.
+    fn is_unset(self) -> bool {
         self.to_json().is_empty()
     }
 }
@@ -76,7 +81,7 @@ impl Limits for VhostLimits {
     const NAMES: [&'static str; 2] = ["max-connections", "max-queues"];
     const WORD: &'static str = "limits";
 
-    fn slot(&mut self, name: &str) -> Option<&mut Option<u64>> {
+    fn slot(&mut self, name: &str) -> Option<&mut Option<i64>> {
         match name {
             "max-connections" => Some(&mut self.max_connections),
             "max-queues" => Some(&mut self.max_queues),
@@ -89,7 +94,7 @@ impl Limits for UserLimits {
     const NAMES: [&'static str; 2] = ["max-connections", "max-channels"];
     const WORD: &'static str = "user-limits";
 
-    fn slot(&mut self, name: &str) -> Option<&mut Option<u64>> {
+    fn slot(&mut self, name: &str) -> Option<&mut Option<i64>> {
         match name {
             "max-connections" => Some(&mut self.max_connections),
             "max-channels" => Some(&mut self.max_channels),
@@ -112,11 +117,12 @@ mod tests {
     }
 
     #[test]
-    fn a_negative_value_lifts_the_limit() {
+    fn a_negative_limit_is_shown_and_limits_nothing() {
         let mut limits = UserLimits::default();
         limits.set("max-channels", &json!(5)).expect("valid");
         limits.set("max-channels", &json!(-1)).expect("valid");
-        assert!(limits.is_unlimited());
+        assert_eq!(Value::from(limits.to_json()), json!({"max-channels": -1}));
+        assert_eq!(limits.max_channels.and_then(most), None);
     }
 
     #[test]

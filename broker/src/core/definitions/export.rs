@@ -126,7 +126,7 @@ pub fn vhost_limits_value(vhost: &Vhost) -> Value {
 
 fn parameters(vhost: &Vhost) -> Vec<Value> {
     let mut out = Vec::new();
-    if !vhost.limits.is_unlimited() {
+    if !vhost.limits.is_unset() {
         let value = vhost_limits_value(vhost);
         out.push(json!({"name": "limits", "component": "vhost-limits", "value": value}));
     }

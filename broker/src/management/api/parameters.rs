@@ -74,7 +74,7 @@ pub async fn answer(m: &Management, caller: &Caller, request: &Request, path: &[
 pub fn parameters(core: &Core) -> Vec<Value> {
     let mut out = Vec::new();
     for vhost in core.metadata.vhosts.values() {
-        if !vhost.limits.is_unlimited() {
+        if !vhost.limits.is_unset() {
             out.push(json!({
                 "value": vhost_limits_value(vhost),
                 "vhost": vhost.name(),

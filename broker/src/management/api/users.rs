@@ -398,7 +398,7 @@ async fn limits(m: &Management, request: &Request, path: &[&str]) -> Answer {
                     let users = core.metadata.access.users.iter();
                     users
                         .filter(|(name, _)| only.as_ref().is_none_or(|only| only == *name))
-                        .filter(|(_, user)| !user.limits.is_unlimited())
+                        .filter(|(_, user)| !user.limits.is_unset())
                         .map(|(name, user)| json!({"user": name, "value": user.limits.to_json()}))
                         .collect()
                 })

@@ -190,7 +190,7 @@ async fn limits(m: &Management, caller: &Caller, request: &Request, only: Option
         .with(move |core| {
             let all = core.metadata.vhosts.values();
             all.filter(|v| only.as_ref().is_none_or(|only| only == v.name()))
-                .filter(|v| caller.sees(v.name()) && !v.limits.is_unlimited())
+                .filter(|v| caller.sees(v.name()) && !v.limits.is_unset())
                 .map(|v| json!({"vhost": v.name(), "value": vhost_limits_value(v)}))
                 .collect()
         })
