@@ -331,12 +331,14 @@ fn threads_have_their_rights_and_rank(pid: &str) {
     seen.sort();
     // NET_ADMIN and NET_RAW
     const NETWORK: u64 = 0x3000;
+    const RAW: u64 = 0x2000;
     let expected = [
         ("evenkeel", NETWORK, "-20"),
         ("health", NETWORK, "0"),
         ("leases", NETWORK, "-20"),
         ("log", 0, "0"),
         ("status", NETWORK, "0"),
+        ("tickle", RAW, "0"),
     ];
     let expected = expected.map(|(n, r, nice)| (n.to_owned(), r, nice.to_owned()));
     assert_eq!(seen, expected);

@@ -8,6 +8,7 @@ use crate::daemon::Daemon;
 use crate::instance::Instance;
 use crate::options::Options;
 use crate::pair::Pair;
+use crate::tickle::Tickle;
 use serde_json::{Value, json};
 use std::time::Duration;
 use tracing::{info, warn};
@@ -109,6 +110,13 @@ fn witnesses(pair: &Pair, now: Time) -> Vec<Value> {
     pair.witnesses().map(one).collect()
 }
 
+/// Clients of this host's addresses that peers were told of, those of the peers that this host
+/// knows, and those that it has asked after a take-over.
+fn clients(tickle: &Tickle) -> Value {
+    let [told, known, asked] = tickle.counts();
+    json!({ "told": told, "known": known, "asked_total": asked })
+}
+
 /// Everything that there is to know.
 pub fn status(daemon: &Daemon) -> Value {
     let now = daemon.clock.now();
@@ -150,6 +158,7 @@ pub fn status(daemon: &Daemon) -> Value {
         })).collect::<Vec<_>>(),
         "pair": { "enabled": daemon.pair.is_some(), "peers": peers,
             "witnesses": daemon.pair.as_ref().map(|p| witnesses(p, now)).unwrap_or_default(),
+            "clients": daemon.tickle.as_ref().map(clients),
             "refused": daemon.pair.as_ref().map_or(0, |p| p.refused) },
     });
     let mut status = daemon.identity.head();

@@ -1,6 +1,7 @@
 //! All instances together: who hears which event, and what follows for the
 //! others. The loop in `run` feeds it.
 
+mod clients;
 mod departure;
 mod follow;
 mod kernel;
@@ -21,6 +22,7 @@ use crate::plan;
 use crate::poller::Ticket;
 use crate::raw::Listener;
 use crate::statics::Set;
+use crate::tickle::Tickle;
 use crate::watch::{Key, ToWatch};
 use conf::vip::model::{Config, Family};
 use std::net::IpAddr;
@@ -66,6 +68,8 @@ pub struct Daemon {
     pub listeners: Vec<Heard>,
     /// The pair channel, unless off.
     pub pair: Option<Pair>,
+    /// Who asks the clients of a dead host, unless there is no thread for it.
+    pub tickle: Option<Tickle>,
     /// Packets for VRIDs that are not configured on their interface.
     pub unknown_vrid: u64,
     /// Whether the end was asked for.
@@ -92,6 +96,7 @@ impl Daemon {
             instances: Vec::new(),
             listeners: Vec::new(),
             pair: None,
+            tickle: None,
             unknown_vrid: 0,
             stopping: false,
             notify: ward.notify(),
@@ -143,6 +148,7 @@ impl Daemon {
             let own = |i: &Instance| Some((i.index?, i.source?));
             pair.sources = self.instances.iter().filter_map(own).collect();
         }
+        self.tell_tickle();
     }
 
     /// The interfaces on which addresses are announced, by name and number.
@@ -199,6 +205,7 @@ impl Daemon {
     /// What follows when everything that came was read.
     pub fn tick(&mut self) {
         self.tick_pair(self.clock.now());
+        self.learn_connections();
         if self.instances.iter().any(|i| i.departing) {
             self.bid_farewell();
             self.drop_departed();
@@ -273,6 +280,7 @@ impl Daemon {
                 self.dispatch(i, Event::Peer(view));
             }
         }
+        self.watch_for_readers(now);
     }
 
     /// A witness says that this host's router is active.

@@ -42,6 +42,7 @@ mod sockets;
 mod speaker;
 mod statics;
 mod sys;
+mod tickle;
 mod tool;
 mod vmac;
 mod watch;

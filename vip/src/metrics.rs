@@ -76,7 +76,34 @@ pub fn prometheus(status: &str) -> String {
             "evenkeel_vip_witness_alive{{witness=\"{address}\"}} {alive}"
         );
     }
+    clients(&mut out, &status["pair"]["clients"]);
     out
+}
+
+/// Who is connected, as the hosts tell each other.
+fn clients(out: &mut String, clients: &Value) {
+    for (metric, field, help) in [
+        (
+            "evenkeel_vip_clients_told",
+            "told",
+            "Clients of this host's addresses that its peers know.",
+        ),
+        (
+            "evenkeel_vip_clients_known",
+            "known",
+            "Clients of the peers that this host knows.",
+        ),
+    ] {
+        gauge(out, metric, help);
+        let _ = writeln!(out, "{metric} {}", clients[field].as_u64().unwrap_or(0));
+    }
+    let metric = "evenkeel_vip_clients_asked_total";
+    let help = "Clients that were asked after a take-over whether they are still connected.";
+    let asked = clients["asked_total"].as_u64().unwrap_or(0);
+    let _ = writeln!(
+        out,
+        "# HELP {metric} {help}\n# TYPE {metric} counter\n{metric} {asked}"
+    );
 }
 
 fn gauge(out: &mut String, name: &str, help: &str) {
@@ -245,7 +272,7 @@ mod tests {
         "instances": [{"name": "VI<1>", "state": "MASTER", "priority": 110, "holds_addresses": true,
             "split_brain": false, "maintenance": false, "interface": "eth0", "addresses": ["10.77.0.50"],
             "counters": {"adverts_sent": 7, "refused": {"checksum": 3}}, "transitions": [], "why": ["a & b"]}],
-        "pair": {"peers": [{"address": "10.77.0.12", "alive": true}], "witnesses": [
+        "pair": {"peers": [{"address": "10.77.0.12", "alive": true}], "clients": {"told": 12, "known": 0, "asked_total": 3}, "witnesses": [
             {"address": "10.77.0.21", "silent_ms": 900}, {"address": "10.77.0.22", "silent_ms": null}]}}"#;
 
     #[test]
@@ -258,6 +285,9 @@ mod tests {
             "evenkeel_vip_peer_alive{peer=\"10.77.0.12\"} 1",
             "evenkeel_vip_witness_alive{witness=\"10.77.0.21\"} 1",
             "evenkeel_vip_witness_alive{witness=\"10.77.0.22\"} 0",
+            "evenkeel_vip_clients_told 12",
+            "evenkeel_vip_clients_known 0",
+            "evenkeel_vip_clients_asked_total 3",
         ] {
             assert!(text.contains(line), "{line} is missing in\n{text}");
         }

@@ -6,6 +6,7 @@
 //! every path makes a suspect; a probe of the address decides (see `docs/adr`).
 //! Heartbeats that only a witness brings are `parted`'s.
 
+mod lists;
 mod parted;
 mod path;
 mod shared;
@@ -14,6 +15,7 @@ mod witness;
 
 use crate::core::Time;
 use crate::core::advert::Heard;
+use crate::core::connections::{self, Part};
 use crate::core::heartbeat::{BootId, Heartbeat, LARGEST, Role, RouterView, Secret};
 use crate::core::router::PeerView;
 use crate::poller::Ticket;
@@ -94,6 +96,8 @@ pub struct Pair {
     witnesses: Witnesses,
     /// Active routers that a witness told of since the last tick.
     news: Vec<Order>,
+    /// Parts of lists that peers have told and nobody has taken.
+    parts: Vec<(BootId, Part)>,
 }
 
 impl Pair {
@@ -134,6 +138,7 @@ impl Pair {
             refused: 0,
             witnesses: Witnesses::default(),
             news: Vec::new(),
+            parts: Vec::new(),
         };
         pair.configure(config);
         Some(pair)
@@ -231,13 +236,23 @@ impl Pair {
         if at == self.sockets.len() {
             return self.receive_witnessed(now, budget);
         }
-        let mut buffer = [0; LARGEST + 1];
+        const MOST: usize = if LARGEST > connections::LARGEST {
+            LARGEST
+        } else {
+            connections::LARGEST
+        };
+        let mut buffer = [0; MOST + 1];
         for _ in 0..budget {
             let socket = self.sockets.get(at).and_then(Option::as_ref);
             let Some(Ok((length, from))) = socket.map(|s| s.recv_from(&mut buffer)) else {
                 break;
             };
-            match Heartbeat::decode(&buffer[..length], &self.secret) {
+            let message = &buffer[..length];
+            if Part::is_one(message) {
+                self.heard_part(message);
+                continue;
+            }
+            match Heartbeat::decode(message, &self.secret) {
                 Some(heartbeat) => self.heard(now, from, heartbeat),
                 None => self.refused += 1,
             }
@@ -295,6 +310,7 @@ impl Pair {
         }
         path.hears = heartbeat.hears;
         path.calm = heartbeat.calm;
+        path.lists = heartbeat.lists;
         path.digest = heartbeat.digest;
         path.routers = heartbeat.routers;
         path.verdict = Verdict::Alive;
@@ -380,6 +396,7 @@ impl Pair {
             leaving: self.own.leaving,
             hears: path.told,
             calm: true,
+            lists: true,
             boot: self.boot,
             echo: path.boot,
             sequence: self.sequence,
@@ -394,20 +411,30 @@ impl Pair {
         path.greeted(now, pause);
         let bytes = heartbeat.encode(&self.secret);
         self.ask_witnesses(now, at, doubt, &bytes);
-        let path = &self.paths[at];
-        // unreachable peers are the channel's daily bread: silence is judged, not errors
+        self.send(self.paths[at].address, &bytes);
+    }
+
+    /// Unreachable peers are the channel's daily bread: silence is judged, not errors.
+    fn send(&self, to: SocketAddr, bytes: &[u8]) {
         let [v4, v6] = &self.sockets;
-        let _ = match path.address {
-            SocketAddr::V4(to) => v4.as_ref().map(|s| s.send_to(&bytes, to).map(drop)),
+        let _ = match to {
+            SocketAddr::V4(to) => v4.as_ref().map(|s| s.send_to(bytes, to).map(drop)),
             SocketAddr::V6(to) => v6
                 .as_ref()
-                .map(|s| wire::send_v6(s, &self.sources, to, &bytes)),
+                .map(|s| wire::send_v6(s, &self.sources, to, bytes)),
         };
     }
 
     fn alive(&self, now: Time) -> impl Iterator<Item = &Path> {
         let interval = self.interval;
         self.paths.iter().filter(move |p| p.is_alive(now, interval))
+    }
+
+    /// Whether the host with this address was heard lately, though it may be leaving.
+    pub fn speaks(&self, now: Time, address: IpAddr) -> bool {
+        let its = |p: &&Path| p.address.ip() == address && p.verified;
+        let mut paths = self.paths.iter().filter(its);
+        paths.any(|p| !p.is_silent(now, self.interval))
     }
 
     /// Lists the addresses of living peers.

@@ -55,6 +55,11 @@ pub fn writer() {
     lower(&CapsHashSet::new());
 }
 
+/// A thread that only sends packets of its own making.
+pub fn sender() {
+    lower_to(&[Capability::CAP_NET_RAW]);
+}
+
 /// The guardian: sockets and links, to execute the worker's will.
 pub fn guardian() {
     lower_to(NETWORK);

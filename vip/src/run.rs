@@ -4,6 +4,7 @@
 
 use crate::core::Time;
 use crate::core::cause::Cause;
+use crate::core::connections::Part;
 use crate::core::track::Level;
 use crate::daemon::Daemon;
 use crate::frame;
@@ -19,6 +20,7 @@ use crate::pair::Pair;
 use crate::poller::{Poller, Source, Ticket};
 use crate::renewals::Renewals;
 use crate::signals::{self, Wish};
+use crate::tickle::Tickle;
 use crate::watch::{self, Key, ToWatch};
 use crate::{ask, raw, reload, rights, serve, sys};
 use conf::vip::model::{Family, Global};
@@ -55,6 +57,8 @@ pub enum ToRouter {
     Ask(ask::Ask, SyncSender<String>),
     /// The notify scripts that were given so far are done.
     Finished,
+    /// A part of the list of this host's connections, for the peers.
+    Connections(Part),
 }
 
 /// What can be read, in the order of reading.
@@ -165,9 +169,15 @@ fn prepare(options: &Options, signals: SignalFd) -> io::Result<Loop> {
     std::thread::Builder::new()
         .name("health".to_owned())
         .spawn(move || watch::run(mailbox_watch, post, fifos))?;
+    let tickle = Tickle::start(to_router.clone());
     let place = serve::start(options, config.global.status_page, to_router)?;
     let mut daemon = Daemon::new(config, net, to_watch, ward);
     daemon.pair = Pair::new(&daemon.config);
+    daemon.tickle = tickle
+        .inspect_err(
+            |error| info!(%error, "clients of a dead host are not asked: no thread for it"),
+        )
+        .ok();
     daemon.settle();
     daemon.tell_watchers();
     if let Some(command) = daemon.config.global.startup_script.clone() {
@@ -456,6 +466,7 @@ impl Loop {
     fn message(&mut self, message: ToRouter) {
         match message {
             ToRouter::Tracked(key, level) => self.daemon.tracked(&key, &level),
+            ToRouter::Connections(part) => self.daemon.tell_connections(&part),
             ToRouter::Finished if self.finishing => self.finished = true,
             // the startup script is done
             ToRouter::Finished => self.daemon.start_from(self.daemon.clock.now()),

@@ -138,6 +138,15 @@ fn table(status: &Value) -> String {
         let address = w["address"].as_str().unwrap_or("-");
         out.push_str(&format!("witness {address}: {word}\n"));
     }
+    let clients = &status["pair"]["clients"];
+    let count = |field: &str| clients[field].as_u64().unwrap_or(0);
+    if count("told") + count("known") > 0 {
+        out.push_str(&format!(
+            "clients: the peer knows {} of this host, this host {} of the peer\n",
+            count("told"),
+            count("known")
+        ));
+    }
     out
 }
 

@@ -446,6 +446,16 @@ pub static TABLE: Table<Global> = &[
         },
     },
     Keyword {
+        name: "pair_tickle",
+        args: "[on|off]",
+        doc: "Evenkeel's own. The master tells its peer by the pair channel which clients are connected to its addresses; if it dies, its successor asks each of them whether it still is, so that clients that only wait connect anew at once. Default on.",
+        example: "pair_tickle off",
+        apply: |s, a| {
+            s.draft.pair_channel.tickle = section::switch(a)?;
+            Ok(())
+        },
+    },
+    Keyword {
         name: "pair_witness",
         args: "<IPv4 address> ...",
         doc: "Evenkeel's own. Hosts that answer pings and that both proxy hosts and the clients reach, such as the servers: a backup that does not hear the master any more, but gets its word by one of them, stays backup. Both hosts need the line.",

@@ -95,6 +95,8 @@ pub struct PairChannel {
     pub interval: Duration,
     /// `pair_peer`: further addresses of the peer (a second network).
     pub peers: Vec<IpAddr>,
+    /// `pair_tickle`: whether the clients of a dead host are asked whether they are still connected.
+    pub tickle: bool,
     /// `pair_witness`: hosts by which two that do not hear each other still do.
     pub witnesses: Vec<std::net::Ipv4Addr>,
 }
@@ -107,6 +109,7 @@ impl Default for PairChannel {
             key: None,
             interval: Duration::from_millis(50),
             peers: Vec::new(),
+            tickle: true,
             witnesses: Vec::new(),
         }
     }

@@ -5,7 +5,7 @@
 //! |---|---|
 //! | 4 | `EKVP` |
 //! | 1 | version, 1 |
-//! | 1 | flags: bit 0 leaving, bit 1 hears the receiver's adverts, bit 2 knows the calm pace, bit 3 does not hear the receiver |
+//! | 1 | flags: bit 0 leaving, bit 1 hears the receiver's adverts, bit 2 knows the calm pace, bit 3 does not hear the receiver, bit 4 keeps lists of connections |
 //! | 1 | number of routers, at most 64 |
 //! | 1 | zero |
 //! | 16 | boot id of the sender, random at each start |
@@ -24,7 +24,8 @@ pub const VERSION: u8 = 1;
 pub const MOST_ROUTERS: usize = 64;
 const MAGIC: [u8; 4] = *b"EKVP";
 const HEAD: usize = 56;
-const TAG: usize = 16;
+/// Bytes of an authentication tag.
+pub const TAG: usize = 16;
 /// Size of the largest message.
 pub const LARGEST: usize = HEAD + MOST_ROUTERS * 4 + TAG;
 
@@ -47,7 +48,8 @@ impl Secret {
         Secret(bytes)
     }
 
-    fn tag(&self, message: &[u8]) -> [u8; TAG] {
+    /// The authentication tag of a message.
+    pub(super) fn tag(&self, message: &[u8]) -> [u8; TAG] {
         let mut mac =
             Hmac::<Sha256>::new_from_slice(&self.0).expect("HMAC takes keys of any length");
         mac.update(message);
@@ -93,6 +95,8 @@ pub struct Heartbeat {
     pub calm: bool,
     /// The sender does not hear the receiver; it asks by the witnesses.
     pub asks: bool,
+    /// The sender takes lists of connections ([`super::connections`]).
+    pub lists: bool,
     /// Boot id of the sender.
     pub boot: BootId,
     /// Boot id last heard from the receiver.
@@ -111,7 +115,7 @@ impl Heartbeat {
         let routers = &self.routers[..self.routers.len().min(MOST_ROUTERS)];
         let mut out = Vec::with_capacity(LARGEST);
         out.extend(MAGIC);
-        let flags = [self.leaving, self.hears, self.calm, self.asks];
+        let flags = [self.leaving, self.hears, self.calm, self.asks, self.lists];
         let flags = (0..)
             .zip(flags)
             .map(|(bit, set)| u8::from(set) << bit)
@@ -165,6 +169,7 @@ impl Heartbeat {
             hears: head[5] & 2 != 0,
             calm: head[5] & 4 != 0,
             asks: head[5] & 8 != 0,
+            lists: head[5] & 16 != 0,
             boot: part(head, 8),
             echo: part(head, 24),
             sequence: u64::from_be_bytes(part(head, 40)),
@@ -181,7 +186,7 @@ fn part<const N: usize>(head: &[u8; HEAD], at: usize) -> [u8; N] {
 }
 
 /// Compares without an early exit.
-fn same(a: &[u8], b: &[u8]) -> bool {
+pub(super) fn same(a: &[u8], b: &[u8]) -> bool {
     a.len() == b.len() && a.iter().zip(b).fold(0, |acc, (x, y)| acc | (x ^ y)) == 0
 }
 
@@ -196,6 +201,7 @@ mod tests {
             hears: true,
             calm: false,
             asks: true,
+            lists: true,
             boot: [1; 16],
             echo: [2; 16],
             sequence: 7,

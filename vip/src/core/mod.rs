@@ -6,6 +6,7 @@
 
 pub mod advert;
 pub mod cause;
+pub mod connections;
 pub mod group;
 pub mod heartbeat;
 pub mod pace;

@@ -82,8 +82,12 @@ impl Daemon {
 
     fn changed(&mut self, i: usize, from: Phase, to: Phase, queue: &mut VecDeque<(usize, Event)>) {
         self.tell_guardian();
+        self.tell_tickle();
         if from == to {
             return;
+        }
+        if to == Phase::Master {
+            self.ask_clients(i);
         }
         let name = self.instances[i].conf.name.clone();
         let priority = self.instances[i].router.priority();

@@ -126,6 +126,7 @@ mod tests {
             hears: false,
             calm: true,
             asks: true,
+            lists: false,
             boot: PEER,
             echo: pair.boot,
             sequence,

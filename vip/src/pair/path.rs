@@ -46,6 +46,8 @@ pub struct Path {
     pub hears: bool,
     /// It knows [`CALM`].
     pub calm: bool,
+    /// It takes lists of connections.
+    pub lists: bool,
     /// What it was last told of hearing its adverts.
     pub told: bool,
     /// When an advert of short interval last came from this address.
@@ -100,6 +102,7 @@ impl Path {
             leaving: false,
             hears: false,
             calm: false,
+            lists: false,
             told: false,
             advert_at: None,
             routers: Vec::new(),
