@@ -441,8 +441,8 @@ fn a_bad_entry_is_an_error_and_left_out_under_lenient() {
         ..Options::default()
     };
     for lines in [
-        "virtual_routes { 10.0.0.0/40 via 192.0.2.1 }",
-        "virtual_rules { from 10.0.0.0/40 table 7 }",
+        "virtual_routes { 10.0.0.0/24 via x }",
+        "virtual_rules { from 10.0.0.0/8 table no-such }",
         "virtual_ipaddress_excluded { 192.0.2.300 }",
     ] {
         let text = instance_with(lines);
@@ -457,6 +457,43 @@ fn a_bad_entry_is_an_error_and_left_out_under_lenient() {
         let left = instance.routes.len() + instance.rules.len() + instance.excluded.len();
         assert_eq!(left, 0, "{lines}");
         assert_eq!(codes(&report, Severity::Warning), ["E2002"], "{lines}");
+    }
+}
+
+#[test]
+fn what_keepalived_reads_in_a_bad_entry_counts_under_lenient() {
+    let lenient = Options {
+        lenient: true,
+        ..Options::default()
+    };
+    for (lines, code) in [
+        ("virtual_ipaddress_excluded { 192.0.2.9/33 }", "E0005"),
+        (
+            "virtual_ipaddress_excluded { 192.0.2.9/255.255.255.0 }",
+            "E0005",
+        ),
+        (
+            "virtual_ipaddress_excluded { 192.0.2.9 scope no-such }",
+            "E0005",
+        ),
+        ("virtual_ipaddress_excluded { 192.0.2.9 other }", "E0002"),
+        ("virtual_routes { 192.0.2.9/40 via 192.0.2.1 }", "E0005"),
+        (
+            "virtual_rules { from 192.0.2.9/40 table 7 priority 5 }",
+            "E0005",
+        ),
+    ] {
+        let text = instance_with(lines);
+        assert_eq!(codes(&strict(&text).1, Severity::Error), [code], "{lines}");
+        let (config, report) = load_str("k.conf", &text, &lenient);
+        let config = config.unwrap_or_else(|| panic!("{lines}: {}", report.human(false)));
+        assert_eq!(codes(&report, Severity::Warning), ["E2002"], "{lines}");
+        let instance = &config.instances[0];
+        let kept = instance.routes.len() + instance.rules.len() + instance.excluded.len();
+        assert_eq!(kept, 1, "{lines}");
+        if let [address] = &instance.excluded[..] {
+            assert_eq!((address.prefix, address.scope), (32, 0), "{lines}");
+        }
     }
 }
 

@@ -7,6 +7,7 @@ use super::super::{address, group, rule, track};
 use super::Draft;
 use crate::diagnostic::Diagnostic;
 use crate::keyword::Args;
+use std::net::IpAddr;
 
 type Here = Section<Draft>;
 type Done = Result<(), Diagnostic>;
@@ -112,40 +113,78 @@ pub(super) fn authentication(s: &mut Here, a: &mut Args<'_>) -> Done {
 }
 
 pub(super) fn addresses(s: &mut Here, a: &Args<'_>) -> Result<Vec<VirtualAddress>, Diagnostic> {
+    entries(s, a, address::address, "the other addresses")
+}
+
+pub(super) fn routes(s: &mut Here, a: &mut Args<'_>) -> Done {
+    let routes = entries(s, a, address::route, "the other routes")?;
+    s.draft.routes.extend(routes);
+    Ok(())
+}
+
+pub(super) fn rules(s: &mut Here, a: &mut Args<'_>) -> Done {
+    let rules = entries(s, a, rule::rule, "the other rules")?;
+    s.draft.rules.extend(rules);
+    Ok(())
+}
+
+/// The entries of a block. One with a bad value is an error; in lenient mode it is what keepalived
+/// makes of it, or left out.
+fn entries<T>(
+    s: &mut Here,
+    a: &Args<'_>,
+    read: fn(&Node) -> Result<T, Diagnostic>,
+    rest: &str,
+) -> Result<Vec<T>, Diagnostic> {
     let mut list = Vec::new();
-    for node in s.block(a)? {
-        match address::address(&node) {
-            Ok(address) => list.push(address),
-            Err(finding) => skip(s, finding, "the other addresses"),
+    for mut node in s.block(a)? {
+        loop {
+            let finding = match read(&node) {
+                Ok(entry) => {
+                    list.push(entry);
+                    break;
+                }
+                Err(finding) => finding,
+            };
+            let Some(instead) = amend(s, a.keyword(), &mut node, &finding) else {
+                skip(s, finding, rest);
+                break;
+            };
+            let span = finding.primary.map_or(node.words[0].span, |p| p.span);
+            s.replaced(span, finding.message, &instead);
         }
     }
     Ok(list)
 }
 
-pub(super) fn routes(s: &mut Here, a: &mut Args<'_>) -> Done {
-    for node in s.block(a)? {
-        match address::route(&node) {
-            Ok(route) => s.draft.routes.push(route),
-            Err(finding) => skip(s, finding, "the other routes"),
-        }
+/// Changes an entry into what keepalived makes of it, in lenient mode; says into what.
+fn amend(s: &Here, block: &str, node: &mut Node, finding: &Diagnostic) -> Option<String> {
+    let span = finding.primary.as_ref().filter(|_| s.options.lenient)?.span;
+    let at = node.words.iter().position(|word| word.span == span)?;
+    let text = &node.words[at].text;
+    let plain = text.split_once('/').map(|(plain, _)| plain.to_owned());
+    if let Some(plain) = plain.filter(|p| p.parse::<IpAddr>().is_ok()) {
+        node.words[at].text.clone_from(&plain);
+        return Some(format!("the whole address {plain}"));
     }
-    Ok(())
-}
-
-pub(super) fn rules(s: &mut Here, a: &mut Args<'_>) -> Done {
-    for node in s.block(a)? {
-        match rule::rule(&node) {
-            Ok(rule) => s.draft.rules.push(rule),
-            Err(finding) => skip(s, finding, "the other rules"),
+    let scope = at > 0 && node.words[at - 1].text == "scope";
+    match block {
+        "virtual_ipaddress" | "virtual_ipaddress_excluded" if scope => {
+            node.words.drain(at - 1..=at);
+            Some("scope global".to_owned())
         }
+        "virtual_ipaddress" | "virtual_ipaddress_excluded" if finding.code == "E0002" => {
+            let word = node.words.remove(at).text;
+            Some(format!("the address without `{word}`"))
+        }
+        _ => None,
     }
-    Ok(())
 }
 
 /// An entry with a bad value: an error, and left out in lenient mode.
 fn skip(s: &mut Here, finding: Diagnostic, rest: &str) {
     match finding.primary.as_ref().filter(|_| s.options.lenient) {
-        Some(place) if matches!(finding.code, "E0005" | "E0006") => {
+        Some(place) if matches!(finding.code, "E0002" | "E0005" | "E0006") => {
             let span = place.span;
             s.replaced(span, finding.message, rest);
         }
