@@ -176,6 +176,32 @@ fn with_a_virtual_mac_adverts_and_announcements_carry_it() {
     });
 }
 
+/// Both hosts have the same link-layer address there: an address made of it would be a duplicate.
+#[test]
+#[ignore = "needs root for network namespaces; tests/run runs it"]
+fn a_virtual_mac_with_an_excluded_ipv6_address_has_no_other_one() {
+    kit::sandboxed(|| {
+        let excluded = " virtual_ipaddress_excluded {\n fd77::50/64\n }\n";
+        let text = format!(
+            " use_vmac\n{excluded}{}",
+            lines(3, "0.1", 100, "10.77.0.50/24")
+        );
+        let stage = Stage::up(&text);
+        stage.wait_state("MASTER");
+        let addresses = || {
+            stage
+                .host
+                .run("ip", &["-6", "-o", "address", "show", "vrrp.51"])
+        };
+        wait_until("the address", LONG, || addresses().contains("fd77::50/64"));
+        let found = addresses();
+        assert_eq!(found.lines().count(), 1, "{found}");
+        let ping = ["-6", "-c3", "-i0.2", "-W5", "-q", "fd77::50"];
+        let answers = stage.other.run("ping", &ping);
+        assert!(answers.contains(" 0% packet loss"), "{answers}");
+    });
+}
+
 /// A bad packet and the counter that it must raise.
 fn bad_packets() -> Vec<(&'static str, Around, Vec<u8>)> {
     let good = v3(51, 200, 20, &[VIP]);

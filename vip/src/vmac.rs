@@ -91,22 +91,26 @@ fn quieten(conf: &Instance, name: &str, parameters: &mut Parameters) {
             ] {
                 set("ipv4", interface, key, value);
             }
-            // IPv6 would make an address of its own, and its first questions turn the switch
-            // towards this host while another one is active
-            if !conf.excluded.iter().any(|a| a.address.is_ipv6()) {
+            if conf.excluded.iter().any(|a| a.address.is_ipv6()) {
+                without_own_addresses(name);
+            } else {
                 set("ipv6", name, "disable_ipv6", "1");
             }
         }
-        Family::V6 => {
-            for (key, value) in [
-                ("addr_gen_mode", "1"),
-                ("accept_ra", "0"),
-                ("autoconf", "0"),
-                ("accept_dad", "0"),
-            ] {
-                set("ipv6", name, key, value);
-            }
-        }
+        Family::V6 => without_own_addresses(name),
+    }
+}
+
+/// IPv6 would make an address of its own, the same on both hosts, and its first questions turn the
+/// switch towards this host while another one is active.
+fn without_own_addresses(name: &str) {
+    for (key, value) in [
+        ("addr_gen_mode", "1"),
+        ("accept_ra", "0"),
+        ("autoconf", "0"),
+        ("accept_dad", "0"),
+    ] {
+        set("ipv6", name, key, value);
     }
 }
 
