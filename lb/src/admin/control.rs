@@ -359,7 +359,6 @@ impl Control {
             bytes_out: super::sample::bytes_out(runtime),
             bytes_spliced: 0,
             bytes_out_rate: self.samples.bytes_out_rate(),
-            show_legends: false,
             old: self.old.processes(),
         }
     }
