@@ -2,6 +2,7 @@
 //! keys mean something here.
 
 mod codes;
+mod draft;
 mod model;
 mod rabbitmq_conf;
 mod reference;
@@ -19,7 +20,7 @@ pub use value::{parse_address, parse_duration, parse_size};
 
 use crate::diagnostic::{Diagnostic, Report};
 use crate::source::FileId;
-use settings::Draft;
+use draft::Draft;
 use std::path::Path;
 
 /// Reads a configuration file. The configuration is there when no finding is

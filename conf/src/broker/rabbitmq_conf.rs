@@ -2,8 +2,9 @@
 //! here, or is accepted because nothing depends on it (with a note why), or is
 //! known and refused (E0007), or is unknown.
 
+use super::draft::Draft;
 use super::model::{ClientAuth, DiskLimit, LoginFrom, MemoryLimit, everywhere};
-use super::settings::{Draft, formatter, level, node_name, version};
+use super::settings::{formatter, level, node_name, version};
 use super::value::{Given, Item};
 use crate::diagnostic::{Diagnostic, Report};
 use crate::source::{FileId, Span};

@@ -1,35 +1,15 @@
 //! The table of `broker.toml`: one row per setting.
 
-use super::model::{ClientAuth, Compat, Config, LoginFrom, Tls};
+mod values;
+
+pub use values::{formatter, level, node_name, version};
+
+use super::draft::Draft;
+use super::model::{ClientAuth, Compat, LoginFrom};
 use super::value::Given;
 use crate::diagnostic::Diagnostic;
-use crate::source::Span;
-use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::time::Duration;
-
-/// What the rows fill; certificates come together only at the end.
-#[derive(Debug, Default)]
-pub struct Draft {
-    /// The configuration so far.
-    pub config: Config,
-    /// Certificate, key, client authorities.
-    pub certificate: Option<PathBuf>,
-    /// Private key.
-    pub key: Option<PathBuf>,
-    /// Authorities of client certificates.
-    pub client_ca: Option<PathBuf>,
-    /// Whether clients must show one.
-    pub client_auth: Option<ClientAuth>,
-    /// The user's name for EXTERNAL.
-    pub login_from: Option<LoginFrom>,
-    /// Only TLS 1.3.
-    pub only_1_3: bool,
-    /// Where TLS is first asked for.
-    pub tls_at: Option<Span>,
-    /// Addresses to listen on, as the file has them.
-    pub listeners: Vec<(SocketAddr, Span)>,
-}
+use values::{consumer_timeout, frame_max, some_time};
 
 /// One row.
 pub struct Setting {
@@ -564,135 +544,3 @@ pub static SECTIONS: &[(&str, &str)] = &[
     ("users", "What a node without users starts with."),
     ("log", "Log output."),
 ];
-
-/// A node's name: `rabbit@host` or `rabbit`.
-pub(super) fn node_name(value: &Given) -> Result<String, Diagnostic> {
-    let text = value.name()?;
-    let plain = |part: &str| {
-        !part.is_empty()
-            && part
-                .bytes()
-                .all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b))
-    };
-    match text.split_once('@') {
-        Some((name, host)) if plain(name) && plain(host) => Ok(text),
-        None if plain(&text) => Ok(text),
-        _ => Err(value.wrong("a node's name such as `rabbit@host`")),
-    }
-}
-
-fn frame_max(value: &Given) -> Result<u32, Diagnostic> {
-    let size = value.size()?;
-    if (4096..=1 << 30).contains(&size) {
-        return Ok(size as u32);
-    }
-    let message = format!("{size} is out of range: 4096 to 1 GiB");
-    Err(Diagnostic::error("E0006", value.span, message).label("out of range"))
-}
-
-fn consumer_timeout(value: &Given) -> Result<Option<Duration>, Diagnostic> {
-    if value.boolean().is_ok_and(|on| !on) {
-        return Ok(None);
-    }
-    some_time(value, "a time above zero, or `false` for never").map(Some)
-}
-
-fn some_time(value: &Given, what: &str) -> Result<Duration, Diagnostic> {
-    match value.duration()? {
-        Duration::ZERO => Err(value.wrong(what)),
-        time => Ok(time),
-    }
-}
-
-/// Three numbers, which clients take apart.
-pub(super) fn version(value: &Given) -> Result<String, Diagnostic> {
-    let text = value.name()?;
-    let parts = text.split('.');
-    let number = |part: &str| part.parse::<u32>().is_ok();
-    match parts.clone().count() == 3 && parts.clone().all(number) {
-        true => Ok(text),
-        false => Err(value.wrong("a version such as `3.10.8`")),
-    }
-}
-
-/// Whether two sockets cannot both listen; port 0 is another one each time.
-fn overlap(a: SocketAddr, b: SocketAddr) -> bool {
-    let covers = |wide: SocketAddr, other: SocketAddr| {
-        wide.ip().is_unspecified() && (wide.is_ipv6() || other.is_ipv4())
-    };
-    a.port() == b.port() && a.port() != 0 && (a.ip() == b.ip() || covers(a, b) || covers(b, a))
-}
-
-/// The form of log lines, by our words and by RabbitMQ's.
-pub(super) fn formatter(value: &Given) -> Result<bool, Diagnostic> {
-    value.choose(&[("text", false), ("plaintext", false), ("json", true)])
-}
-
-/// Log levels, RabbitMQ's words included.
-pub(super) fn level(value: &Given) -> Result<String, Diagnostic> {
-    let choices = [
-        ("error", "error"),
-        ("critical", "error"),
-        ("alert", "error"),
-        ("emergency", "error"),
-        ("warn", "warn"),
-        ("warning", "warn"),
-        ("notice", "info"),
-        ("info", "info"),
-        ("debug", "debug"),
-        ("trace", "trace"),
-        ("none", "off"),
-    ];
-    value.choose(&choices).map(str::to_owned)
-}
-
-impl Draft {
-    /// One address or several, noted with their places.
-    fn addresses(&mut self, value: &Given, port: u16) -> Result<Vec<SocketAddr>, Diagnostic> {
-        let found = value.each(|one| Ok((one.address(port)?, one.span)))?;
-        self.listeners.extend(&found);
-        Ok(found.into_iter().map(|(address, _)| address).collect())
-    }
-
-    /// The first two of the file's listeners that cannot both be had: the later one's place, and the earlier one's.
-    pub fn clash(&self) -> Option<(SocketAddr, Span, Span)> {
-        let pairs = self.listeners.iter().enumerate().flat_map(|(at, later)| {
-            let earlier = self.listeners[..at].iter();
-            earlier.map(move |earlier| (earlier, later))
-        });
-        pairs
-            .into_iter()
-            .find(|(earlier, later)| overlap(earlier.0, later.0))
-            .map(|(earlier, later)| (later.0, later.1, earlier.1))
-    }
-
-    /// Puts the certificates together. The error says which is missing for
-    /// the TLS listeners.
-    pub fn finish(mut self) -> Result<Config, &'static str> {
-        let tls = match (self.certificate, self.key) {
-            (Some(certificate), Some(key)) => Some(Tls {
-                certificate,
-                key,
-                client_auth: self.client_auth.unwrap_or(match self.client_ca {
-                    Some(_) => ClientAuth::Optional,
-                    None => ClientAuth::None,
-                }),
-                client_ca: self.client_ca,
-                login_from: self.login_from.unwrap_or(LoginFrom::DistinguishedName),
-                only_1_3: self.only_1_3,
-            }),
-            (None, Some(_)) => return Err("a certificate"),
-            (Some(_), None) => return Err("a private key"),
-            (None, None) if !self.config.listen_tls.is_empty() => {
-                return Err("a certificate and a private key");
-            }
-            (None, None) => None,
-        };
-        let asks = |t: &Tls| t.client_auth != ClientAuth::None && t.client_ca.is_none();
-        if tls.as_ref().is_some_and(asks) {
-            return Err("the authorities of the clients' certificates");
-        }
-        self.config.tls = tls;
-        Ok(self.config)
-    }
-}

@@ -1,7 +1,8 @@
 //! Reads `broker.toml`: tables and keys with their places, looked up in
 //! [`SETTINGS`].
 
-use super::settings::{Draft, SECTIONS, SETTINGS, Setting};
+use super::draft::Draft;
+use super::settings::{SECTIONS, SETTINGS, Setting};
 use super::value::{Given, Item};
 use crate::diagnostic::{Diagnostic, Report};
 use crate::source::{FileId, Span};
