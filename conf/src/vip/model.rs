@@ -1,13 +1,22 @@
 //! What a keepalived-style file says, typed and checked.
 
+mod address;
+mod announce;
+mod command;
 mod global;
+mod track;
 
+pub use address::{
+    Broadcast, NextHop, RouteKind, RuleAction, VirtualAddress, VirtualRoute, VirtualRule,
+};
+pub use announce::{Announce, GarpGroup};
+pub use command::{Command, Notify, NotifyFifo, ScriptUser};
 pub use global::Global;
+pub use track::{ParamMatch, Script, Track, TrackedBalancer, TrackedFile, TrackedProcess, Weight};
 
 use super::statics::{Statics, TrackGroup};
 use crate::source::Span;
 use std::net::IpAddr;
-use std::path::PathBuf;
 use std::time::Duration;
 
 /// Priority of a router: 1-254, 255 for the owner of the address (RFC 9568 §5.2.4).
@@ -73,15 +82,6 @@ pub struct Config {
     pub skipped_lvs: bool,
 }
 
-/// A user and group for scripts.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ScriptUser {
-    /// User name or number.
-    pub user: String,
-    /// Group name or number; the user's own if not given.
-    pub group: Option<String>,
-}
-
 /// The authenticated channel between two Evenkeel hosts.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PairChannel {
@@ -115,201 +115,6 @@ impl Default for PairChannel {
     }
 }
 
-/// When and how often addresses are announced (gratuitous ARP, unsolicited NA).
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Announce {
-    /// `garp_master_delay`: from the election to the second burst; default 5 s.
-    pub delay: Duration,
-    /// `garp_master_repeat`: packets in a burst; default 5.
-    pub repeat: u32,
-    /// `garp_master_refresh`: between refreshes while master; `None` = not
-    /// written (Evenkeel then refreshes one packet a second), zero = off.
-    pub refresh: Option<Duration>,
-    /// `garp_master_refresh_repeat`: packets in a refresh; default 1.
-    pub refresh_repeat: u32,
-    /// `garp_lower_prio_repeat`: packets after a lower-priority advert.
-    pub lower_prio_repeat: Option<u32>,
-    /// `garp_lower_prio_delay`: from such an answer to a second one; `delay` if not given.
-    pub lower_prio_delay: Option<Duration>,
-    /// `vrrp_garp_interval`: between two gratuitous ARPs on one interface.
-    pub garp_interval: Duration,
-    /// `vrrp_gna_interval`: between two unsolicited NAs on one interface.
-    pub gna_interval: Duration,
-    /// `vrrp_min_garp`: one packet and no second burst.
-    pub minimal: bool,
-}
-
-impl Default for Announce {
-    fn default() -> Announce {
-        Announce {
-            delay: Duration::from_secs(5),
-            repeat: 5,
-            refresh: None,
-            refresh_repeat: 1,
-            lower_prio_repeat: None,
-            lower_prio_delay: None,
-            garp_interval: Duration::ZERO,
-            gna_interval: Duration::ZERO,
-            minimal: false,
-        }
-    }
-}
-
-/// `garp_group`: interfaces that share a pause between announcements.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct GarpGroup {
-    /// Names.
-    pub interfaces: Vec<String>,
-    /// Between two gratuitous ARPs; the global one if not given.
-    pub garp_interval: Option<Duration>,
-    /// Between two unsolicited NAs; the global one if not given.
-    pub gna_interval: Option<Duration>,
-}
-
-/// A fifo for notifications with the script that reads it.
-#[derive(Clone, Debug, PartialEq)]
-pub struct NotifyFifo {
-    /// The keyword that wrote it: `notify_fifo` or `vrrp_notify_fifo`.
-    pub keyword: &'static str,
-    /// Where it stands.
-    pub place: Place,
-    /// Path of the fifo; made if missing.
-    pub path: PathBuf,
-    /// Whose it is when it is made; root's if not given.
-    pub owner: Option<ScriptUser>,
-    /// Script that is started with the path as its last argument.
-    pub script: Option<Command>,
-}
-
-/// A command line with the user that runs it.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Command {
-    /// Where it stands in the file.
-    pub place: Place,
-    /// The program and its arguments; words as a shell without expansions splits them.
-    pub words: Vec<String>,
-    /// The line as written, for recognising one-line checks.
-    pub line: String,
-    /// `user U [G]`, or the global `script_user`.
-    pub user: Option<ScriptUser>,
-}
-
-/// `vrrp_script`.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Script {
-    /// Its name.
-    pub name: String,
-    /// Where its name stands.
-    pub place: Place,
-    /// `script`.
-    pub command: Command,
-    /// `interval`; default 1 s.
-    pub interval: Duration,
-    /// `timeout`; the interval if not given.
-    pub timeout: Option<Duration>,
-    /// `weight` with `reverse`; 0 means FAULT on failure.
-    pub weight: Weight,
-    /// `rise`; default 1.
-    pub rise: u32,
-    /// `fall`; default 1.
-    pub fall: u32,
-    /// `init_fail`: counts as failed until the first success.
-    pub init_fail: bool,
-}
-
-/// How a tracked thing moves the priority: -253..253.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Weight {
-    /// Positive: added while good. Negative: subtracted while bad. 0: FAULT while bad.
-    pub value: i16,
-    /// `reverse`: subtracted while good, added while bad; with 0 FAULT while good.
-    pub reverse: bool,
-}
-
-/// `vrrp_track_process`.
-#[derive(Clone, Debug, PartialEq)]
-pub struct TrackedProcess {
-    /// Its name.
-    pub name: String,
-    /// Where its name stands.
-    pub place: Place,
-    /// `process`: name of the program, with the parameters that must match.
-    pub program: String,
-    /// `process` parameters.
-    pub parameters: Vec<String>,
-    /// `param_match`: how the parameters are compared.
-    pub param_match: ParamMatch,
-    /// `full_command`: compare the whole command line's program, not its short name.
-    pub full_command: bool,
-    /// `weight`.
-    pub weight: Weight,
-    /// `quorum`: processes needed; default 1.
-    pub quorum: u32,
-    /// `quorum_max`: at most so many.
-    pub quorum_max: Option<u32>,
-    /// `fork_delay` / `delay`: before growth counts.
-    pub fork_delay: Duration,
-    /// `terminate_delay` / `delay`: before a loss counts.
-    pub terminate_delay: Duration,
-}
-
-/// `param_match` of a tracked process.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum ParamMatch {
-    /// Parameters are not looked at.
-    #[default]
-    Any,
-    /// Parameters are equal.
-    Exact,
-    /// The first parameters are equal, more may follow.
-    Initial,
-    /// The parameters are equal as far as written, the last one by its beginning.
-    Partial,
-}
-
-/// `vrrp_track_file`.
-#[derive(Clone, Debug, PartialEq)]
-pub struct TrackedFile {
-    /// Its name.
-    pub name: String,
-    /// Where its name stands.
-    pub place: Place,
-    /// `file`.
-    pub path: PathBuf,
-    /// `weight`: multiplies the number in the file.
-    pub weight: Weight,
-    /// `init_file VALUE [overwrite]`: what to write when the file is missing.
-    pub init: Option<(i64, bool)>,
-}
-
-/// `track_lb NAME { socket PATH ... }`: Evenkeel's own balancer.
-#[derive(Clone, Debug, PartialEq)]
-pub struct TrackedBalancer {
-    /// Its name.
-    pub name: String,
-    /// Where its name stands.
-    pub place: Place,
-    /// `socket`: the balancer's admin socket.
-    pub socket: PathBuf,
-    /// `backends`: those that must have a usable server; empty = any one backend.
-    pub backends: Vec<String>,
-    /// `interval` between looks at the servers; default 0.5 s. A closed socket counts at once.
-    pub interval: Duration,
-    /// `weight` when dead or unfit.
-    pub weight: Weight,
-}
-
-/// A tracked thing as an instance or group names it.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Track {
-    /// Name of the script, process, file, balancer or interface.
-    pub name: String,
-    /// Where the name stands.
-    pub place: Place,
-    /// `weight` here, if other than its own.
-    pub weight: Option<Weight>,
-}
-
 /// The state an instance starts in (`state`); MASTER only shortens the start.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum InitialState {
@@ -338,197 +143,6 @@ pub struct Peer {
     pub min_ttl: Option<u8>,
     /// `max_ttl`.
     pub max_ttl: Option<u8>,
-}
-
-/// One virtual address.
-#[derive(Clone, Debug, PartialEq)]
-pub struct VirtualAddress {
-    /// Where it stands.
-    pub place: Place,
-    /// The address.
-    pub address: IpAddr,
-    /// Length of the prefix; 32 or 128 if not written.
-    pub prefix: u8,
-    /// `dev`; the instance's interface if not written.
-    pub dev: Option<String>,
-    /// `brd`: broadcast address; `+` gives the network's.
-    pub broadcast: Option<Broadcast>,
-    /// `label`.
-    pub label: Option<String>,
-    /// `scope` as the kernel's number: 0 global, 253 link, 254 host, 200 site.
-    pub scope: u8,
-    /// `home` (IPv6).
-    pub home: bool,
-    /// `-nodad` written: duplicate address detection is off in any case.
-    pub nodad: bool,
-    /// `no_track`: the state of `dev` is no fault of the instance.
-    pub no_track: bool,
-    /// `noprefixroute`.
-    pub noprefixroute: bool,
-    /// `preferred_lft 0` ("deprecated", IPv6): not used for outgoing traffic.
-    pub deprecated: bool,
-    /// `peer`: the other end of a point-to-point address.
-    pub peer: Option<IpAddr>,
-    /// `mngtmpaddr` (IPv6): the kernel makes temporary addresses from it.
-    pub mngtmpaddr: bool,
-    /// `autojoin`: the interface joins the group that the address is.
-    pub autojoin: bool,
-}
-
-/// `brd` of an address.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Broadcast {
-    /// `brd ADDRESS`.
-    Address(std::net::Ipv4Addr),
-    /// `brd +`: all host bits set.
-    Plus,
-    /// `brd -`: all host bits clear.
-    Minus,
-}
-
-/// One virtual route; what is not written stays out of the request.
-#[derive(Clone, Debug, PartialEq)]
-pub struct VirtualRoute {
-    /// Where it stands.
-    pub place: Place,
-    /// Destination; `default` is the zero prefix.
-    pub to: IpAddr,
-    /// Length of the destination's prefix.
-    pub prefix: u8,
-    /// `via`.
-    pub via: Option<IpAddr>,
-    /// `dev`.
-    pub dev: Option<String>,
-    /// `src`.
-    pub src: Option<IpAddr>,
-    /// `metric` / `preference`.
-    pub metric: Option<u32>,
-    /// `table`.
-    pub table: Option<u32>,
-    /// `scope`.
-    pub scope: Option<u8>,
-    /// `onlink`.
-    pub onlink: bool,
-    /// `tos`.
-    pub tos: u8,
-    /// Metrics of the path (`mtu`, `advmss`, ...) by the kernel's numbers (<linux/rtnetlink.h>).
-    pub metrics: Vec<(u16, u32)>,
-    /// `blackhole` / `unreachable` / `prohibit` in front.
-    pub kind: RouteKind,
-    /// `no_track`: the state of its interfaces is no fault of the instance.
-    pub no_track: bool,
-    /// `nexthop ...`: the ways that share the traffic, instead of `via` and `dev`.
-    pub hops: Vec<NextHop>,
-}
-
-/// One of several ways of a route.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct NextHop {
-    /// `via`.
-    pub via: Option<IpAddr>,
-    /// `dev`.
-    pub dev: Option<String>,
-    /// `weight`: its share, 1 to 256.
-    pub weight: u16,
-    /// `onlink`.
-    pub onlink: bool,
-}
-
-/// One virtual rule; what is not written stays out of the request.
-#[derive(Clone, Debug, PartialEq)]
-pub struct VirtualRule {
-    /// Where it stands.
-    pub place: Place,
-    /// From the addresses, or `inet6`.
-    pub family: Family,
-    /// `not`: for what the rest does not fit.
-    pub inverted: bool,
-    /// `from`, with the prefix length.
-    pub from: Option<(IpAddr, u8)>,
-    /// `to`, with the prefix length.
-    pub to: Option<(IpAddr, u8)>,
-    /// `iif`.
-    pub iif: Option<String>,
-    /// `oif`.
-    pub oif: Option<String>,
-    /// `fwmark` and its mask.
-    pub mark: Option<(u32, u32)>,
-    /// `tos`.
-    pub tos: u8,
-    /// `no_track`: the state of its interfaces is no fault of the instance.
-    pub no_track: bool,
-    /// `ipproto`.
-    pub protocol: Option<u8>,
-    /// `sport`, first and last.
-    pub sport: Option<(u16, u16)>,
-    /// `dport`, first and last.
-    pub dport: Option<(u16, u16)>,
-    /// `uidrange`, first and last.
-    pub uids: Option<(u32, u32)>,
-    /// `priority`, `preference`; the whole file's check fills in those that are not written.
-    pub priority: Option<u32>,
-    /// `suppress_prefixlength`.
-    pub suppress: Option<u32>,
-    /// `suppress_ifgroup`.
-    pub suppress_group: Option<u32>,
-    /// `tun_id`.
-    pub tunnel: Option<u32>,
-    /// What it does: looks into a table, or refuses.
-    pub action: RuleAction,
-}
-
-/// What a rule does.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum RuleAction {
-    /// `table N`.
-    Table(u32),
-    /// `goto N`: on with the rule of this priority.
-    Goto(u32),
-    /// On with the next rule.
-    Nop,
-    /// Silently dropped.
-    Blackhole,
-    /// Answered with "unreachable".
-    Unreachable,
-    /// Answered with "prohibited".
-    Prohibit,
-}
-
-/// Kind of a route.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum RouteKind {
-    /// An ordinary route.
-    #[default]
-    Unicast,
-    /// Silently dropped.
-    Blackhole,
-    /// Answered with "unreachable".
-    Unreachable,
-    /// Answered with "prohibited".
-    Prohibit,
-}
-
-/// Scripts that hear of changes, of an instance or a group.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Notify {
-    /// `notify`: every change, with arguments TYPE NAME STATE PRIORITY.
-    pub any: Option<Command>,
-    /// `notify_master`.
-    pub master: Option<Command>,
-    /// `notify_backup`.
-    pub backup: Option<Command>,
-    /// `notify_fault`.
-    pub fault: Option<Command>,
-    /// `notify_stop`.
-    pub stop: Option<Command>,
-    /// `notify_deleted`: a reload that drops the instance says DELETED and not FAULT.
-    pub deleted: bool,
-    /// The command of `notify_deleted`.
-    pub deleted_command: Option<Command>,
-    /// `notify_master_rx_lower_pri`.
-    pub master_rx_lower: Option<Command>,
-    /// `notify_priority_changes`, if written.
-    pub priority_changes: Option<bool>,
 }
 
 /// `use_vmac`.
