@@ -7,8 +7,9 @@ use crate::core::router::{GRACE, Settings};
 use crate::core::track::{Level, Tracked};
 use crate::vmac;
 use crate::watch::Key;
-use conf::vip::model::{self, Auth, Config, Family, Version, Weight};
+use conf::vip::model::{self, Auth, Config, Family, Tracks, Version, Weight};
 use conf::vip::statics::TrackGroup;
+use std::iter;
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -111,12 +112,11 @@ pub fn places(conf: &model::Instance) -> Vec<String> {
 /// The tracked things of an instance and of its groups. The first mention counts; an interface that
 /// is needed is a fault when it is lost, whatever weight it has.
 pub fn tracked(conf: &model::Instance, config: &Config) -> Vec<(Key, Tracked)> {
-    let groups = || {
-        config
-            .groups
-            .iter()
-            .filter(|g| g.members.contains(&conf.name))
-    };
+    let groups = config.groups.iter();
+    let groups = groups.filter(|g| g.members.contains(&conf.name));
+    let lists: Vec<&Tracks> = iter::once(&conf.tracks)
+        .chain(groups.map(|g| &g.tracks))
+        .collect();
     let mut found: Vec<(Key, Tracked)> = Vec::new();
     let mut add = |key: Key, weight: model::Weight| {
         if !found.iter().any(|(known, _)| *known == key) {
@@ -132,49 +132,29 @@ pub fn tracked(conf: &model::Instance, config: &Config) -> Vec<(Key, Tracked)> {
     for name in places(conf) {
         add(Key::Interface(name), Weight::default());
     }
-    for t in conf
-        .track_interfaces
-        .iter()
-        .chain(groups().flat_map(|g| &g.track_interfaces))
-    {
+    for t in lists.iter().flat_map(|l| &l.interfaces) {
         add(Key::Interface(t.name.clone()), t.weight.unwrap_or_default());
     }
     let member = |g: &&TrackGroup| g.members.iter().any(|(name, _)| *name == conf.name);
     for group in config.track_groups.iter().filter(member) {
         add(Key::Statics(group.name.clone()), Weight::default());
     }
-    for t in conf
-        .track_scripts
-        .iter()
-        .chain(groups().flat_map(|g| &g.track_scripts))
-    {
+    for t in lists.iter().flat_map(|l| &l.scripts) {
         if let Some(s) = config.scripts.iter().find(|s| s.name == t.name) {
             add(Key::Script(s.name.clone()), t.weight.unwrap_or(s.weight));
         }
     }
-    for t in conf
-        .track_processes
-        .iter()
-        .chain(groups().flat_map(|g| &g.track_processes))
-    {
+    for t in lists.iter().flat_map(|l| &l.processes) {
         if let Some(p) = config.processes.iter().find(|p| p.name == t.name) {
             add(Key::Process(p.name.clone()), t.weight.unwrap_or(p.weight));
         }
     }
-    for t in conf
-        .track_files
-        .iter()
-        .chain(groups().flat_map(|g| &g.track_files))
-    {
+    for t in lists.iter().flat_map(|l| &l.files) {
         if let Some(f) = config.files.iter().find(|f| f.name == t.name) {
             add(Key::File(f.name.clone()), t.weight.unwrap_or(f.weight));
         }
     }
-    for t in conf
-        .track_balancers
-        .iter()
-        .chain(groups().flat_map(|g| &g.track_balancers))
-    {
+    for t in lists.iter().flat_map(|l| &l.balancers) {
         if let Some(b) = config.balancers.iter().find(|b| b.name == t.name) {
             add(Key::Balancer(b.name.clone()), t.weight.unwrap_or(b.weight));
         }

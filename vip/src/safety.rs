@@ -71,8 +71,8 @@ fn interfaces(config: &Config, found: &mut Vec<Diagnostic>) {
     }
     let virtuals = config.instances.iter().filter(|i| i.vmac.is_some());
     let made: Vec<String> = virtuals.map(vmac::name).collect();
-    let members = config.instances.iter().flat_map(|i| &i.track_interfaces);
-    let groups = config.groups.iter().flat_map(|g| &g.track_interfaces);
+    let members = config.instances.iter().flat_map(|i| &i.tracks.interfaces);
+    let groups = config.groups.iter().flat_map(|g| &g.tracks.interfaces);
     for track in members.chain(groups) {
         let name = &track.name;
         if missing(name) && !made.contains(name) {

@@ -110,11 +110,7 @@ pub fn instance(
             xmit_base: vmac.xmit_base && !strict,
         }),
         dont_track_primary: draft.dont_track_primary,
-        track_interfaces: draft.track_interfaces,
-        track_scripts: draft.track_scripts,
-        track_processes: draft.track_processes,
-        track_files: draft.track_files,
-        track_balancers: draft.track_balancers,
+        tracks: draft.tracks,
         announce: announce(&draft.announce, &global.announce),
         skip_check_adv_addr: draft
             .skip_check_adv_addr

@@ -1,7 +1,7 @@
 //! `vrrp_sync_group`, and the notify keywords that it shares with instances.
 
-use super::model::{Notify, Place, SyncGroup};
-use super::section::{self, MOST_FACTOR, MOST_WEIGHT, Others, Section, Table};
+use super::model::{Notify, Place, SyncGroup, Tracks};
+use super::section::{self, Others, Section, Table};
 use super::track;
 use crate::diagnostic::Diagnostic;
 use crate::keyword::{Args, Keyword, Word};
@@ -19,11 +19,7 @@ pub fn new(name: &Word) -> SyncGroup {
         place: Place(name.span),
         members: Vec::new(),
         notify: Notify::default(),
-        track_interfaces: Vec::new(),
-        track_scripts: Vec::new(),
-        track_processes: Vec::new(),
-        track_files: Vec::new(),
-        track_balancers: Vec::new(),
+        tracks: Tracks::default(),
         tracking_weight: false,
     }
 }
@@ -116,60 +112,35 @@ pub static TABLE: Table<SyncGroup> = &[
         args: "{ <interface> [weight <n>] ... }",
         doc: "Interfaces whose loss concerns the whole group.",
         example: "track_interface { eth1 }",
-        apply: |s, a| {
-            let nodes = s.block(a)?;
-            let list = track::list(s, nodes, MOST_WEIGHT);
-            s.draft.track_interfaces.extend(list);
-            Ok(())
-        },
+        apply: tracked,
     },
     Keyword {
         name: "track_script",
         args: "{ <script> [weight <n>] ... }",
         doc: "Scripts that concern the whole group.",
         example: "track_script { chk }",
-        apply: |s, a| {
-            let nodes = s.block(a)?;
-            let list = track::list(s, nodes, MOST_WEIGHT);
-            s.draft.track_scripts.extend(list);
-            Ok(())
-        },
+        apply: tracked,
     },
     Keyword {
         name: "track_process",
         args: "{ <process> [weight <n>] ... }",
         doc: "Processes that concern the whole group.",
         example: "track_process { px }",
-        apply: |s, a| {
-            let nodes = s.block(a)?;
-            let list = track::list(s, nodes, MOST_FACTOR);
-            s.draft.track_processes.extend(list);
-            Ok(())
-        },
+        apply: tracked,
     },
     Keyword {
         name: "track_file",
         args: "{ <file> [weight <n>] ... }",
         doc: "Files that concern the whole group.",
         example: "track_file { f }",
-        apply: |s, a| {
-            let nodes = s.block(a)?;
-            let list = track::list(s, nodes, MOST_FACTOR);
-            s.draft.track_files.extend(list);
-            Ok(())
-        },
+        apply: tracked,
     },
     Keyword {
         name: "track_lb",
         args: "{ <name> [weight <n>] ... }",
         doc: "Evenkeel's own: balancers that concern the whole group.",
         example: "track_lb { proxy }",
-        apply: |s, a| {
-            let nodes = s.block(a)?;
-            let list = track::list(s, nodes, MOST_WEIGHT);
-            s.draft.track_balancers.extend(list);
-            Ok(())
-        },
+        apply: tracked,
     },
     Keyword {
         name: "global_tracking",
@@ -192,6 +163,10 @@ pub static TABLE: Table<SyncGroup> = &[
         },
     },
 ];
+
+fn tracked(s: &mut Section<SyncGroup>, a: &mut Args<'_>) -> Result<(), Diagnostic> {
+    track::block(s, a, |group| &mut group.tracks)
+}
 
 fn notify_group(s: &mut Section<SyncGroup>, a: &mut Args<'_>) -> Result<(), Diagnostic> {
     notify(&mut s.draft.notify, a)

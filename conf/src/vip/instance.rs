@@ -4,7 +4,7 @@ mod table;
 mod values;
 
 use super::model::{
-    Auth, InitialState, Notify, Peer, Track, Version, VirtualAddress, VirtualRoute, VirtualRule,
+    Auth, InitialState, Notify, Peer, Tracks, Version, VirtualAddress, VirtualRoute, VirtualRule,
     Vmac,
 };
 use super::section::Others;
@@ -90,11 +90,7 @@ pub struct Draft {
     pub vmac_xmit_base: Option<Span>,
     pub strict: Option<(bool, Span)>,
     pub dont_track_primary: bool,
-    pub track_interfaces: Vec<Track>,
-    pub track_scripts: Vec<Track>,
-    pub track_processes: Vec<Track>,
-    pub track_files: Vec<Track>,
-    pub track_balancers: Vec<Track>,
+    pub tracks: Tracks,
     pub announce: AnnounceDraft,
     pub skip_check_adv_addr: Option<bool>,
     pub lower_prio_no_advert: Option<bool>,
@@ -143,11 +139,7 @@ impl Draft {
             vmac_xmit_base: None,
             strict: None,
             dont_track_primary: false,
-            track_interfaces: Vec::new(),
-            track_scripts: Vec::new(),
-            track_processes: Vec::new(),
-            track_files: Vec::new(),
-            track_balancers: Vec::new(),
+            tracks: Tracks::default(),
             announce: AnnounceDraft::default(),
             skip_check_adv_addr: None,
             lower_prio_no_advert: None,

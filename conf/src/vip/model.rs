@@ -12,7 +12,9 @@ pub use address::{
 pub use announce::{Announce, GarpGroup};
 pub use command::{Command, Notify, NotifyFifo, ScriptUser};
 pub use global::Global;
-pub use track::{ParamMatch, Script, Track, TrackedBalancer, TrackedFile, TrackedProcess, Weight};
+pub use track::{
+    ParamMatch, Script, Track, TrackedBalancer, TrackedFile, TrackedProcess, Tracks, Weight,
+};
 
 use super::statics::{Statics, TrackGroup};
 use crate::source::Span;
@@ -211,16 +213,8 @@ pub struct Instance {
     pub vmac: Option<Vmac>,
     /// `dont_track_primary`: the interface's own state does not count.
     pub dont_track_primary: bool,
-    /// `track_interface`.
-    pub track_interfaces: Vec<Track>,
-    /// `track_script`.
-    pub track_scripts: Vec<Track>,
-    /// `track_process`.
-    pub track_processes: Vec<Track>,
-    /// `track_file`.
-    pub track_files: Vec<Track>,
-    /// `track_lb` (Evenkeel's).
-    pub track_balancers: Vec<Track>,
+    /// `track_*`.
+    pub tracks: Tracks,
     /// `garp_*` resolved with the global ones.
     pub announce: Announce,
     /// `skip_check_adv_addr` resolved with the global one.
@@ -253,16 +247,8 @@ pub struct SyncGroup {
     pub members: Vec<String>,
     /// `notify*`.
     pub notify: Notify,
-    /// `track_*` of the group, as for an instance.
-    pub track_interfaces: Vec<Track>,
-    /// `track_script`.
-    pub track_scripts: Vec<Track>,
-    /// `track_process`.
-    pub track_processes: Vec<Track>,
-    /// `track_file`.
-    pub track_files: Vec<Track>,
-    /// `track_lb`.
-    pub track_balancers: Vec<Track>,
+    /// `track_*` of the group.
+    pub tracks: Tracks,
     /// `global_tracking` / `sync_group_tracking_weight`: members keep weighted priorities.
     pub tracking_weight: bool,
 }

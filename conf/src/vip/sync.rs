@@ -86,11 +86,11 @@ pub fn weights(config: &mut Config, findings: &mut Vec<Diagnostic>) {
                     without_weight(track, usual(&track.name), &group.name, findings);
                 }
             };
-            level(&mut i.track_interfaces, &none);
-            level(&mut i.track_scripts, &script);
-            level(&mut i.track_processes, &process);
-            level(&mut i.track_files, &file);
-            level(&mut i.track_balancers, &balancer);
+            level(&mut i.tracks.interfaces, &none);
+            level(&mut i.tracks.scripts, &script);
+            level(&mut i.tracks.processes, &process);
+            level(&mut i.tracks.files, &file);
+            level(&mut i.tracks.balancers, &balancer);
         }
     }
 }

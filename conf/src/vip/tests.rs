@@ -86,7 +86,7 @@ fn the_tutorials_file_means_what_it_says() {
         ["/usr/bin/killall", "-0", "haproxy"]
     );
     assert_eq!(config.scripts[0].weight.value, -20);
-    assert_eq!(i.track_scripts[0].name, "chk_haproxy");
+    assert_eq!(i.tracks.scripts[0].name, "chk_haproxy");
 }
 
 #[test]
@@ -212,7 +212,8 @@ fn what_does_no_harm_is_a_warning() {
         assert_eq!(codes(&report, Severity::Warning), [code], "{lines}");
         assert!(
             config.expect("no error").instances[0]
-                .track_interfaces
+                .tracks
+                .interfaces
                 .len()
                 < 2
         );
@@ -387,14 +388,14 @@ fn in_a_sync_group_the_weight_of_a_member_counts_as_zero_unless_the_group_keeps_
     };
     let (config, report) = strict(&text(""));
     let instance = &config.expect("no error").instances[0];
-    assert_eq!(instance.track_scripts[0].weight.map(|w| w.value), Some(0));
-    let interface = instance.track_interfaces[0].weight.expect("set");
+    assert_eq!(instance.tracks.scripts[0].weight.map(|w| w.value), Some(0));
+    let interface = instance.tracks.interfaces[0].weight.expect("set");
     assert_eq!((interface.value, interface.reverse), (0, true));
     let notes = codes(&report, Severity::Note);
     assert_eq!(notes.iter().filter(|c| **c == "E2005").count(), 2);
     let (config, _) = strict(&text("sync_group_tracking_weight"));
     let instance = &config.expect("no error").instances[0];
-    assert_eq!(instance.track_scripts[0].weight, None);
+    assert_eq!(instance.tracks.scripts[0].weight, None);
 }
 
 #[test]

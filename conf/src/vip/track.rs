@@ -5,7 +5,7 @@ use super::Options;
 use super::lexer::Node;
 use super::model::{
     ParamMatch, Place, Script, ScriptUser, Track, TrackedBalancer, TrackedFile, TrackedProcess,
-    Weight,
+    Tracks, Weight,
 };
 use super::section::{self, MOST_FACTOR, MOST_WEIGHT, Others, Section, Table};
 use crate::diagnostic::{Diagnostic, Severity};
@@ -417,8 +417,32 @@ pub fn new_balancer(name: &Word) -> TrackedBalancer {
     }
 }
 
+/// Adds a `track_*` block of an instance or a group to its lists.
+pub fn block<T>(
+    s: &mut Section<T>,
+    a: &mut Args<'_>,
+    tracks: fn(&mut T) -> &mut Tracks,
+) -> Result<(), Diagnostic> {
+    let nodes = s.block(a)?;
+    let most = match a.keyword() {
+        "track_process" | "track_file" => MOST_FACTOR,
+        _ => MOST_WEIGHT,
+    };
+    let found = list(s, nodes, most);
+    let tracks = tracks(&mut s.draft);
+    let target = match a.keyword() {
+        "track_interface" => &mut tracks.interfaces,
+        "track_script" => &mut tracks.scripts,
+        "track_process" => &mut tracks.processes,
+        "track_file" => &mut tracks.files,
+        _ => &mut tracks.balancers,
+    };
+    target.extend(found);
+    Ok(())
+}
+
 /// The names in a `track_*` list, each with an optional `weight N [reverse]`, N up to `most`.
-pub fn list<T>(s: &mut Section<T>, nodes: Vec<Node>, most: i16) -> Vec<Track> {
+fn list<T>(s: &mut Section<T>, nodes: Vec<Node>, most: i16) -> Vec<Track> {
     let mut tracks = Vec::new();
     for node in nodes {
         match track(&node, most) {

@@ -1,7 +1,7 @@
 //! Rules of what routers track: every entry names something that is there, once.
 
 use super::Options;
-use super::model::{Config, Instance, Track};
+use super::model::{Config, Instance, Track, Tracks};
 use super::section::{missing_name, replaced};
 use crate::diagnostic::{Diagnostic, Severity};
 
@@ -14,25 +14,11 @@ pub fn check(config: &mut Config, options: &Options, findings: &mut Vec<Diagnost
         balancers: names(config.balancers.iter().map(|s| &s.name)),
     };
     for i in &mut config.instances {
-        let lists = [
-            &mut i.track_scripts,
-            &mut i.track_processes,
-            &mut i.track_files,
-            &mut i.track_balancers,
-        ];
-        known.check_all(lists, options, findings);
-        once(&mut i.track_interfaces, options, findings);
+        known.check(&mut i.tracks, options, findings);
         own_interface(i, options, findings);
     }
     for g in &mut config.groups {
-        let lists = [
-            &mut g.track_scripts,
-            &mut g.track_processes,
-            &mut g.track_files,
-            &mut g.track_balancers,
-        ];
-        known.check_all(lists, options, findings);
-        once(&mut g.track_interfaces, options, findings);
+        known.check(&mut g.tracks, options, findings);
     }
 }
 
@@ -45,22 +31,18 @@ struct Known {
 }
 
 impl Known {
-    /// Of these lists of an instance or a group.
-    fn check_all(
-        &self,
-        [scripts, processes, files, balancers]: [&mut Vec<Track>; 4],
-        options: &Options,
-        findings: &mut Vec<Diagnostic>,
-    ) {
+    /// Checks the lists of an instance or a group.
+    fn check(&self, tracks: &mut Tracks, options: &Options, findings: &mut Vec<Diagnostic>) {
         for (kind, known, tracks) in [
-            ("vrrp_script", &self.scripts, scripts),
-            ("vrrp_track_process", &self.processes, processes),
-            ("vrrp_track_file", &self.files, files),
-            ("track_lb", &self.balancers, balancers),
+            ("vrrp_script", &self.scripts, &mut tracks.scripts),
+            ("vrrp_track_process", &self.processes, &mut tracks.processes),
+            ("vrrp_track_file", &self.files, &mut tracks.files),
+            ("track_lb", &self.balancers, &mut tracks.balancers),
         ] {
             check_names(kind, known, tracks, options, findings);
             once(tracks, options, findings);
         }
+        once(&mut tracks.interfaces, options, findings);
     }
 }
 
@@ -113,7 +95,7 @@ fn once(tracks: &mut Vec<Track>, options: &Options, findings: &mut Vec<Diagnosti
 /// priority than with keepalived.
 fn own_interface(i: &mut Instance, options: &Options, findings: &mut Vec<Diagnostic>) {
     let interface = &i.interface;
-    i.track_interfaces.retain(|track| {
+    i.tracks.interfaces.retain(|track| {
         let weight = track.weight.map_or(0, |w| w.value);
         if track.name != *interface || weight == 0 {
             return true;

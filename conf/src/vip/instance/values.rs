@@ -197,19 +197,5 @@ pub(super) fn notify(s: &mut Here, a: &mut Args<'_>) -> Done {
 }
 
 pub(super) fn tracked(s: &mut Here, a: &mut Args<'_>) -> Done {
-    let nodes = s.block(a)?;
-    let most = match a.keyword() {
-        "track_process" | "track_file" => section::MOST_FACTOR,
-        _ => section::MOST_WEIGHT,
-    };
-    let list = track::list(s, nodes, most);
-    let target = match a.keyword() {
-        "track_interface" => &mut s.draft.track_interfaces,
-        "track_script" => &mut s.draft.track_scripts,
-        "track_process" => &mut s.draft.track_processes,
-        "track_file" => &mut s.draft.track_files,
-        _ => &mut s.draft.track_balancers,
-    };
-    target.extend(list);
-    Ok(())
+    track::block(s, a, |draft| &mut draft.tracks)
 }

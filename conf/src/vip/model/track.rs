@@ -119,3 +119,18 @@ pub struct Track {
     /// `weight` here, if other than its own.
     pub weight: Option<Weight>,
 }
+
+/// What an instance or a group tracks: the lists of its `track_*` blocks.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Tracks {
+    /// `track_interface`.
+    pub interfaces: Vec<Track>,
+    /// `track_script`.
+    pub scripts: Vec<Track>,
+    /// `track_process`.
+    pub processes: Vec<Track>,
+    /// `track_file`.
+    pub files: Vec<Track>,
+    /// `track_lb` (Evenkeel's own).
+    pub balancers: Vec<Track>,
+}
