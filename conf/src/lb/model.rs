@@ -5,9 +5,12 @@
 //! counts, so moving a line changes nothing. Times are [`Duration`]s; where
 //! HAProxy takes 0 for "never", the field is an `Option` and holds `None`.
 
+mod acl;
 mod bind;
 mod check;
+mod converter;
 mod expr;
+mod fetch;
 mod format;
 mod global;
 mod http;
@@ -16,9 +19,12 @@ mod rebalance;
 mod rule;
 mod server;
 
+pub use acl::*;
 pub use bind::*;
 pub use check::*;
+pub use converter::*;
 pub use expr::*;
+pub use fetch::*;
 pub use format::*;
 pub use global::*;
 pub use http::*;
