@@ -1,5 +1,7 @@
 //! Files in, configuration and report out.
 
+mod header;
+
 use super::draft::{Draft, Negation};
 use super::env::Env;
 use super::finish;
@@ -8,7 +10,7 @@ use super::healthcheck::{self, Named};
 use super::heirs::Heirs;
 use super::known;
 use super::lines::{find, no_negation, proxy_line, unknown_line, without_effect};
-use super::model::{Config, Place, ProxyKind, Ring, Userlist};
+use super::model::{Config, Ring, Userlist};
 use super::proxy;
 use super::ring::{self, RingDraft};
 use super::userlist::{self, UserlistDraft};
@@ -316,178 +318,6 @@ impl Loader {
         }
     }
 
-    fn open(&mut self, section: &str, words: &[Word]) {
-        self.end_section();
-        self.section_word = section.to_owned();
-        let header = words[0].span.to(words[words.len() - 1].span);
-        match section {
-            "global" => {
-                self.extra(words, 1, "global");
-                self.section = Section::Global;
-            }
-            "defaults" => self.open_defaults(words, header),
-            "userlist" => {
-                self.extra(words, 2, "userlist");
-                self.section = match self.name_of(words, "userlist") {
-                    Some(name) => {
-                        Section::Userlist(Box::new(UserlistDraft::new(name, Place(header))))
-                    }
-                    None => Section::Skipped,
-                };
-            }
-            "ring" => self.open_ring(words, header),
-            "healthcheck" => self.open_healthcheck(words, header),
-            "frontend" => self.open_proxy(ProxyKind::Frontend, words, header),
-            "backend" => self.open_proxy(ProxyKind::Backend, words, header),
-            _ => self.open_proxy(ProxyKind::Listen, words, header),
-        }
-    }
-
-    fn extra(&mut self, words: &[Word], from: usize, section: &str) {
-        if let Some(word) = words.get(from) {
-            self.report.push(
-                Diagnostic::error(
-                    "E0004",
-                    word.span,
-                    format!("`{section}` takes no more than this"),
-                )
-                .label(format!("`{}` is too much", word.text)),
-            );
-        }
-    }
-
-    fn name_of(&mut self, words: &[Word], section: &str) -> Option<String> {
-        let Some(word) = words.get(1) else {
-            self.report.push(
-                Diagnostic::error(
-                    "E0003",
-                    words[0].span.after(),
-                    format!("`{section}` needs a name"),
-                )
-                .label("a name is missing here"),
-            );
-            return None;
-        };
-        if let Err(e) = proxy::server::bad_character(word) {
-            self.report.push(e);
-        }
-        Some(word.text.clone())
-    }
-
-    /// `from <defaults>` behind a section's name.
-    fn base(&mut self, words: &[Word], at: usize, section: &str) -> Option<Box<Draft>> {
-        if words.get(at).is_none_or(|w| w.text != "from") {
-            self.extra(words, at, section);
-            return self.defaults.clone();
-        }
-        self.extra(words, at + 2, section);
-        let Some(name) = words.get(at + 1) else {
-            self.report.push(
-                Diagnostic::error("E0003", words[at].span.after(), "`from` needs a name")
-                    .label("the name of a `defaults` section is missing here"),
-            );
-            return None;
-        };
-        let mut found = self
-            .named_defaults
-            .iter()
-            .filter(|d| d.proxy.name == name.text);
-        if let Some(first) = found.next() {
-            if let Some(second) = found.next() {
-                let places = (first.proxy.place.0, second.proxy.place.0);
-                self.report.push(ambiguous(name, places));
-            }
-            return Some(Box::new(first.clone()));
-        }
-        let names: Vec<_> = self.named_defaults.iter().map(|d| &d.proxy.name).collect();
-        let near = suggest::nearest(&name.text, names.iter().map(|n| n.as_str()));
-        let error = Diagnostic::error(
-            "E1010",
-            name.span,
-            format!("there is no `defaults` section named `{}`", name.text),
-        )
-        .label(match near {
-            Some(near) => format!("did you mean `{near}`?"),
-            None => "not defined ahead of this line".to_owned(),
-        })
-        .maybe_suggest(name.span, near);
-        self.report.push(error);
-        None
-    }
-
-    fn heir(&mut self, base: &Draft, kind: Option<ProxyKind>, name: &str, header: Span) -> Draft {
-        let refusal = self.heirs.add(base, kind, header);
-        self.report.diagnostics.extend(refusal);
-        base.from_defaults(kind, name, header)
-    }
-
-    fn open_defaults(&mut self, words: &[Word], header: Span) {
-        let (name, at) = match words.get(1) {
-            Some(word) if word.text != "from" => (word.text.clone(), 2),
-            _ => (String::new(), 1),
-        };
-        if let Some(word) = words.get(1).filter(|_| !name.is_empty())
-            && let Err(e) = proxy::server::bad_character(word)
-        {
-            self.report.push(e);
-        }
-        let has_from = words.get(at).is_some_and(|w| w.text == "from");
-        let base = if has_from {
-            self.base(words, at, "defaults")
-        } else {
-            self.extra(words, at, "defaults");
-            None
-        };
-        let mut draft = match base {
-            Some(base) => self.heir(&base, None, &name, header),
-            None => Draft::new(None, &name, header),
-        };
-        draft.around = self.global.surroundings();
-        self.section = Section::Proxy(Box::new(draft));
-    }
-
-    fn open_proxy(&mut self, kind: ProxyKind, words: &[Word], header: Span) {
-        let Some(name) = self.name_of(words, kind.word()) else {
-            self.section = Section::Skipped;
-            return;
-        };
-        let base = self.base(words, 2, kind.word());
-        let mut draft = match base {
-            Some(base) => self.heir(&base, Some(kind), &name, header),
-            None => Draft::new(Some(kind), &name, header),
-        };
-        draft.around = self.global.surroundings();
-        self.section = Section::Proxy(Box::new(draft));
-    }
-
-    fn open_ring(&mut self, words: &[Word], header: Span) {
-        self.extra(words, 2, "ring");
-        self.section = match self.name_of(words, "ring") {
-            Some(name) => Section::Ring(Box::new(RingDraft {
-                ring: Ring {
-                    name,
-                    place: Place(header),
-                    ..Ring::default()
-                },
-                env: self.global.env.clone(),
-                ..RingDraft::default()
-            })),
-            None => Section::Skipped,
-        };
-    }
-
-    fn open_healthcheck(&mut self, words: &[Word], header: Span) {
-        self.extra(words, 2, "healthcheck");
-        self.section = match self.name_of(words, "healthcheck") {
-            Some(name) => {
-                let mut draft = Draft::new(Some(ProxyKind::Backend), &name, header);
-                draft.around = self.global.surroundings();
-                Section::HealthCheck(Box::new(Named { name, draft }))
-            }
-            None => Section::Skipped,
-        };
-    }
-
     fn end_section(&mut self) {
         match std::mem::replace(&mut self.section, Section::None) {
             Section::Proxy(draft) if draft.kind.is_none() => {
@@ -597,17 +427,6 @@ fn bad_scope(words: &[Word]) -> Option<Diagnostic> {
     };
     let label = "expected letters, digits, `_`, `-`, `.` and `:` in brackets, and nothing else";
     Some(Diagnostic::error("E0005", span, text).label(label))
-}
-
-fn ambiguous(name: &Word, (first, second): (Span, Span)) -> Diagnostic {
-    Diagnostic::error(
-        "E1012",
-        name.span,
-        format!("two `defaults` sections are named `{}`", name.text),
-    )
-    .label("which one is meant?")
-    .also(first, "one is here")
-    .also(second, "another one is here")
 }
 
 /// The `*.cfg` files of a directory in lexical order; hidden ones are left out.
