@@ -6,6 +6,30 @@ use super::keeper::{Job, Outcome, Victim};
 /// Segments whose settlements are logged again at a time.
 const RELOGGED: usize = 8;
 
+/// What is under way.
+pub(super) struct House {
+    /// The number of the next segment that messages are moved to.
+    next_cold: u32,
+    /// The tail segment when messages began to be moved, while they are.
+    moving: Option<u32>,
+    /// Segments whose settlements are logged again, and the position that must be durable before they go.
+    relogged: Vec<(u32, u64)>,
+    /// Segments whose settlements are being looked for.
+    asked: usize,
+}
+
+impl House {
+    /// Nothing is under way.
+    pub(super) fn new(next_cold: u32) -> House {
+        House {
+            next_cold,
+            moving: None,
+            relogged: Vec::new(),
+            asked: 0,
+        }
+    }
+}
+
 impl Store {
     /// Takes in what the keeper has done, and asks it for more.
     pub(super) fn keep_house(&mut self) {
@@ -13,10 +37,10 @@ impl Store {
             self.settle_outcome(outcome);
         }
         let durable = self.shared.durable();
-        while let Some(&(segment, position)) = self.relogged.first()
+        while let Some(&(segment, position)) = self.house.relogged.first()
             && position <= durable
         {
-            self.relogged.remove(0);
+            self.house.relogged.remove(0);
             self.segments.unblock(segment);
         }
         let going = self.segments.sweep(self.shared.hot());
@@ -46,7 +70,7 @@ impl Store {
                 seen,
                 untouched,
             } => {
-                let since = self.moving.take().unwrap_or(0);
+                let since = self.house.moving.take().unwrap_or(0);
                 if self.segments.apply_moves(cold, &moves, &seen) {
                     // What was settled meanwhile was so in one of these.
                     self.segments.depend_since(since, cold);
@@ -61,7 +85,7 @@ impl Store {
                 holders,
                 ranges,
             } => {
-                self.asked = self.asked.saturating_sub(1);
+                self.house.asked = self.house.asked.saturating_sub(1);
                 if !ranges.is_empty() {
                     holders
                         .iter()
@@ -71,16 +95,16 @@ impl Store {
                         .iter()
                         .for_each(|&holder| self.tail.depend_on(holder));
                 }
-                self.relogged.push((segment, self.tail.position()));
+                self.house.relogged.push((segment, self.tail.position()));
             }
             Outcome::NotFound { segment, reason } => {
                 tracing::warn!(segment, reason, "settlements stay in a settled segment");
-                self.asked = self.asked.saturating_sub(1);
+                self.house.asked = self.house.asked.saturating_sub(1);
                 self.segments.get_mut(segment).leaving = false;
             }
             Outcome::NotMoved { victims, reason } => {
                 tracing::warn!(reason, "messages stay in mostly settled segments");
-                self.moving = None;
+                self.house.moving = None;
                 victims
                     .iter()
                     .for_each(|&segment| self.segments.get_mut(segment).leaving = false);
@@ -95,16 +119,16 @@ impl Store {
         if bytes <= live * 2 + self.options.slack_segments * self.options.segment_bytes {
             return;
         }
-        if self.asked == 0 && self.relogged.is_empty() {
+        if self.house.asked == 0 && self.house.relogged.is_empty() {
             for (segment, holders) in self.segments.blocked(self.shared.hot(), RELOGGED) {
                 if self.ask(Job::Settlements { segment, holders }) {
-                    self.asked += 1;
+                    self.house.asked += 1;
                 } else {
                     self.segments.get_mut(segment).leaving = false;
                 }
             }
         }
-        if self.moving.is_some() {
+        if self.house.moving.is_some() {
             return;
         }
         let chosen = self
@@ -124,11 +148,11 @@ impl Store {
             });
         }
         if self.ask(Job::Move {
-            cold: self.next_cold,
+            cold: self.house.next_cold,
             victims,
         }) {
-            self.next_cold += 1;
-            self.moving = Some(self.tail.segment());
+            self.house.next_cold += 1;
+            self.house.moving = Some(self.tail.segment());
         } else {
             chosen
                 .iter()

@@ -17,7 +17,9 @@ mod error;
 mod housekeeping;
 mod keeper;
 mod metadata_log;
+mod open;
 mod range_set;
+mod read_back;
 mod reader;
 mod record;
 mod recovery;
@@ -36,56 +38,30 @@ mod tests;
 pub use disk::{Directory, Disk, DiskFile};
 pub use error::OpenError;
 pub use metadata_log::Squash;
+pub use open::{Options, Threads};
+pub use read_back::Unreadable;
 pub use recovery::Recovered;
 pub use scan::Damage;
 pub use shared::{Health, Wake};
 
 use crate::core::journal::{Congestion, QueueKey, Reference, Stored};
-use cold::{ColdReader, ColdReads, cold_reads};
+use cold::ColdReads;
 use commit::Committers;
-use keeper::{Job, Jobs, Keeper, Outcomes};
-use metadata_log::MetadataLog;
-use reader::{ReadError, Reader};
+use housekeeping::House;
+use keeper::{Job, Jobs, Outcomes};
+use reader::Reader;
 use record::{NumberedReference, Range};
-use recovery::recover;
 use segments::Segments;
 use shared::Shared;
-use slots::{Slot, Slots, slot_number};
+use slots::Slots;
 use std::collections::HashMap;
-use std::io;
 use std::sync::Arc;
-use std::sync::mpsc::Receiver;
-use std::thread::JoinHandle;
 use tail::{Draft, Tail};
 
 /// Appended and not written: beyond this, publishers wait for what they appended themselves.
 const CONGESTED_BYTES: usize = 8 << 20;
 /// Beyond this, all of them wait.
 const FLOODED_BYTES: usize = 4 * CONGESTED_BYTES;
-
-/// Sizes, for tests to make small.
-#[derive(Debug, Clone, Copy)]
-pub struct Options {
-    /// Length of a segment's file.
-    pub segment_bytes: u64,
-    /// Write spare files through at start, so that the first messages are as cheap to sync as later ones.
-    pub warm: bool,
-    /// Settled space is tolerated up to as much as is unsettled and this many segments more.
-    pub slack_segments: u64,
-    /// Makes fewer metadata commands with the same outcome.
-    pub squash: Squash,
-}
-
-impl Default for Options {
-    fn default() -> Options {
-        Options {
-            segment_bytes: 32 << 20,
-            warm: true,
-            slack_segments: 6,
-            squash: squash::squash,
-        }
-    }
-}
 
 /// A message to append.
 #[derive(Debug, Clone, Copy)]
@@ -97,10 +73,6 @@ pub struct Content<'a> {
     /// It is here to save memory and need not survive a restart.
     pub spilled: bool,
 }
-
-/// Why a message cannot be read back.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Unreadable(pub String);
 
 /// What the store is about, for statistics.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -148,158 +120,14 @@ pub struct Store {
     unit_from: u64,
     /// The position that somebody waits for.
     wanted: u64,
-    next_cold: u32,
-    /// The tail segment when messages began to be moved, while they are.
-    moving: Option<u32>,
-    /// Segments whose settlements are logged again, and the position that must be durable before they go.
-    relogged: Vec<(u32, u64)>,
-    /// Segments whose settlements are being looked for.
-    asked: usize,
+    house: House,
     /// A small batch may be left to the engine's thread.
     may_hold: bool,
     /// One was.
     held: bool,
 }
 
-/// The parts that do the store's work on their own threads.
-pub(crate) struct Workers {
-    committer: Committers,
-    keeper: Keeper,
-    jobs: Receiver<Job>,
-    cold: ColdReader,
-}
-
-/// The store's threads, to be joined after [`Store::close`].
-#[derive(Debug)]
-pub struct Threads {
-    committer: JoinHandle<()>,
-    keeper: JoinHandle<()>,
-    cold: JoinHandle<()>,
-}
-
-impl Threads {
-    /// Waits until everything is written and synced. Close the store before.
-    pub fn join(self) {
-        // A thread that panicked has said so itself.
-        let _ = (self.committer.join(), self.keeper.join(), self.cold.join());
-    }
-}
-
-impl Workers {
-    fn spawn(self) -> io::Result<Threads> {
-        let Workers {
-            committer,
-            keeper,
-            jobs,
-            cold,
-        } = self;
-        let named = |name: &str| {
-            std::thread::Builder::new()
-                .name(name.to_owned())
-                .stack_size(256 << 10)
-        };
-        Ok(Threads {
-            committer: named("committer").spawn(move || committer.run())?,
-            keeper: named("store-keeper").spawn(move || keeper.run(&jobs))?,
-            cold: named("cold-reader").spawn(move || cold.run())?,
-        })
-    }
-}
-
 impl Store {
-    /// Opens the store in a directory, starts its threads. `wake` is called from them.
-    ///
-    /// `measure` tells a message's body size and priority from its bytes.
-    pub fn open(
-        disk: Arc<dyn Disk>,
-        options: Options,
-        measure: fn(&[u8]) -> Option<(u32, u8)>,
-        wake: Wake,
-    ) -> Result<(Store, Threads, Recovered), OpenError> {
-        let (store, workers, recovered) = Store::assemble(disk, options, measure, wake)?;
-        let threads = workers.spawn()?;
-        store.ask(Job::Prepare {
-            written: options.warm,
-        });
-        Ok((store, threads, recovered))
-    }
-
-    /// Opens the store without threads, for tests that act in their place.
-    fn assemble(
-        disk: Arc<dyn Disk>,
-        options: Options,
-        measure: scan::Measure,
-        wake: Wake,
-    ) -> Result<(Store, Workers, Recovered), OpenError> {
-        let mut random = [0; 4];
-        getrandom::fill(&mut random).map_err(|error| io::Error::other(error.to_string()))?;
-        let (metadata, commands) =
-            MetadataLog::open(disk.clone(), u32::from_le_bytes(random), options.squash)?;
-        let salt = metadata.seed();
-        let slots = Arc::new(Slots::new(disk.clone(), options.segment_bytes));
-        let mut files = Vec::new();
-        for name in disk.list()? {
-            if let Some(number) = slot_number(&name) {
-                files.push(Slot {
-                    number,
-                    file: disk.open(&name)?,
-                });
-            }
-        }
-        let missing = slots.call_roll(&files);
-        let found = recover(&slots, files, salt, measure)?;
-        slots.write_roll();
-        let shared = Arc::new(Shared::new(wake));
-        let outcomes = Arc::new(Outcomes::default());
-        let (jobs, line) = keeper::line();
-        let (cold, cold_reader) = cold_reads(shared.clone());
-        let committers = Committers::new(shared.clone(), slots.clone(), salt, metadata);
-        let workers = Workers {
-            committer: committers.clone(),
-            keeper: Keeper {
-                shared: shared.clone(),
-                slots: slots.clone(),
-                outcomes: outcomes.clone(),
-                salt,
-            },
-            jobs: line,
-            cold: cold_reader,
-        };
-        let store = Store {
-            shared,
-            slots,
-            outcomes,
-            committers,
-            jobs: Some(jobs),
-            options,
-            tail: Tail::new(found.next, salt, options.segment_bytes),
-            segments: found.segments,
-            reader: Reader::default(),
-            cold,
-            ordinals: HashMap::default(),
-            settled: Vec::new(),
-            settled_in: Vec::new(),
-            unit: None,
-            unit_from: 0,
-            wanted: 0,
-            next_cold: found.next_cold,
-            moving: None,
-            relogged: Vec::new(),
-            asked: 0,
-            may_hold: false,
-            held: false,
-        };
-        let recovered = Recovered {
-            commands,
-            messages: found.messages,
-            last_seqs: found.last_seqs,
-            damage: found.damage,
-            aside: found.aside,
-            missing,
-        };
-        Ok((store, workers, recovered))
-    }
-
     fn ask(&self, job: Job) -> bool {
         self.jobs
             .as_ref()
@@ -530,82 +358,6 @@ impl Store {
     pub fn hand_over(&mut self) {
         if std::mem::take(&mut self.held) {
             self.shared.nudge();
-        }
-    }
-
-    /// Whether `fetch` gives this message without waiting for the disk. When not, it is read beside.
-    pub fn at_hand(&mut self, stored: Stored) -> bool {
-        let now = self.segments.locate(stored);
-        let seed = self.tail.seed_of(now.segment);
-        if self.reader.has(now, seed)
-            || self.tail.read(now).is_some()
-            || self.shared.is_pending(now.segment, now.offset, now.length)
-            || self.cold.has_failed(now)
-        {
-            return true;
-        }
-        let Some(file) = self.slots.file(now.segment) else {
-            return true;
-        };
-        if self.reader.is_at_hand(&*file, now) {
-            return true;
-        }
-        self.cold.ask(now, file);
-        false
-    }
-
-    /// Takes in what was read beside; whether there was anything.
-    pub fn arrived(&mut self) -> bool {
-        let arrived = self.cold.take();
-        let any = !arrived.is_empty();
-        for read in arrived {
-            if let Ok(bytes) = read.bytes {
-                self.reader
-                    .put(read.stored.segment, read.stored.offset, bytes);
-                let seed = self.tail.seed_of(read.stored.segment);
-                if !self.reader.has(read.stored, seed) {
-                    self.cold.fail(read.stored);
-                }
-            }
-        }
-        any
-    }
-
-    /// Reads a message back and makes something of its bytes.
-    pub fn fetch<T>(
-        &mut self,
-        stored: Stored,
-        make: impl FnOnce(&[u8]) -> Option<T>,
-    ) -> Result<T, Unreadable> {
-        let now = self.segments.locate(stored);
-        let seed = self.tail.seed_of(now.segment);
-        let unreadable =
-            |why: &str| Unreadable(format!("segment {} at {} {why}", now.segment, now.offset));
-        let damaged = || unreadable("is damaged");
-        if let Some(message) = self.reader.found(now, seed) {
-            return make(message).ok_or_else(damaged);
-        }
-        if let Some(bytes) = self.tail.read(now) {
-            return reader::message_in(bytes, seed)
-                .and_then(make)
-                .ok_or_else(damaged);
-        }
-        if let Some(bytes) = self
-            .shared
-            .read_pending(now.segment, now.offset, now.length)
-        {
-            return reader::message_in(&bytes, seed)
-                .and_then(make)
-                .ok_or_else(damaged);
-        }
-        let file = self
-            .slots
-            .file(now.segment)
-            .ok_or_else(|| unreadable("is gone"))?;
-        match self.reader.read(&*file, now, seed) {
-            Ok(message) => make(message).ok_or_else(damaged),
-            Err(ReadError::Damaged) => Err(damaged()),
-            Err(ReadError::Io(error)) => Err(unreadable(&format!("cannot be read: {error}"))),
         }
     }
 

@@ -7,12 +7,16 @@ mod faults;
 mod held;
 mod house;
 
-use super::keeper::Job;
+use super::cold::ColdReader;
+use super::keeper::{Job, Keeper};
+use super::open::Workers;
 use super::*;
 use sim::disk;
 use sim::rng::Rng;
 use std::collections::{BTreeMap, BTreeSet};
+use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::Receiver;
 
 /// The simulated disk in the store's words.
 #[derive(Clone)]
