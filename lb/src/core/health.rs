@@ -8,6 +8,7 @@
 //!
 //! Not here: connecting, scheduling (`probe`) or the server's state (`state`).
 
+use conf::lb::model::{InitState, OnError};
 use std::fmt::{self, Write};
 use std::time::Duration;
 
@@ -204,20 +205,6 @@ pub enum CheckResult {
     Passed = 3,
     /// The server passed, but wants no new sessions.
     ConditionallyPassed = 4,
-}
-
-/// Where a check's counter stands at start (`init-state`).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum InitState {
-    /// Up, and one failure takes it down.
-    #[default]
-    Up,
-    /// Up, with all failures left.
-    FullyUp,
-    /// Down, and one success brings it up.
-    Down,
-    /// Down, with all successes to come.
-    FullyDown,
 }
 
 /// One finished check.
@@ -423,7 +410,7 @@ impl Health {
     /// looked like just before it.
     pub fn record_observed(&mut self, severity: OnError, outcome: &Outcome) -> Recorded {
         match severity {
-            OnError::FastInter => {
+            OnError::Fastinter => {
                 return Recorded {
                     verdict: Verdict::Wait,
                     counts_as_failure: false,
@@ -552,21 +539,6 @@ impl Health {
         }
         text
     }
-}
-
-/// What enough errors in live traffic do (`on-error`); each of them also asks
-/// for a check at `fastinter`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum OnError {
-    /// Only check sooner.
-    FastInter,
-    /// Count one failed check.
-    #[default]
-    FailCheck,
-    /// Count one failed check and leave one more before the server is down.
-    SuddenDeath,
-    /// Take the server down.
-    MarkDown,
 }
 
 /// The three intervals of a check.

@@ -3,9 +3,8 @@
 use super::engine::Prober;
 use super::plan::Plan;
 use super::verdict::apply;
-use crate::core::health::{CheckStatus, OnError, Outcome, Verdict};
+use crate::core::health::{CheckStatus, Outcome, Verdict};
 use crate::state::{Runtime, Server};
-use conf::lb::model;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
@@ -31,12 +30,6 @@ pub fn observed(runtime: &Runtime, prober: &Prober, server: &Arc<Server>, failed
     let Some(plan) = Plan::of(&backend, server) else {
         return;
     };
-    let mode = match conf.on_error {
-        model::OnError::Fastinter => OnError::FastInter,
-        model::OnError::FailCheck => OnError::FailCheck,
-        model::OnError::SuddenDeath => OnError::SuddenDeath,
-        model::OnError::MarkDown => OnError::MarkDown,
-    };
     let outcome = Outcome {
         status: CheckStatus::Analysis,
         code: 0,
@@ -47,7 +40,7 @@ pub fn observed(runtime: &Runtime, prober: &Prober, server: &Arc<Server>, failed
     };
     let (recorded, reason) = {
         let mut health = plan.health();
-        let recorded = health.record_observed(mode, &outcome);
+        let recorded = health.record_observed(conf.on_error, &outcome);
         (recorded, health.reason())
     };
     if recorded.counts_as_failure {

@@ -2,7 +2,7 @@
 
 use super::slot::WaitingRoom;
 use super::{BackLive, Proxy, Runtime};
-use crate::core::health::{Health, InitState};
+use crate::core::health::Health;
 use crate::core::server::{Admin, Change, Load, Operation, Status, slot_limit};
 use crate::counters::{Counters, Gauge, Rate, Times};
 use arc_swap::{ArcSwap, ArcSwapOption};
@@ -413,13 +413,7 @@ fn fresh_health(conf: &model::Server) -> Health {
     if !conf.check.enabled {
         return Health::unchecked();
     }
-    let start = match conf.check.init_state {
-        model::InitState::Up => InitState::Up,
-        model::InitState::FullyUp => InitState::FullyUp,
-        model::InitState::Down => InitState::Down,
-        model::InitState::FullyDown => InitState::FullyDown,
-    };
-    let mut health = Health::new(conf.check.rise, conf.check.fall, start);
+    let mut health = Health::new(conf.check.rise, conf.check.fall, conf.check.init_state);
     health.paused = conf.disabled || conf.added;
     health
 }

@@ -124,7 +124,7 @@ fn observed_errors_are_as_severe_as_asked() {
         let recorded = health.record_observed(mode, &seen);
         (health.value(), recorded.verdict)
     };
-    assert_eq!(after(OnError::FastInter), (6, Verdict::Wait));
+    assert_eq!(after(OnError::Fastinter), (6, Verdict::Wait));
     assert_eq!(after(OnError::FailCheck), (5, Verdict::Wait));
     assert_eq!(after(OnError::SuddenDeath), (2, Verdict::Wait));
     assert_eq!(after(OnError::MarkDown), (0, Verdict::Stop));
