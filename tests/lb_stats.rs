@@ -2,6 +2,10 @@
 //! log lines, garbage.
 
 mod kit;
+#[path = "lb_stats/readers.rs"]
+mod readers;
+#[path = "lb_stats/rules.rs"]
+mod rules;
 
 use kit::{Daemon, sandboxed, wait_until};
 use std::io::{Read, Write};
@@ -546,104 +550,6 @@ fn one_server_live_sessions_and_events_have_pages_of_their_own() {
     });
 }
 
-const RULES: &str = "
-listen closed
-    bind 127.0.0.1:8100
-    mode http
-    tcp-request connection reject if { src 127.0.0.9 }
-    server w1 127.0.0.1:6004
-frontend rules
-    bind 127.0.0.1:8200
-    mode http
-    http-request set-header X-From \"%ci says %[req.hdr(x-word),upper]\"
-    http-request deny deny_status 429 if { req.cook(sid) -m str blocked }
-    http-request deny if { src,ipmask(8) 127.0.0.0 } { path,field(2,/) secret }
-    http-request return status 302 hdr location http://%[req.hdr(host)]/%[path,length] if { path_beg /old }
-    http-response set-header X-Code %[status]-%[res.hdr(x-kind)]
-    http-response del-header X-Kind
-    http-response deny if { status 201 }
-    use_backend be_%[path,field(2,/)]
-    default_backend be_other
-backend be_one
-    mode http
-    http-request add-header X-Backend one
-    server w1 127.0.0.1:6004
-backend be_other
-    mode http
-    server w1 127.0.0.1:6004
-";
-
-/// A web server whose answer's body is the request's head.
-fn echo(mut stream: TcpStream) {
-    let mut buffer = [0u8; 4096];
-    let Ok(read) = stream.read(&mut buffer) else {
-        return;
-    };
-    let request = String::from_utf8_lossy(&buffer[..read]).into_owned();
-    let status = if request.contains("/created") {
-        201
-    } else {
-        200
-    };
-    let answer = format!(
-        "HTTP/1.1 {status} OK\r\nX-Kind: plain\r\nContent-Length: {}\r\n\r\n{request}",
-        request.len()
-    );
-    // the balancer may have given up
-    let _ = stream.write_all(answer.as_bytes());
-}
-
-#[test]
-fn http_rules_evaluate_expressions_in_headers_conditions_and_names() {
-    sandboxed(|| {
-        serve(6004, echo);
-        let config = CONFIG.split("\nlisten ").next().expect("a start");
-        let _daemon = start_with(&format!("{config}{RULES}"));
-        let one = get(8200, "/one/x", "X-Word: hi\r\nX-From: forged\r\n");
-        assert!(one.contains("x-from: 127.0.0.1 says HI\r\n"), "{one}");
-        assert!(!one.contains("forged"), "{one}");
-        assert!(one.contains("x-backend: one\r\n"), "{one}");
-        assert!(one.contains("x-code: 200-plain\r\n"), "{one}");
-        assert!(!one.contains("x-kind"), "{one}");
-        let other = get(8200, "/two", "");
-        assert!(
-            other.contains("GET /two ") && !other.contains("x-backend"),
-            "{other}"
-        );
-        let status = |target: &str, fields: &str| {
-            let answer = get(8200, target, fields);
-            answer.split(' ').nth(1).unwrap_or("").to_owned()
-        };
-        assert_eq!(status("/", "Cookie: a=1; sid=blocked\r\n"), "429");
-        assert_eq!(status("/secret/x", ""), "403");
-        assert_eq!(status("/created", ""), "502");
-        let moved = get(8200, "/old/x", "");
-        assert!(moved.starts_with("HTTP/1.1 302 "), "{moved}");
-        assert!(moved.contains("location: http://x/6\r\n"), "{moved}");
-    });
-}
-
-#[test]
-fn connections_of_http_frontends_are_judged_by_tcp_rules() {
-    sandboxed(|| {
-        serve(6004, echo);
-        let config = CONFIG.split("\nlisten ").next().expect("a start");
-        let _daemon = start_with(&format!("{config}{RULES}"));
-        assert!(get(8100, "/let-in", "").contains("GET /let-in "));
-        let source: std::net::SocketAddr = "127.0.0.9:0".parse().expect("an address");
-        let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None);
-        let socket = socket.expect("a socket can be made");
-        socket.bind(&source.into()).expect("all of 127/8 is local");
-        let target: std::net::SocketAddr = "127.0.0.1:8100".parse().expect("an address");
-        socket.connect(&target.into()).expect("it listens");
-        let mut stream = TcpStream::from(socket);
-        let _ = stream.write_all(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n");
-        let mut answer = Vec::new();
-        let _ = stream.read_to_end(&mut answer);
-        assert!(answer.is_empty(), "{}", String::from_utf8_lossy(&answer));
-    });
-}
-
 #[test]
 #[ignore = "needs chromium; tests/run installs it and runs this"]
 fn an_operator_uses_the_page_with_500_servers_and_5000_sessions_in_a_browser() {
@@ -657,76 +563,5 @@ fn an_operator_uses_the_page_with_500_servers_and_5000_sessions_in_a_browser() {
         let run = folder.path().display().to_string();
         let said = kit::run("python3", &[script, &binary, &run, &pictures]);
         assert!(said.contains("page: ok"), "{said}");
-    });
-}
-
-/// Ten thousand ask for a page that is longer than what sockets hold, and do not take it.
-#[test]
-fn ten_thousand_readers_are_bounded_told_why_logged_and_harm_nobody() {
-    sandboxed(|| {
-        // what is not read soon fills the sockets
-        for name in ["tcp_wmem", "tcp_rmem"] {
-            let path = format!("/proc/sys/net/ipv4/{name}");
-            std::fs::write(path, "4096 16384 65536").expect("the network is the test's own");
-        }
-        let servers: String = (0..400)
-            .map(|n| format!("    server s{n} 127.0.0.1:6001\n"))
-            .collect();
-        serve(6004, |mut stream| {
-            let mut reader = stream.try_clone().expect("a second descriptor");
-            let _ = std::io::copy(&mut reader, &mut stream);
-        });
-        let traffic = "listen echo\n    bind 127.0.0.1:5673\n    server e 127.0.0.1:6004\n";
-        let mut daemon = start_with(&format!("{CONFIG}{traffic}backend many\n{servers}"));
-        let memory = || {
-            let status = std::fs::read_to_string(format!("/proc/{}/status", daemon.pid()));
-            let status = status.expect("it runs");
-            let line = status.lines().find(|line| line.starts_with("VmRSS:"));
-            let kilobytes = line.and_then(|line| line.split_whitespace().nth(1));
-            kilobytes
-                .and_then(|n| n.parse::<u64>().ok())
-                .expect("a number")
-        };
-        get(8100, "/stats", "");
-        let before = memory();
-        let (mut served, mut refused) = (Vec::new(), 0);
-        for number in 0..10_000 {
-            let mut reader = TcpStream::connect("127.0.0.1:8100").expect("it listens");
-            reader.set_read_timeout(Some(PATIENCE)).expect("a time");
-            let request = b"GET /stats HTTP/1.1\r\nHost: x\r\n\r\n";
-            reader.write_all(request).expect("it reads");
-            let mut status = [0; 12];
-            reader.read_exact(&mut status).expect("an answer");
-            match &status {
-                b"HTTP/1.1 200" => served.push(reader),
-                b"HTTP/1.1 503" => {
-                    let mut rest = String::new();
-                    reader.read_to_string(&mut rest).expect("it closes");
-                    assert!(rest.contains("readers of the statistics"), "{rest}");
-                    refused += 1;
-                }
-                other => panic!("{}", String::from_utf8_lossy(other)),
-            }
-            if number % 1000 == 0 {
-                let mut session = TcpStream::connect("127.0.0.1:5673").expect("it listens");
-                session.write_all(b"x").expect("traffic goes on");
-                session.read_exact(&mut [0]).expect("traffic goes on");
-            }
-        }
-        assert_eq!((served.len(), refused), (64, 10_000 - 64));
-        let grown = memory().saturating_sub(before);
-        assert!(grown < 50_000, "{grown} kB for 10 000 readers");
-        daemon.wait_line("Statistics: 64 readers are being served", PATIENCE);
-        let lines = daemon.output();
-        // one each ten seconds, on the console and in the log
-        let told = lines
-            .lines()
-            .filter(|l| l.contains("Statistics: 64"))
-            .count();
-        assert!(told <= 40, "{told} lines about it");
-        served.clear();
-        wait_until("the page answers again", PATIENCE, || {
-            get(8100, "/stats;csv", "").contains("rabbit,FRONTEND")
-        });
     });
 }
