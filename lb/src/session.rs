@@ -34,7 +34,7 @@ use crate::state::{
     Answer, BackLive, Cause, Dismissal, End, Generation, Mailbox, Peer, Phase, Proxy, Runtime,
     Server, SessionId, Slot, Ticket,
 };
-use conf::lb::model::{Level, RuleLine};
+use conf::lb::model::{LogLevel, RuleLine};
 use mio::unix::SourceFd;
 use mio::{Interest, Registry, Token};
 use std::io::{self, ErrorKind};
@@ -188,7 +188,7 @@ pub struct Extra {
     /// The rule that ended the last list of content rules.
     pub(crate) last_rule: Option<RuleLine>,
     pub(crate) priority: Priority,
-    pub(crate) level: Option<Option<Level>>,
+    pub(crate) level: Option<LogLevel>,
     /// A PROXY header is expected by a rule, and one came.
     pub(crate) expects_header: bool,
     pub(crate) greeted: bool,

@@ -20,7 +20,8 @@ use crate::state::{Cause, ConnectionError, Proxy, Runtime, SessionRecord};
 use arc_swap::ArcSwap;
 use clock::Moment;
 use conf::lb::model::{
-    Config, Level, LogAddress, LogHostname, LogTarget, Logging, Ring as RingSettings, SessionFormat,
+    Config, Level, LogAddress, LogHostname, LogLevel, LogTarget, Logging, Ring as RingSettings,
+    SessionFormat,
 };
 use header::Sender;
 pub use ring::Ring;
@@ -183,8 +184,8 @@ impl AccessLog {
             _ => line::start(&mut text, record),
         }
         let level = match record.level {
-            Some(None) => return,
-            Some(Some(level)) => level,
+            Some(LogLevel::Silent) => return,
+            Some(LogLevel::At(level)) => level,
             None => Level::Info,
         };
         self.send(&logging.targets, logging.tag.as_deref(), level, "", &text);
@@ -396,7 +397,8 @@ fn level_of(record: &SessionRecord, logging: &Logging) -> Option<Level> {
         return None;
     }
     match record.level {
-        Some(level) => level,
+        Some(LogLevel::Silent) => None,
+        Some(LogLevel::At(level)) => Some(level),
         None if failed && logging.separate_errors => Some(Level::Err),
         None => Some(Level::Info),
     }

@@ -221,9 +221,12 @@ fn options_decide_whether_and_how_loud_a_session_is_logged() {
     assert_eq!(level(" option dontlog-normal\n", failed), Some(Level::Info));
     assert_eq!(level(" option dontlognull\n", silent), None);
     assert_eq!(level("", silent), Some(Level::Info));
-    assert_eq!(level("", |record| record.level = Some(None)), None);
     assert_eq!(
-        level("", |record| record.level = Some(Some(Level::Debug))),
+        level("", |record| record.level = Some(LogLevel::Silent)),
+        None
+    );
+    assert_eq!(
+        level("", |record| record.level = Some(LogLevel::At(Level::Debug))),
         Some(Level::Debug)
     );
     assert_eq!(level(" option logasap\n", |_| {}), None);

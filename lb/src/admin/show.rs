@@ -191,10 +191,10 @@ fn stat(call: &mut Call<'_>) -> Answer {
         && kind.parse::<i64>().is_ok()
         && id.parse::<i64>().is_ok()
     {
-        match proxy_id(call.control, proxy) {
-            Some(selected) => wanted.proxy_id = selected,
-            None => return Answer::error("No such proxy."),
-        }
+        wanted.proxy_id = match proxy_id(call.control, proxy) {
+            Ok(selected) => selected,
+            Err(error) => return error,
+        };
         wanted.kinds = kind.parse::<i64>().unwrap_or(-1) as u32;
         wanted.id = id.parse::<u32>().ok();
         options = &options[3..];
@@ -218,15 +218,14 @@ fn stat(call: &mut Call<'_>) -> Answer {
     )))
 }
 
-/// The proxy's number; the inner option is empty for "any".
-fn proxy_id(control: &Control, word: &str) -> Option<Option<u32>> {
-    match word.parse::<i64>() {
-        Ok(id) => Some(u32::try_from(id).ok()),
-        Err(_) => {
-            let generation = control.runtime.generation();
-            let proxy = generation.proxy(word)?;
-            Some(Some(proxy.conf.id))
-        }
+/// The number of the proxy that this word selects, nothing for all of them (-1).
+fn proxy_id(control: &Control, word: &str) -> Result<Option<u32>, Answer> {
+    if let Ok(id) = word.parse::<i64>() {
+        return Ok(u32::try_from(id).ok());
+    }
+    match control.runtime.generation().proxy(word) {
+        Some(proxy) => Ok(Some(proxy.conf.id)),
+        None => Err(Answer::error("No such proxy.")),
     }
 }
 

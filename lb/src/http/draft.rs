@@ -37,7 +37,8 @@ pub struct Draft {
     pub redispatched: bool,
     pub server_queue: u32,
     pub backend_queue: u32,
-    pub level: Option<Option<conf::lb::model::Level>>,
+    /// `set-log-level`.
+    pub level: Option<conf::lb::model::LogLevel>,
     /// What the line shows of headers and cookies.
     pub captured: Captured,
     /// A rule refused the answer.

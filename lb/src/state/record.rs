@@ -4,7 +4,7 @@ use super::{ConnectionError, Proxy, Server};
 use crate::core::expr::Sample;
 use crate::core::queue::Priority;
 use crate::tcp_info::TcpInfo;
-use conf::lb::model::{Level, RuleLine, TcpFigure};
+use conf::lb::model::{LogLevel, RuleLine, TcpFigure};
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::os::fd::OwnedFd;
@@ -252,8 +252,8 @@ pub struct SessionRecord {
     pub server_queue: u32,
     /// Sessions served before this one in the backend's queue.
     pub backend_queue: u32,
-    /// `set-log-level`: `Some(None)` is `silent`.
-    pub level: Option<Option<Level>>,
+    /// `set-log-level`.
+    pub level: Option<LogLevel>,
     /// `tcp-request content capture`, by slot.
     pub captures: Vec<Option<Vec<u8>>>,
     /// Variables of the session, by full name (`txn.x`).

@@ -138,21 +138,20 @@ type Names = (Option<String>, Option<String>);
 fn parse(mut bytes: &[u8], count: usize) -> Option<Vec<Names>> {
     let mut names = Vec::new();
     for _ in 0..count {
-        let namespace = name(&mut bytes)?;
-        let interface = name(&mut bytes)?;
+        let [namespace, interface] =
+            [name(&mut bytes)?, name(&mut bytes)?].map(|name| (!name.is_empty()).then_some(name));
         bytes = bytes.get(TAIL..)?;
         names.push((namespace, interface));
     }
     Some(names)
 }
 
-/// A name behind its length; of length 0: none.
-fn name(bytes: &mut &[u8]) -> Option<Option<String>> {
+/// A name behind its length, if all of it is there; one of length 0 stands for none.
+fn name(bytes: &mut &[u8]) -> Option<String> {
     let (length, rest) = bytes.split_first()?;
     let name = rest.get(..usize::from(*length))?;
     *bytes = &rest[usize::from(*length)..];
-    let text = String::from_utf8_lossy(name).into_owned();
-    Some((!text.is_empty()).then_some(text))
+    Some(String::from_utf8_lossy(name).into_owned())
 }
 
 fn write_all(stream: &UnixStream, mut bytes: &[u8]) -> io::Result<()> {

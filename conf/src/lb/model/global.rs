@@ -360,6 +360,15 @@ pub enum Level {
     Debug = 7,
 }
 
+/// What `set-log-level` says about a session's line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogLevel {
+    /// `silent`: there is none.
+    Silent,
+    /// It has this severity.
+    At(Level),
+}
+
 /// Syslog facility; the number is that of the protocol.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Facility(pub u8);

@@ -179,8 +179,8 @@ pub enum HttpAction {
     AddHeader(String, Format),
     /// `del-header name`.
     DelHeader(String),
-    /// `set-log-level`; `None` is `silent`.
-    SetLogLevel(Option<super::Level>),
+    /// `set-log-level`.
+    SetLogLevel(super::LogLevel),
     /// `use-service prometheus-exporter`.
     PrometheusExporter,
 }

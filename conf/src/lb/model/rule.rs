@@ -1,6 +1,6 @@
 //! TCP rules and the choice of a backend.
 
-use super::{Condition, Expr, Format, Level, Place};
+use super::{Condition, Expr, Format, LogLevel, Place};
 use std::sync::Arc;
 
 /// A `tcp-request` or `tcp-response` rule.
@@ -53,8 +53,8 @@ pub enum TcpAction {
     SetTos(u8),
     /// `set-nice <nice>`.
     SetNice(i32),
-    /// `set-log-level <level>`; `None` is `silent`.
-    SetLogLevel(Option<Level>),
+    /// `set-log-level <level>`.
+    SetLogLevel(LogLevel),
     /// `set-priority-class <expr>`.
     SetPriorityClass(Expr),
     /// `set-priority-offset <expr>`.

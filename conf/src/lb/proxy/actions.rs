@@ -6,7 +6,7 @@ use crate::lb::call::Call;
 use crate::lb::draft::Draft;
 use crate::lb::format;
 use crate::lb::known;
-use crate::lb::model::{Level, TcpAction};
+use crate::lb::model::{LogLevel, TcpAction};
 use crate::lb::proxy::logging::LEVELS;
 use crate::lb::sample::{self, When, fetch};
 use crate::lb::value;
@@ -271,11 +271,11 @@ fn mark(text: &str) -> Option<u32> {
 }
 
 /// Takes a level or `silent`.
-pub fn level(a: &mut Args<'_>) -> Result<Option<Level>, Diagnostic> {
+pub fn level(a: &mut Args<'_>) -> Result<LogLevel, Diagnostic> {
     if a.take_if("silent").is_some() {
-        return Ok(None);
+        return Ok(LogLevel::Silent);
     }
-    a.choose("a level or `silent`", LEVELS).map(Some)
+    a.choose("a level or `silent`", LEVELS).map(LogLevel::At)
 }
 
 fn variable(call: &Call<'_>) -> Result<String, Diagnostic> {
