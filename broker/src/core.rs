@@ -70,7 +70,7 @@ use trace::Tap;
 use traffic::Taken;
 use vhost::QueueId;
 
-pub use declare::{Declared, ExchangeDeclaration, QueueDeclaration, name_fits};
+pub use declare::{Declared, DeleteIf, ExchangeDeclaration, QueueDeclaration, name_fits};
 pub use publish::Published;
 
 /// The time of the current turn, given from outside.

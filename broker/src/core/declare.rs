@@ -41,6 +41,15 @@ pub struct ExchangeDeclaration {
     pub arguments: FieldTable,
 }
 
+/// What a queue must be for a deletion to happen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DeleteIf {
+    /// Without consumers.
+    pub unused: bool,
+    /// Without ready messages.
+    pub empty: bool,
+}
+
 /// What became of a declaration.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Declared {
@@ -124,10 +133,9 @@ impl Core {
         &mut self,
         vhost: &str,
         name: &str,
-        if_unused: bool,
-        if_empty: bool,
+        only_if: DeleteIf,
     ) -> Result<usize, Refusal> {
-        let count = self.may_be_deleted(vhost, name, if_unused, if_empty)?;
+        let count = self.may_be_deleted(vhost, name, only_if)?;
         if count.is_some() {
             self.execute(Command::DeleteQueue {
                 vhost: vhost.to_owned(),
@@ -142,8 +150,7 @@ impl Core {
         &mut self,
         vhost: &str,
         name: &str,
-        if_unused: bool,
-        if_empty: bool,
+        only_if: DeleteIf,
     ) -> Result<Option<usize>, Refusal> {
         let Some(id) = self
             .the_vhost(vhost)?
@@ -158,12 +165,12 @@ impl Core {
             return Ok(None);
         };
         let count = queue.ready.len();
-        if if_unused && !queue.consumers.is_empty() {
+        if only_if.unused && !queue.consumers.is_empty() {
             return Err(Refusal::precondition(format!(
                 "queue '{name}' in vhost '{vhost}' in use"
             )));
         }
-        if if_empty && count > 0 {
+        if only_if.empty && count > 0 {
             return Err(Refusal::precondition(format!(
                 "queue '{name}' in vhost '{vhost}' not empty"
             )));

@@ -2,6 +2,7 @@
 
 use super::wire::{Fault, FaultKind, Said, What};
 use crate::admin::{self, AdminError};
+use crate::core::DeleteIf;
 use crate::core::access::Password;
 use crate::core::definitions::{export, parse_tags, policy_spec};
 use crate::core::limits::Limits;
@@ -351,7 +352,10 @@ fn not_deleted(refusal: crate::core::refusal::Refusal) -> Fault {
 async fn queue(m: &Management, op: &str, with: &With) -> Done {
     let (op, vhost, name) = (op.to_owned(), text(with, "vhost"), text(with, "queue"));
     let flag = |key: &str| with.get(key).and_then(Value::as_bool).unwrap_or(false);
-    let (if_empty, if_unused) = (flag("if_empty"), flag("if_unused"));
+    let only_if = DeleteIf {
+        unused: flag("if_unused"),
+        empty: flag("if_empty"),
+    };
     let done = m
         .with(move |core| {
             if core.metadata.vhost(&vhost).is_none() {
@@ -366,7 +370,7 @@ async fn queue(m: &Management, op: &str, with: &With) -> Done {
             match op.as_str() {
                 "purge_queue" => core.purge_queue(&vhost, &name).map_err(refused),
                 "delete_queue" => core
-                    .delete_queue(&vhost, &name, if_unused, if_empty)
+                    .delete_queue(&vhost, &name, only_if)
                     .map_err(not_deleted),
                 _ => Err(Fault::failed("not_mirrored")),
             }

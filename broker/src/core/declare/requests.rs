@@ -10,7 +10,7 @@ use super::super::method::Method;
 use super::super::refusal::Refusal;
 use super::super::vhost::{Binding, Destination, QueueId};
 use super::rules::{locked, not_default, reserved, without_newlines};
-use super::{ExchangeDeclaration, QueueDeclaration};
+use super::{DeleteIf, ExchangeDeclaration, QueueDeclaration};
 use std::sync::Arc;
 
 impl Core {
@@ -200,7 +200,11 @@ impl Core {
                 let name = self.named_queue(at, queue)?;
                 self.permit(at, Right::Configure, "queue", &name)?;
                 self.not_locked(at, &name)?;
-                let count = self.may_be_deleted(&vhost, &name, if_unused, if_empty)?;
+                let only_if = DeleteIf {
+                    unused: if_unused,
+                    empty: if_empty,
+                };
+                let count = self.may_be_deleted(&vhost, &name, only_if)?;
                 let delete = Command::DeleteQueue {
                     vhost: vhost.to_string(),
                     name: name.to_string(),

@@ -4,7 +4,7 @@ use super::{bindings, refusal};
 use crate::core::access::Right;
 use crate::core::browse::{Browse, Leave, Moving};
 use crate::core::definitions::json::from_json;
-use crate::core::{Core, QueueDeclaration};
+use crate::core::{Core, DeleteIf, QueueDeclaration};
 use crate::management::caller::Caller;
 use crate::management::engine::{self, Fetched};
 use crate::management::flows::{self, Flows};
@@ -225,7 +225,10 @@ async fn declare(m: &Management, caller: &Caller, request: &Request, at: Place) 
 }
 
 async fn delete(m: &Management, caller: &Caller, request: &Request, at: Place) -> Answer {
-    let (if_empty, if_unused) = (request.is_set("if-empty"), request.is_set("if-unused"));
+    let only_if = DeleteIf {
+        unused: request.is_set("if-unused"),
+        empty: request.is_set("if-empty"),
+    };
     let caller = caller.clone();
     m.with(move |core| {
         if core.find_queue(&at.vhost, &at.name).is_none() {
@@ -233,7 +236,7 @@ async fn delete(m: &Management, caller: &Caller, request: &Request, at: Place) -
         }
         check(core, &caller, &at.vhost, Right::Configure, &at.name)?;
         core.not_exclusive(&at.vhost, &at.name).map_err(refusal)?;
-        core.delete_queue(&at.vhost, &at.name, if_unused, if_empty)
+        core.delete_queue(&at.vhost, &at.name, only_if)
             .map_err(refusal)
     })
     .await??;
