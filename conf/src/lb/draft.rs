@@ -2,8 +2,8 @@
 
 use super::env::Env;
 use super::model::{
-    Back, Front, LogTarget, Mode, Place, Proxy, ProxyKind, RuleLine, Server, ServerAddress,
-    ServerPort, UnixAccess,
+    Back, CheckStep, ExternalCheck, Front, HttpSend, LogTarget, Mode, Place, Proxy, ProxyKind,
+    RuleLine, Server, ServerAddress, ServerPort, UnixAccess,
 };
 use super::proxy::server;
 use crate::diagnostic::Diagnostic;
@@ -115,8 +115,10 @@ pub struct Draft {
     pub seen: BTreeMap<&'static str, Span>,
     /// Names to look up in the end.
     pub references: Vec<Reference>,
-    /// `no option splice-*`, `option httpchk` and others leave marks here for the final checks.
+    /// What the final checks look at besides the result.
     pub marks: Marks,
+    /// Health checks so far.
+    pub checks: CheckDraft,
     /// Findings of the current line besides the one that `apply` returns.
     pub diagnostics: Vec<Diagnostic>,
     /// What was read before.
@@ -158,25 +160,30 @@ pub struct Marks {
     pub log_format: Option<Span>,
     /// `mode` stands in the section itself.
     pub mode: Option<Span>,
-    /// `tcp-check` rules.
-    pub tcp_rules: Vec<super::model::CheckStep>,
-    /// `http-check` rules.
-    pub http_rules: Vec<super::model::CheckStep>,
-    /// These came from `defaults`: rules of the section replace them.
-    pub inherited_rules: [bool; 2],
-    /// The first of them that stands where the check of that time does not run it, and
-    /// no other kind of check was chosen since.
-    pub unused_rules: [Option<Span>; 2],
-    /// The request of `option httpchk`.
-    pub httpchk: Option<super::model::HttpSend>,
-    /// `http-check send-state`.
-    pub send_state: bool,
-    /// `external-check command` and `path`.
-    pub external: super::model::ExternalCheck,
     /// `option transparent`.
     pub transparent: Option<Span>,
     /// `dispatch`.
     pub dispatch: Option<(ServerAddress, Span)>,
+}
+
+/// What a section says of its health checks, before its kind of check is sure.
+#[derive(Clone, Debug, Default)]
+pub struct CheckDraft {
+    /// `tcp-check` rules.
+    pub tcp: Vec<CheckStep>,
+    /// `http-check` rules.
+    pub http: Vec<CheckStep>,
+    /// Rules of either came from `defaults`: rules of the section replace them.
+    pub inherited: [bool; 2],
+    /// The first of either that stands where the check of that time does not run it, and
+    /// no other kind of check was chosen since.
+    pub unused: [Option<Span>; 2],
+    /// The request of `option httpchk`.
+    pub request: Option<HttpSend>,
+    /// `http-check send-state`.
+    pub send_state: bool,
+    /// `external-check command` and `path`.
+    pub external: ExternalCheck,
     /// The `option external-check` line.
     pub external_option: Option<Span>,
 }
@@ -213,6 +220,7 @@ impl Draft {
             seen: BTreeMap::new(),
             references: Vec::new(),
             marks: Marks::default(),
+            checks: CheckDraft::default(),
             diagnostics: Vec::new(),
             around: Rc::default(),
             from: String::new(),
@@ -235,8 +243,8 @@ impl Draft {
         draft.rules_to_their_side();
         draft.marks.mode = None;
         draft.marks.latest_rule = None;
-        draft.marks.inherited_rules = [true; 2];
-        draft.marks.unused_rules = [None; 2];
+        draft.checks.inherited = [true; 2];
+        draft.checks.unused = [None; 2];
         draft
     }
 

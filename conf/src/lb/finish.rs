@@ -1,6 +1,6 @@
 //! From sections in the making to the configuration: numbers, names, limits.
 
-use super::draft::Draft;
+use super::draft::{CheckDraft, Draft};
 use super::healthcheck::Named;
 use super::load::Loader;
 use super::model::{
@@ -181,11 +181,14 @@ fn wants_tcp_info(logging: &Logging) -> bool {
 
 /// Puts the rules of the chosen kind of check together.
 fn settle_checks(draft: &mut Draft) {
-    let request = draft.marks.httpchk.clone();
-    let send_state = draft.marks.send_state;
-    let external = draft.marks.external.clone();
-    let tcp = draft.marks.tcp_rules.clone();
-    let mut http = draft.marks.http_rules.clone();
+    let CheckDraft {
+        tcp,
+        mut http,
+        request,
+        send_state,
+        external,
+        ..
+    } = draft.checks.clone();
     let is_send = |step: &CheckStep| matches!(step.action, CheckAction::HttpSend(_));
     if !http.iter().any(is_send) {
         let connects = |step: &CheckStep| {

@@ -34,7 +34,7 @@ pub(super) fn check(whole: &Whole<'_>, found: &mut Vec<Diagnostic>) {
 
 /// External checks must be allowed and have a program.
 fn external(whole: &Whole<'_>, draft: &Draft, found: &mut Vec<Diagnostic>) {
-    let Some(span) = draft.marks.external_option else {
+    let Some(span) = draft.checks.external_option else {
         return;
     };
     let Some(CheckKind::External(check)) = draft.proxy.back.as_ref().map(|b| &b.check.kind) else {

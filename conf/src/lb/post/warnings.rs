@@ -106,7 +106,7 @@ fn unused_rules(draft: &Draft, found: &mut Vec<Diagnostic>) {
     if !draft.has_back() {
         return;
     }
-    let [tcp, http] = draft.marks.unused_rules;
+    let [tcp, http] = draft.checks.unused;
     let unused = [
         ("tcp-check", "option tcp-check", tcp),
         ("http-check", "option httpchk", http),

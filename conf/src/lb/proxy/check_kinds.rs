@@ -80,7 +80,7 @@ impl Script {
     }
 
     fn choose(self, d: &mut Draft) {
-        d.marks.unused_rules = [None; 2];
+        d.checks.unused = [None; 2];
         d.back().check.kind = CheckKind::Protocol(self.steps);
     }
 }

@@ -79,10 +79,10 @@ fn push(
         Script::Http => matches!(d.back().check.kind, CheckKind::Http(_)),
     };
     if !runs {
-        d.marks.unused_rules[script as usize].get_or_insert(a.head());
+        d.checks.unused[script as usize].get_or_insert(a.head());
     }
     // the rules of a section replace those of its defaults
-    if std::mem::take(&mut d.marks.inherited_rules[script as usize]) {
+    if std::mem::take(&mut d.checks.inherited[script as usize]) {
         rules(d, script).clear();
     }
     if let Some(text) = misplaced(rules(d, script), script, &step.action) {
@@ -95,8 +95,8 @@ fn push(
 
 fn rules(d: &mut Draft, script: Script) -> &mut Vec<CheckStep> {
     match script {
-        Script::Tcp => &mut d.marks.tcp_rules,
-        Script::Http => &mut d.marks.http_rules,
+        Script::Tcp => &mut d.checks.tcp,
+        Script::Http => &mut d.checks.http,
     }
 }
 
@@ -189,7 +189,7 @@ fn hex(word: &Word) -> Result<Vec<u8>, Diagnostic> {
 
 /// `http-check send ...`; what it leaves out is taken from `option httpchk`.
 pub fn http_send(d: &mut Draft, a: &mut Args<'_>) -> Applied {
-    let base = d.marks.httpchk.clone();
+    let base = d.checks.request.clone();
     let mut send = base.unwrap_or_else(plain_request);
     let mut comment = None;
     loop {

@@ -12,7 +12,7 @@ type Applied = Result<(), Diagnostic>;
 
 fn choose(d: &mut Draft, kind: CheckKind) {
     d.back().check.kind = kind;
-    d.marks.unused_rules = [None; 2];
+    d.checks.unused = [None; 2];
 }
 
 fn httpchk(d: &mut Draft, a: &mut Args<'_>) -> Applied {
@@ -40,7 +40,7 @@ fn httpchk(d: &mut Draft, a: &mut Args<'_>) -> Applied {
     if let Some(word) = words.get(2) {
         hidden(d, word, &mut send)?;
     }
-    d.marks.httpchk = Some(send);
+    d.checks.request = Some(send);
     choose(d, CheckKind::Http(Vec::new()));
     Ok(())
 }
@@ -120,7 +120,7 @@ fn mysql(d: &mut Draft, a: &mut Args<'_>) -> Applied {
 
 fn external(d: &mut Draft, a: &mut Args<'_>) -> Applied {
     a.finish()?;
-    d.marks.external_option = Some(a.head());
+    d.checks.external_option = Some(a.head());
     choose(d, CheckKind::External(ExternalCheck::default()));
     Ok(())
 }
@@ -180,7 +180,7 @@ pub static BACK: &[Keyword<Draft>] = &[
               process's user and is killed with all that it started after the check's time.",
         example: "external-check command /usr/local/bin/probe",
         apply: |d, a| {
-            d.marks.external.command = PathBuf::from(&a.expect("a program")?.text);
+            d.checks.external.command = PathBuf::from(&a.expect("a program")?.text);
             a.finish()
         },
     },
@@ -190,7 +190,7 @@ pub static BACK: &[Keyword<Draft>] = &[
         doc: "The `PATH` of external checks; the process's own when absent.",
         example: "external-check path /usr/bin:/bin",
         apply: |d, a| {
-            d.marks.external.path = Some(a.expect("a list of directories")?.text.clone());
+            d.checks.external.path = Some(a.expect("a list of directories")?.text.clone());
             a.finish()
         },
     },
@@ -210,7 +210,7 @@ pub static BACK: &[Keyword<Draft>] = &[
         doc: "Checks tell the server its state in the header X-Haproxy-Server-State.",
         example: "http-check send-state",
         apply: |d, a| {
-            d.marks.send_state = true;
+            d.checks.send_state = true;
             a.finish()
         },
     },
