@@ -2,13 +2,13 @@
 
 use std::collections::HashMap;
 use std::net::IpAddr;
-use std::path::PathBuf;
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Mutex, OnceLock};
 
 use arc_swap::{ArcSwap, ArcSwapOption};
 use conf::lb::model::{AdminLevel, Config};
 
+use super::calls::{Amendment, Calls, Files};
 use super::capture::Captures;
 use super::command::Answer;
 use super::events::Events;
@@ -27,17 +27,8 @@ use crate::stats::row::Rate;
 use crate::takeover::old::Old;
 use crate::trace::beside::Watchers;
 
-type ReloadCall = Box<dyn Fn() -> Result<String, String> + Send + Sync>;
-/// Changes a configuration, or says why not.
-pub type Amendment<'a> = dyn FnMut(&mut Config) -> Result<(), String> + 'a;
-type AmendCall = Box<dyn Fn(&mut Amendment<'_>) -> Result<(), String> + Send + Sync>;
-type StopFrontend = Box<dyn Fn(&Arc<Proxy>) + Send + Sync>;
-type RunningTexts = Box<dyn Fn() -> String + Send + Sync>;
-type Files = Arc<Vec<(PathBuf, String)>>;
-type HttpSessions = Box<dyn Fn() -> Vec<SessionView> + Send + Sync>;
-
-/// The process as the CLI and the page see it: state, and what only others can do, as calls that
-/// whoever starts the process sets.
+/// The process as the CLI and the page see it: its state, and what only others can
+/// do.
 pub struct Control {
     /// Who this process is, in the words that all daemons share.
     pub identity: service::Identity,
@@ -50,20 +41,10 @@ pub struct Control {
     pub samples: Samples,
     /// An hour of figures of every proxy and server.
     pub history: History,
-    /// Reads the configuration again and uses it; gives what to tell the operator.
-    pub reload: OnceLock<ReloadCall>,
-    /// Changes the configuration at work without its files.
-    pub amend: OnceLock<AmendCall>,
+    /// What only others can do.
+    pub calls: Calls,
     /// The logs, for lines dropped and for rings.
     pub log: OnceLock<Arc<AccessLog>>,
-    /// The texts of the configuration at work (`show config`).
-    pub running_texts: OnceLock<RunningTexts>,
-    /// The same, file by file.
-    pub files: OnceLock<Box<dyn Fn() -> Files + Send + Sync>>,
-    /// Closes a frontend's listeners for good.
-    pub stop_frontend: OnceLock<StopFrontend>,
-    /// Sessions of frontends that speak HTTP, which no data thread holds.
-    pub http_sessions: OnceLock<HttpSessions>,
     /// Processes that this one took over from.
     pub old: Old,
     /// Moves sessions between servers.
@@ -92,13 +73,8 @@ impl Control {
             captures: Captures::default(),
             samples: Samples::default(),
             history: History::default(),
-            reload: OnceLock::new(),
-            amend: OnceLock::new(),
-            running_texts: OnceLock::new(),
+            calls: Calls::default(),
             log: OnceLock::new(),
-            files: OnceLock::new(),
-            stop_frontend: OnceLock::new(),
-            http_sessions: OnceLock::new(),
             old: Old::default(),
             rebalancer: OnceLock::new(),
             watchers: Watchers::default(),
@@ -154,7 +130,8 @@ impl Control {
 
     /// The files of the configuration at work with their texts.
     pub fn texts(&self) -> Files {
-        self.files
+        self.calls
+            .files
             .get()
             .map_or_else(Files::default, |files| files())
     }
@@ -216,14 +193,15 @@ impl Control {
 
     /// Sessions of HTTP frontends.
     pub fn http_sessions(&self) -> Vec<SessionView> {
-        self.http_sessions
+        self.calls
+            .http_sessions
             .get()
             .map_or_else(Vec::new, |call| call())
     }
 
     /// Reads the configuration again.
     pub fn reload(&self) -> Result<String, String> {
-        match self.reload.get() {
+        match self.calls.reload.get() {
             Some(reload) => reload(),
             None => Err("this process cannot reload".to_owned()),
         }
@@ -234,7 +212,7 @@ impl Control {
     /// # Errors
     /// Why nothing changed.
     pub fn amend(&self, amendment: &mut Amendment<'_>) -> Result<(), String> {
-        match self.amend.get() {
+        match self.calls.amend.get() {
             Some(amend) => amend(amendment),
             None => Err("this process cannot change its configuration".to_owned()),
         }
@@ -245,7 +223,7 @@ impl Control {
         if let Some(front) = &proxy.front {
             front.stopped.store(true, Relaxed);
         }
-        if let Some(stop) = self.stop_frontend.get() {
+        if let Some(stop) = self.calls.stop_frontend.get() {
             stop(proxy);
         }
         // a socket is open as long as anybody holds its listener

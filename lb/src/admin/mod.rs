@@ -6,6 +6,7 @@
 
 mod absent;
 pub mod address;
+mod calls;
 pub mod capture;
 mod changes;
 pub mod client;
@@ -34,8 +35,9 @@ pub mod time;
 mod variables;
 mod watch;
 
+pub use calls::Amendment;
 use command::{Answer, Call, Command, Run, Session};
-pub use control::{Amendment, Control};
+pub use control::Control;
 
 /// All commands, sorted by their words.
 pub fn table() -> impl Iterator<Item = &'static Command> {

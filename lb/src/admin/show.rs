@@ -98,7 +98,7 @@ pub static COMMANDS: &[Command] = &[
         "",
         AdminLevel::Admin,
         "the texts of the configuration at work",
-        |call| match call.control.running_texts.get() {
+        |call| match call.control.calls.running_texts.get() {
             Some(texts) => Answer::Text(texts()),
             None => Answer::error("this process keeps no texts"),
         },

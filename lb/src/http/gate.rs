@@ -176,6 +176,7 @@ impl Gate {
             .set(Box::new(move |handed| entry.enter(&spawner, handed)));
         let sessions = gate.clone();
         let _ = control
+            .calls
             .http_sessions
             .set(Box::new(move || sessions.sessions()));
         let killer = gate.clone();

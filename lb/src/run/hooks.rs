@@ -111,23 +111,24 @@ fn on_change(log: &AccessLog, control: &Control, change: &StateChange) {
 
 /// Gives the runtime CLI what only this process can do.
 pub(super) fn offer(control: &Arc<Control>, data: &Arc<DataPath>, reloader: &Arc<Reloader>) {
+    let calls = &control.calls;
     let reload = reloader.clone();
-    set(&control.reload, Box::new(move || reload.reload()));
+    set(&calls.reload, Box::new(move || reload.reload()));
     let amender = reloader.clone();
     set(
-        &control.amend,
+        &calls.amend,
         Box::new(move |amendment: &mut Amendment<'_>| amender.amend(amendment)),
     );
     let data = data.clone();
     set(
-        &control.stop_frontend,
+        &calls.stop_frontend,
         Box::new(move |proxy: &Arc<Proxy>| data.stop_frontend(proxy.name())),
     );
     let texts = reloader.clone();
     set(
-        &control.running_texts,
+        &calls.running_texts,
         Box::new(move || texts.running_texts()),
     );
     let files = reloader.clone();
-    set(&control.files, Box::new(move || files.files()));
+    set(&calls.files, Box::new(move || files.files()));
 }
