@@ -29,28 +29,7 @@ pub fn instance(
     let name = draft.name.text.clone();
     let family = family(&draft);
     let (version, advert_int) = timing(&draft, config, family, options, findings);
-    let mut need = |what: &str| {
-        let text = format!("vrrp_instance `{name}` has no `{what}`");
-        findings.push(Diagnostic::error("E2001", draft.name.span, text));
-    };
-    if draft.interface.is_none() {
-        need("interface");
-    }
-    // a bad number has its own error, unless it only counts as not written
-    if draft.vrid.is_none() && (options.lenient || !draft.vrid_is_written) {
-        need("virtual_router_id");
-    }
-    // bad ones have their own errors
-    let bad = draft.addresses_are_written && !draft.addresses_are_empty;
-    match version {
-        _ if !draft.addresses.is_empty() || (bad && !options.lenient) => {}
-        Version::V3 => need("virtual_ipaddress"),
-        Version::V2 => {
-            let text = "no virtual_ipaddress: the adverts list nothing";
-            let finding = Diagnostic::warning("E2001", draft.name.span, text);
-            findings.push(finding.help("as in keepalived, which says so, too, and runs"));
-        }
-    }
+    missing(&draft, version, options, findings);
     let strict = draft
         .strict
         .map_or(config.global.strict, |(strict, _)| strict);
@@ -128,6 +107,32 @@ pub fn instance(
         debug: draft.debug,
         interface: draft.interface.map(|i| i.text).unwrap_or_default(),
         name,
+    }
+}
+
+/// What an instance cannot be without.
+fn missing(draft: &Draft, version: Version, options: &Options, findings: &mut Vec<Diagnostic>) {
+    let mut need = |what: &str| {
+        let text = format!("vrrp_instance `{}` has no `{what}`", draft.name.text);
+        findings.push(Diagnostic::error("E2001", draft.name.span, text));
+    };
+    if draft.interface.is_none() {
+        need("interface");
+    }
+    // a bad number has its own error, unless it only counts as not written
+    if draft.vrid.is_none() && (options.lenient || !draft.vrid_is_written) {
+        need("virtual_router_id");
+    }
+    // bad ones have their own errors
+    let bad = draft.addresses_are_written && !draft.addresses_are_empty;
+    match version {
+        _ if !draft.addresses.is_empty() || (bad && !options.lenient) => {}
+        Version::V3 => need("virtual_ipaddress"),
+        Version::V2 => {
+            let text = "no virtual_ipaddress: the adverts list nothing";
+            let finding = Diagnostic::warning("E2001", draft.name.span, text);
+            findings.push(finding.help("as in keepalived, which says so, too, and runs"));
+        }
     }
 }
 
