@@ -176,6 +176,12 @@ pub struct Core {
     closed_to_new: bool,
 }
 
+/// The queue that has the place of this one, beside the other parts of the core: for ids that are known to be in use.
+#[inline]
+fn in_place(queues: &mut [Option<Box<Queue>>], id: QueueId) -> Option<&mut Queue> {
+    queues.get_mut(id.index as usize)?.as_deref_mut()
+}
+
 impl Core {
     /// An engine without any vhost or user. `seed` makes generated names and keys unguessable.
     pub fn new(settings: Settings, journal: Box<dyn Journal>, seed: [u8; 32]) -> Core {
@@ -304,10 +310,7 @@ impl Core {
     /// Puts a queue on the list of those to look after at the turn's end.
     #[inline]
     fn schedule(&mut self, id: QueueId) {
-        if let Some(queue) = self
-            .queues
-            .get_mut(id.index as usize)
-            .and_then(Option::as_deref_mut)
+        if let Some(queue) = in_place(&mut self.queues, id)
             && !queue.scheduled
         {
             queue.scheduled = true;

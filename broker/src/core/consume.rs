@@ -1,6 +1,5 @@
 //! `basic.qos`, `basic.consume`, `basic.cancel`, `basic.get`.
 
-use super::Core;
 use super::access::Right;
 use super::channel::{BY_GET, Consumer, Held};
 use super::connection::At;
@@ -11,6 +10,7 @@ use super::refusal::{Code, Refusal};
 use super::traffic::Taken;
 use super::vhost::QueueId;
 use super::wire;
+use super::{Core, in_place};
 
 /// A `basic.consume`, taken apart.
 struct Subscription<'a> {
@@ -235,11 +235,7 @@ impl Core {
         let fetched = self.take_ready(id);
         // what has expired behind it does not count any more
         self.expire(id, now_ms);
-        let Some(queue) = self
-            .queues
-            .get_mut(id.index as usize)
-            .and_then(Option::as_deref_mut)
-        else {
+        let Some(queue) = in_place(&mut self.queues, id) else {
             return;
         };
         queue.used_ms = now_ms;

@@ -1,6 +1,5 @@
 //! From a queue to its consumers, as far as they have room; then what has expired or is too much goes.
 
-use super::Core;
 use super::channel::{BY_GET, Channel, Held};
 use super::connection::At;
 use super::field::FieldValue;
@@ -14,6 +13,7 @@ use super::refusal::Refusal;
 use super::traffic::Taken;
 use super::vhost::QueueId;
 use super::wire;
+use super::{Core, in_place};
 use std::time::Duration;
 
 /// A connection with this much to write gets no more deliveries and is not read.
@@ -100,7 +100,7 @@ impl Core {
     /// Takes the next ready message with its bytes; one that cannot be read any more is counted and passed over.
     pub(super) fn take_ready(&mut self, id: QueueId) -> Option<(Entry, Message)> {
         loop {
-            let queue = self.queues.get_mut(id.index as usize)?.as_deref_mut()?;
+            let queue = in_place(&mut self.queues, id)?;
             let mut entry = queue.ready.pop()?;
             queue.counters.disk_reads += u64::from(entry.message.is_none());
             if let Some(message) = bytes_of(&mut *self.journal, &mut entry) {
@@ -114,11 +114,7 @@ impl Core {
     fn deliver(&mut self, id: QueueId) {
         // what expires in this very moment is still for a consumer that waits
         let upto_ms = self.clock.now_ms.saturating_sub(1);
-        while let Some(queue) = self
-            .queues
-            .get_mut(id.index as usize)
-            .and_then(Option::as_deref_mut)
-        {
+        while let Some(queue) = in_place(&mut self.queues, id) {
             if queue.ready.is_empty() {
                 return;
             }
@@ -137,11 +133,7 @@ impl Core {
                 return;
             }
             let delivered = self.deliver_to(id, key, if alone { usize::MAX } else { 1 });
-            let Some(queue) = self
-                .queues
-                .get_mut(id.index as usize)
-                .and_then(Option::as_deref_mut)
-            else {
+            let Some(queue) = in_place(&mut self.queues, id) else {
                 return;
             };
             if delivered == 0 {

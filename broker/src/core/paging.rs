@@ -2,20 +2,16 @@
 //!
 //! What waits in a queue counts, and what is out to be acknowledged. The newest go first, for they are delivered last.
 
-use super::Core;
 use super::journal::{Journal, QueueKey, Reference};
 use super::queue::Entry;
 use super::vhost::QueueId;
+use super::{Core, in_place};
 
 impl Core {
     /// Counts what a queue holds in memory, and lets the journal hold what is too much.
     pub(super) fn page(&mut self, id: QueueId) {
         let budget = self.settings.message_memory;
-        let Some(queue) = self
-            .queues
-            .get_mut(id.index as usize)
-            .and_then(Option::as_deref_mut)
-        else {
+        let Some(queue) = in_place(&mut self.queues, id) else {
             return;
         };
         let resident = queue.ready.resident();

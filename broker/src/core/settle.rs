@@ -1,12 +1,12 @@
 //! What clients do with deliveries: acknowledge, reject, ask for them again.
 
-use super::Core;
 use super::channel::{Action, BY_GET, Held, Mode, Settlement};
 use super::connection::At;
 use super::letters::Reason;
 use super::method::Method;
 use super::queue::{ConsumerKey, Queue};
 use super::refusal::{Code, Refusal};
+use super::{Core, in_place};
 
 /// How often a quorum queue of RabbitMQ 4.x delivers a message again unless told otherwise.
 const DEFAULT_DELIVERY_LIMIT: u32 = 20;
@@ -152,11 +152,7 @@ impl Core {
             channel.counters.taken.ack += 1;
             channel.traffic.of_queue(held.queue).ack += 1;
         }
-        let Some(queue) = self
-            .queues
-            .get_mut(held.queue.index as usize)
-            .and_then(Option::as_deref_mut)
-        else {
+        let Some(queue) = in_place(&mut self.queues, held.queue) else {
             return;
         };
         if queue.id != held.queue {

@@ -1,9 +1,9 @@
 //! Deadlines: an ordered set, at most a few per connection and queue, so that an idle node sleeps.
 
-use super::Core;
 use super::connection::State;
 use super::frame;
 use super::vhost::QueueId;
+use super::{Core, in_place};
 use std::collections::BTreeSet;
 
 /// What is due.
@@ -156,11 +156,7 @@ impl Core {
 
     /// Enters or moves the timer of a queue's first expiry.
     pub(super) fn arm_expiry(&mut self, id: QueueId) {
-        let Some(queue) = self
-            .queues
-            .get_mut(id.index as usize)
-            .and_then(Option::as_deref_mut)
-        else {
+        let Some(queue) = in_place(&mut self.queues, id) else {
             return;
         };
         let due = queue.ready.next_expiry_ms().unwrap_or(0);
@@ -179,11 +175,7 @@ impl Core {
     /// Enters the timer of a queue that is deleted when unused.
     pub(super) fn arm_unused(&mut self, id: QueueId) {
         let now_ms = self.clock.now_ms;
-        let Some(queue) = self
-            .queues
-            .get_mut(id.index as usize)
-            .and_then(Option::as_deref_mut)
-        else {
+        let Some(queue) = in_place(&mut self.queues, id) else {
             return;
         };
         if queue.unused_timer_ms != 0 {
