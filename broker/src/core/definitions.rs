@@ -7,7 +7,9 @@
 mod export;
 pub mod json;
 
-pub use export::{export, export_vhost, vhost_limits_value};
+pub use export::{
+    export, export_vhost, permission_value, topic_value, user_value, vhost_limits_value,
+};
 
 use super::access::{Password, Permission, TopicPermission};
 use super::field::FieldValue;

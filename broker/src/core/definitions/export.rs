@@ -1,6 +1,7 @@
 //! What is declared, as a document.
 
 use super::json::to_json;
+use crate::core::access::{Permission, TopicPermission, User};
 use crate::core::limits::Limits;
 use crate::core::metadata::Metadata;
 use crate::core::policy::Policy;
@@ -11,27 +12,12 @@ use serde_json::{Map, Value, json};
 /// clients are told.
 pub fn export(metadata: &Metadata, product: &str, version: &str) -> Value {
     let access = &metadata.access;
-    let users = access.users.iter().map(|(name, user)| {
-        json!({
-            "name": name,
-            "password_hash": user.password.portable_hash(),
-            "hashing_algorithm": user.password.export_algorithm(),
-            "tags": user.tags,
-            "limits": user.limits.to_json(),
-        })
-    });
-    let permissions = access.permissions.iter().map(|((vhost, user), p)| {
-        json!({
-            "user": user,
-            "vhost": vhost,
-            "configure": p.configure.as_str(),
-            "write": p.write.as_str(),
-            "read": p.read.as_str(),
-        })
-    });
-    let topic = access.topic_permissions.iter().map(|((vhost, user, exchange), p)| {
-        json!({"user": user, "vhost": vhost, "exchange": exchange, "write": p.write, "read": p.read})
-    });
+    let users = access.users.iter();
+    let users = users.map(|(name, user)| user_value(name, user));
+    let permissions = access.permissions.iter();
+    let permissions = permissions.map(|(key, p)| permission_value(key, p));
+    let topic = access.topic_permissions.iter();
+    let topic = topic.map(|(key, p)| topic_value(key, p));
     let vhosts = metadata.vhosts.values().map(|vhost| {
         let spec = &vhost.spec;
         let mut map = Map::new();
@@ -74,6 +60,36 @@ pub fn export(metadata: &Metadata, product: &str, version: &str) -> Value {
         "exchanges": all(exchanges),
         "bindings": all(bindings),
     })
+}
+
+/// A user.
+pub fn user_value(name: &str, user: &User) -> Value {
+    json!({
+        "name": name,
+        "password_hash": user.password.portable_hash(),
+        "hashing_algorithm": user.password.export_algorithm(),
+        "tags": user.tags,
+        "limits": user.limits.to_json(),
+    })
+}
+
+/// What a user may do in a virtual host.
+pub fn permission_value((vhost, user): &(String, String), p: &Permission) -> Value {
+    json!({
+        "user": user,
+        "vhost": vhost,
+        "configure": p.configure.as_str(),
+        "write": p.write.as_str(),
+        "read": p.read.as_str(),
+    })
+}
+
+/// With which keys a user may use a topic exchange.
+pub fn topic_value(
+    (vhost, user, exchange): &(String, String, String),
+    p: &TopicPermission,
+) -> Value {
+    json!({"user": user, "vhost": vhost, "exchange": exchange, "write": p.write, "read": p.read})
 }
 
 /// What is in one virtual host. Like RabbitMQ's, parameters and policies name it, the rest does not.

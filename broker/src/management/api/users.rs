@@ -2,8 +2,8 @@
 
 use super::refused;
 use crate::admin;
-use crate::core::access::{Password, Permission, TopicPermission, User};
-use crate::core::definitions::parse_tags;
+use crate::core::access::Password;
+use crate::core::definitions::{parse_tags, permission_value, topic_value, user_value};
 use crate::core::limits::{Limits, UserLimits};
 use crate::management::caller::Caller;
 use crate::management::listing::{list, one};
@@ -121,17 +121,6 @@ pub fn random<const N: usize>() -> Result<[u8; N], Reply> {
     Ok(bytes)
 }
 
-/// A user as the API and the export show it.
-pub fn user_value(name: &str, user: &User) -> Value {
-    json!({
-        "name": name,
-        "password_hash": user.password.portable_hash(),
-        "hashing_algorithm": user.password.export_algorithm(),
-        "tags": user.tags,
-        "limits": user.limits.to_json(),
-    })
-}
-
 async fn users(
     m: &Management,
     keep: impl Fn(&str) -> bool + Send + 'static,
@@ -202,20 +191,6 @@ async fn bulk_delete(m: &Management, request: &Request) -> Answer {
     })
     .await??;
     Ok(Reply::no_content())
-}
-
-fn permission_value((vhost, user): &(String, String), p: &Permission) -> Value {
-    json!({
-        "user": user,
-        "vhost": vhost,
-        "configure": p.configure.as_str(),
-        "write": p.write.as_str(),
-        "read": p.read.as_str(),
-    })
-}
-
-fn topic_value((vhost, user, exchange): &Key3, p: &TopicPermission) -> Value {
-    json!({"user": user, "vhost": vhost, "exchange": exchange, "write": p.write, "read": p.read})
 }
 
 /// Permissions whose key is kept.
