@@ -276,10 +276,11 @@ impl Parser<'_, '_> {
 
     fn expression(&mut self, flags: FormatFlags) -> Result<(), Diagnostic> {
         let inner = &self.rest[1..];
-        let end = closing_bracket(inner)
+        let (end, _) = sample::outside(inner)
+            .find(|(_, c)| *c == ']')
             .ok_or_else(|| self.error(1, "`%[` is never closed".to_owned()))?;
         let start = self.at() + 1;
-        let word = trimmed(self.word, start, start + end);
+        let word = sample::piece(self.word, start, start + end);
         let expr = sample::parse_text(self.d, &word, self.when)?;
         self.parts.push(FormatPart::Expr(Box::new(expr), flags));
         self.rest = &inner[end + 1..];
@@ -363,31 +364,3 @@ const LIVE_TAGS: &[(Tag, &str)] = &[
     (Tag::HttpUri, "url"),
     (Tag::Status, "status"),
 ];
-
-/// A part of a word without the spaces around it.
-fn trimmed(word: &Word, start: usize, end: usize) -> Word {
-    let text = &word.text[start..end];
-    let left = text.len() - text.trim_start().len();
-    word.part(start + left, start + left + text.trim().len())
-}
-
-/// The bracket that closes an expression: not one inside parentheses or quotes.
-fn closing_bracket(text: &str) -> Option<usize> {
-    let mut depth = 0usize;
-    let mut quote = None;
-    let mut escaped = false;
-    for (at, c) in text.char_indices() {
-        match (c, quote) {
-            _ if escaped => escaped = false,
-            ('\\', _) => escaped = true,
-            ('"' | '\'', None) if depth > 0 => quote = Some(c),
-            (c, Some(open)) if c == open => quote = None,
-            (_, Some(_)) => {}
-            ('(', None) => depth += 1,
-            (')', None) => depth = depth.saturating_sub(1),
-            (']', None) if depth == 0 => return Some(at),
-            _ => {}
-        }
-    }
-    None
-}

@@ -148,11 +148,21 @@ fn accepts(takes: Kind, gets: Kind) -> bool {
 /// Splits at commas outside of parentheses.
 fn pieces(word: &Word) -> Vec<Word> {
     let mut out = Vec::new();
+    let mut start = 0;
+    for (at, _) in outside(&word.text).filter(|(_, c)| *c == ',') {
+        out.push(piece(word, start, at));
+        start = at + 1;
+    }
+    out.push(piece(word, start, word.text.len()));
+    out
+}
+
+/// The characters outside of parentheses and of the quotes in them, without escaped ones.
+pub(super) fn outside(text: &str) -> impl Iterator<Item = (usize, char)> {
     let mut depth = 0usize;
     let mut quote = None;
     let mut escaped = false;
-    let mut start = 0;
-    for (at, c) in word.text.char_indices() {
+    text.char_indices().filter(move |&(_, c)| {
         match (c, quote) {
             _ if escaped => escaped = false,
             ('\\', _) => escaped = true,
@@ -161,19 +171,14 @@ fn pieces(word: &Word) -> Vec<Word> {
             (_, Some(_)) => {}
             ('(', None) => depth += 1,
             (')', None) => depth = depth.saturating_sub(1),
-            (',', None) if depth == 0 => {
-                out.push(piece(word, start, at));
-                start = at + 1;
-            }
-            _ => {}
+            (_, None) => return depth == 0,
         }
-    }
-    out.push(piece(word, start, word.text.len()));
-    out
+        false
+    })
 }
 
 /// A part without the spaces around it.
-fn piece(word: &Word, start: usize, end: usize) -> Word {
+pub(super) fn piece(word: &Word, start: usize, end: usize) -> Word {
     let text = &word.text[start..end];
     let left = text.len() - text.trim_start().len();
     let length = text.trim().len();
