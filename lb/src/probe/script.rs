@@ -408,18 +408,7 @@ impl Script {
 
 fn default_expect() -> CheckStep {
     CheckStep {
-        action: CheckAction::Expect(CheckExpect {
-            negated: false,
-            pattern: ExpectPattern::Status(vec![(200, 399)]),
-            min_recv: None,
-            ok_status: None,
-            error_status: None,
-            timeout_status: None,
-            on_success: None,
-            on_error: None,
-            status_code: None,
-            disable_on_404: false,
-        }),
+        action: CheckAction::Expect(CheckExpect::new(ExpectPattern::Status(vec![(200, 399)]))),
         comment: None,
         place: Default::default(),
     }

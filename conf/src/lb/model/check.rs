@@ -259,6 +259,24 @@ pub struct CheckExpect {
     pub disable_on_404: bool,
 }
 
+impl CheckExpect {
+    /// Looks for this, without any option.
+    pub fn new(pattern: ExpectPattern) -> CheckExpect {
+        CheckExpect {
+            negated: false,
+            pattern,
+            min_recv: None,
+            ok_status: None,
+            error_status: None,
+            timeout_status: None,
+            on_success: None,
+            on_error: None,
+            status_code: None,
+            disable_on_404: false,
+        }
+    }
+}
+
 /// What an `expect` step looks for.
 #[derive(Clone, Debug, PartialEq)]
 pub enum ExpectPattern {

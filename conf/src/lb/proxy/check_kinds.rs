@@ -62,16 +62,9 @@ impl Script {
         min_recv: u32,
     ) -> &mut CheckExpect {
         self.push(CheckAction::Expect(CheckExpect {
-            negated: false,
-            pattern,
             min_recv: (min_recv > 0).then_some(min_recv),
-            ok_status: None,
             error_status: Some(error),
-            timeout_status: None,
-            on_success: None,
-            on_error: None,
-            status_code: None,
-            disable_on_404: false,
+            ..CheckExpect::new(pattern)
         }));
         match self.steps.last_mut().map(|step| &mut step.action) {
             Some(CheckAction::Expect(expect)) => expect,

@@ -257,18 +257,7 @@ const TIMEOUT: &[(&str, CheckStatus)] = &[
 
 /// `expect ...`
 pub fn expect(d: &mut Draft, a: &mut Args<'_>, script: Script) -> Applied {
-    let mut rule = CheckExpect {
-        negated: false,
-        pattern: ExpectPattern::Custom,
-        min_recv: None,
-        ok_status: None,
-        error_status: None,
-        timeout_status: None,
-        on_success: None,
-        on_error: None,
-        status_code: None,
-        disable_on_404: false,
-    };
+    let mut rule = CheckExpect::new(ExpectPattern::Custom);
     let mut comment = None;
     expect_options(d, a, &mut rule, &mut comment)?;
     rule.pattern = pattern(d, a, script, &mut rule.negated)?;
