@@ -27,6 +27,7 @@ pub enum Preamble {
     Proxy,
 }
 
+/// The socket of a connection, and what it waits for.
 pub struct Client {
     pub stream: TcpStream,
     pub serial: u64,

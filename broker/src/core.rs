@@ -255,6 +255,7 @@ impl Core {
             .filter(|queue| queue.id == id)
     }
 
+    /// The same, to change it.
     #[inline]
     pub fn queue_mut(&mut self, id: QueueId) -> Option<&mut Queue> {
         self.queues

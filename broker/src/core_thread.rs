@@ -40,6 +40,7 @@ const HELD_TURNS: u32 = 4;
 /// How long an orderly stop waits for clients to go.
 const STOP_WITHIN: Duration = Duration::from_secs(5);
 
+/// The thread that owns the engine, the listeners and all AMQP sockets, with its own poll.
 pub struct CoreThread {
     poll: Poll,
     core: Core,

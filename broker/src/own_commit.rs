@@ -15,6 +15,7 @@ const SHARE: u64 = 20;
 /// So many commits in a row that nobody waited for make the next pause short again.
 const TRUSTED: u32 = 64;
 
+/// Whether the core thread may commit by itself, by what that cost others lately.
 #[derive(Debug, Default)]
 pub struct OwnCommit {
     /// Until then the committer's thread commits.

@@ -9,6 +9,7 @@ use rustls::pki_types::CertificateDer;
 use std::io::{self, IoSlice, Read, Write};
 use std::sync::Arc;
 
+/// The TLS of one client's connection.
 pub struct TlsSession {
     connection: ServerConnection,
     login_from: LoginFrom,

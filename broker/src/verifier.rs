@@ -9,6 +9,7 @@ const CAPACITY: usize = 1024;
 
 type Request = (u32, u64, Box<PasswordCheck>);
 
+/// The way to the thread that checks passwords.
 pub struct Verifier {
     requests: SyncSender<Request>,
 }

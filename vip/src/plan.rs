@@ -13,6 +13,7 @@ use std::iter;
 use std::net::IpAddr;
 use std::time::Duration;
 
+/// The address of no host, of the instance's family: its source as long as it has none.
 pub fn unspecified(conf: &model::Instance) -> IpAddr {
     match conf.family {
         model::Family::V4 => IpAddr::V4(std::net::Ipv4Addr::UNSPECIFIED),
@@ -25,6 +26,7 @@ pub fn unspecified(conf: &model::Instance) -> IpAddr {
 const REFRESH: Duration = Duration::from_secs(1);
 const REFRESH_IN_PAIR: Duration = Duration::from_secs(30);
 
+/// What the state machine goes by; `address` is the source of its adverts.
 pub fn settings(conf: &model::Instance, address: IpAddr) -> Settings {
     let announce = &conf.announce;
     let burst = if announce.minimal { 1 } else { announce.repeat };
@@ -64,6 +66,7 @@ pub fn settings(conf: &model::Instance, address: IpAddr) -> Settings {
     }
 }
 
+/// What packets must look like to be heard.
 pub fn admission(conf: &model::Instance, advertised: &[IpAddr]) -> Admission {
     Admission {
         version: conf.version,

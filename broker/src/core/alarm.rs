@@ -12,6 +12,7 @@ pub enum Alarm {
     Disk,
 }
 
+/// What is short now.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Alarms {
     pub memory: bool,

@@ -9,6 +9,7 @@ use super::vhost::{QueueId, Routes};
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 
+/// A channel of a connection.
 #[derive(Debug, Default)]
 pub struct Channel {
     /// `channel.close` was sent: everything but its answer is ignored.
@@ -39,6 +40,7 @@ pub struct Channel {
     pub owed: bool,
 }
 
+/// Messages by what was done with them on a channel, since it was opened.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct ChannelCounters {
     pub publish: u64,
@@ -163,6 +165,7 @@ impl Content {
     }
 }
 
+/// The consumer of `amq.rabbitmq.reply-to`.
 #[derive(Debug)]
 pub struct ReplyConsumer {
     pub tag: Box<str>,
@@ -170,6 +173,7 @@ pub struct ReplyConsumer {
     pub delivered: u64,
 }
 
+/// A consumer on a channel.
 #[derive(Debug)]
 pub struct Consumer {
     pub number: u32,

@@ -96,6 +96,7 @@ pub struct Capabilities {
 }
 
 impl Capabilities {
+    /// Reads `capabilities` of the client properties; what is not said is not there.
     pub fn of(client_properties: &FieldTable) -> Capabilities {
         let Some(FieldValue::Table(table)) = client_properties.get("capabilities") else {
             return Capabilities::default();
@@ -109,6 +110,7 @@ impl Capabilities {
     }
 }
 
+/// What went over a connection since it began.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct ConnectionCounters {
     pub received_bytes: u64,
@@ -117,6 +119,7 @@ pub struct ConnectionCounters {
     pub sent_frames: u64,
 }
 
+/// A client's connection: what was negotiated, its channels, and what is to be written to it.
 #[derive(Debug)]
 pub struct Connection {
     /// Unique on this node for ever.

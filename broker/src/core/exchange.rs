@@ -33,10 +33,12 @@ pub enum Kind {
 impl Kind {
     pub const ALL: [Kind; 4] = [Kind::Direct, Kind::Fanout, Kind::Headers, Kind::Topic];
 
+    /// The type of this word; none for words of plugins.
     pub fn parse(word: &str) -> Option<Kind> {
         Kind::ALL.into_iter().find(|kind| kind.word() == word)
     }
 
+    /// The word for it in declarations.
     pub fn word(self) -> &'static str {
         match self {
             Kind::Direct => "direct",
@@ -95,6 +97,7 @@ impl Exchange {
         self.bindings
     }
 
+    /// Adds a binding whose source it is.
     pub fn bind(&mut self, binding: &Binding, target: Target) {
         self.bindings += 1;
         let key = binding.routing_key.as_bytes();
@@ -106,6 +109,7 @@ impl Exchange {
         }
     }
 
+    /// Removes one; what is not there stays away.
     pub fn unbind(&mut self, binding: &Binding, target: &Target) {
         self.bindings = self.bindings.saturating_sub(1);
         let key = binding.routing_key.as_bytes();

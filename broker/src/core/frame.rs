@@ -2,9 +2,13 @@
 
 use super::refusal::{Code, Refusal};
 
+/// Kind of frames that carry a method.
 pub const METHOD: u8 = 1;
+/// Kind of frames that carry the header of a content.
 pub const HEADER: u8 = 2;
+/// Kind of frames that carry a piece of a body.
 pub const BODY: u8 = 3;
+/// Kind of frames that carry nothing.
 pub const HEARTBEAT: u8 = 8;
 /// The octet that ends each frame.
 pub const END: u8 = 0xce;
@@ -17,6 +21,7 @@ const SLACK: u32 = OVERHEAD as u32;
 /// A heartbeat, ready to send.
 pub const HEARTBEAT_FRAME: [u8; 8] = [HEARTBEAT, 0, 0, 0, 0, 0, 0, END];
 
+/// A frame as it came; its end octet was there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Frame<'a> {
     pub kind: u8,

@@ -60,6 +60,7 @@ pub enum Congestion {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Damaged(pub String);
 
+/// Where the engine writes down what must survive: messages of durable queues, and commands to the metadata.
 pub trait Journal: Send {
     /// Appends one message for all the durable queues that it was routed to.
     fn publish(&mut self, message: &Message, references: &[Reference]) -> (Position, Stored);

@@ -2,6 +2,7 @@
 
 use sha2::{Digest, Sha256};
 
+/// Makes names and numbers from a secret seed.
 pub struct Names {
     seed: [u8; 32],
     count: u64,
@@ -35,6 +36,7 @@ impl Names {
         name
     }
 
+    /// A number that is as hard to guess.
     pub fn number(&mut self) -> u64 {
         let block = self.block();
         u64::from_be_bytes([

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+/// The engine's settings.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Settings {
     /// This node's name, `rabbit@host`.

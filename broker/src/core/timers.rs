@@ -21,6 +21,7 @@ pub enum Timer {
     Deliveries,
 }
 
+/// Deadlines on the engine's clock, soonest first.
 #[derive(Debug, Default)]
 pub struct Timers(BTreeSet<(u64, Timer)>);
 

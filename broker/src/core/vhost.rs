@@ -23,6 +23,7 @@ pub struct QueueId {
 /// The queues that a message goes to.
 pub type Routes = SmallVec<[QueueId; 4]>;
 
+/// A virtual host as it was declared.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Default)]
 pub struct VhostSpec {
     pub name: String,
@@ -32,6 +33,7 @@ pub struct VhostSpec {
     pub tracing: bool,
 }
 
+/// An exchange as it was declared.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ExchangeSpec {
     pub name: String,
@@ -42,6 +44,7 @@ pub struct ExchangeSpec {
     pub arguments: FieldTable,
 }
 
+/// A queue as it was declared.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct QueueSpec {
     pub name: String,
@@ -75,6 +78,7 @@ pub struct QueueRecord {
     pub policy: Effective,
 }
 
+/// Where a binding leads.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Destination {
     Queue(String),
@@ -89,6 +93,7 @@ impl Destination {
     }
 }
 
+/// A binding as it was made.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Binding {
     pub source: String,
@@ -116,6 +121,7 @@ pub struct Envelope<'a> {
     pub headers: &'a dyn Fn() -> FieldTable,
 }
 
+/// A virtual host: what is declared in it, and how its messages find their queues.
 #[derive(Debug)]
 pub struct Vhost {
     pub spec: VhostSpec,
@@ -280,6 +286,7 @@ impl Vhost {
         self.bindings.values().flat_map(BTreeMap::values)
     }
 
+    /// The bindings that lead there.
     pub fn bindings_to<'a>(
         &'a self,
         destination: &Destination,

@@ -27,6 +27,7 @@ pub fn depth_by_vhost(core: &Core) -> BTreeMap<String, (u64, u64)> {
     out
 }
 
+/// A queue's counters in the words of the API.
 pub fn queue_counters(c: &QueueCounters) -> Counters {
     Counters {
         publish: c.publish,
@@ -36,6 +37,7 @@ pub fn queue_counters(c: &QueueCounters) -> Counters {
     }
 }
 
+/// A channel's counters in the words of the API.
 pub fn channel_counters(c: &ChannelCounters) -> Counters {
     Counters {
         publish: c.publish,

@@ -119,6 +119,7 @@ impl Keeper {
         }
     }
 
+    /// Does one job and leaves its outcome for the engine.
     pub fn perform(&self, job: Job) {
         match job {
             // Without a spare file the committer makes one, or reports why it cannot.

@@ -140,6 +140,7 @@ impl MetadataLog {
         Ok(())
     }
 
+    /// Makes everything appended durable.
     pub fn sync(&mut self) -> io::Result<()> {
         if self.durable < self.end {
             self.file.sync()?;

@@ -272,6 +272,7 @@ impl Store {
         self.tail.position()
     }
 
+    /// The position up to which everything is on the disk.
     pub fn durable(&self) -> u64 {
         self.shared.durable()
     }
@@ -361,6 +362,7 @@ impl Store {
         }
     }
 
+    /// How much room is taken, and by what.
     pub fn usage(&self) -> Usage {
         let (bytes, live_bytes) = self.segments.totals();
         Usage {

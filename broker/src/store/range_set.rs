@@ -10,6 +10,7 @@ pub(super) struct RangeSet {
 }
 
 impl RangeSet {
+    /// Adds the numbers from `from` to `to`, both included.
     pub fn insert(&mut self, from: u64, to: u64) {
         if from > to {
             return;

@@ -93,6 +93,7 @@ impl Segments {
         now.segment
     }
 
+    /// The tail has gone on: this segment gets no more.
     pub fn seal(&mut self, sealed: Sealed) {
         let segment = self.all.entry(sealed.segment).or_default();
         segment.sealed = true;

@@ -180,6 +180,7 @@ impl Tail {
         }
     }
 
+    /// Appends a message with its references; in a new segment where this one is full.
     pub fn publish(
         &mut self,
         draft: Draft<'_>,
@@ -215,6 +216,7 @@ impl Tail {
         }
     }
 
+    /// Appends what left queues.
     pub fn settle(&mut self, ranges: &[Range], flags: u8) {
         for ranges in ranges.chunks(1024) {
             self.make_room(record::settle_length(ranges.len()));
@@ -227,6 +229,7 @@ impl Tail {
         }
     }
 
+    /// Appends that a message came back to its queue, delivered `count` times so far.
     pub fn returned(&mut self, queue: QueueKey, seq: u64, count: u32, flags: u8) {
         self.make_room(record::RETURN_LENGTH);
         let from = self.end();

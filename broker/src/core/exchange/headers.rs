@@ -3,6 +3,7 @@
 use super::Target;
 use crate::core::field::{FieldTable, FieldValue};
 
+/// Bindings and where they lead, looked through one by one.
 #[derive(Debug, Default)]
 pub struct HeadersIndex {
     bindings: Vec<(FieldTable, Target)>,
@@ -43,6 +44,7 @@ impl HeadersIndex {
         }
     }
 
+    /// Calls `found` for the target of each binding that the headers meet.
     pub fn matches(&self, headers: &FieldTable, found: &mut dyn FnMut(&Target)) {
         for (arguments, target) in &self.bindings {
             if accepts(arguments, headers) {

@@ -10,6 +10,7 @@ use smallvec::SmallVec;
 type NodeId = u32;
 const ROOT: NodeId = 0;
 
+/// Patterns and where they lead.
 #[derive(Debug)]
 pub struct TopicIndex {
     nodes: Vec<Node>,

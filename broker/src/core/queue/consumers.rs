@@ -20,6 +20,7 @@ struct Member {
     waiting: bool,
 }
 
+/// A queue's consumers, by priority.
 #[derive(Debug, Default)]
 pub struct Consumers {
     members: Vec<Member>,
