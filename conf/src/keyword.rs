@@ -51,6 +51,15 @@ pub struct Keyword<C: 'static> {
     pub apply: fn(&mut C, &mut Args<'_>) -> Result<(), Diagnostic>,
 }
 
+impl<C> Keyword<C> {
+    /// Applies the row to a line whose first `count` words are its name.
+    pub fn run(&self, context: &mut C, words: &[Word], count: usize) -> Result<(), Diagnostic> {
+        let head = words[0].span.to(words[count - 1].span);
+        let mut args = Args::new(self.name, self.args, head, &words[count..]);
+        (self.apply)(context, &mut args)
+    }
+}
+
 /// The words behind a keyword, taken one by one.
 #[derive(Debug)]
 pub struct Args<'a> {

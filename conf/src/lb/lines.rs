@@ -190,9 +190,7 @@ pub(super) fn apply_row(
     words: &[Word],
     report: &mut Report,
 ) {
-    let head = words[0].span.to(words[count - 1].span);
-    let mut args = Args::new(row.name, row.args, head, &words[count..]);
-    let result = (row.apply)(draft, &mut args);
+    let result = row.run(draft, words, count);
     report.diagnostics.append(&mut draft.diagnostics);
     if let Err(e) = result {
         report.push(e);

@@ -16,7 +16,7 @@ use super::ring::{self, RingDraft};
 use super::userlist::{self, UserlistDraft};
 use super::words::{LinePlace, split};
 use crate::diagnostic::{Diagnostic, Report};
-use crate::keyword::{self, Args, Word};
+use crate::keyword::{self, Word};
 use crate::source::{FileId, Span};
 use crate::suggest;
 use std::path::{Path, PathBuf};
@@ -399,9 +399,7 @@ impl Loader {
             self.report.push(no_negation(&words[..count]));
             return;
         }
-        let head = words[0].span.to(words[count - 1].span);
-        let mut args = Args::new(row.name, row.args, head, &words[count..]);
-        let result = (row.apply)(&mut self.global, &mut args);
+        let result = row.run(&mut self.global, words, count);
         self.report.diagnostics.append(&mut self.global.diagnostics);
         if let Err(e) = result {
             self.report.push(e);

@@ -170,9 +170,7 @@ pub(super) fn line(draft: &mut RingDraft, words: &[Word], report: &mut Report) {
         report.push(unknown(&words[0], "a `ring` section", names));
         return;
     };
-    let head = words[0].span.to(words[count - 1].span);
-    let mut args = Args::new(row.name, row.args, head, &words[count..]);
-    let result = (row.apply)(draft, &mut args);
+    let result = row.run(draft, words, count);
     report.diagnostics.append(&mut draft.diagnostics);
     if let Err(e) = result {
         report.push(e);

@@ -144,6 +144,5 @@ pub fn line(draft: &mut UserlistDraft, words: &[Word]) -> Result<(), Diagnostic>
         let names = KEYWORDS.iter().map(|row| row.name);
         return Err(unknown(&words[0], "a `userlist` section", names));
     };
-    let mut args = Args::new(row.name, row.args, words[0].span, &words[count..]);
-    (row.apply)(draft, &mut args)
+    row.run(draft, words, count)
 }
