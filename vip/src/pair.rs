@@ -278,12 +278,12 @@ impl Pair {
             path.hurry(now);
             path.boot = heartbeat.boot;
             path.sequence = heartbeat.sequence;
-            path.witnessed_sequence = 0;
+            path.witness.sequence = 0;
             return;
         }
         if !known {
             path.hurry(now);
-            path.witnessed_sequence = 0;
+            path.witness.sequence = 0;
         }
         path.boot = heartbeat.boot;
         path.sequence = heartbeat.sequence;
@@ -300,7 +300,7 @@ impl Pair {
         }
         path.verified = true;
         path.heard_at = Some(now);
-        if std::mem::take(&mut path.parted) {
+        if std::mem::take(&mut path.witness.parted) {
             info!(peer = %from.ip(), "pair channel: the hosts hear each other again");
         }
         path.leaving = heartbeat.leaving;

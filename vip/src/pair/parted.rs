@@ -51,25 +51,25 @@ impl Pair {
             .filter(its)
             .all(|p| p.is_silent(now, interval));
         for path in self.paths.iter_mut().filter(|p| its(&&**p)) {
-            if heartbeat.sequence <= path.witnessed_sequence {
+            if heartbeat.sequence <= path.witness.sequence {
                 // another witness was faster
                 continue;
             }
-            path.witnessed_sequence = heartbeat.sequence;
-            path.witnessed_at = (!heartbeat.leaving).then_some(now);
+            path.witness.sequence = heartbeat.sequence;
+            path.witness.heard_at = (!heartbeat.leaving).then_some(now);
             path.unanswered = 0;
             if heartbeat.asks {
                 // the first question is answered at once, the others by the pace of doubt
                 if !path.is_asked(now, interval) {
                     path.hurry(now);
                 }
-                path.asked_at = Some(now);
+                path.witness.asked_at = Some(now);
             }
             if !parted || heartbeat.leaving {
                 continue;
             }
             let peer = path.address.ip();
-            if !std::mem::replace(&mut path.parted, true) {
+            if !std::mem::replace(&mut path.witness.parted, true) {
                 warn!(%peer, %witness, "pair channel: the hosts do not hear each other; a witness brings the peer's heartbeats");
             }
             let active = heartbeat.routers.iter().filter(|r| r.role == Role::Active);
@@ -84,7 +84,7 @@ impl Pair {
             return;
         };
         if path.verified && path.needs_witness(now, doubt) {
-            path.shown_at = Some(now);
+            path.witness.shown_at = Some(now);
             self.witnesses.send(peer, self.sequence, bytes);
         }
     }

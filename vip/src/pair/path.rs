@@ -58,9 +58,17 @@ pub struct Path {
     pub verdict: Verdict,
     /// An `Alive` that is silent here is not judged again before.
     spared_until: Time,
-    /// The last heartbeat that a witness brought, and its number.
-    pub witnessed_at: Option<Time>,
-    pub witnessed_sequence: u64,
+    /// What goes by the witnesses.
+    pub witness: Witness,
+}
+
+/// Heartbeats by way of third hosts, which bring them to who does not hear the other directly.
+#[derive(Debug, Default)]
+pub struct Witness {
+    /// When one last brought a heartbeat that says that the peer goes on.
+    pub heard_at: Option<Time>,
+    /// The number of the last that one brought.
+    pub sequence: u64,
     /// When the peer last said that it does not hear this host.
     pub asked_at: Option<Time>,
     /// When a heartbeat last went by the witnesses.
@@ -110,11 +118,7 @@ impl Path {
             streak: 0,
             verdict: Verdict::Alive,
             spared_until: Time::default(),
-            witnessed_at: None,
-            witnessed_sequence: 0,
-            asked_at: None,
-            shown_at: None,
-            parted: false,
+            witness: Witness::default(),
         }
     }
 
@@ -150,7 +154,8 @@ impl Path {
 
     /// Whether a witness brought its heartbeats lately.
     pub fn is_witnessed(&self, now: Time, interval: Duration) -> bool {
-        self.witnessed_at
+        self.witness
+            .heard_at
             .is_some_and(|at| now - at < interval * MISSES)
     }
 
@@ -161,19 +166,24 @@ impl Path {
 
     /// Whether the peer lately said that it does not hear this host.
     pub fn is_asked(&self, now: Time, interval: Duration) -> bool {
-        self.asked_at.is_some_and(|at| now - at < interval * CALM)
+        self.witness
+            .asked_at
+            .is_some_and(|at| now - at < interval * CALM)
     }
 
     /// Whether the next heartbeat goes by the witnesses, too: in doubt, and now and then to
     /// show that this way is open.
     pub fn needs_witness(&self, now: Time, doubt: bool) -> bool {
-        doubt || self.shown_at.is_none_or(|at| now - at >= RARE)
+        doubt || self.witness.shown_at.is_none_or(|at| now - at >= RARE)
     }
 
     /// It lives, though it is silent here: no judgement for a while.
     pub fn spare(&mut self, now: Time, interval: Duration) {
         self.verdict = Verdict::Alive;
-        let witnessed = self.witnessed_at.map_or(now, |at| at + interval * MISSES);
+        let witnessed = self
+            .witness
+            .heard_at
+            .map_or(now, |at| at + interval * MISSES);
         self.spared_until = witnessed.max(now + interval);
     }
 
@@ -322,12 +332,12 @@ mod tests {
         path.greeted(ms(100), BEAT * CALM);
         assert!(!path.is_in_doubt(ms(149), BEAT) && path.is_in_doubt(ms(150), BEAT));
         assert_eq!(path.due(BEAT), ms(150));
-        path.witnessed_at = Some(ms(151));
+        path.witness.heard_at = Some(ms(151));
         path.spare(ms(151), BEAT);
         assert!(path.is_witnessed(ms(300), BEAT) && !path.is_witnessed(ms(301), BEAT));
         assert_eq!(path.due(BEAT), ms(301), "no turn of the loop before");
         assert_eq!(path.pause_in_doubt(BEAT), BEAT);
-        path.witnessed_at = None;
+        path.witness.heard_at = None;
         path.spare(ms(301), BEAT);
         assert_eq!(path.due(BEAT), ms(351), "another path is as good");
     }
@@ -336,12 +346,12 @@ mod tests {
     fn the_witnesses_are_shown_a_heartbeat_now_and_then_and_all_in_doubt() {
         let mut path = path();
         assert!(path.needs_witness(ms(0), false));
-        path.shown_at = Some(ms(0));
+        path.witness.shown_at = Some(ms(0));
         assert!(!path.needs_witness(ms(1999), false) && path.needs_witness(ms(2000), false));
         assert!(path.needs_witness(ms(1), true));
         path.heard_at = Some(ms(10));
         assert!(!path.is_in_doubt(ms(20), BEAT));
-        path.asked_at = Some(ms(15));
+        path.witness.asked_at = Some(ms(15));
         assert!(path.is_in_doubt(ms(20), BEAT), "the peer does not hear us");
     }
 
