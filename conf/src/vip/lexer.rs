@@ -39,10 +39,13 @@ impl Node {
     }
 }
 
-/// Reads `path` and what it includes into a tree; problems go to the report.
+/// Reads `path`, or the files of that pattern as if they were one, and what they include into a
+/// tree; problems go to the report.
 pub fn read(path: &Path, config_id: &str, report: &mut Report) -> Vec<Node> {
     let mut reader = Reader::new(config_id, report);
-    reader.file(path, None, 0);
+    for file in include::of_pattern(path) {
+        reader.file(&file, None, 0);
+    }
     reader.finish()
 }
 

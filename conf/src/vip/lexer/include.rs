@@ -58,6 +58,18 @@ impl Reader<'_> {
     }
 }
 
+/// What is read instead of a path that does not exist and is a pattern; otherwise the path.
+pub(super) fn of_pattern(path: &Path) -> Vec<PathBuf> {
+    let found = match path.exists() {
+        true => Vec::new(),
+        false => matching(&path.to_string_lossy()).unwrap_or_default(),
+    };
+    match found.is_empty() {
+        true => vec![path.to_owned()],
+        false => found,
+    }
+}
+
 /// The files of a pattern: those of each alternative in its place, by name.
 fn matching(pattern: &str) -> Result<Vec<PathBuf>, glob::PatternError> {
     let mut found = Vec::new();

@@ -95,11 +95,14 @@ fn files_of_braces_are_included_and_old_encodings_may_stand_in_comments() {
     );
     write("a.inc", b"a 1 # \xff\n");
     write("b.inc", b"b \xe9\n");
+    let shown = |nodes: Vec<Node>| nodes.iter().map(show).collect::<Vec<_>>().join(" ");
+    let mut report = Report::default();
+    let several = read(&folder.join("[ab].inc"), "main", &mut report);
+    assert_eq!(shown(several), "a|1 b|\u{fffd}", "a pattern as the file");
     let mut report = Report::default();
     let nodes = read(&folder.join("main.conf"), "main", &mut report);
     std::fs::remove_dir_all(&folder).expect("removed");
-    let shown: Vec<_> = nodes.iter().map(show).collect();
-    assert_eq!(shown.join(" "), "b|\u{fffd} a|1 x(a|1)");
+    assert_eq!(shown(nodes), "b|\u{fffd} a|1 x(a|1)");
     let codes: Vec<_> = report.diagnostics.iter().map(|d| d.code).collect();
     assert_eq!(codes, ["E0005"], "a word");
 }
