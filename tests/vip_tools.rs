@@ -273,6 +273,27 @@ fn the_status_page_shows_json_metrics_and_a_page_and_a_taken_port_is_not_fatal()
     });
 }
 
+/// Told before the run directory, which whoever lacks them can rarely make.
+#[test]
+#[ignore = "needs root for network namespaces; tests/run runs it"]
+fn missing_capabilities_are_told_with_what_to_do() {
+    kit::sandboxed(|| {
+        let folder = tempfile::tempdir().expect("a folder");
+        let config = write(folder.path(), "vrrp.conf", GOOD);
+        let output = Command::new("setpriv")
+            .args(["--bounding-set", "-net_admin,-net_raw"])
+            .arg(kit::binary())
+            .args(["vip", "-n", "-l", "-f", &config])
+            .args(["--run-dir", "/proc/nowhere"])
+            .output()
+            .expect("setpriv runs");
+        assert_eq!(output.status.code(), Some(1));
+        let said = String::from_utf8_lossy(&output.stderr);
+        let wanted = "CAP_NET_ADMIN and CAP_NET_RAW missing: start as root";
+        assert!(said.contains(wanted), "{said}");
+    });
+}
+
 #[test]
 #[ignore = "needs root for network namespaces; tests/run runs it"]
 fn a_second_daemon_with_the_same_run_directory_is_refused() {

@@ -140,6 +140,7 @@ pub fn run(options: &Options) -> ExitCode {
 }
 
 fn guard(options: &Options) -> io::Result<u8> {
+    rights::enough()?;
     let _lock = pidfile::Lock::take(&options.pid_file())?;
     let signals = signals::watched();
     let signalfd = SignalFd::with_flags(&signals, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK)?;

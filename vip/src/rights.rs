@@ -21,24 +21,35 @@ fn set(of: &[Capability]) -> CapsHashSet {
     of.iter().copied().collect()
 }
 
-/// The worker: sockets and links for ever, nothing else.
+/// Whether this process may do what the daemon does, asked before anything else fails for want
+/// of it.
 ///
 /// # Errors
 /// When a needed capability is missing; the text says what to do.
-pub fn worker() -> io::Result<()> {
-    let keep = set(NETWORK);
+pub fn enough() -> io::Result<()> {
     let had = caps::read(None, CapSet::Permitted).unwrap_or_default();
-    let mut missing: Vec<String> = keep.difference(&had).map(ToString::to_string).collect();
+    let needed = set(NETWORK);
+    let mut missing: Vec<String> = needed.difference(&had).map(ToString::to_string).collect();
     missing.sort();
-    if !missing.is_empty() {
-        return Err(io::Error::new(
-            io::ErrorKind::PermissionDenied,
-            format!(
-                "{} missing: start as root, or give the process these capabilities",
-                missing.join(" and ")
-            ),
-        ));
+    if missing.is_empty() {
+        return Ok(());
     }
+    Err(io::Error::new(
+        io::ErrorKind::PermissionDenied,
+        format!(
+            "{} missing: start as root, or give the process these capabilities",
+            missing.join(" and ")
+        ),
+    ))
+}
+
+/// The worker: sockets and links for ever, nothing else.
+///
+/// # Errors
+/// When a needed capability is missing.
+pub fn worker() -> io::Result<()> {
+    enough()?;
+    let keep = set(NETWORK);
     for capability in caps::all().difference(&keep) {
         // a capability that this kernel does not know cannot be dropped, nor used
         let _ = caps::drop(None, CapSet::Bounding, *capability);
