@@ -272,10 +272,10 @@ pub fn set_vhost_limit(core: &mut Core, vhost: String, name: &str, value: Option
         .vhost(&vhost)
         .map(|v| v.limits)
         .unwrap_or_default();
-    let lifted = Value::from(-1);
-    limits
-        .set(name, value.unwrap_or(&lifted))
-        .map_err(validation)?;
+    match value {
+        Some(value) => limits.set(name, value).map_err(validation)?,
+        None => limits.lift(name),
+    }
     let limits = limits.to_json();
     core.execute(Command::SetVhostLimits { vhost, limits });
     Ok(())
@@ -301,8 +301,7 @@ pub fn clear_user_limits(core: &mut Core, user: String, name: &str) -> Done {
     let mut limits = user_of(core, &user)?.limits;
     match name {
         "all" => limits = UserLimits::default(),
-        // a limit that nobody knows is not set
-        _ => drop(limits.set(name, &Value::from(-1))),
+        _ => limits.lift(name),
     }
     let limits = limits.to_json();
     core.execute(Command::SetUserLimits { user, limits });

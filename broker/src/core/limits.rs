@@ -62,6 +62,13 @@ pub trait Limits: Default + Copy {
         Ok(())
     }
 
+    /// Lifts one limit; one that nobody knows is not set.
+    fn lift(&mut self, name: &str) {
+        if let Some(slot) = self.slot(name) {
+            *slot = None;
+        }
+    }
+
     /// Reads a whole definition, `{"max-queues": 5}`.
     fn from_json(map: &Map<String, Value>) -> Result<Self, String> {
         let mut limits = Self::default();
@@ -123,6 +130,8 @@ mod tests {
         limits.set("max-channels", &json!(-1)).expect("valid");
         assert_eq!(Value::from(limits.to_json()), json!({"max-channels": -1}));
         assert_eq!(limits.max_channels.and_then(most), None);
+        limits.lift("max-channels");
+        assert!(limits.is_unset());
     }
 
     #[test]

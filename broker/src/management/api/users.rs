@@ -342,25 +342,28 @@ async fn limits(m: &Management, request: &Request, path: &[&str]) -> Answer {
             let body = request.object()?;
             let (user, name) = ((*user).to_owned(), (*name).to_owned());
             let value = match method {
-                Method::Put => body
-                    .get("value")
-                    .cloned()
-                    .ok_or_else(|| Reply::bad_request("[{key_missing,value}]"))?,
+                Method::Put => Some(
+                    body.get("value")
+                        .cloned()
+                        .ok_or_else(|| Reply::bad_request("[{key_missing,value}]"))?,
+                ),
                 // one that does not exist is lifted already
                 _ if !UserLimits::NAMES.contains(&name.as_str()) => {
                     return Ok(Reply::no_content());
                 }
-                _ => Value::from(-1),
+                _ => None,
             };
-            let change = Map::from_iter([(name, value)]);
-            m.with(move |core| admin::set_user_limits(core, user, &change))
-                .await?
-                .map_err(|error| match error {
-                    admin::AdminError::NoSuchUser(name) => {
-                        Reply::bad_request(json!(["no_such_user", name]))
-                    }
-                    other => refused(other),
-                })?;
+            m.with(move |core| match value {
+                Some(value) => admin::set_user_limits(core, user, &Map::from_iter([(name, value)])),
+                None => admin::clear_user_limits(core, user, &name),
+            })
+            .await?
+            .map_err(|error| match error {
+                admin::AdminError::NoSuchUser(name) => {
+                    Reply::bad_request(json!(["no_such_user", name]))
+                }
+                other => refused(other),
+            })?;
             Ok(Reply::no_content())
         }
         _ => {
