@@ -96,6 +96,8 @@ pub struct Pair {
     witnesses: Witnesses,
     /// Active routers that a witness told of since the last tick.
     news: Vec<Order>,
+    /// `pair_tickle`: whether lists of connections are told and taken.
+    lists: bool,
     /// Parts of lists that peers have told and nobody has taken.
     parts: Vec<(BootId, Part)>,
 }
@@ -138,6 +140,7 @@ impl Pair {
             refused: 0,
             witnesses: Witnesses::default(),
             news: Vec::new(),
+            lists: false,
             parts: Vec::new(),
         };
         pair.configure(config);
@@ -150,6 +153,7 @@ impl Pair {
         self.secret = secret(config);
         self.digest = digest(config);
         self.interval = config.global.pair_channel.interval;
+        self.lists = config.global.pair_channel.tickle;
         for path in &mut self.paths {
             path.configured = false;
         }
@@ -396,7 +400,7 @@ impl Pair {
             leaving: self.own.leaving,
             hears: path.told,
             calm: true,
-            lists: true,
+            lists: self.lists,
             boot: self.boot,
             echo: path.boot,
             sequence: self.sequence,

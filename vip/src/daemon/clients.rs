@@ -21,8 +21,7 @@ impl Daemon {
     }
 
     fn lists_are_wanted(&self, now: Time) -> bool {
-        let pair = self.pair.as_ref();
-        self.config.global.pair_channel.tickle && pair.is_some_and(|p| p.wants_lists(now))
+        self.pair.as_ref().is_some_and(|p| p.wants_lists(now))
     }
 
     /// A peer that takes lists came or went.
@@ -45,7 +44,8 @@ impl Daemon {
             Some(sender) if speaks(sender) => BY_ITSELF,
             Some(_) | None => Duration::ZERO,
         };
-        if let Some(tickle) = &self.tickle {
+        let asks = self.config.global.pair_channel.tickle;
+        if let Some(tickle) = self.tickle.as_ref().filter(|_| asks) {
             tickle.took(instance.virtuals(), after);
         }
     }

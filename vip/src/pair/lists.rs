@@ -10,9 +10,9 @@ use crate::core::heartbeat::BootId;
 const MOST_WAITING: usize = 256;
 
 impl Pair {
-    /// Whether a peer lives that takes lists.
+    /// Whether lists are told, and a peer lives that takes them.
     pub fn wants_lists(&self, now: Time) -> bool {
-        self.alive(now).any(|p| p.lists)
+        self.lists && self.alive(now).any(|p| p.lists)
     }
 
     /// Tells every living peer that takes lists a part of this host's, once each.
@@ -29,6 +29,9 @@ impl Pair {
 
     /// A message with a part of a list: it counts if its sender is known and knows this process.
     pub(super) fn heard_part(&mut self, message: &[u8]) {
+        if !self.lists {
+            return;
+        }
         let known = |(boot, _): &(BootId, Part)| {
             let its = |p: &super::Path| p.boot == *boot && p.verified;
             self.paths.iter().any(its)
@@ -112,5 +115,20 @@ mod tests {
         assert!(pair.wants_lists(now) && !pair.wants_lists(late));
         pair.paths[0].lists = false;
         assert!(!pair.wants_lists(now), "an older build");
+    }
+
+    #[test]
+    fn without_pair_tickle_nothing_is_told_or_taken() {
+        let mut config = Config::default();
+        (
+            config.global.pair_channel.port,
+            config.global.pair_channel.tickle,
+        ) = (0, false);
+        let mut pair = Pair::new(&config).expect("sockets");
+        know(&mut pair, [1; 16]);
+        assert!(!pair.wants_lists(Time::new(Duration::from_millis(1))));
+        let bytes = part().encode(&[1; 16], &pair.boot, &pair.secret);
+        pair.heard_part(&bytes);
+        assert_eq!((pair.take_parts(), pair.refused), (Vec::new(), 0));
     }
 }
