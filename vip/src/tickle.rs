@@ -63,7 +63,7 @@ const ROUNDS: [Duration; 3] = [
     Duration::from_millis(2000),
 ];
 /// Segments without a pause, and the pause.
-const BURST: usize = 64;
+const BURST: usize = 256;
 const PAUSE: Duration = Duration::from_millis(1);
 
 /// What the router thread says.
