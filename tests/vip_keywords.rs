@@ -123,21 +123,44 @@ fn names_of_interfaces_come_from_global_defs_and_a_reload_tells_the_states_again
     });
 }
 
+/// In FAULT until the host has the source address, and again when it is lost.
+fn needs_source(source: &str, lost: &str, addresses: &str) {
+    let stage = Stage::up(&format!("{source}{}", lines(3, "0.1", 100, addresses)));
+    stage.wait_state("FAULT");
+    let add = ["address", "add", lost, "dev", "eth0", "nodad"];
+    let words = if lost.contains(':') { 6 } else { 5 };
+    stage.host.run("ip", &add[..words]);
+    stage.wait_state("MASTER");
+    stage
+        .host
+        .run("ip", &["address", "del", lost, "dev", "eth0"]);
+    stage.wait_state("FAULT");
+}
+
 #[test]
 #[ignore = "needs root for network namespaces; tests/run runs it"]
 fn without_its_tracked_source_address_an_instance_is_in_fault() {
     kit::sandboxed(|| {
-        let instance = lines(3, "0.1", 100, "10.77.0.50/24");
-        let stage = Stage::up(&format!(
-            " mcast_src_ip 10.77.0.12\n track_src_ip\n{instance}"
-        ));
-        stage.wait_state("FAULT");
-        let add = ["address", "add", "10.77.0.12/24", "dev", "eth0"];
-        stage.host.run("ip", &add);
-        stage.wait_state("MASTER");
-        let remove = ["address", "del", "10.77.0.12/24", "dev", "eth0"];
-        stage.host.run("ip", &remove);
-        stage.wait_state("FAULT");
+        let source = " mcast_src_ip 10.77.0.12\n track_src_ip\n";
+        needs_source(source, "10.77.0.12/24", "10.77.0.50/24");
+    });
+}
+
+#[test]
+#[ignore = "needs root for network namespaces; tests/run runs it"]
+fn without_the_address_that_peers_send_to_an_instance_is_in_fault() {
+    kit::sandboxed(|| {
+        let source = " unicast_src_ip 10.77.0.12\n unicast_peer {\n 10.77.0.100\n }\n";
+        needs_source(source, "10.77.0.12/24", "10.77.0.50/24");
+    });
+}
+
+#[test]
+#[ignore = "needs root for network namespaces; tests/run runs it"]
+fn without_its_ipv6_source_address_an_instance_is_in_fault() {
+    kit::sandboxed(|| {
+        let source = " unicast_src_ip fd77::12\n unicast_peer {\n fd77::100\n }\n";
+        needs_source(source, "fd77::12/64", "fe80::50\n fd77::50/64");
     });
 }
 

@@ -131,7 +131,7 @@ pub static TABLE: Table<Draft> = &[
     Keyword {
         name: "unicast_src_ip",
         args: "<address>",
-        doc: "Source address of unicast adverts; default the interface's primary.",
+        doc: "Source address of unicast adverts; default the interface's primary. Without it the instance is in FAULT, as in keepalived.",
         example: "unicast_src_ip 192.0.2.11",
         apply: unicast::source,
     },
