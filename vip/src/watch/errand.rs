@@ -173,21 +173,81 @@ impl Errands {
 
 /// The words to execute: through a shell only when the line needs one.
 fn words(command: &Command, arguments: &[String]) -> Vec<String> {
-    let needs_shell = command
-        .line
-        .contains(['$', '`', '|', ';', '&', '<', '>', '*']);
-    if needs_shell {
-        let line = format!("{} \"$@\"", command.line);
-        let line = if arguments.is_empty() {
-            command.line.clone()
-        } else {
-            line
-        };
-        let mut words = vec!["/bin/sh".to_owned(), "-c".to_owned(), line, "sh".to_owned()];
-        words.extend(arguments.iter().cloned());
-        return words;
+    let Some(mut line) = for_shell(&command.line) else {
+        let own = command.words.iter().chain(arguments);
+        return own.cloned().collect();
+    };
+    if !arguments.is_empty() {
+        line += " \"$@\"";
     }
-    let mut words = command.words.clone();
-    words.extend(arguments.iter().cloned());
-    words
+    let shell = ["/bin/sh", "-c", &line, "sh"].map(str::to_owned);
+    shell.into_iter().chain(arguments.iter().cloned()).collect()
+}
+
+/// The line for a shell, when it has characters that mean something there. An `&` inside of a
+/// word, as in the query of a URL, is none: the check would go on behind the daemon's back and
+/// always succeed.
+fn for_shell(line: &str) -> Option<String> {
+    let mut needed = false;
+    let mut quote = None;
+    let mut before = ' ';
+    let mut out = String::with_capacity(line.len());
+    let mut rest = line.chars().peekable();
+    while let Some(c) = rest.next() {
+        let after = rest.peek().copied().unwrap_or(' ');
+        if c == '&' && quote.is_none() && is_of_word(before) && is_of_word(after) {
+            out.push('\\');
+        } else {
+            needed |= "$`|;&<>*".contains(c);
+        }
+        match quote {
+            None if matches!(c, '"' | '\'') => quote = Some(c),
+            Some(open) if open == c => quote = None,
+            _ => {}
+        }
+        out.push(c);
+        before = c;
+    }
+    needed.then_some(out)
+}
+
+fn is_of_word(c: char) -> bool {
+    !c.is_whitespace() && !"&<>|;()\\".contains(c)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_shell_is_asked_for_what_only_a_shell_understands() {
+        for plain in [
+            "/bin/true a b",
+            "/usr/bin/curl http://[::1]:80/x?a=1&b=2",
+            "/usr/bin/curl 'http://x/?a b'",
+        ] {
+            assert_eq!(for_shell(plain), None, "{plain}");
+        }
+        for line in [
+            "kill -0 $(cat /run/x.pid)",
+            "test -e /x && test -e /y",
+            "a & b",
+            "a 'x&y' >/dev/null 2>&1",
+            "</dev/tcp/127.0.0.1/80",
+        ] {
+            assert_eq!(for_shell(line).as_deref(), Some(line));
+        }
+    }
+
+    #[test]
+    fn an_ampersand_inside_of_a_word_stays_in_the_word() {
+        let line = "curl -s \"http://x/?a=1&b=2\" http://y/?a=1&b=2 >/dev/null";
+        let wanted = "curl -s \"http://x/?a=1&b=2\" http://y/?a=1\\&b=2 >/dev/null";
+        assert_eq!(for_shell(line).as_deref(), Some(wanted));
+        let run = std::process::Command::new("/bin/sh")
+            .args(["-c", &for_shell("echo a&b ; echo c").expect("a shell")])
+            .output()
+            .expect("a shell");
+        assert_eq!(run.stdout, b"a&b\nc\n");
+    }
 }

@@ -72,16 +72,12 @@ pub(super) fn authentication(s: &mut Here, a: &mut Args<'_>) -> Done {
         let mut args = Args::new(&head.text, "<value>", head.span, &words[1..]);
         match head.text.as_str() {
             "auth_type" => {
-                let pass =
-                    args.choose("a kind of authentication", &[("PASS", true), ("AH", false)])?;
-                if !pass {
-                    return Err(Diagnostic::error(
-                        "E0007",
-                        words[1].span,
-                        "auth_type AH is not supported; its RFC was withdrawn",
-                    )
-                    .help("write `auth_type PASS`, or rely on the pair channel"));
+                if let Some(word) = args.take_if("AH") {
+                    let text = "auth_type AH is not supported; its RFC was withdrawn";
+                    return Err(Diagnostic::error("E0007", word.span, text)
+                        .help("write `auth_type PASS`, or rely on the pair channel"));
                 }
+                let pass = args.choose("a kind of authentication", &[("PASS", true)])?;
                 s.draft.auth_type = Some((pass, words[1].span));
             }
             "auth_pass" => {
