@@ -95,6 +95,18 @@ fn lint_compares_the_files_of_both_hosts() {
     let (status, text, _) = evenkeel(&["vip", "lint", &a, &c]);
     assert_eq!(status, 1);
     assert!(text.contains("VI_1"), "{text}");
+    // one file for both hosts
+    let halves = " @main priority 254\n @^main priority 250\n";
+    let shared = GOOD.replace(" priority 100\n", halves);
+    let shared = write(folder.path(), "shared.conf", &shared);
+    let on = |id: &str| format!("{shared}@{id}");
+    let (status, text, _) = evenkeel(&["vip", "lint", &on("main"), &on("backup")]);
+    assert!(
+        status == 0 && !text.contains("both have priority"),
+        "{text}"
+    );
+    let (_, text, _) = evenkeel(&["vip", "lint", &on("main"), &on("main")]);
+    assert!(text.contains("both have priority 254"), "{text}");
 }
 
 #[test]

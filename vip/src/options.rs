@@ -79,7 +79,7 @@ usage: evenkeel vip [OPTIONS]                  run the VRRP daemon
        evenkeel vip -t [-f FILE]               check a file: 0 good, 5 errors, 6 unsafe scripts
        evenkeel vip status [--json] | watch | explain [INSTANCE]
        evenkeel vip demote | resume | maintenance [INSTANCE]
-       evenkeel vip lint FILE-A FILE-B         do the files of both hosts fit together?
+       evenkeel vip lint FILE-A[@ID] FILE-B[@ID]   do the files of both hosts fit together?
 
   -f, --use-file FILE      configuration (default /etc/keepalived/keepalived.conf)
   -t, --config-test[=FILE] check the configuration and end

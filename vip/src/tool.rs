@@ -246,15 +246,29 @@ fn explain(name: Option<&String>, options: &Options) -> Result<(), String> {
     Ok(())
 }
 
+/// `FILE`, or `FILE@ID`: the file as the host with `-i ID` reads it.
+fn on_host(text: &str, options: &Options) -> (PathBuf, conf::vip::Options) {
+    let mut reading = options.reading();
+    let whole = PathBuf::from(text);
+    match text.rsplit_once('@').filter(|_| !whole.exists()) {
+        Some((file, id)) => {
+            reading.config_id = id.to_owned();
+            (PathBuf::from(file), reading)
+        }
+        None => (whole, reading),
+    }
+}
+
 /// Compares the files of both hosts.
 fn lint(files: &[String], options: &Options) -> ExitCode {
     let [a, b] = files else {
-        eprintln!("usage: evenkeel vip lint FILE-A FILE-B");
+        eprintln!("usage: evenkeel vip lint FILE-A[@ID] FILE-B[@ID]");
         return ExitCode::from(64);
     };
     let mut configs = Vec::new();
     for file in [a, b] {
-        let (config, report) = conf::vip::load(&PathBuf::from(file), &options.reading());
+        let (file, reading) = on_host(file, options);
+        let (config, report) = conf::vip::load(&file, &reading);
         eprint!("{}", report.human(false));
         configs.extend(config);
     }
