@@ -10,7 +10,7 @@ use crate::core::track::{self, Level, Tracked};
 use crate::core::{Advert, Evidence, Time};
 use crate::journal::Journal;
 use crate::net::Net;
-use crate::plan::{admission, room, settings, tracked, unspecified};
+use crate::plan::{admission, needed_source, room, settings, tracked, unspecified};
 use crate::speaker::Speaker;
 use crate::vmac;
 use crate::watch::Key;
@@ -285,7 +285,7 @@ impl Instance {
             };
             return Some(format!("interface {name} has no {family} address"));
         }
-        if let Some(source) = self.conf.source.filter(|_| self.needs_source())
+        if let Some(source) = needed_source(&self.conf)
             && !net.links.of_family(self.conf.family).any(|a| a == source)
         {
             return Some(format!(
@@ -296,13 +296,6 @@ impl Instance {
             return Some("no socket to send adverts with".to_owned());
         }
         None
-    }
-
-    /// Whether the source address in the file must be on this host: when it is tracked, when the
-    /// peers' adverts go to it, and in IPv6, where nothing leaves without it.
-    fn needs_source(&self) -> bool {
-        let conf = &self.conf;
-        conf.track_source || !conf.peers.is_empty() || conf.family == model::Family::V6
     }
 
     /// The health of this instance alone.

@@ -212,6 +212,13 @@ pub fn room(version: Version, family: Family, mtu: u32) -> usize {
     (left / size).min(255)
 }
 
+/// The source address in the file, where it must be on this host: when it is tracked, when the
+/// peers' adverts go to it, and in IPv6, where nothing leaves without it.
+pub fn needed_source(conf: &model::Instance) -> Option<IpAddr> {
+    let needed = conf.track_source || !conf.peers.is_empty() || conf.family == Family::V6;
+    conf.source.filter(|_| needed)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -8,9 +8,10 @@ use crate::vmac;
 use conf::diagnostic::{Diagnostic, Severity};
 use conf::vip::model::{Command, Config};
 use nix::net::if_::if_nametoindex;
-use std::fs;
+use std::net::{IpAddr, UdpSocket};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::{fs, io};
 
 /// An error per script that root would run and others can change.
 pub fn findings(config: &Config) -> Vec<Diagnostic> {
@@ -50,6 +51,7 @@ fn push(found: &mut Vec<Diagnostic>, finding: Diagnostic) {
 pub fn absences(config: &Config) -> Vec<Diagnostic> {
     let mut found = Vec::new();
     interfaces(config, &mut found);
+    sources(config, &mut found);
     users(config, &mut found);
     programs(config, &mut found);
     found
@@ -80,6 +82,25 @@ fn interfaces(config: &Config, found: &mut Vec<Diagnostic>) {
                 "the tracked interface {name} does not exist on this host; it counts as down until it does"
             );
             push(found, Diagnostic::warning("E2011", track.place.0, line));
+        }
+    }
+}
+
+/// A link-local address is on any interface: of such ones nothing is known here.
+fn sources(config: &Config, found: &mut Vec<Diagnostic>) {
+    let local = |a: IpAddr| matches!(a, IpAddr::V6(v6) if v6.is_unicast_link_local());
+    let missing = |a: IpAddr| {
+        let bound = UdpSocket::bind((a, 0));
+        bound.is_err_and(|error| error.kind() == io::ErrorKind::AddrNotAvailable)
+    };
+    for instance in &config.instances {
+        let source = plan::needed_source(instance);
+        if let Some(source) = source.filter(|a| !local(*a) && missing(*a)) {
+            let line = format!(
+                "{}: this host does not have the source address {source}; the instance stays in FAULT until it does",
+                instance.name
+            );
+            push(found, Diagnostic::warning("E2011", instance.place.0, line));
         }
     }
 }
@@ -213,6 +234,7 @@ mod tests {
     fn what_this_host_lacks_is_told_once_where_it_stands() {
         let text = "vrrp_instance V {\n interface nosuch0\n virtual_router_id 5\n use_vmac made0\n \
                     track_interface {\n nosuch1\n made0\n nosuch1 weight 3\n lo\n }\n \
+                    mcast_src_ip 192.0.2.77\n track_src_ip\n \
                     virtual_ipaddress {\n 192.0.2.9\n }\n notify /no/such\n}\n";
         let lenient = conf::vip::Options {
             lenient: true,
@@ -222,8 +244,9 @@ mod tests {
         let config = config.unwrap_or_else(|| panic!("{}", report.human(false)));
         let found = absences(&config);
         let told: Vec<&str> = found.iter().map(|f| f.message.as_str()).collect();
-        assert_eq!(told.len(), 3, "{told:?}");
-        for (told, name) in told.iter().zip(["nosuch0", "nosuch1", "/no/such"]) {
+        let names = ["nosuch0", "nosuch1", "192.0.2.77", "/no/such"];
+        assert_eq!(told.len(), names.len(), "{told:?}");
+        for (told, name) in told.iter().zip(names) {
             assert!(told.contains(name), "{told}");
         }
         assert!(found.iter().all(|f| f.primary.is_some()));
