@@ -13,8 +13,7 @@ use crate::core::settings::Settings;
 use crate::core::vhost::VhostSpec;
 use crate::management::engine;
 use crate::management::flows::Flows;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 
 fn publish_persistent(bench: &mut Bench, client: Client, queue: &str) -> Vec<Answer> {
     let persistent = Properties {
