@@ -249,6 +249,9 @@ impl CoreThread {
                     event.is_readable() || event.is_read_closed() || event.is_error();
                 client.read_closed |= event.is_read_closed() || event.is_error();
                 client.writable |= event.is_writable() || event.is_write_closed();
+                if event.is_readable() {
+                    self.core.heard(index as u32);
+                }
                 self.look_at(index as u32);
             }
         }

@@ -147,6 +147,8 @@ pub struct Connection {
     /// Since when nothing was received or sent, on the engine's clock.
     pub received_ms: u64,
     pub sent_ms: u64,
+    /// Looks in a row, one each half of the heartbeat interval, that found it silent.
+    pub missed: u8,
     /// Whether it stands in the engine's list of connections with something to write.
     pub dirty: bool,
     /// Whether a consumer was passed over because the output was full.
@@ -184,6 +186,7 @@ impl Connection {
             told_blocked: false,
             received_ms: now_ms,
             sent_ms: now_ms,
+            missed: 0,
             dirty: false,
             starved: false,
             getting: false,

@@ -21,6 +21,9 @@ pub enum Timer {
     Deliveries,
 }
 
+/// A client is gone when it was silent for so many halves of the heartbeat interval.
+const MISSED_AT_MOST: u8 = 5;
+
 /// Deadlines on the engine's clock, soonest first.
 #[derive(Debug, Default)]
 pub struct Timers(BTreeSet<(u64, Timer)>);
@@ -101,7 +104,15 @@ impl Core {
         }
     }
 
-    /// Sends a heartbeat after half the interval without output, hangs up after more than two without input.
+    /// Something has come from a client, whether it is read now or later: it is not silent.
+    #[inline]
+    pub fn heard(&mut self, index: u32) {
+        if let Some(connection) = self.connections.get_mut(index as usize) {
+            connection.received_ms = self.clock.now_ms;
+        }
+    }
+
+    /// Sends a heartbeat after half the interval without output, hangs up after two and a half without input.
     /// Who is held back is not heard, and so not silent.
     fn heartbeat(&mut self, index: u32, serial: u64) {
         let now_ms = self.clock.now_ms;
@@ -120,7 +131,12 @@ impl Core {
             return;
         }
         let silent_ms = now_ms.saturating_sub(connection.received_ms);
-        if silent_ms >= interval_ms * 5 / 2 {
+        // a clock that jumps, because this process stood still and read nothing, is one look
+        connection.missed = match silent_ms >= interval_ms / 2 {
+            true => connection.missed + 1,
+            false => 0,
+        };
+        if connection.missed >= MISSED_AT_MOST {
             tracing::warn!(
                 name = connection.peer.name(),
                 silent_ms,

@@ -222,6 +222,28 @@ fn a_publisher_that_an_alarm_holds_back_is_not_taken_for_silent() {
 }
 
 #[test]
+fn a_consumer_that_does_not_read_is_not_silent_while_it_sends() {
+    let mut bench = Bench::new();
+    let client = with_heartbeats(&mut bench);
+    bench.open_channel(client, 1);
+    bench.declare(client, "q", FieldTable::new());
+    bench.consume(client, "q", "t", true);
+    let publisher = bench.connect();
+    while bench.core.wants_input(client.0) {
+        bench.publish(publisher, "", "q", &"x".repeat(60_000));
+    }
+    for _ in 0..30 {
+        bench.pass(1000);
+        bench.core.heard(client.0);
+    }
+    assert!(!is_closed(&mut bench), "it sends heartbeats");
+    for _ in 0..12 {
+        bench.pass(1000);
+    }
+    assert!(is_closed(&mut bench), "it sends nothing");
+}
+
+#[test]
 fn a_silent_client_is_dropped_and_a_quiet_server_sends_heartbeats() {
     let mut bench = Bench::new();
     let client = with_heartbeats(&mut bench);
@@ -239,8 +261,24 @@ fn a_silent_client_is_dropped_and_a_quiet_server_sends_heartbeats() {
         sent + 4
     );
     assert!(!is_closed(&mut bench));
-    bench.pass(4000);
+    bench.pass(2000);
     assert!(is_closed(&mut bench));
+}
+
+#[test]
+fn a_client_is_not_silent_because_the_broker_stood_still() {
+    let mut bench = Bench::new();
+    let client = with_heartbeats(&mut bench);
+    // suspended: what the client sent meanwhile is read after the first turn
+    bench.pass(60_000);
+    assert!(!is_closed(&mut bench));
+    bench.core.heard(client.0);
+    bench.pass(2000);
+    assert!(!is_closed(&mut bench));
+    for _ in 0..5 {
+        bench.pass(2000);
+    }
+    assert!(is_closed(&mut bench), "now it is silent");
 }
 
 #[test]
