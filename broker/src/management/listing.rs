@@ -10,6 +10,28 @@ use std::cmp::Ordering;
 const PAGE_SIZE_MAX: i64 = 500;
 const PAGE_SIZE_DEFAULT: i64 = 100;
 
+/// What becomes an item of a list, if it is on the page that is asked for.
+pub trait Item {
+    fn name(&self) -> &str;
+    /// What it is sorted by: the value at a path of the item.
+    fn key(&self, path: &[&str]) -> Value;
+    fn render(self) -> Value;
+}
+
+impl Item for Value {
+    fn name(&self) -> &str {
+        self.get("name").and_then(Value::as_str).unwrap_or("")
+    }
+
+    fn key(&self, path: &[&str]) -> Value {
+        at(self, path).clone()
+    }
+
+    fn render(self) -> Value {
+        self
+    }
+}
+
 /// Answers with a list. Items come in their natural order.
 pub fn list(request: &Request, items: Vec<Value>) -> Reply {
     Reply::ok(arranged(request, items).collect::<Vec<_>>())
@@ -17,14 +39,14 @@ pub fn list(request: &Request, items: Vec<Value>) -> Reply {
 
 /// Answers with a list, or, when one is asked for, with a page of those whose name the `name` filter
 /// finds. RabbitMQ has pages of queues, exchanges, virtual hosts, connections and channels.
-pub fn pages(request: &Request, mut items: Vec<Value>) -> Reply {
+pub fn pages<I: Item>(request: &Request, mut items: Vec<I>) -> Reply {
     let paging = match Paging::of(request) {
         Ok(Some(paging)) => paging,
-        Ok(None) => return list(request, items),
+        Ok(None) => return Reply::ok(arranged(request, items).collect::<Vec<_>>()),
         Err(reply) => return reply,
     };
     let total = items.len();
-    items.retain(|item| paging.keeps(item));
+    items.retain(|item| paging.keeps(item.name()));
     let filtered = items.len();
     let start = (paging.page - 1).saturating_mul(paging.size);
     if start >= filtered && paging.page > 1 {
@@ -48,12 +70,12 @@ pub fn pages(request: &Request, mut items: Vec<Value>) -> Reply {
 }
 
 /// Items in the order and with the columns that are asked for.
-fn arranged(request: &Request, mut items: Vec<Value>) -> impl Iterator<Item = Value> {
-    sort(request, &mut items);
+fn arranged<I: Item>(request: &Request, items: Vec<I>) -> impl Iterator<Item = Value> {
+    let items = sorted(request, items);
     let columns = columns(request);
     items.into_iter().map(move |item| match &columns {
-        Some(columns) => chosen(&item, columns),
-        None => item,
+        Some(columns) => chosen(&item.render(), columns),
+        None => item.render(),
     })
 }
 
@@ -101,8 +123,7 @@ impl Paging {
         }))
     }
 
-    fn keeps(&self, item: &Value) -> bool {
-        let name = item.get("name").and_then(Value::as_str).unwrap_or("");
+    fn keeps(&self, name: &str) -> bool {
         match &self.name {
             Some(pattern) => pattern.matches(name),
             None => self.part.is_empty() || name.to_lowercase().contains(&self.part),
@@ -110,17 +131,22 @@ impl Paging {
     }
 }
 
-fn sort(request: &Request, items: &mut [Value]) {
+fn sorted<I: Item>(request: &Request, mut items: Vec<I>) -> Vec<I> {
     if let Some(path) = request.query("sort") {
         let path: Vec<_> = path.split('.').collect();
-        items.sort_by(|a, b| order(at(a, &path), at(b, &path)));
+        let keyed = items.into_iter().map(|item| (item.key(&path), item));
+        let mut keyed: Vec<_> = keyed.collect();
+        keyed.sort_by(|(a, _), (b, _)| order(a, b));
+        items = keyed.into_iter().map(|(_, item)| item).collect();
     }
     if request.is_set("sort_reverse") {
         items.reverse();
     }
+    items
 }
 
-fn at<'v>(value: &'v Value, path: &[&str]) -> &'v Value {
+/// The value at a path of an item, null where there is none.
+pub fn at<'v>(value: &'v Value, path: &[&str]) -> &'v Value {
     let mut value = value;
     for part in path {
         value = value.get(part).unwrap_or(&Value::Null);

@@ -9,7 +9,7 @@ use crate::management::caller::Caller;
 use crate::management::engine::{self, Fetched};
 use crate::management::flows::{self, Flows};
 use crate::management::history;
-use crate::management::listing::{one, pages};
+use crate::management::listing::{self, one, pages};
 use crate::management::render::{self, Scene};
 use crate::management::reply::{Answer, Reply};
 use crate::management::request::{Fields, Method, Request};
@@ -91,16 +91,59 @@ async fn all(m: &Management, caller: &Caller, request: &Request, vhost: Option<&
         range: None,
         creation: m.facts.started_ms / 1000,
     };
-    let items = views.iter().map(|(id, q)| {
-        let mut map = render::queue(scene, *id, q);
-        if plain && totals {
+    let rows = views.iter().map(|(id, queue)| Row {
+        scene,
+        id: *id,
+        queue,
+        totals,
+    });
+    Ok(pages(request, rows.collect()))
+}
+
+/// A queue that may come to be listed: thousands are sorted for a page of a hundred.
+struct Row<'a> {
+    scene: Scene<'a>,
+    id: u64,
+    queue: &'a QueueView,
+    totals: bool,
+}
+
+impl Row<'_> {
+    fn item(&self) -> Value {
+        let q = self.queue;
+        let mut map = render::queue(self.scene, self.id, q);
+        if self.scene.plain && self.totals {
             map.insert("messages".into(), (q.ready + q.unacked).into());
             map.insert("messages_ready".into(), q.ready.into());
             map.insert("messages_unacknowledged".into(), q.unacked.into());
         }
         Value::Object(map)
-    });
-    Ok(pages(request, items.collect()))
+    }
+}
+
+impl listing::Item for Row<'_> {
+    fn name(&self) -> &str {
+        &self.queue.name
+    }
+
+    fn key(&self, path: &[&str]) -> Value {
+        let q = self.queue;
+        match path {
+            ["name"] => q.name.as_str().into(),
+            ["vhost"] => q.vhost.as_str().into(),
+            ["durable"] => q.durable.into(),
+            ["consumers"] if !self.scene.plain => q.consumers.into(),
+            ["messages"] if !self.scene.plain => (q.ready + q.unacked).into(),
+            ["messages_ready"] if !self.scene.plain => q.ready.into(),
+            ["messages_unacknowledged"] if !self.scene.plain => q.unacked.into(),
+            // seldom asked for: the whole item has it
+            path => listing::at(&self.item(), path).clone(),
+        }
+    }
+
+    fn render(self) -> Value {
+        self.item()
+    }
 }
 
 async fn find(m: &Management, at: &Place) -> Result<(u64, QueueView), Reply> {
@@ -395,5 +438,65 @@ async fn quorum(m: &Management, caller: &Caller, rest: &[&str]) -> Answer {
         _ => Err(Reply::bad_request(
             "this is one node: a quorum queue has one member, which stays",
         )),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::listing::Item;
+    use super::*;
+    use crate::core::journal::Volatile;
+    use crate::core::metadata::Command;
+    use crate::core::settings::Settings;
+    use crate::core::vhost::VhostSpec;
+    use crate::management::sampler::Sampler;
+
+    #[test]
+    fn a_queue_is_sorted_by_what_is_shown_of_it() {
+        let mut core = Core::new(Settings::default(), Box::new(Volatile), [0; 32]);
+        core.execute(Command::PutVhost(VhostSpec {
+            name: "v".to_owned(),
+            ..VhostSpec::default()
+        }));
+        let queue = QueueDeclaration {
+            name: "q".to_owned(),
+            durable: true,
+            auto_delete: false,
+            owner: None,
+            arguments: Default::default(),
+        };
+        core.declare_queue("v", queue).expect("is sound");
+        let sampler = Sampler::default();
+        let mut views = engine::queues(&core, &|_: &str| true);
+        (views[0].1.ready, views[0].1.unacked) = (5, 3);
+        for (plain, totals) in [(false, false), (true, false), (true, true)] {
+            let row = Row {
+                scene: Scene {
+                    node: "rabbit@test",
+                    sampler: &sampler,
+                    plain,
+                    range: None,
+                    creation: 0,
+                },
+                id: views[0].0,
+                queue: &views[0].1,
+                totals,
+            };
+            let shown = row.item();
+            for path in [
+                "name",
+                "vhost",
+                "durable",
+                "consumers",
+                "messages",
+                "messages_ready",
+                "messages_unacknowledged",
+                "state",
+                "nothing",
+            ] {
+                let expected = shown.get(path).unwrap_or(&Value::Null);
+                assert_eq!(row.key(&[path]), *expected, "{path}, plain: {plain}");
+            }
+        }
     }
 }
