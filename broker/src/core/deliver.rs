@@ -419,7 +419,7 @@ pub(super) fn bytes_of(journal: &mut dyn Journal, entry: &mut Entry) -> Option<M
             tracing::error!(
                 seq = entry.seq,
                 damage = damage.0,
-                "a stored message is lost"
+                "a stored message cannot be read and is passed over until the next start"
             );
             None
         }
