@@ -83,6 +83,8 @@ struct Process {
     enough: Option<bool>,
     /// The count changed sides; it counts from then on.
     turning: Option<(bool, Instant)>,
+    /// What it said last.
+    level: Option<Level>,
     next_at: Instant,
 }
 
@@ -261,13 +263,27 @@ impl Watcher {
                     conf,
                     enough: None,
                     turning: None,
+                    level: None,
                     next_at: Instant::now(),
                 }),
             }
         }
+        self.tell_known();
         self.balancers = config.balancers.into_iter().map(Balancer::new).collect();
         self.watch_files(config.files);
         self.errands.configure(&config.global);
+    }
+
+    /// Instances that a reload brings track what has run before, and says nothing for months.
+    fn tell_known(&self) {
+        for script in &self.scripts {
+            let key = Key::Script(script.conf.name.clone());
+            say(&self.post, key, script.level.clone());
+        }
+        for process in &self.processes {
+            let key = Key::Process(process.conf.name.clone());
+            say(&self.post, key, process.level.clone());
+        }
     }
 
     fn watch_files(&mut self, files: Vec<TrackedFile>) {
@@ -359,12 +375,12 @@ fn look(process: &mut Process, now: Instant, post: &Post<ToRouter>) {
     }
     process.turning = None;
     process.enough = Some(enough);
-    let level = if enough {
+    process.level = Some(if enough {
         Level::Good
     } else {
         Level::Bad(format!("runs {count} times, wanted are {}", conf.quorum))
-    };
-    say(post, Key::Process(conf.name.clone()), Some(level));
+    });
+    say(post, Key::Process(conf.name.clone()), process.level.clone());
 }
 
 #[cfg(test)]
@@ -372,13 +388,8 @@ mod tests {
     use super::*;
     use crate::mailbox::mailbox;
 
-    #[test]
-    fn a_check_that_was_due_before_the_helper_came_is_run_when_it_comes() {
-        let text = "vrrp_script chk {\n script \"/bin/check\"\n interval 60\n}\n";
-        let (config, _) = conf::vip::load_str("x", text, &conf::vip::Options::default());
-        let (post, own) = mailbox().expect("a queue");
-        let (to_router, _router) = mailbox().expect("a queue");
-        let mut watcher = Watcher {
+    fn watcher(own: Mailbox<ToWatch>, to_router: Post<ToRouter>) -> Watcher {
+        Watcher {
             mailbox: own,
             post: to_router,
             scripts: Vec::new(),
@@ -388,8 +399,44 @@ mod tests {
             balancers: Vec::new(),
             errands: Errands::new(Fifos::default()),
             finish_by: None,
+        }
+    }
+
+    fn read(text: &str) -> Config {
+        let (config, _) = conf::vip::load_str("x", text, &conf::vip::Options::default());
+        config.expect("a good file")
+    }
+
+    #[test]
+    fn what_is_known_is_told_again_after_a_reload_and_init_fail_at_once() {
+        let text = "vrrp_script a {\n script \"/bin/check\"\n init_fail\n interval 60\n}\n\
+                    vrrp_script b {\n script \"/bin/check\"\n interval 60\n}\n";
+        let (_post, own) = mailbox().expect("a queue");
+        let (to_router, mut router) = mailbox().expect("a queue");
+        let mut watcher = watcher(own, to_router);
+        let mut told = |watcher: &mut Watcher| -> Vec<(String, bool)> {
+            watcher.configure(read(text));
+            let news = router.take().into_iter().map(|message| match message {
+                ToRouter::Tracked(Key::Script(name), level) => (name, level == Level::Good),
+                other => panic!("{other:?}"),
+            });
+            news.collect()
         };
-        watcher.configure(config.expect("a good file"));
+        assert_eq!(told(&mut watcher), [("a".to_owned(), false)], "init_fail");
+        for script in &mut watcher.scripts {
+            assert_eq!(script.ended(None), Some(Level::Good));
+        }
+        let both = [("a".to_owned(), true), ("b".to_owned(), true)];
+        assert_eq!(told(&mut watcher), both);
+    }
+
+    #[test]
+    fn a_check_that_was_due_before_the_helper_came_is_run_when_it_comes() {
+        let text = "vrrp_script chk {\n script \"/bin/check\"\n interval 60\n}\n";
+        let (post, own) = mailbox().expect("a queue");
+        let (to_router, _router) = mailbox().expect("a queue");
+        let mut watcher = watcher(own, to_router);
+        watcher.configure(read(text));
         watcher.tick();
         assert_eq!(watcher.scripts[0].running, None, "nobody runs it");
         let (line, _helper) = std::os::unix::net::UnixDatagram::pair().expect("a pair");

@@ -22,6 +22,8 @@ pub struct Watched {
     pub next_at: Instant,
     /// The order that is out with the helper.
     pub running: Option<u64>,
+    /// What it said last.
+    pub level: Option<Level>,
     good: Option<bool>,
     in_a_row: u32,
     found_at: Option<Instant>,
@@ -38,6 +40,9 @@ impl Watched {
         });
         Watched {
             herd: visible.map(|q| Herd::new(Wanted::Script(q))),
+            level: conf
+                .init_fail
+                .then(|| Level::Bad("has not succeeded yet (init_fail)".to_owned())),
             good: conf.init_fail.then_some(false),
             conf,
             next_at: Instant::now(),
@@ -67,7 +72,12 @@ impl Watched {
         }
         self.in_a_row = 0;
         self.good = Some(good);
-        Some(failure.map_or(Level::Good, Level::Bad))
+        self.says(failure.map_or(Level::Good, Level::Bad))
+    }
+
+    fn says(&mut self, level: Level) -> Option<Level> {
+        self.level = Some(level.clone());
+        Some(level)
     }
 
     /// Looks at the processes; gives the level when it changed. A death counts at once, a
@@ -82,7 +92,7 @@ impl Watched {
                 return None;
             }
             self.good = Some(false);
-            return Some(Level::Bad("lost its last process".to_owned()));
+            return self.says(Level::Bad("lost its last process".to_owned()));
         }
         self.next_at = now + REVIEW;
         if self.good == Some(true) {
@@ -95,7 +105,7 @@ impl Watched {
             return None;
         }
         self.good = Some(true);
-        Some(Level::Good)
+        self.says(Level::Good)
     }
 }
 
