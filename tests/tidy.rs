@@ -1,6 +1,6 @@
 //! The project's rules that a test can hold: who may depend on whom, what the
-//! pure cores may not touch, where `unsafe` may stand, that nothing names a
-//! place outside of the repository.
+//! pure cores may not touch, where `unsafe` may stand, how long a file may be,
+//! that nothing names a place outside of the repository.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -121,6 +121,19 @@ fn unsafe_stands_in_modules_that_say_why() {
             lines <= 250,
             "{} has unsafe in {lines} lines: move it out",
             shown(&path)
+        );
+    }
+}
+
+#[test]
+fn files_are_small_enough_to_find_ones_way() {
+    // written by a program from the protocol's specification
+    let generated = ["broker/src/core/method.rs"];
+    for path in files(&root(), "rs") {
+        let (name, lines) = (shown(&path), text(&path).lines().count());
+        assert!(
+            lines <= 600 || generated.contains(&name.as_str()),
+            "{name} has {lines} lines: it holds more than one subject"
         );
     }
 }
