@@ -244,7 +244,6 @@ pub fn channels(core: &Core) -> Vec<(u64, ChannelView)> {
                 confirm: matches!(channel.mode, Mode::Confirm(_)),
                 transactional: matches!(channel.mode, Mode::Transaction(_)),
                 numbers: ChannelNumbers::of(channel),
-                idle_since_ms: None,
                 counters: channel_counters(&channel.counters),
             };
             views.push((c.serial, view));

@@ -218,8 +218,6 @@ pub struct ChannelView {
     pub transactional: bool,
     /// Consumers, messages out, limits.
     pub numbers: ChannelNumbers,
-    /// Idle since, in milliseconds since 1970.
-    pub idle_since_ms: Option<u64>,
     /// What happened so far.
     pub counters: Counters,
 }

@@ -281,7 +281,7 @@ fn contradictions(
             Diagnostic::note("E2005", *span, text).help("hosts of a pair trust the pair channel"),
         );
     }
-    if let (Some((_, span)), None) = (draft.auth_type, &draft.auth) {
+    if let (Some(span), None) = (draft.auth_type, &draft.auth) {
         let text = "auth_type without auth_pass";
         findings.push(Diagnostic::error("E2001", span, text).help("add `auth_pass <secret>`"));
     }

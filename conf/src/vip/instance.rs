@@ -65,7 +65,7 @@ pub struct Draft {
     pub preempt_delay: Option<(Duration, Span)>,
     pub version: Option<(Version, Span)>,
     pub native_ipv6: Option<Span>,
-    pub auth_type: Option<(bool, Span)>,
+    pub auth_type: Option<Span>,
     pub auth: Option<(String, Span)>,
     pub source: Option<(IpAddr, Span)>,
     pub track_source: bool,

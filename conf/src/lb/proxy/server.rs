@@ -28,8 +28,6 @@ pub struct ServerDraft {
     pub env: Env,
     /// Findings besides the one that `apply` returns.
     pub diagnostics: Vec<Diagnostic>,
-    /// In `default-server`.
-    pub is_default: bool,
 }
 
 /// A server with every option at its default.
@@ -114,7 +112,7 @@ fn server(d: &mut Draft, a: &mut Args<'_>) -> Result<(), Diagnostic> {
     let name = a.expect("a name")?;
     let place = a.expect("an address")?;
     bad_character(name)?;
-    let mut draft = start(d, false);
+    let mut draft = start(d);
     draft.server.name = name.text.clone();
     draft.server.id = 0;
     draft.server.id_forced = false;
@@ -140,7 +138,7 @@ fn finish_limits(server: &mut Server) {
 }
 
 fn default_server(d: &mut Draft, a: &mut Args<'_>) -> Result<(), Diagnostic> {
-    let mut draft = start(d, true);
+    let mut draft = start(d);
     options(d, a, &mut draft);
     d.default_references = draft.references;
     d.default_server = draft.server;
@@ -148,7 +146,7 @@ fn default_server(d: &mut Draft, a: &mut Args<'_>) -> Result<(), Diagnostic> {
     Ok(())
 }
 
-fn start(d: &Draft, is_default: bool) -> ServerDraft {
+fn start(d: &Draft) -> ServerDraft {
     ServerDraft {
         server: d.default_server.clone(),
         references: d.default_references.clone(),
@@ -156,7 +154,6 @@ fn start(d: &Draft, is_default: bool) -> ServerDraft {
         check_send_proxy: false,
         env: d.around.env.clone(),
         diagnostics: Vec::new(),
-        is_default,
     }
 }
 

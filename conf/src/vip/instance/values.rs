@@ -77,8 +77,8 @@ pub(super) fn authentication(s: &mut Here, a: &mut Args<'_>) -> Done {
                     return Err(Diagnostic::error("E0007", word.span, text)
                         .help("write `auth_type PASS`, or rely on the pair channel"));
                 }
-                let pass = args.choose("a kind of authentication", &[("PASS", true)])?;
-                s.draft.auth_type = Some((pass, words[1].span));
+                args.choose("a kind of authentication", &[("PASS", ())])?;
+                s.draft.auth_type = Some(words[1].span);
             }
             "auth_pass" => {
                 let word = args.expect("a password")?;
