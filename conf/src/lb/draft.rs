@@ -3,7 +3,7 @@
 use super::env::Env;
 use super::model::{
     Back, CheckStep, ExternalCheck, Front, HttpSend, LogTarget, Mode, Place, Proxy, ProxyKind,
-    RuleLine, Server, ServerAddress, ServerPort, UnixAccess,
+    RuleLine, SendProxy, Server, ServerAddress, ServerPort, UnixAccess,
 };
 use super::proxy::server;
 use crate::diagnostic::Diagnostic;
@@ -104,11 +104,7 @@ pub struct Draft {
     /// `None` in `defaults`.
     pub kind: Option<ProxyKind>,
     /// What `default-server` says so far.
-    pub default_server: Server,
-    /// And the names in it: `track`, `healthcheck`.
-    pub default_references: Vec<Reference>,
-    /// And its `proxy-v2-options`.
-    pub default_proxy_v2_options: super::model::SendProxy,
+    pub default_server: DefaultServer,
     /// Prefix of the current line.
     pub negation: Negation,
     /// Keywords of this section that may stand once, and where they stood.
@@ -125,6 +121,30 @@ pub struct Draft {
     pub around: Rc<Surroundings>,
     /// Name of the `defaults` section that this one starts from; empty: anonymous or none.
     pub from: String,
+}
+
+/// What every server of a section starts from.
+#[derive(Clone, Debug)]
+pub struct DefaultServer {
+    /// The server itself.
+    pub server: Server,
+    /// The names in it: `track`, `healthcheck`.
+    pub references: Vec<Reference>,
+    /// `proxy-v2-options`.
+    pub proxy_v2_options: SendProxy,
+    /// `check-send-proxy`.
+    pub check_send_proxy: bool,
+}
+
+impl Default for DefaultServer {
+    fn default() -> DefaultServer {
+        DefaultServer {
+            server: server::blank(),
+            references: Vec::new(),
+            proxy_v2_options: SendProxy::default(),
+            check_send_proxy: false,
+        }
+    }
 }
 
 /// Places that the final checks want to point at.
@@ -213,9 +233,7 @@ impl Draft {
                 }),
             },
             kind,
-            default_server: server::blank(),
-            default_references: Vec::new(),
-            default_proxy_v2_options: Default::default(),
+            default_server: DefaultServer::default(),
             negation: Negation::Plain,
             seen: BTreeMap::new(),
             references: Vec::new(),

@@ -4,7 +4,7 @@ use super::server_options::OPTIONS;
 use crate::diagnostic::Diagnostic;
 use crate::keyword::{Args, Keyword, Word};
 use crate::lb::address::{self, Address, Port};
-use crate::lb::draft::{Draft, Reference, no_address};
+use crate::lb::draft::{DefaultServer, Draft, Reference, no_address};
 use crate::lb::env::Env;
 use crate::lb::known;
 use crate::lb::model::{
@@ -140,18 +140,22 @@ fn finish_limits(server: &mut Server) {
 fn default_server(d: &mut Draft, a: &mut Args<'_>) -> Result<(), Diagnostic> {
     let mut draft = start(d);
     options(d, a, &mut draft);
-    d.default_references = draft.references;
-    d.default_server = draft.server;
-    d.default_proxy_v2_options = draft.proxy_v2_options;
+    d.default_server = DefaultServer {
+        server: draft.server,
+        references: draft.references,
+        proxy_v2_options: draft.proxy_v2_options,
+        check_send_proxy: draft.check_send_proxy,
+    };
     Ok(())
 }
 
 fn start(d: &Draft) -> ServerDraft {
+    let usual = d.default_server.clone();
     ServerDraft {
-        server: d.default_server.clone(),
-        references: d.default_references.clone(),
-        proxy_v2_options: d.default_proxy_v2_options,
-        check_send_proxy: false,
+        server: usual.server,
+        references: usual.references,
+        proxy_v2_options: usual.proxy_v2_options,
+        check_send_proxy: usual.check_send_proxy,
         env: d.around.env.clone(),
         diagnostics: Vec::new(),
     }
@@ -307,3 +311,23 @@ pub static KEYWORDS: &[Keyword<Draft>] = &[
         apply: default_server,
     },
 ];
+
+#[cfg(test)]
+mod tests {
+    use crate::lb::load_str;
+
+    #[test]
+    fn servers_start_with_check_send_proxy_of_default_server() {
+        let text = "listen l\n bind :1\n default-server check check-send-proxy\n \
+                    server a 192.0.2.1:1 port 2\n server b 192.0.2.1:1 port 2 no-check-send-proxy\n";
+        let (config, report) = load_str(text);
+        let config = config.unwrap_or_else(|| panic!("{}", report.human(false)));
+        let back = config.proxies[0].back.as_ref().expect("a back side");
+        let sends: Vec<_> = back
+            .servers
+            .iter()
+            .map(|server| server.check.send_proxy.is_some())
+            .collect();
+        assert_eq!(sends, [true, false]);
+    }
+}
