@@ -97,6 +97,8 @@ struct Watcher {
     inotify: Option<Inotify>,
     balancers: Vec<Balancer>,
     errands: Errands,
+    /// What is configured from now on comes from a reload.
+    configured: bool,
     finish_by: Option<Instant>,
 }
 
@@ -111,6 +113,7 @@ pub fn run(mailbox: Mailbox<ToWatch>, post: Post<ToRouter>, fifos: Fifos) {
         inotify: None,
         balancers: Vec::new(),
         errands: Errands::new(fifos),
+        configured: false,
         finish_by: None,
     };
     loop {
@@ -240,10 +243,16 @@ impl Watcher {
     }
 
     fn configure(&mut self, config: Config) {
+        let reload = std::mem::replace(&mut self.configured, true);
         let mut old = std::mem::take(&mut self.scripts);
         for conf in config.scripts {
             match old.iter().position(|s| s.conf == conf) {
                 Some(at) => self.scripts.push(old.swap_remove(at)),
+                None if reload => {
+                    let known = old.iter().find(|s| s.conf.name == conf.name);
+                    let known = known.and_then(|s| s.level.clone());
+                    self.scripts.push(Watched::of_reload(conf, known));
+                }
                 None => self.scripts.push(Watched::new(conf)),
             }
         }
@@ -398,6 +407,7 @@ mod tests {
             inotify: None,
             balancers: Vec::new(),
             errands: Errands::new(Fifos::default()),
+            configured: false,
             finish_by: None,
         }
     }
@@ -414,7 +424,7 @@ mod tests {
         let (_post, own) = mailbox().expect("a queue");
         let (to_router, mut router) = mailbox().expect("a queue");
         let mut watcher = watcher(own, to_router);
-        let mut told = |watcher: &mut Watcher| -> Vec<(String, bool)> {
+        let mut told = |watcher: &mut Watcher, text: &str| -> Vec<(String, bool)> {
             watcher.configure(read(text));
             let news = router.take().into_iter().map(|message| match message {
                 ToRouter::Tracked(Key::Script(name), level) => (name, level == Level::Good),
@@ -422,12 +432,19 @@ mod tests {
             });
             news.collect()
         };
-        assert_eq!(told(&mut watcher), [("a".to_owned(), false)], "init_fail");
+        assert_eq!(told(&mut watcher, text), [("a".to_owned(), false)]);
         for script in &mut watcher.scripts {
             assert_eq!(script.ended(None), Some(Level::Good));
         }
         let both = [("a".to_owned(), true), ("b".to_owned(), true)];
-        assert_eq!(told(&mut watcher), both);
+        assert_eq!(told(&mut watcher, text), both);
+        // a reload is no reason to take a role away
+        let changed = text.replace("60", "61");
+        let third = changed
+            .replace("script b", "script c")
+            .replace("_fail\n", "_fail\n rise 3\n");
+        assert_eq!(told(&mut watcher, &changed), both);
+        assert_eq!(told(&mut watcher, &third), both[..1]);
     }
 
     #[test]

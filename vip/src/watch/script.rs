@@ -52,6 +52,16 @@ impl Watched {
         }
     }
 
+    /// One that a reload brings, or changed: as good as it was, whatever `init_fail` says, until its
+    /// first result, which counts at once.
+    pub fn of_reload(conf: Script, known: Option<Level>) -> Watched {
+        Watched {
+            level: known,
+            good: None,
+            ..Watched::new(conf)
+        }
+    }
+
     /// How long a run may take.
     pub fn timeout(&self) -> Duration {
         self.conf.timeout.unwrap_or(self.conf.interval)
