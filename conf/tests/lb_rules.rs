@@ -320,3 +320,44 @@ fn a_proxy_or_address_has_one_id() {
         "this address has an id already",
     );
 }
+
+#[test]
+fn a_keyword_of_an_older_version_names_its_successor() {
+    let gone = |line: &str| {
+        let (config, report) = lb::load_str(&listen(line));
+        assert!(config.is_none());
+        report.human(false)
+    };
+    let text = gone("contimeout 5000");
+    assert!(
+        text.contains("`contimeout` is gone from the language"),
+        "{text}"
+    );
+    assert!(
+        text.contains("timeout connect      5000") || text.contains("timeout connect 5000"),
+        "{text}"
+    );
+    assert!(gone("reqadd X").contains("see `http-request add-header`"));
+    assert!(gone("option http-tunnel").contains("remove this line"));
+}
+
+#[test]
+fn defaults_used_by_name_and_by_place_are_noted() {
+    let timeouts = " timeout connect 1s\n timeout client 1s\n timeout server 1s\n";
+    let text = |from: &str| {
+        format!(
+            "defaults a\n{timeouts}frontend f from a\n bind :1\n default_backend b\n\
+             backend b{from}\n server s 192.0.2.1:1\n"
+        )
+    };
+    let count = |text: &str| {
+        let (config, report) = lb::load_str(text);
+        assert!(config.is_some() && report.count(Severity::Warning) == 0);
+        report
+            .diagnostics
+            .iter()
+            .filter(|d| d.code == "E1041")
+            .count()
+    };
+    assert_eq!((count(&text("")), count(&text(" from a"))), (1, 0));
+}

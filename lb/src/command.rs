@@ -85,8 +85,14 @@ fn start(options: &Options) -> ExitCode {
     }
     let loaded = loading::load(options);
     tell(options, &loaded);
-    let fails = loaded.fails_on_warnings(options);
-    let warned = loaded.report.count(Severity::Warning) > 0;
+    let lacks_master = loaded.lacks_master(options);
+    if lacks_master && !options.quiet {
+        console::warning(
+            "config : a master CLI socket was defined, but master-worker mode (-W) is not enabled.",
+        );
+    }
+    let warned = loaded.report.count(Severity::Warning) > 0 || lacks_master;
+    let fails = warned && loaded.warnings_are_fatal(options);
     let texts = crate::reload::texts_of(&loaded);
     let Some(config) = loaded.config else {
         return ExitCode::FAILURE;

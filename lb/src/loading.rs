@@ -30,9 +30,18 @@ pub struct Startup {
 impl Loaded {
     /// Warnings are there and count as errors.
     pub fn fails_on_warnings(&self, options: &Options) -> bool {
-        let zero =
-            options.zero_warning || self.config.as_ref().is_some_and(|c| c.global.zero_warning);
-        zero && self.report.count(Severity::Warning) > 0
+        self.warnings_are_fatal(options) && self.report.count(Severity::Warning) > 0
+    }
+
+    /// `-dW` or `zero-warning`.
+    pub fn warnings_are_fatal(&self, options: &Options) -> bool {
+        options.zero_warning || self.config.as_ref().is_some_and(|c| c.global.zero_warning)
+    }
+
+    /// `-S` opens the CLI of a master, and there will be none.
+    pub fn lacks_master(&self, options: &Options) -> bool {
+        let master = |c: &Config| c.global.process.master_worker.is_some();
+        !options.master_cli.is_empty() && self.config.as_ref().is_some_and(|c| !master(c))
     }
 }
 

@@ -193,6 +193,19 @@ pub static CODES: &[Code] = codes! {
      another `defaults` section, or sections of both kinds cannot start from it. Frontends do not \
      run `tcp-response content`, backends neither `tcp-request connection` nor `session`."
 
+    "E1041" "a `defaults` section used by name and by place"
+    "One proxy starts from the section by `from`, another one because it stands ahead of it. Somebody \
+     who moves a section changes the second one without seeing it. Name the section everywhere, or \
+     put an own `defaults` section ahead of the proxies that name none."
+
+    "E1042" "one address and a choice of servers"
+    "`dispatch` and `option transparent` send all sessions of a section to one address; `balance` \
+     chooses among servers. HAProxy passes over the `dispatch` then and refuses `option transparent`."
+
+    "E1043" "states of servers without a file"
+    "`load-server-state-from-file global` reads the file that `server-state-file` in the `global` \
+     section names, and there is none."
+
     "E1101" "a keyword stands twice in a section"
     "The later line counts and the earlier one does nothing. That is legal and happens in files \
      that were put together by copying; it becomes a trap when only the first of the two is \

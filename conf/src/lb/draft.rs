@@ -11,6 +11,7 @@ use crate::source::Span;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::rc::Rc;
+use std::time::Duration;
 
 /// `no option x`, `default option x` or just `option x`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -109,6 +110,9 @@ pub struct Draft {
     pub negation: Negation,
     /// Keywords of this section that may stand once, and where they stood.
     pub seen: BTreeMap<&'static str, Span>,
+    /// The timeouts of the section, and those that it began with.
+    pub timeouts: BTreeMap<&'static str, Option<Duration>>,
+    pub inherited_timeouts: BTreeMap<&'static str, Option<Duration>>,
     /// Names to look up in the end.
     pub references: Vec<Reference>,
     /// What the final checks look at besides the result.
@@ -202,6 +206,8 @@ pub struct CheckDraft {
     pub request: Option<HttpSend>,
     /// `http-check send-state`.
     pub send_state: bool,
+    /// Lines of `http-check` that only `option httpchk` uses.
+    pub needs_httpchk: Vec<(&'static str, Span)>,
     /// `external-check command` and `path`.
     pub external: ExternalCheck,
     /// The `option external-check` line.
@@ -236,6 +242,8 @@ impl Draft {
             default_server: DefaultServer::default(),
             negation: Negation::Plain,
             seen: BTreeMap::new(),
+            timeouts: BTreeMap::new(),
+            inherited_timeouts: BTreeMap::new(),
             references: Vec::new(),
             marks: Marks::default(),
             checks: CheckDraft::default(),
@@ -259,6 +267,7 @@ impl Draft {
         // rules of the defaults go on with their ACLs, but nobody else sees those
         draft.proxy.acls.iter_mut().for_each(|acl| acl.name.clear());
         draft.rules_to_their_side();
+        draft.inherited_timeouts.clone_from(&self.timeouts);
         draft.marks.mode = None;
         draft.marks.latest_rule = None;
         draft.checks.inherited = [true; 2];

@@ -10,6 +10,8 @@ use crate::source::Span;
 #[derive(Default)]
 pub(super) struct Heirs {
     first: Vec<Heir>,
+    /// Who used a section first, and whether by its name.
+    uses: Vec<(Span, bool, Span)>,
 }
 
 struct Heir {
@@ -19,6 +21,35 @@ struct Heir {
 }
 
 impl Heirs {
+    /// The note about a section that starts from these defaults by `from` (`named`) while another
+    /// one does by its place, or the other way round.
+    pub(super) fn uses(
+        &mut self,
+        defaults: &Draft,
+        named: bool,
+        header: Span,
+    ) -> Option<Diagnostic> {
+        let place = defaults.proxy.place.0;
+        let Some((_, first_named, first)) = self.uses.iter().find(|(d, ..)| *d == place) else {
+            self.uses.push((place, named, header));
+            return None;
+        };
+        if *first_named == named {
+            return None;
+        }
+        let name = &defaults.proxy.name;
+        let text = format!("`defaults {name}` is used by its name here and by its place there");
+        let (here, there) = match named {
+            true => ("by its name", "by its place"),
+            false => ("by its place", "by its name"),
+        };
+        Some(
+            Diagnostic::note("E1041", header, text)
+                .label(here)
+                .also(*first, there),
+        )
+    }
+
     /// The refusal of a section (`None`: another `defaults`) that starts from these defaults.
     pub(super) fn add(
         &mut self,

@@ -2,6 +2,7 @@
 //! such (E0007), never ignored.
 
 use crate::diagnostic::Diagnostic;
+use crate::keyword::Word;
 use crate::source::Span;
 
 /// The refusal.
@@ -306,6 +307,72 @@ pub static PROXY_WITHOUT_EFFECT: &[&str] = &[
     "option tcp-smart-accept",
     "option tcp-smart-connect",
 ];
+
+/// Those of them that belong to one side: of the clients (`true`) or of the servers.
+pub static SIDE_WITHOUT_EFFECT: &[(&str, bool)] = &[
+    ("option tcp-smart-accept", true),
+    ("option tcp-smart-connect", false),
+    ("http-reuse", false),
+];
+
+/// Keywords of older versions of HAProxy, what replaces them (nothing: nothing does), and
+/// whether that takes the same arguments.
+static REMOVED: &[(&str, &str, bool)] = &[
+    ("redispatch", "option redispatch", true),
+    ("redisp", "option redispatch", true),
+    ("contimeout", "timeout connect", true),
+    ("clitimeout", "timeout client", true),
+    ("srvtimeout", "timeout server", true),
+    ("block", "http-request deny", true),
+    ("reqadd", "http-request add-header", false),
+    ("reqallow", "http-request allow", false),
+    ("reqdel", "http-request del-header", false),
+    ("reqdeny", "http-request deny", false),
+    ("reqpass", "http-request allow", false),
+    ("reqrep", "http-request replace-header", false),
+    ("reqtarpit", "http-request tarpit", false),
+    ("reqiallow", "http-request allow", false),
+    ("reqidel", "http-request del-header", false),
+    ("reqideny", "http-request deny", false),
+    ("reqipass", "http-request allow", false),
+    ("reqirep", "http-request replace-header", false),
+    ("reqitarpit", "http-request tarpit", false),
+    ("rspadd", "http-response add-header", false),
+    ("rspdel", "http-response del-header", false),
+    ("rspdeny", "http-response deny", false),
+    ("rsprep", "http-response replace-header", false),
+    ("rspidel", "http-response del-header", false),
+    ("rspideny", "http-response deny", false),
+    ("rspirep", "http-response replace-header", false),
+    ("appsession", "", false),
+    ("grace", "", false),
+    ("monitor-net", "monitor-uri", false),
+    ("option forceclose", "option httpclose", true),
+    ("option http-tunnel", "", false),
+    ("option http_proxy", "", false),
+];
+
+/// The refusal of a line whose keyword is one of an older version.
+pub fn removed(words: &[Word]) -> Option<Diagnostic> {
+    let (keyword, instead, same) = REMOVED.iter().find(|(name, ..)| {
+        let count = name.split(' ').count();
+        count <= words.len() && name.split(' ').zip(words).all(|(n, w)| n == w.text)
+    })?;
+    let last = &words[keyword.split(' ').count() - 1];
+    let span = words[0].span.to(last.span);
+    let found = Diagnostic::error(
+        "E0002",
+        span,
+        format!("`{keyword}` is gone from the language"),
+    );
+    Some(match (*instead, same) {
+        ("", _) => found.label("remove this line"),
+        (instead, true) => found
+            .label(format!("write `{instead}`"))
+            .maybe_suggest(span, Some(instead)),
+        (instead, false) => found.label(format!("see `{instead}`")),
+    })
+}
 
 /// Fetches.
 pub static FETCHES: &[&str] = &[

@@ -125,7 +125,12 @@ pub(super) fn proxy_line(draft: &mut Draft, words: &[Word], place: &str, report:
     let tables = proxy::TABLES.iter().map(|(_, _, rows)| *rows);
     let Some((row, count)) = find(tables.clone(), words) else {
         if let Some(note) = without_effect(words, known::PROXY_WITHOUT_EFFECT) {
-            report.push(surplus(words).unwrap_or(note));
+            let found = surplus(words).or_else(|| misses_side(draft, words));
+            report.push(found.unwrap_or(note));
+            return;
+        }
+        if let Some(gone) = known::removed(words) {
+            report.push(gone);
             return;
         }
         let names: Vec<_> = tables
@@ -155,7 +160,7 @@ pub(super) fn proxy_line(draft: &mut Draft, words: &[Word], place: &str, report:
     };
     if let Some(capability) = missing {
         let found = wrong_side(draft, row.name, head, capability);
-        let ignored = found.severity == Severity::Warning;
+        let ignored = found.severity != Severity::Error;
         report.push(found);
         if ignored {
             judge_ignored(draft, row, count, words, report);
@@ -164,6 +169,26 @@ pub(super) fn proxy_line(draft: &mut Draft, words: &[Word], place: &str, report:
     }
     misplaced(draft, row.name, head, report);
     apply_row(draft, row, count, words, report);
+}
+
+/// A keyword without effect that stands on the wrong side: HAProxy warns of that.
+fn misses_side(draft: &Draft, words: &[Word]) -> Option<Diagnostic> {
+    let (name, of_front) = known::SIDE_WITHOUT_EFFECT.iter().find(|(name, _)| {
+        let count = name.split(' ').count();
+        count <= words.len() && name.split(' ').zip(words).all(|(n, w)| n == w.text)
+    })?;
+    let capability = match of_front {
+        true if !draft.has_front() => "frontend",
+        false if !draft.has_back() => "backend",
+        true | false => return None,
+    };
+    let last = &words[name.split(' ').count() - 1];
+    Some(wrong_side(
+        draft,
+        name,
+        words[0].span.to(last.span),
+        capability,
+    ))
 }
 
 /// What is ignored must be well-formed all the same: only its errors are told.
@@ -215,6 +240,8 @@ fn misplaced(draft: &mut Draft, name: &'static str, head: Span, report: &mut Rep
     };
     let rank = rank as u8;
     match draft.marks.latest_rule {
+        // HAProxy says nothing about these two
+        Some((_, "use-server", _)) if name == "use_backend" => {}
         Some((latest, other, place)) if latest > rank => report.push(
             Diagnostic::warning(
                 "E1032",
@@ -258,6 +285,15 @@ const NEEDED: &[&str] = &[
     "tcp-response inspect-delay",
 ];
 
+/// Keywords that HAProxy passes over in silence on the wrong side.
+const PASSED_OVER: &[&str] = &[
+    "hash-balance-factor",
+    "persist",
+    "timeout http-keep-alive",
+    "timeout http-request",
+    "unique-id-format",
+];
+
 fn wrong_side(draft: &Draft, name: &str, head: Span, capability: &str) -> Diagnostic {
     let (word, section) = (draft.word(), &draft.proxy.name);
     let fatal = NEEDED.contains(&name);
@@ -268,6 +304,8 @@ fn wrong_side(draft: &Draft, name: &str, head: Span, capability: &str) -> Diagno
     };
     let found = if fatal {
         Diagnostic::error("E1011", head, text)
+    } else if PASSED_OVER.contains(&name) {
+        Diagnostic::note("E1011", head, text)
     } else {
         Diagnostic::warning("E1011", head, text)
     };

@@ -113,9 +113,17 @@ impl Loader {
         None
     }
 
-    fn heir(&mut self, base: &Draft, kind: Option<ProxyKind>, name: &str, header: Span) -> Draft {
+    fn heir(
+        &mut self,
+        (base, named): (&Draft, bool),
+        kind: Option<ProxyKind>,
+        name: &str,
+        header: Span,
+    ) -> Draft {
         let refusal = self.heirs.add(base, kind, header);
         self.report.diagnostics.extend(refusal);
+        let note = self.heirs.uses(base, named, header);
+        self.report.diagnostics.extend(note);
         base.from_defaults(kind, name, header)
     }
 
@@ -137,7 +145,7 @@ impl Loader {
             None
         };
         let mut draft = match base {
-            Some(base) => self.heir(&base, None, &name, header),
+            Some(base) => self.heir((&base, true), None, &name, header),
             None => Draft::new(None, &name, header),
         };
         draft.around = self.global.surroundings();
@@ -150,8 +158,9 @@ impl Loader {
             return;
         };
         let base = self.base(words, 2, kind.word());
+        let named = words.get(2).is_some();
         let mut draft = match base {
-            Some(base) => self.heir(&base, Some(kind), &name, header),
+            Some(base) => self.heir((&base, named), Some(kind), &name, header),
             None => Draft::new(Some(kind), &name, header),
         };
         draft.around = self.global.surroundings();

@@ -3,13 +3,16 @@
 use super::Whole;
 use crate::diagnostic::Diagnostic;
 use crate::lb::draft::Draft;
-use crate::lb::model::{Mode, ProxyKind};
+use crate::lb::model::{CheckKind, Mode, ProxyKind, StateSource};
 
 pub(super) fn check(whole: &Whole<'_>, found: &mut Vec<Diagnostic>) {
     for draft in whole.running() {
         binds(draft, found);
         precedence(draft, found);
         unused_rules(draft, found);
+        http_checks(draft, found);
+        direct(draft, found);
+        states(whole, draft, found);
         captures(draft, found);
     }
 }
@@ -122,6 +125,53 @@ fn unused_rules(draft: &Draft, found: &mut Vec<Diagnostic>) {
                 .label(format!("there is no `{option}`")),
             );
         }
+    }
+}
+
+/// What only checks by HTTP do.
+fn http_checks(draft: &Draft, found: &mut Vec<Diagnostic>) {
+    let back = draft.proxy.back.as_ref().filter(|_| draft.has_back());
+    if back.is_some_and(|back| matches!(back.check.kind, CheckKind::Http(_))) {
+        return;
+    }
+    for (keyword, span) in &draft.checks.needs_httpchk {
+        let (word, name) = (draft.word(), &draft.proxy.name);
+        let text = format!("`http-check {keyword}` will be ignored for {word} `{name}`");
+        let warning = Diagnostic::warning("E1033", *span, text);
+        found.push(warning.label("there is no `option httpchk`"));
+    }
+}
+
+/// One address for all sessions, and an algorithm that chooses.
+fn direct(draft: &Draft, found: &mut Vec<Diagnostic>) {
+    let Some(balance) = draft.marks.balance.filter(|_| draft.has_back()) else {
+        return;
+    };
+    let name = &draft.proxy.name;
+    if let Some(span) = draft.marks.transparent {
+        let text = format!("`{name}` has both `option transparent` and `balance`");
+        let error = Diagnostic::error("E1042", span, text).label("chooses no server");
+        found.push(error.also(balance, "chooses one"));
+    } else if let Some((_, span)) = &draft.marks.dispatch {
+        let text = format!("the `dispatch` address of `{name}` is ignored where `balance` stands");
+        let warning = Diagnostic::warning("E1042", *span, text).label("not used");
+        found.push(warning.also(balance, "chooses a server"));
+    }
+}
+
+/// States are to come from a file that is not named.
+fn states(whole: &Whole<'_>, draft: &Draft, found: &mut Vec<Diagnostic>) {
+    let back = draft.proxy.back.as_ref().filter(|_| draft.has_back());
+    let wanted = back.is_some_and(|back| back.state_source == StateSource::Global);
+    if wanted && whole.global.global.server_state_file.is_none() {
+        let name = &draft.proxy.name;
+        let text = format!("backend `{name}` has no file to take the states of its servers from");
+        let warning = Diagnostic::warning("E1043", draft.proxy.place.0, text);
+        found.push(
+            warning
+                .label("`load-server-state-from-file global` holds here")
+                .help("name the file by `server-state-file` in the `global` section"),
+        );
     }
 }
 

@@ -201,6 +201,8 @@ pub static BACK: &[Keyword<Draft>] = &[
         example: "http-check disable-on-404",
         apply: |d, a| {
             d.back().disable_on_404 = true;
+            let mark = ("disable-on-404", a.head());
+            d.checks.needs_httpchk.push(mark);
             a.finish()
         },
     },
@@ -211,6 +213,8 @@ pub static BACK: &[Keyword<Draft>] = &[
         example: "http-check send-state",
         apply: |d, a| {
             d.checks.send_state = true;
+            let mark = ("send-state", a.head());
+            d.checks.needs_httpchk.push(mark);
             a.finish()
         },
     },

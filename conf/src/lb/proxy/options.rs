@@ -31,7 +31,9 @@ fn keep_alive_mode(d: &mut Draft, a: &mut Args<'_>, mode: ConnectionMode) -> App
 fn httplog(d: &mut Draft, a: &mut Args<'_>) -> Applied {
     let clf = a.take_if("clf").is_some();
     a.finish()?;
-    d.marks.http_only.push(("option httplog", a.head()));
+    if d.has_front() {
+        d.marks.http_only.push(("option httplog", a.head()));
+    }
     let format = if clf {
         SessionFormat::HttpClf
     } else {
@@ -42,6 +44,14 @@ fn httplog(d: &mut Draft, a: &mut Args<'_>) -> Applied {
 
 /// The last one of a section counts; HAProxy warns of the others in `defaults` only.
 pub(super) fn set_format(d: &mut Draft, a: &Args<'_>, format: SessionFormat) -> Applied {
+    if !d.has_front() {
+        let text = format!("`{}` ignored: a backend logs no sessions", a.keyword());
+        d.diagnostics.push(
+            Diagnostic::warning("E1011", a.head(), text)
+                .label("belongs into a frontend or listen section"),
+        );
+        return Ok(());
+    }
     if let Some(first) = d.seen.insert("log-format", a.head()) {
         let text = format!(
             "`{}` overrides the log format that the section had",
@@ -276,7 +286,13 @@ pub static FRONT: &[Keyword<Draft>] = &[
         args: "",
         doc: "Connections closed before a request was sent are neither logged nor answered.",
         example: "option http-ignore-probes",
-        apply: |d, a| switch(d, a, |p| &mut p.http.ignore_probes),
+        apply: |d, a| {
+            if d.negation == Negation::Plain {
+                let mark = ("option http-ignore-probes", a.head());
+                d.marks.http_only.push(mark);
+            }
+            switch(d, a, |p| &mut p.http.ignore_probes)
+        },
     },
 ];
 
@@ -314,6 +330,17 @@ pub static BACK: &[Keyword<Draft>] = &[
         doc: "Sessions bound to a server that is down still try it.",
         example: "option persist",
         apply: |d, a| switch(d, a, |p| &mut back(p).persist),
+    },
+    Keyword {
+        name: "transparent",
+        args: "",
+        doc: "The old form of `option transparent`.",
+        example: "transparent",
+        apply: |d, a| {
+            a.finish()?;
+            d.marks.transparent = Some(a.head());
+            Ok(())
+        },
     },
     Keyword {
         name: "option transparent",

@@ -33,10 +33,16 @@ fn take(d: &mut Draft, a: &mut Args<'_>) -> Result<Option<Duration>, Diagnostic>
         });
     }
     let span = a.head();
+    let value = (!value.is_zero()).then_some(value);
     if let Some(row) = ALL.iter().find(|n| **n == a.keyword()) {
-        d.once_or_warn(row, span);
+        // HAProxy notices a second line by a value that is no longer that of the defaults
+        let before = d.timeouts.insert(row, value).flatten();
+        match before != d.inherited_timeouts.get(row).copied().flatten() {
+            true => d.once_or_warn(row, span),
+            false => d.once(row, span),
+        }
     }
-    Ok((!value.is_zero()).then_some(value))
+    Ok(value)
 }
 
 const ALL: &[&str] = &[

@@ -165,8 +165,19 @@ fn proxy(d: &mut Draft, call: &Call<'_>, to: Referred, make: fn(String) -> Fetch
     let name = call.optional(0).unwrap_or("").to_owned();
     if !name.is_empty() {
         d.refer(to, "fetch", &name, call.span);
+        return Ok(make(name));
     }
-    Ok(make(name))
+    let side = match to {
+        Referred::AnyBackend if !d.has_back() => "backend",
+        Referred::AnyFrontend if !d.has_front() => "frontend",
+        _ => return Ok(make(name)),
+    };
+    let (word, section) = (d.word(), &d.proxy.name);
+    let text = format!(
+        "`{}` is about a {side}, which {word} `{section}` is not",
+        call.name
+    );
+    Err(Diagnostic::error("E1011", call.span, text).label(format!("name a {side} in brackets")))
 }
 
 fn backend(d: &mut Draft, call: &Call<'_>, make: fn(String) -> Fetch) -> Made {
