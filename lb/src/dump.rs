@@ -41,7 +41,7 @@ fn summary(proxy: &Proxy) -> String {
         (false, 0) => "has no server available !".to_owned(),
         (false, _) => {
             let on_backup = if active == 0 {
-                "is running on backup servers"
+                "is running on backup servers !"
             } else {
                 ""
             };

@@ -2,7 +2,7 @@
 
 use crate::core::server::{Admin, Change, Operation};
 use crate::state::StateChange;
-use conf::lb::model::{Level, ProxyKind};
+use conf::lb::model::Level;
 
 /// The line about a change, if there is one.
 pub fn words(change: &StateChange) -> Option<(Level, String)> {
@@ -32,7 +32,11 @@ pub fn words(change: &StateChange) -> Option<(Level, String)> {
         return Some((Level::Notice, text));
     }
     if after.in_drain() && !before.in_drain() {
-        let text = format!("{who} enters drain state{}{}", via(change), online(change));
+        let rest = match to {
+            Operation::Stopped => left(change),
+            Operation::Starting | Operation::Running | Operation::Stopping => online(change),
+        };
+        let text = format!("{who} enters drain state{}{rest}", via(change));
         return Some((Level::Notice, text));
     }
     if before.in_drain() && !after.in_drain() {
@@ -120,11 +124,7 @@ pub fn still_draining(change: &StateChange) -> Option<String> {
 /// The line about a backend that lost its last server: for the log and for
 /// the terminal.
 pub fn backend_down(change: &StateChange) -> Option<(String, String)> {
-    let kind = match change.backend.conf.kind {
-        ProxyKind::Listen => "proxy",
-        ProxyKind::Frontend => "frontend",
-        ProxyKind::Backend => "backend",
-    };
+    let kind = change.backend.word();
     let name = change.backend.name();
     change.backend_down.then(|| {
         (

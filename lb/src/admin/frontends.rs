@@ -108,7 +108,7 @@ fn pause(control: &Control, proxy: &Arc<Proxy>, front: &FrontLive) -> bool {
     }
     control
         .runtime
-        .warn(&format!("Paused proxy {}.", proxy.name()));
+        .warn(&format!("Paused {} {}.", proxy.word(), proxy.name()));
     true
 }
 
@@ -128,7 +128,7 @@ fn resume(control: &Control, proxy: &Arc<Proxy>, front: &FrontLive) -> bool {
     control.resume_accept();
     control
         .runtime
-        .warn(&format!("Resumed proxy {}.", proxy.name()));
+        .warn(&format!("Resumed {} {}.", proxy.word(), proxy.name()));
     true
 }
 

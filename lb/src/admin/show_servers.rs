@@ -68,11 +68,12 @@ fn state_line(runtime: &Runtime, proxy: &Proxy, server: &Arc<Server>, out: &mut 
     let status = server.status().clone();
     let health = server.health_now();
     let agent = server.agent_now();
-    // a server without checks is shown as one whose check waits for its start
+    // without checks: one that is disabled from the start is shown as if its check waited for that
     let resting = status.admin.in_maintenance();
+    let waiting = status.admin.has(Admin::CONFIG_MAINT);
     let (value, bits) = match health.configured {
         true => (health.value(), health.state_bits()),
-        false if resting => (0, 8),
+        false if resting => (0, u8::from(waiting) << 3),
         false => (server.conf.check.rise, 0),
     };
     let (address, mut port) = address::parts(&server.endpoint());

@@ -85,8 +85,10 @@ pub struct Health {
     pub configured: bool,
     /// Results count and checks run (`enable health`).
     pub enabled: bool,
-    /// The server is in maintenance, checks rest.
-    pub paused: bool,
+    /// It rests since the server entered maintenance.
+    paused: bool,
+    /// What it begins with, at the start and behind a maintenance.
+    start: InitState,
     /// A check is under way.
     pub running: bool,
 }
@@ -108,15 +110,36 @@ impl Health {
             configured: true,
             enabled: true,
             paused: false,
+            start,
             running: false,
         };
-        health.value = match start {
-            InitState::Up => rise,
-            InitState::FullyUp => health.top(),
-            InitState::Down => rise - 1,
+        health.begin();
+        health
+    }
+
+    fn begin(&mut self) {
+        self.value = match self.start {
+            InitState::Up => self.rise,
+            InitState::FullyUp => self.top(),
+            InitState::Down => self.rise - 1,
             InitState::FullyDown => 0,
         };
-        health
+    }
+
+    /// The server enters maintenance: what was found before counts no more.
+    pub fn rest(&mut self) {
+        if self.configured {
+            self.paused = self.enabled;
+            self.value = 0;
+        }
+    }
+
+    /// The server leaves maintenance: as at the start.
+    pub fn wake(&mut self) {
+        self.paused = false;
+        if self.configured && self.enabled {
+            self.begin();
+        }
     }
 
     /// The place of a check that is not configured: always full.
@@ -153,7 +176,7 @@ impl Health {
         self.code = old.code;
         self.description.clone_from(&old.description);
         self.duration = old.duration;
-        self.enabled = old.enabled;
+        (self.enabled, self.paused) = (old.enabled, old.paused);
     }
 
     fn top(&self) -> u32 {

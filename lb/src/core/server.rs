@@ -53,6 +53,15 @@ impl Admin {
         self.0 & flag.0 == flag.0
     }
 
+    /// What it is after a change.
+    pub fn after(self, change: Change) -> Admin {
+        match change {
+            Change::Set(flag) => self.with(flag),
+            Change::Clear(flag) => self.without(flag),
+            Change::Up | Change::Stopping | Change::Down | Change::Weight(_) | Change::Tick => self,
+        }
+    }
+
     fn with(self, flag: Admin) -> Admin {
         Admin(self.0 | flag.0)
     }
@@ -97,7 +106,8 @@ pub struct Status {
     pub initial_weight: u32,
     /// `slowstart`.
     pub slowstart: Option<Duration>,
-    /// Process clock of the last change between up and down, in milliseconds.
+    /// Process clock of the last change that is told as one, in milliseconds: of the operational
+    /// state, into or out of drain, out of maintenance.
     pub changed_ms: u64,
     /// Time spent down before `changed_ms`.
     pub down_ms: u64,
@@ -120,7 +130,8 @@ impl Transition {
 
     /// It was not running before and is after.
     pub fn came_up(&self) -> bool {
-        self.from.0 == Operation::Stopped && self.to.0 != Operation::Stopped
+        let runs = matches!(self.to.0, Operation::Starting | Operation::Running);
+        self.from.0 == Operation::Stopped && runs
     }
 }
 
@@ -146,27 +157,19 @@ impl Status {
             Change::Up if self.admin.in_maintenance() => {}
             Change::Up => match self.operation {
                 Operation::Stopped => self.start(now_ms),
-                Operation::Stopping => self.operation = Operation::Running,
+                Operation::Stopping => self.become_operation(Operation::Running, now_ms),
                 Operation::Starting | Operation::Running => {}
             },
+            Change::Stopping if self.admin.in_maintenance() => {}
             Change::Stopping => match self.operation {
-                Operation::Starting | Operation::Running => self.operation = Operation::Stopping,
-                Operation::Stopped | Operation::Stopping => {}
+                Operation::Stopped if !healthy => {}
+                Operation::Stopping => {}
+                Operation::Stopped | Operation::Starting | Operation::Running => {
+                    self.become_operation(Operation::Stopping, now_ms);
+                }
             },
             Change::Down => self.stop(now_ms),
-            Change::Set(flag) => {
-                self.admin = self.admin.with(flag);
-                if self.admin.in_maintenance() {
-                    self.stop(now_ms);
-                }
-            }
-            Change::Clear(flag) => {
-                let rested = self.admin.in_maintenance();
-                self.admin = self.admin.without(flag);
-                if rested && !self.admin.in_maintenance() && healthy {
-                    self.start(now_ms);
-                }
-            }
+            Change::Set(_) | Change::Clear(_) => self.administer(now_ms, change, healthy),
             Change::Weight(weight) => self.weight = weight.min(256),
             Change::Tick => self.grow(now_ms),
         }
@@ -174,22 +177,40 @@ impl Status {
         (from != to).then_some(Transition { from, to })
     }
 
-    fn start(&mut self, now_ms: u64) {
-        if self.operation == Operation::Stopped {
-            self.down_ms += now_ms.saturating_sub(self.changed_ms);
+    fn administer(&mut self, now_ms: u64, change: Change, healthy: bool) {
+        let before = self.admin;
+        self.admin = before.after(change);
+        match (before.in_maintenance(), self.admin.in_maintenance()) {
+            (_, true) => self.stop(now_ms),
+            (true, false) if healthy => self.start(now_ms),
+            (true, false) => self.become_operation(Operation::Stopped, now_ms),
+            (false, false) if before.in_drain() != self.admin.in_drain() => {
+                self.become_operation(self.operation, now_ms);
+            }
+            (false, false) => {}
         }
-        self.changed_ms = now_ms;
-        self.operation = match self.slowstart {
+    }
+
+    fn start(&mut self, now_ms: u64) {
+        let started = match self.slowstart {
             Some(_) => Operation::Starting,
             None => Operation::Running,
         };
+        self.become_operation(started, now_ms);
     }
 
     fn stop(&mut self, now_ms: u64) {
         if self.operation != Operation::Stopped {
-            self.operation = Operation::Stopped;
-            self.changed_ms = now_ms;
+            self.become_operation(Operation::Stopped, now_ms);
         }
+    }
+
+    fn become_operation(&mut self, operation: Operation, now_ms: u64) {
+        if self.operation == Operation::Stopped {
+            self.down_ms += now_ms.saturating_sub(self.changed_ms);
+        }
+        self.changed_ms = now_ms;
+        self.operation = operation;
     }
 
     fn grow(&mut self, now_ms: u64) {
@@ -320,6 +341,33 @@ mod tests {
         status.apply(2000, Change::Set(Admin::FORCED_MAINT), true);
         status.apply(3000, Change::Clear(Admin::FORCED_MAINT), false);
         assert_eq!(status.operation, Operation::Stopped);
+    }
+
+    #[test]
+    fn drain_and_the_end_of_maintenance_are_told_as_changes_and_keep_the_time_spent_down() {
+        let mut status = running();
+        status.apply(2000, Change::Set(Admin::FORCED_DRAIN), true);
+        assert_eq!(status.changed_ms, 2000);
+        status.apply(3000, Change::Down, false);
+        status.apply(5000, Change::Clear(Admin::FORCED_DRAIN), false);
+        assert_eq!((status.changed_ms, status.down_ms), (5000, 2000));
+        status.apply(6000, Change::Set(Admin::FORCED_MAINT), false);
+        assert_eq!(status.changed_ms, 5000, "it was down already");
+        status.apply(8000, Change::Clear(Admin::FORCED_MAINT), false);
+        assert_eq!((status.changed_ms, status.downtime_ms(9000)), (8000, 6000));
+    }
+
+    #[test]
+    fn a_server_that_is_down_may_be_told_to_finish_once_it_is_healthy() {
+        let mut status = running();
+        status.apply(2000, Change::Down, false);
+        assert_eq!(status.apply(3000, Change::Stopping, false), None);
+        let finishes = status.apply(4000, Change::Stopping, true);
+        assert!(finishes.is_some_and(|t| !t.came_up()));
+        assert_eq!(
+            (status.operation, status.changed_ms),
+            (Operation::Stopping, 4000)
+        );
     }
 
     #[test]

@@ -78,19 +78,6 @@ pub(super) fn set<T>(hook: &OnceLock<T>, call: T) {
 }
 
 fn on_change(log: &AccessLog, control: &Control, change: &StateChange) {
-    let (before, after) = (change.transition.from.1, change.transition.to.1);
-    if before.in_maintenance() && !after.in_maintenance() {
-        // as at start: up, and one failure takes it down
-        let mut health = change
-            .server
-            .health
-            .lock()
-            .unwrap_or_else(|e| e.into_inner());
-        if health.configured && health.is_up() {
-            let rise = health.rise();
-            health.set_value(rise);
-        }
-    }
     if let Some((level, text)) = change::words(change) {
         log.proxy(&change.backend, level, &text);
         console::warning(&text);

@@ -86,10 +86,11 @@ impl Runtime {
     /// False: nothing changed.
     pub fn change(&self, server: &Arc<Server>, change: Change, reason: &str) -> bool {
         let now_ms = self.now_ms();
-        let healthy = server.is_healthy();
         let weight = server.weight();
         let transition = {
             let mut status = server.status();
+            server.live.rest_or_wake(status.admin, change);
+            let healthy = server.is_healthy();
             let transition = status.apply(now_ms, change, healthy);
             server.live.mirror(&status, now_ms);
             transition

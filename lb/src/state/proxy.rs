@@ -4,7 +4,7 @@ use super::slot::WaitingRoom;
 use super::{Generation, Runtime, Server};
 use crate::core::balance::Balancer;
 use crate::counters::{Counters, Gauge, Rate, Times};
-use conf::lb::model;
+use conf::lb::model::{self, ProxyKind};
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
 
@@ -147,6 +147,15 @@ impl Proxy {
     /// Its name.
     pub fn name(&self) -> &str {
         &self.conf.name
+    }
+
+    /// What log lines call it.
+    pub fn word(&self) -> &'static str {
+        match self.conf.kind {
+            ProxyKind::Listen => "proxy",
+            ProxyKind::Frontend => "frontend",
+            ProxyKind::Backend => "backend",
+        }
     }
 
     /// A server by its name or, written `#<number>`, by its id.

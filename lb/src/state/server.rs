@@ -185,6 +185,9 @@ impl Server {
         let mut status = live.status();
         let mut fresh = fresh_status(new, now_ms);
         fresh.carry_over(&status, new.disabled && !self.conf.disabled);
+        if fresh.admin.in_maintenance() && !status.admin.in_maintenance() {
+            lock(&live.health).rest();
+        }
         if self.conf.track.is_some() && new.track.is_none() {
             let inherited = [Admin::INHERITED_MAINT, Admin::INHERITED_DRAIN];
             for flag in inherited {
@@ -364,6 +367,16 @@ impl ServerLive {
         settled(&self.health) && settled(&self.agent)
     }
 
+    /// Lets its health check rest or begin anew where this change of a server in these
+    /// administrative states begins or ends a maintenance.
+    pub(super) fn rest_or_wake(&self, admin: Admin, change: Change) {
+        match (admin.in_maintenance(), admin.after(change).in_maintenance()) {
+            (false, true) => lock(&self.health).rest(),
+            (true, false) => lock(&self.health).wake(),
+            (true, true) | (false, false) => {}
+        }
+    }
+
     /// Slots that it may have taken right now; `None`: no limit.
     pub fn slot_limit(&self) -> Option<u32> {
         let maxconn = self.maxconn.load(Relaxed);
@@ -414,7 +427,11 @@ fn fresh_health(conf: &model::Server) -> Health {
         return Health::unchecked();
     }
     let mut health = Health::new(conf.check.rise, conf.check.fall, conf.check.init_state);
-    health.paused = conf.disabled || conf.added;
+    // one that is added at run time is not checked before somebody asks for it
+    health.enabled = !conf.added;
+    if conf.disabled || conf.added || Endpoint::configured(&conf.address) == Endpoint::Unresolved {
+        health.rest();
+    }
     health
 }
 

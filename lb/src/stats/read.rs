@@ -301,7 +301,7 @@ pub fn server(runtime: &Runtime, proxy: &Proxy, server: &Arc<Server>, legends: b
     let limit = Some(server.maxconn.load(Relaxed)).filter(|limit| *limit > 0);
     row.traffic = traffic(&totals, level(&server.sessions, limit));
     row.http = http(proxy, &totals, Rate::default());
-    let checked = own.configured;
+    let checked = own.configured && own.enabled;
     // what is not asked says nothing about now; an agent is asked in maintenance, too
     let resting = status.admin.in_maintenance();
     row.back = Some(Back {
@@ -330,7 +330,7 @@ pub fn server(runtime: &Runtime, proxy: &Proxy, server: &Arc<Server>, legends: b
         },
         is_backup,
         colour,
-        check: (checked && own.enabled && !resting).then(|| check(&own)),
+        check: (checked && !resting).then(|| check(&own)),
         agent: (agent.configured && agent.enabled).then(|| check(&agent)),
         failed_checks: checked.then_some(totals.failed_checks),
         observed_failures: server.conf.observe.map(|_| totals.observed_errors),

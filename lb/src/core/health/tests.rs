@@ -25,6 +25,31 @@ fn the_first_failure_at_start_takes_a_server_down() {
 }
 
 #[test]
+fn a_check_begins_anew_behind_a_maintenance() {
+    let mut health = Health::new(2, 3, InitState::Up);
+    health.record(&passed());
+    health.rest();
+    assert_eq!((health.value(), health.state_bits()), (0, 14));
+    health.wake();
+    assert_eq!((health.fraction(), health.state_bits()), ((1, 3), 6));
+    assert_eq!(health.record(&failed()).verdict, Verdict::Stop);
+    let mut careful = Health::new(2, 3, InitState::Down);
+    careful.rest();
+    careful.wake();
+    assert!(!careful.is_up());
+}
+
+#[test]
+fn a_check_that_is_switched_off_stays_so_behind_a_maintenance() {
+    let mut health = Health::new(2, 3, InitState::Up);
+    health.enabled = false;
+    health.rest();
+    assert_eq!(health.state_bits(), 2);
+    health.wake();
+    assert_eq!(health.value(), 0);
+}
+
+#[test]
 fn the_first_success_at_start_fills_the_counter() {
     let mut health = Health::new(2, 3, InitState::Up);
     assert_eq!(health.record(&passed()).verdict, Verdict::Run);

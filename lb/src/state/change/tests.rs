@@ -124,3 +124,16 @@ fn servers_that_a_reload_makes_track_one_are_as_it_is() {
     );
     assert!(named(&runtime, "t").status().usable());
 }
+
+#[test]
+fn a_server_that_was_down_is_tried_anew_behind_a_maintenance() {
+    let runtime = Runtime::new(Vec::new());
+    read(&runtime, " server s 127.0.0.1:1 check fall 3\n", true);
+    let server = server(&runtime);
+    server.health.lock().unwrap().force_down();
+    runtime.change(&server, Change::Down, "");
+    runtime.administer(&server, Administered::Maint);
+    runtime.administer(&server, Administered::Ready);
+    assert!(server.status().usable());
+    assert_eq!(server.health_now().fraction(), (1, 3));
+}
