@@ -40,6 +40,9 @@ struct Ring {
     count: usize,
     /// The next tick to be looked at.
     next: u64,
+    /// No slot that is not empty is due before this tick: a thread that turns for each message
+    /// need not search every time.
+    earliest: u64,
 }
 
 impl Ring {
@@ -49,6 +52,7 @@ impl Ring {
             taken: vec![0; slots as usize / 64],
             count: 0,
             next,
+            earliest: u64::MAX,
         }
     }
 
@@ -56,7 +60,8 @@ impl Ring {
         self.heads.len() as u64
     }
 
-    fn take(&mut self, slot: u64) {
+    fn take(&mut self, slot: u64, tick: u64) {
+        self.earliest = self.earliest.min(tick);
         let (word, bit) = (&mut self.taken[slot as usize / 64], 1 << (slot % 64));
         self.count += usize::from(*word & bit == 0);
         *word |= bit;
@@ -115,26 +120,22 @@ impl Wheel {
         }
         let at_ms = at_ms.max(self.fine.next);
         let near = at_ms - self.fine.next < FINE_SLOTS;
-        let (slot, code) = match near {
-            true => (at_ms % FINE_SLOTS, at_ms % FINE_SLOTS),
+        let (ring, tick, offset) = match near {
+            true => (&mut self.fine, at_ms, 0),
             false => {
                 let last = self.coarse.next + COARSE_SLOTS - 1;
                 // A slot early: a heartbeat may come late by nearly a slot.
                 let tick = (at_ms / COARSE_MS - 1).clamp(self.coarse.next, last);
-                (tick % COARSE_SLOTS, tick % COARSE_SLOTS + FINE_SLOTS)
+                (&mut self.coarse, tick, FINE_SLOTS)
             }
         };
-        let ring = if near {
-            &mut self.fine
-        } else {
-            &mut self.coarse
-        };
+        let slot = tick % ring.slots();
         let head = std::mem::replace(&mut ring.heads[slot as usize], index as u32);
-        ring.take(slot);
+        ring.take(slot, tick);
         self.links[index] = Link {
             previous: NONE,
             next: head,
-            slot: code as u32,
+            slot: (slot + offset) as u32,
         };
         if head != NONE {
             self.links[head as usize].previous = index as u32;
@@ -186,7 +187,12 @@ impl Wheel {
 }
 
 fn take_due(ring: &mut Ring, now: u64, links: &mut [Link], due: &mut Vec<usize>) {
-    while let Some(tick) = ring.first_taken().filter(|t| *t <= now) {
+    while ring.earliest <= now {
+        let first = ring.first_taken();
+        ring.earliest = first.unwrap_or(u64::MAX);
+        let Some(tick) = first.filter(|tick| *tick <= now) else {
+            break;
+        };
         let slot = tick % ring.slots();
         let mut index = std::mem::replace(&mut ring.heads[slot as usize], NONE);
         ring.free(slot);

@@ -126,10 +126,14 @@ impl Worker {
         registry.register(&mut SourceFd(&fd), Token(HEARTBEAT), Interest::READABLE)?;
         let mut events = Events::with_capacity(EVENTS);
         let mut due = Vec::new();
+        let mut rested = Instant::now();
         while !self.stopping {
-            let patience = self.patience();
+            let patience = self.patience(self.runtime.clock.ms_of(rested));
             match self.poll.poll(&mut events, patience) {
-                Err(e) if e.kind() == io::ErrorKind::Interrupted => continue,
+                Err(e) if e.kind() == io::ErrorKind::Interrupted => {
+                    rested = Instant::now();
+                    continue;
+                }
                 result => result?,
             }
             let woke = Instant::now();
@@ -154,7 +158,8 @@ impl Worker {
             }
             self.bury();
             self.loops += 1;
-            self.busy += woke.elapsed();
+            rested = Instant::now();
+            self.busy += rested.duration_since(woke);
             self.mailbox.loops.store(self.loops, Relaxed);
             self.mailbox
                 .busy_us
@@ -163,8 +168,8 @@ impl Worker {
         Ok(())
     }
 
-    /// How long the poll may wait.
-    fn patience(&mut self) -> Option<Duration> {
+    /// How long the poll may wait from this moment on.
+    fn patience(&mut self, now_ms: u64) -> Option<Duration> {
         if !self.again.is_empty() || self.accept_is_due() {
             return Some(Duration::ZERO);
         }
@@ -176,7 +181,6 @@ impl Worker {
         let handshake = self.handshakes.next_ms(still_held);
         let deadlines = [self.wheel.next_ms(), self.retry_accept_ms(), handshake];
         let next = deadlines.into_iter().flatten().min()?;
-        let now_ms = self.runtime.now_ms();
         Some(Duration::from_millis(next.saturating_sub(now_ms)))
     }
 
