@@ -121,7 +121,7 @@ impl Runtime {
         let sessions = server.sessions.get();
         if let Some(transition) = &transition {
             if transition.went_down() {
-                if change == Change::Down {
+                if matches!(change, Change::Down | Change::Set(_)) {
                     server.counters.shared().went_down.add_shared(1);
                 }
                 if server.conf.on_marked_down_shutdown {

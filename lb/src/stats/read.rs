@@ -415,6 +415,9 @@ fn state(server: &Server, status: &Status, health: &Health, agent: &Health) -> (
         _ if admin.in_drain() && agent.configured && agent.enabled => {
             ("DRAIN (agent)".into(), Colour::Draining)
         }
+        _ if admin.in_drain() && checked && !health.is_settled() => {
+            (format!("DRAIN {part}/{whole}"), Colour::Draining)
+        }
         _ if admin.in_drain() => ("DRAIN".into(), Colour::Draining),
         Operation::Stopping => {
             if checked && !health.is_settled() {

@@ -136,4 +136,8 @@ fn a_server_that_was_down_is_tried_anew_behind_a_maintenance() {
     runtime.administer(&server, Administered::Ready);
     assert!(server.status().usable());
     assert_eq!(server.health_now().fraction(), (1, 3));
+    let downs = || server.counters.totals().went_down;
+    assert_eq!(downs(), 1, "it was down when it entered maintenance");
+    runtime.administer(&server, Administered::Maint);
+    assert_eq!(downs(), 2);
 }
