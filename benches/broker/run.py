@@ -10,6 +10,8 @@ Needs cc, and rabbitmq-server (Debian's package) for the comparison. Every node 
 import argparse, json, os, shutil, signal, socket, subprocess, sys, tempfile, time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
+# fewer would be open in so short a time that its beginning counts most
+OPENS = 6000
 TRANSIENT = ['--inflight', '2000']
 MANUAL = ['--prefetch', '100']
 PERSISTENT = ['--persistent', '--durable', *MANUAL]
@@ -270,7 +272,7 @@ class Bench:
         port = free_port()
         server = subprocess.Popen([self.tool, 'sink', '--to', f'127.0.0.1:{port}'])
         wait_for_port(port, server)
-        done = subprocess.run([self.tool, 'conns', '--to', f'127.0.0.1:{port}', '--pid', str(server.pid), '--count', '2000',
+        done = subprocess.run([self.tool, 'conns', '--to', f'127.0.0.1:{port}', '--pid', str(server.pid), '--count', str(OPENS),
                                '--parallel', '4', '--hold', '0', '--settle', '0'], capture_output=True, text=True)
         server.kill()
         server.wait()
@@ -282,8 +284,8 @@ class Bench:
             time.sleep(3)
             # the first login of a user is checked against its slow hash; the ones that follow are known
             first = self.run(node, 'conns', '--count', 1, '--parallel', 1, '--churn', '--hold', 0, '--settle', 0)
-            kept = self.run(node, 'conns', '--count', 2000, '--parallel', 4)
-            churn = self.run(node, 'conns', '--count', 2000, '--parallel', 4, '--churn', '--hold', 0, '--settle', 0)
+            kept = self.run(node, 'conns', '--count', OPENS, '--parallel', 4)
+            churn = self.run(node, 'conns', '--count', OPENS, '--parallel', 4, '--churn', '--hold', 0, '--settle', 0)
             return {'first': first['open_us']['p50'], 'rate': kept['open_per_s'], 'cpu': kept['broker_cpu_us_per_open'], 'rss': kept['kib_per_conn'],
                     'p50': kept['open_us']['p50'], 'churn': churn['open_per_s'], 'churn_cpu': churn['broker_cpu_us_per_open']}
         if self.wanted('connection'):
