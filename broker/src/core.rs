@@ -39,6 +39,7 @@ pub mod queue;
 pub mod refusal;
 mod reply;
 mod restore;
+mod returning;
 mod serving;
 pub mod settings;
 mod settle;
@@ -62,6 +63,7 @@ use letters::{Deaths, Letter};
 use metadata::{Command, Metadata};
 use names::Names;
 use queue::{Queue, QueueCounters};
+use returning::{RETURNED, Returning};
 use settings::Settings;
 use slab::Slab;
 use std::collections::VecDeque;
@@ -157,6 +159,10 @@ pub struct Core {
     /// What the answer to the request at hand says is there once the journal has come so far.
     rests_on: Position,
     letters: VecDeque<Letter>,
+    /// Deliveries on their way back to their queues, too many for one turn.
+    returning: VecDeque<Returning>,
+    /// How many more this turn takes back.
+    takes_back: usize,
     /// Copies for the firehose, posted at the turn's end.
     taps: Vec<Tap>,
     /// Whether any virtual host is traced.
@@ -206,6 +212,8 @@ impl Core {
             changed: Position::default(),
             rests_on: Position::default(),
             letters: VecDeque::new(),
+            returning: VecDeque::new(),
+            takes_back: RETURNED,
             taps: Vec::new(),
             traced: false,
             timers: Timers::default(),
@@ -294,6 +302,7 @@ impl Core {
         !self.scheduled.is_empty()
             || !self.later.is_empty()
             || !self.letters.is_empty()
+            || !self.returning.is_empty()
             || !self.taps.is_empty()
             || !self.effects.is_empty()
             || !self.dirty.is_empty()
@@ -329,6 +338,7 @@ impl Core {
     pub fn deliver_all(&mut self) {
         self.run_timers();
         self.take_arrived();
+        self.take_some_back();
         for id in std::mem::take(&mut self.later) {
             self.schedule(id);
         }

@@ -150,6 +150,7 @@ impl CoreThread {
             self.see_to_held(&mut events);
             self.turn();
         }
+        self.core.take_all_back();
         self.core.journal.hand_over();
         self.core
     }

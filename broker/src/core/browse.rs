@@ -7,7 +7,7 @@ use super::Core;
 use super::letters::Reason;
 use super::message::Message;
 use super::properties::{Properties, glance};
-use super::queue::{Entry, Place};
+use super::queue::{Entry, Place, Queue};
 use super::refusal::{Code, Refusal};
 use super::traffic::Taken;
 use super::vhost::{Envelope, QueueId};
@@ -46,7 +46,7 @@ pub enum Progress {
     Done,
     /// Go on whenever you like.
     More,
-    /// The next message is being read from the disk: go on in a moment.
+    /// The next message is being read from the disk, or on its way back: go on in a moment.
     Waits,
 }
 
@@ -110,6 +110,9 @@ impl Core {
     /// Reads some more messages.
     pub fn browse(&mut self, browse: &mut Browse) -> Result<Progress, Refusal> {
         let id = self.browsed_queue(&browse.vhost, &browse.name)?;
+        if self.queue(id).is_some_and(Queue::rests) {
+            return Ok(Progress::Waits);
+        }
         self.run_queue(id);
         let (mut count, before) = (0, browse.bytes);
         let progress = loop {
@@ -304,6 +307,9 @@ impl Core {
     /// Moves some more messages.
     pub fn move_ready(&mut self, moving: &mut Moving) -> Result<Progress, Refusal> {
         let id = self.browsed_queue(&moving.vhost, &moving.name)?;
+        if self.queue(id).is_some_and(Queue::rests) {
+            return Ok(Progress::Waits);
+        }
         self.run_queue(id);
         let ready = self.queue(id).map_or(0, |queue| queue.ready.len());
         moving.wanted = moving.wanted.min(ready);

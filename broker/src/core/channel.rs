@@ -328,14 +328,46 @@ impl Unacked {
         self.iter_mut().for_each(|held| held.pledged = false);
     }
 
-    /// Takes what no open transaction settles, the last first.
-    pub fn take_unpledged(&mut self) -> Vec<Held> {
-        let slots = self.slots.iter_mut().rev();
-        let free = slots.filter(|slot| slot.as_ref().is_some_and(|held| !held.pledged));
-        let taken: Vec<_> = free.filter_map(Option::take).collect();
-        self.live -= taken.len();
+    /// Takes all deliveries whose tags are at most `upto`.
+    pub fn take_upto(&mut self, upto: u64) -> Unacked {
+        let count = match upto.checked_sub(self.first) {
+            Some(behind) => usize::try_from(behind).map_or(usize::MAX, |n| n.saturating_add(1)),
+            None => 0,
+        };
+        let taken = match count < self.slots.len() {
+            true => Unacked::of(self.slots.drain(..count).collect()),
+            false => Unacked {
+                slots: std::mem::take(&mut self.slots),
+                live: self.live,
+                ..Unacked::default()
+            },
+        };
+        self.first += taken.slots.len() as u64;
+        self.live -= taken.live;
         self.trim();
         taken
+    }
+
+    /// Takes what no open transaction settles.
+    pub fn take_unpledged(&mut self) -> Unacked {
+        if !self.iter().any(|held| held.pledged) {
+            return self.take_upto(u64::MAX);
+        }
+        let slots = self.slots.iter_mut();
+        let free = slots.map(|slot| slot.take_if(|held| !held.pledged));
+        let taken = Unacked::of(free.collect());
+        self.live -= taken.live;
+        self.trim();
+        taken
+    }
+
+    /// Deliveries that no channel holds any more.
+    fn of(slots: VecDeque<Option<Held>>) -> Unacked {
+        Unacked {
+            live: slots.iter().flatten().count(),
+            slots,
+            ..Unacked::default()
+        }
     }
 
     /// Takes the last delivery, to give everything back in reverse order.
@@ -518,7 +550,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn tags_behave_like_a_map(steps in proptest::collection::vec((0u8..5, 0u64..40), 0..200)) {
+        fn tags_behave_like_a_map(steps in proptest::collection::vec((0u8..6, 0u64..40), 0..200)) {
             let mut unacked = Unacked::default();
             let mut oracle = BTreeMap::new();
             let mut last = 0;
@@ -538,6 +570,15 @@ mod tests {
                         prop_assert_eq!(pledged, oracle.contains_key(&tag));
                         prop_assert!(!unacked.pledge(tag), "once only");
                         prop_assert_eq!(unacked.take(tag).map(|h| h.entry.seq), oracle.remove(&tag));
+                    }
+                    4 => {
+                        let behind = oracle.split_off(&(tag + 1));
+                        let upto = std::mem::replace(&mut oracle, behind);
+                        let mut taken = unacked.take_upto(tag);
+                        prop_assert_eq!(taken.len(), upto.len());
+                        for seq in upto.into_values().rev() {
+                            prop_assert_eq!(taken.take_last().map(|h| h.entry.seq), Some(seq));
+                        }
                     }
                     _ => {
                         let first = oracle.keys().next().copied().filter(|first| *first <= tag);

@@ -4,14 +4,17 @@
 //! its own connection until then. Everybody else is served meanwhile.
 
 use super::journal::Stored;
-use super::queue::Entry;
+use super::queue::{Entry, Queue};
 use super::vhost::QueueId;
 use super::{Core, Effect};
 
 impl Core {
-    /// Whether the queue's next message can be had without waiting for the disk. When not, the queue is run again once
-    /// it was read.
+    /// Whether the queue's next message can be had without waiting for the disk, or for what is on its way back. When
+    /// not, the queue is run again once it was read.
     pub(super) fn is_next_at_hand(&mut self, id: QueueId) -> bool {
+        if self.queue(id).is_some_and(Queue::rests) {
+            return false;
+        }
         let front = self.queue(id).and_then(|queue| queue.ready.front());
         front
             .and_then(Entry::cold)
@@ -32,7 +35,7 @@ impl Core {
         false
     }
 
-    /// Holds a connection whose `basic.get` waits for the disk: its bytes are given again later.
+    /// Holds a connection whose `basic.get` waits for its message: its bytes are given again later.
     pub(super) fn hold_get(&mut self, index: u32) {
         let connection = &mut self.connections[index as usize];
         if !connection.getting {
@@ -53,6 +56,11 @@ impl Core {
             }
             self.schedule(id);
         }
+        self.resume_gets();
+    }
+
+    /// Lets those try again whose `basic.get` waits.
+    pub(super) fn resume_gets(&mut self) {
         for (index, serial) in std::mem::take(&mut self.getting) {
             if let Some(connection) = self.connections.get_mut(index as usize)
                 && connection.serial == serial

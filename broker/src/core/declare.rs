@@ -164,7 +164,7 @@ impl Core {
         let Some(queue) = self.queue(id) else {
             return Ok(None);
         };
-        let count = queue.ready.len();
+        let count = queue.waiting();
         if only_if.unused && !queue.consumers.is_empty() {
             return Err(Refusal::precondition(format!(
                 "queue '{name}' in vhost '{vhost}' in use"
@@ -184,6 +184,7 @@ impl Core {
         let id = record
             .map(|record| record.id)
             .ok_or_else(|| Refusal::no_queue(vhost, name))?;
+        self.take_back_all_of(id);
         self.run_queue(id);
         let now_ms = self.clock.now_ms;
         let Some(queue) = self.queue_mut(id) else {

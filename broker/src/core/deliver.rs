@@ -32,6 +32,9 @@ impl Core {
             return;
         };
         queue.scheduled = false;
+        if queue.rests() {
+            return;
+        }
         let now_ms = self.clock.now_ms;
         self.expire(id, now_ms.saturating_sub(1));
         self.deliver(id);
@@ -79,7 +82,7 @@ impl Core {
             let Some(queue) = self.queue_mut(id) else {
                 return;
             };
-            if !queue.drops_from_head() {
+            if queue.rests() || !queue.drops_from_head() {
                 return;
             }
             let cold = queue.ready.front().and_then(Entry::cold);

@@ -6,6 +6,7 @@ use super::metadata::Command;
 use super::method::Method;
 use super::queue::{ConsumerKey, Queue, QueueSettings};
 use super::refusal::{Code, Refusal};
+use super::returning::Returning;
 use super::timers::Timer;
 use super::vhost::QueueId;
 use super::{Core, Effect};
@@ -164,7 +165,7 @@ impl Core {
             return;
         };
         let consumers = std::mem::take(&mut channel.consumers);
-        let mut unacked = std::mem::take(&mut channel.unacked);
+        let unacked = std::mem::take(&mut channel.unacked);
         channel.mode = Mode::Plain;
         channel.content = None;
         channel.reply = None;
@@ -172,7 +173,8 @@ impl Core {
         if owed {
             self.forget_owed(at);
         }
-        self.give_back(at, std::iter::from_fn(|| unacked.take_last()));
+        self.give_back(at, unacked);
+        self.forget_returning(at);
         for consumer in consumers {
             self.remove_consumer(
                 consumer.queue,
@@ -378,7 +380,9 @@ impl Core {
                 .connections
                 .iter_mut()
                 .flat_map(|(_, c)| c.channels_mut());
-            for held in channels.flat_map(|(_, channel)| channel.unacked.iter_mut()) {
+            let out = channels.flat_map(|(_, channel)| channel.unacked.iter_mut());
+            let returning = self.returning.iter_mut().flat_map(Returning::iter_mut);
+            for held in out.chain(returning) {
                 if held.queue == queue.id {
                     stored.extend(
                         held.entry

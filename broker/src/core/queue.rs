@@ -65,6 +65,9 @@ pub struct Queue {
     /// Messages out, unacknowledged, and their body bytes.
     pub unacked: usize,
     pub unacked_bytes: u64,
+    /// How many of these are on their way back, and their body bytes. The queue rests until all are there.
+    pub(super) returning: usize,
+    pub(super) returning_bytes: u64,
     pub persistent: usize,
     pub counters: QueueCounters,
     /// Last time that somebody used it, for `x-expires` and for listings.
@@ -110,6 +113,8 @@ impl Queue {
             capacity: Capacity::default(),
             unacked: 0,
             unacked_bytes: 0,
+            returning: 0,
+            returning_bytes: 0,
             persistent: 0,
             counters: QueueCounters::default(),
             used_ms: now_ms,
@@ -161,15 +166,30 @@ impl Queue {
         self.ready.len() + self.unacked
     }
 
+    /// Messages for the next who come: ready, or about to be.
+    pub fn waiting(&self) -> usize {
+        self.ready.len() + self.returning
+    }
+
+    fn waiting_bytes(&self) -> u64 {
+        self.ready.bytes() + self.returning_bytes
+    }
+
+    /// Whether nothing is to be taken from it now, for what belongs ahead is on its way back.
+    #[inline]
+    pub fn rests(&self) -> bool {
+        self.returning > 0
+    }
+
     /// Whether one more message of `size` bytes would be one too many.
     pub fn is_full_for(&self, size: usize) -> bool {
         let settings = &self.settings;
         settings
             .max_length
-            .is_some_and(|max| self.ready.len() as u64 >= max)
+            .is_some_and(|max| self.waiting() as u64 >= max)
             || settings
                 .max_length_bytes
-                .is_some_and(|max| self.ready.bytes() + size as u64 > max)
+                .is_some_and(|max| self.waiting_bytes() + size as u64 > max)
     }
 
     /// Whether it holds more than it may.
@@ -177,10 +197,10 @@ impl Queue {
         let settings = &self.settings;
         settings
             .max_length
-            .is_some_and(|max| self.ready.len() as u64 > max)
+            .is_some_and(|max| self.waiting() as u64 > max)
             || settings
                 .max_length_bytes
-                .is_some_and(|max| self.ready.bytes() > max)
+                .is_some_and(|max| self.waiting_bytes() > max)
     }
 
     /// Takes what policies now say. A limit that comes together with a refusing `overflow` still takes what is over it

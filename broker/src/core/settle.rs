@@ -112,17 +112,17 @@ impl Core {
             return Err(unknown_tag(tag));
         }
         let upto = if tag == 0 { u64::MAX } else { tag };
-        let mut returned = Vec::new();
         while let Some(channel) = self.connections[at.connection as usize].channel_mut(at.channel) {
+            if action == Action::Requeue {
+                let returned = channel.unacked.take_upto(upto);
+                self.give_back(at, returned);
+                break;
+            }
             let Some(held) = channel.unacked.take_first(upto) else {
                 break;
             };
-            match action {
-                Action::Requeue => returned.push(held),
-                _ => self.settle_one(at, held, action),
-            }
+            self.settle_one(at, held, action);
         }
-        self.give_back(at, returned.into_iter().rev());
         Ok(())
     }
 
@@ -133,7 +133,7 @@ impl Core {
                 self.free_room(at, &held);
                 self.acknowledged(at, held);
             }
-            Action::Requeue => self.give_back(at, std::iter::once(held)),
+            Action::Requeue => self.give_back_at_once(at, std::iter::once(held)),
             Action::Reject => {
                 self.free_room(at, &held);
                 let Some(queue) = self.queue_mut(held.queue) else {
@@ -168,7 +168,7 @@ impl Core {
 
     /// A delivery is no longer out: its consumer, and with a shared prefetch the others, may take more.
     #[inline]
-    fn free_room(&mut self, at: At, held: &Held) {
+    pub(super) fn free_room(&mut self, at: At, held: &Held) {
         if held.consumer == BY_GET {
             return;
         }
@@ -192,7 +192,7 @@ impl Core {
 
     /// Gives deliveries of a channel back to their queues. Where that makes a queue longer than it may be, its head goes
     /// before consumers are served, and what was for them before is theirs.
-    pub(super) fn give_back(&mut self, at: At, returned: impl Iterator<Item = Held>) {
+    pub(super) fn give_back_at_once(&mut self, at: At, returned: impl Iterator<Item = Held>) {
         let mut bounded = Vec::new();
         for held in returned {
             let id = held.queue;
@@ -209,7 +209,7 @@ impl Core {
     }
 
     /// Puts a delivery back to its old place; one that came back too often goes elsewhere.
-    fn put_back(&mut self, held: Held) {
+    pub(super) fn put_back(&mut self, held: Held) {
         let default_limit = self.settings.compat_4.then_some(DEFAULT_DELIVERY_LIMIT);
         let Some(queue) = self.queue_mut(held.queue) else {
             return;
@@ -235,8 +235,9 @@ impl Core {
     /// `basic.recover`: everything out on the channel goes back to its queues, but for what an open transaction settles.
     fn recover(&mut self, at: At) {
         let channel = self.connections[at.connection as usize].channel_mut(at.channel);
-        let returned = channel.map(|channel| channel.unacked.take_unpledged());
-        self.give_back(at, returned.into_iter().flatten());
+        if let Some(returned) = channel.map(|channel| channel.unacked.take_unpledged()) {
+            self.give_back(at, returned);
+        }
     }
 }
 

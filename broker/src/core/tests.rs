@@ -9,6 +9,7 @@ mod oracle;
 mod queues;
 mod quorum;
 mod refusals;
+mod returning;
 mod routing;
 mod settling;
 mod stepped;

@@ -406,7 +406,7 @@ impl Core {
             return;
         };
         queue.used_ms = now_ms;
-        let (messages, consumers) = (queue.ready.len() as u32, queue.consumers.len() as u32);
+        let (messages, consumers) = (queue.waiting() as u32, queue.consumers.len() as u32);
         let method = Method::QueueDeclareOk {
             queue: name,
             message_count: messages,

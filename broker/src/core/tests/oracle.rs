@@ -121,10 +121,12 @@ struct Run {
     bench: Bench,
     client: Client,
     model: Model,
+    /// What is given back has to wait for its turn.
+    later: bool,
 }
 
 impl Run {
-    fn new() -> Run {
+    fn new(later: bool) -> Run {
         let mut bench = Bench::new();
         let client = bench.connect();
         bench.ask(client, &queue_declare("q", FieldTable::new()));
@@ -132,6 +134,7 @@ impl Run {
             bench,
             client,
             model: Model::default(),
+            later,
         }
     }
 
@@ -141,6 +144,7 @@ impl Run {
         method: Option<&Method<'_>>,
         expected: &[(u64, Known)],
     ) -> Result<(), TestCaseError> {
+        self.hold_returns();
         let answers = match method {
             Some(method) => self.bench.call(self.client, method),
             None => self.bench.answers(self.client),
@@ -161,6 +165,12 @@ impl Run {
             prop_assert!(answer.text.contains(&text), "{} in {}", text, answer.text);
         }
         Ok(())
+    }
+
+    fn hold_returns(&mut self) {
+        if self.later {
+            self.bench.core.takes_back = 0;
+        }
     }
 
     fn step(&mut self, step: &Step) -> Result<(), TestCaseError> {
@@ -283,6 +293,7 @@ impl Run {
     }
 
     fn reopen(&mut self) -> Result<(), TestCaseError> {
+        self.hold_returns();
         self.bench.call(
             self.client,
             &Method::ChannelClose {
@@ -312,8 +323,11 @@ impl Run {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(400))]
     #[test]
-    fn a_queue_agrees_with_the_model(steps in proptest::collection::vec(step(), 1..80)) {
-        let mut run = Run::new();
+    fn a_queue_agrees_with_the_model(
+        steps in proptest::collection::vec(step(), 1..80),
+        later in any::<bool>(),
+    ) {
+        let mut run = Run::new(later);
         for step in &steps {
             run.step(step)?;
             run.counts_agree()?;
