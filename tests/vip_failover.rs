@@ -88,6 +88,13 @@ rounds! {
     ours_with_ours_v2_password: (Ours, Ours), V2;
     ours_with_keepalived_v2_password: (Ours, Keepalived), V2;
     keepalived_with_ours_v2_password: (Keepalived, Ours), V2;
+    ours_with_ours_v2_ah: (Ours, Ours), V2_AH;
+    ours_with_keepalived_v2_ah: (Ours, Keepalived), V2_AH;
+    keepalived_with_ours_v2_ah: (Keepalived, Ours), V2_AH;
+    ours_with_keepalived_v2_ah_unicast: (Ours, Keepalived), V2_AH_UNICAST;
+    keepalived_with_ours_v2_ah_unicast: (Keepalived, Ours), V2_AH_UNICAST;
+    ours_with_keepalived_v2_ah_vmac: (Ours, Keepalived), V2_AH_VMAC;
+    keepalived_with_ours_v2_ah_vmac: (Keepalived, Ours), V2_AH_VMAC;
     ours_with_ours_unicast: (Ours, Ours), UNICAST;
     ours_with_keepalived_unicast: (Ours, Keepalived), UNICAST;
     keepalived_with_ours_unicast: (Keepalived, Ours), UNICAST;

@@ -138,6 +138,8 @@ pairs! {
     breaking_keepalived_beside_ours_v3: (Keepalived, Ours), V3;
     breaking_ours_beside_keepalived_v2: (Ours, Keepalived), V2;
     breaking_keepalived_beside_ours_v2: (Keepalived, Ours), V2;
+    breaking_ours_beside_keepalived_v2_ah: (Ours, Keepalived), V2_AH;
+    breaking_keepalived_beside_ours_v2_ah: (Keepalived, Ours), V2_AH;
     breaking_ours_beside_keepalived_unicast: (Ours, Keepalived), UNICAST;
     breaking_keepalived_beside_ours_unicast: (Keepalived, Ours), UNICAST;
     breaking_ours_beside_keepalived_vmac: (Ours, Keepalived), VMAC;

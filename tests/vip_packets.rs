@@ -4,7 +4,7 @@
 mod kit;
 
 use kit::stage::{FROM_OTHER, GROUP, LONG, OURS, Stage, VIP, lines};
-use kit::vrrp::{Around, Injector, Seen, checksum, mend, v2, v3};
+use kit::vrrp::{Around, Injector, Seen, checksum, mend, packet, v2, v3};
 use kit::{Daemon, wait_until};
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::{Duration, Instant};
@@ -312,6 +312,45 @@ fn a_v2_instance_obeys_the_right_password_only() {
         }
         injector.send(FROM_OTHER, &v2(51, 200, 1, "1111", &[VIP]));
         stage.wait_state("BACKUP");
+    });
+}
+
+/// With `auth_type AH` and `auth_pass 1111`, priority 100, captured from keepalived 2.2.7.
+const SEALED: [u8; 64] = [
+    0x45, 0xc0, 0x00, 0x40, 0x00, 0x01, 0x00, 0x00, 0xff, 0x33, 0xd0, 0x06, 0x0a, 0x4d, 0x00, 0x64,
+    0xe0, 0x00, 0x00, 0x12, 0x70, 0x04, 0x00, 0x00, 0x0a, 0x4d, 0x00, 0x64, 0x00, 0x00, 0x13, 0x89,
+    0xc6, 0x0f, 0xde, 0xfd, 0xe1, 0xe6, 0x7c, 0x59, 0x57, 0x90, 0x6c, 0x1f, 0x21, 0x33, 0x64, 0x01,
+    0x02, 0x01, 0x6e, 0x4b, 0x0a, 0x4d, 0x00, 0x32, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00,
+];
+
+#[test]
+#[ignore = "needs root for network namespaces; tests/run runs it"]
+fn an_advert_in_an_authentication_header_counts_once_and_only_as_it_was_made() {
+    kit::sandboxed(|| {
+        let auth = " authentication {\n auth_type AH\n auth_pass 1111\n }\n";
+        let text = format!("{auth}{}", lines(2, "1", 150, "10.77.0.50/24"));
+        let stage = Stage::up(&text);
+        stage.wait_state("MASTER");
+        let injector = Injector::new(&stage.other);
+        let heard = || stage.status()["instances"][0]["counters"]["adverts_received"].as_u64();
+        injector.send_whole(GROUP, &SEALED);
+        wait_until("it is heard", LONG, || heard() == Some(1));
+        let mut other = SEALED;
+        other[33] ^= 1;
+        let mut short = SEALED[..43].to_vec();
+        short[3] = 43;
+        let bare = packet(FROM_OTHER, &v2(51, 200, 1, "1111", &[VIP]));
+        for (reason, packet) in [
+            ("sequence", &SEALED[..]),
+            ("icv", &other),
+            ("length", &short),
+            ("auth_type", &bare),
+        ] {
+            injector.send_whole(GROUP, packet);
+            wait_until(reason, LONG, || stage.refused(reason) == 1);
+            assert_eq!(stage.state(), "MASTER", "{reason}");
+        }
+        assert_eq!(heard(), Some(1));
     });
 }
 

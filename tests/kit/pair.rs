@@ -27,7 +27,8 @@ pub struct Flavour {
     pub v6: bool,
     pub unicast: bool,
     pub vmac: bool,
-    pub auth: bool,
+    /// `auth_type`, if any.
+    pub auth: Option<&'static str>,
 }
 
 pub const V3: Flavour = Flavour {
@@ -36,7 +37,7 @@ pub const V3: Flavour = Flavour {
     v6: false,
     unicast: false,
     vmac: false,
-    auth: false,
+    auth: None,
 };
 
 pub struct Site {
@@ -76,8 +77,8 @@ impl Site {
              version {}\n priority {priority}\n advert_int {}\n",
             self.number, flavour.version, flavour.adv
         );
-        if flavour.auth {
-            lines += " authentication {\n auth_type PASS\n auth_pass 1111\n }\n";
+        if let Some(kind) = flavour.auth {
+            lines += &format!(" authentication {{\n auth_type {kind}\n auth_pass 1111\n }}\n");
         }
         if flavour.unicast {
             lines += &format!(
@@ -243,8 +244,20 @@ impl Pair {
 pub const V2: Flavour = Flavour {
     version: 2,
     adv: "1",
-    auth: true,
+    auth: Some("PASS"),
     ..V3
+};
+pub const V2_AH: Flavour = Flavour {
+    auth: Some("AH"),
+    ..V2
+};
+pub const V2_AH_UNICAST: Flavour = Flavour {
+    unicast: true,
+    ..V2_AH
+};
+pub const V2_AH_VMAC: Flavour = Flavour {
+    vmac: true,
+    ..V2_AH
 };
 pub const V2_UNICAST: Flavour = Flavour {
     unicast: true,

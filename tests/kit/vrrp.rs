@@ -290,15 +290,25 @@ impl Injector {
 
     /// Sends a VRRP message.
     pub fn send(&self, around: Around, body: &[u8]) {
-        let [high, low] = ((20 + body.len()) as u16).to_be_bytes();
-        let mut packet = vec![0x45, 0xc0, high, low, 0, 0, 0, 0];
-        packet.extend([around.ttl, around.protocol, 0, 0]);
-        packet.extend(around.from.octets());
-        packet.extend(around.to.octets());
-        packet.extend(body);
-        let to = SockAddr::from(SocketAddr::from((around.to, 0)));
-        self.socket.send_to(&packet, &to).expect("eth0 is up");
+        self.send_whole(around.to, &packet(around, body));
     }
+
+    /// Sends a packet with its IPv4 header.
+    pub fn send_whole(&self, to: Ipv4Addr, packet: &[u8]) {
+        let to = SockAddr::from(SocketAddr::from((to, 0)));
+        self.socket.send_to(packet, &to).expect("eth0 is up");
+    }
+}
+
+/// Puts an IPv4 header before a body; the kernel fills in the checksum.
+pub fn packet(around: Around, body: &[u8]) -> Vec<u8> {
+    let [high, low] = ((20 + body.len()) as u16).to_be_bytes();
+    let mut packet = vec![0x45, 0xc0, high, low, 0, 0, 0, 0];
+    packet.extend([around.ttl, around.protocol, 0, 0]);
+    packet.extend(around.from.octets());
+    packet.extend(around.to.octets());
+    packet.extend(body);
+    packet
 }
 
 /// Answers every connection on port 80 of a host with one letter.

@@ -20,7 +20,7 @@ use crate::net::Net;
 use crate::pair::{Order, Own, Pair};
 use crate::plan;
 use crate::poller::Ticket;
-use crate::raw::Listener;
+use crate::raw::{Kind, Listener};
 use crate::statics::Set;
 use crate::tickle::Tickle;
 use crate::watch::{Key, ToWatch};
@@ -43,8 +43,8 @@ fn recovers(key: &Key, before: &Level, after: &Level) -> bool {
 pub struct Heard {
     /// Interface.
     pub index: u32,
-    /// Address family.
-    pub family: Family,
+    /// To what.
+    pub kind: Kind,
     /// The socket.
     pub listener: Listener,
     /// Its own.
@@ -187,9 +187,7 @@ impl Daemon {
                 addresses.push((index, address.address, address.prefix));
             }
             if instance.router.is_active() {
-                for (from, to, bytes) in instance.goodbye() {
-                    goodbyes.push((instance.conf.interface.clone(), from, to, bytes));
-                }
+                goodbyes.extend(instance.goodbye());
             }
         }
         self.ward.tell(addresses, goodbyes);

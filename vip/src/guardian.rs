@@ -4,6 +4,7 @@
 //! It keeps the worker's last will: which addresses may be on which interface,
 //! and the priority-0 adverts to send in its name.
 
+use crate::core::ah::Seal;
 use crate::netlink::{Change, Netlink, NewAddress};
 use crate::options::Options;
 use crate::quiet::Quiet;
@@ -34,8 +35,23 @@ const STABLE: Duration = Duration::from_secs(10);
 struct Will {
     /// Interface, address, prefix.
     addresses: Vec<(u32, IpAddr, u8)>,
-    /// Interface name, source, destination, VRRP message.
-    goodbyes: Vec<(String, IpAddr, IpAddr, Vec<u8>)>,
+    /// What is said last.
+    goodbyes: Vec<Goodbye>,
+}
+
+/// An advert that the guardian sends in the worker's name.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Goodbye {
+    /// Of the router.
+    pub interface: String,
+    /// Its source.
+    pub from: IpAddr,
+    /// Its destination.
+    pub to: IpAddr,
+    /// The VRRP message.
+    pub message: Vec<u8>,
+    /// What is around it.
+    pub seal: Option<Seal>,
 }
 
 /// The worker's end of the line to its guardian.
@@ -69,11 +85,7 @@ impl Ward {
     }
 
     /// Leaves a new will, if it is new.
-    pub fn tell(
-        &mut self,
-        addresses: Vec<(u32, IpAddr, u8)>,
-        goodbyes: Vec<(String, IpAddr, IpAddr, Vec<u8>)>,
-    ) {
+    pub fn tell(&mut self, addresses: Vec<(u32, IpAddr, u8)>, goodbyes: Vec<Goodbye>) {
         let will = Will {
             addresses,
             goodbyes,
@@ -239,9 +251,9 @@ impl Guardian<'_> {
                 }
             }
         }
-        for (interface, from, to, bytes) in &will.goodbyes {
-            if let Err(error) = goodbye(interface, *from, *to, bytes) {
-                warn!(%interface, %error, "cannot say priority 0 for the dead worker");
+        for goodbye in &will.goodbyes {
+            if let Err(error) = goodbye.say() {
+                warn!(interface = goodbye.interface, %error, "cannot say priority 0 for the dead worker");
             }
         }
     }
@@ -303,11 +315,14 @@ impl Guardian<'_> {
     }
 }
 
-fn goodbye(interface: &str, from: IpAddr, to: IpAddr, bytes: &[u8]) -> io::Result<()> {
-    let index = nix::net::if_::if_nametoindex(interface)?;
-    let family = match from {
-        IpAddr::V4(_) => Family::V4,
-        IpAddr::V6(_) => Family::V6,
-    };
-    raw::Speaker::new(family, interface, index)?.send(from, to, 255, bytes)
+impl Goodbye {
+    fn say(&self) -> io::Result<()> {
+        let index = nix::net::if_::if_nametoindex(self.interface.as_str())?;
+        let family = match self.from {
+            IpAddr::V4(_) => Family::V4,
+            IpAddr::V6(_) => Family::V6,
+        };
+        let mut speaker = raw::Speaker::new(family, &self.interface, index)?;
+        speaker.send(self.from, self.to, 255, &self.message, self.seal)
+    }
 }

@@ -4,13 +4,15 @@
 mod addresses;
 mod speech;
 
-use crate::core::advert::{Admission, Envelope, Heard, Refusal};
+use crate::core::advert::{Admission, Auth, ChecksumKind, Envelope, Heard, Refusal};
+use crate::core::ah::Sequence;
 use crate::core::router::{Action, Event, Health, PeerView, Phase, Router, SHORTEST};
 use crate::core::track::{self, Level, Tracked};
 use crate::core::{Advert, Evidence, Time};
 use crate::journal::Journal;
 use crate::net::Net;
 use crate::plan::{admission, needed_source, room, settings, tracked, unspecified};
+use crate::raw::Packet;
 use crate::speaker::Speaker;
 use crate::vmac;
 use crate::watch::Key;
@@ -32,6 +34,8 @@ pub enum Effect {
     },
     /// A worse router was heard while active.
     HeardLower,
+    /// The guardian must know newer last words.
+    Will,
     /// It left for good.
     Gone,
 }
@@ -73,6 +77,8 @@ pub struct Instance {
     /// What packets must look like.
     pub admission: Admission,
     advertised: Vec<IpAddr>,
+    /// Numbers of the authentication header.
+    sequence: Sequence,
     speaker: Option<Speaker>,
     lease: bool,
     renew: Option<Due>,
@@ -117,6 +123,7 @@ impl Instance {
             start_from: now,
             start_by: now + patience,
             advertised,
+            sequence: Sequence::default(),
             speaker: None,
             lease: config.global.address_lease,
             renew: None,
@@ -228,7 +235,7 @@ impl Instance {
     /// Lists as many addresses as an advert carries on a link of this MTU; the rest moves with them.
     fn fit(&mut self, mtu: u32) {
         let all = &self.conf.addresses;
-        let room = room(self.conf.version, self.conf.family, mtu);
+        let room = room(self.conf.version, self.conf.family, self.seals(), mtu);
         let listed: Vec<IpAddr> = all.iter().take(room).map(|a| a.address).collect();
         if listed == self.advertised {
             return;
@@ -336,21 +343,41 @@ impl Instance {
     }
 
     /// A packet for this VRID: checks it and counts it.
-    pub fn admit(&mut self, envelope: &Envelope, bytes: &[u8]) -> Option<Heard> {
-        let verdict = Advert::parse(bytes, envelope).and_then(|advert| {
-            let heard = self.admission.admit(&advert, envelope)?;
-            Ok((heard, advert.checksum))
-        });
-        match verdict {
-            Ok((heard, kind)) => {
+    pub fn admit(&mut self, interface: u32, packet: &Packet<'_>) -> Option<Heard> {
+        match self.check(interface, packet) {
+            Ok(Some((heard, kind))) => {
                 self.journal.accepted(kind, &heard);
                 Some(heard)
             }
+            Ok(None) => None,
             Err(reason) => {
-                self.refuse(envelope, reason);
+                self.refuse(&packet.envelope, reason);
                 None
             }
         }
+    }
+
+    /// Nothing for a copy of what was heard.
+    fn check(
+        &mut self,
+        interface: u32,
+        packet: &Packet<'_>,
+    ) -> Result<Option<(Heard, ChecksumKind)>, Refusal> {
+        let number = self.admission.open(&packet.wrap)?;
+        let advert = Advert::parse(packet.vrrp, &packet.envelope)?;
+        let heard = self.admission.admit(&advert, &packet.envelope)?;
+        if let Some(number) = number {
+            if self.sequence.is_copy(number, interface) {
+                return Ok(None);
+            }
+            self.sequence.hear(number, interface)?;
+        }
+        Ok(Some((heard, advert.checksum)))
+    }
+
+    /// Whether its adverts have an authentication header around them.
+    pub fn seals(&self) -> bool {
+        matches!(self.admission.auth, Auth::Header(_))
     }
 
     /// Counts a packet that was dropped before it was parsed.
@@ -385,7 +412,12 @@ impl Instance {
 
     fn perform(&mut self, now: Time, action: Action, net: &mut Net, effects: &mut Vec<Effect>) {
         match action {
-            Action::Advertise { priority } => self.advertise(priority, self.conf.advert_int),
+            Action::Advertise { priority } => {
+                self.advertise(priority, self.conf.advert_int);
+                if self.seals() && self.sequence.is_new_block() {
+                    effects.push(Effect::Will);
+                }
+            }
             Action::Hasten { priority } => self.advertise(priority, SHORTEST),
             Action::AddAddresses => {
                 if let Some(index) = self.out_index.filter(|_| self.conf.vmac.is_some()) {

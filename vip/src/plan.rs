@@ -1,7 +1,8 @@
 //! What a configured instance means for the core: its settings, what it
 //! accepts, what it tracks.
 
-use crate::core::advert::{self, Admission};
+use crate::core::advert::{self, Admission, password_bytes};
+use crate::core::ah;
 use crate::core::pace::Rule;
 use crate::core::router::{GRACE, Settings};
 use crate::core::track::{Level, Tracked};
@@ -71,9 +72,11 @@ pub fn admission(conf: &model::Instance, advertised: &[IpAddr]) -> Admission {
     Admission {
         version: conf.version,
         interval: conf.advert_int,
-        password: conf.auth.as_ref().map(|auth| match auth {
-            Auth::Pass(password) => advert::password_bytes(password),
-        }),
+        auth: match &conf.auth {
+            None => advert::Auth::None,
+            Some(Auth::Pass(password)) => advert::Auth::Password(password_bytes(password)),
+            Some(Auth::Ah(password)) => advert::Auth::Header(ah::Key(password_bytes(password))),
+        },
         peers: conf
             .peers
             .iter()
@@ -202,13 +205,14 @@ pub fn pauses(config: &Config, places: &[(String, u32)]) -> Vec<Rule> {
 
 /// How many addresses an advert carries on a link of this MTU: as many as keepalived counts (it
 /// also takes the Ethernet header off), for two hosts must list the same.
-pub fn room(version: Version, family: Family, mtu: u32) -> usize {
+pub fn room(version: Version, family: Family, sealed: bool, mtu: u32) -> usize {
     let (header, size) = match family {
         Family::V4 => (20, 4),
         Family::V6 => (40, 16),
     };
     let password = if version == Version::V2 { 8 } else { 0 };
-    let left = (mtu as usize).saturating_sub(header + 8 + 14 + password);
+    let seal = if sealed { ah::LENGTH } else { 0 };
+    let left = (mtu as usize).saturating_sub(header + 8 + 14 + password + seal);
     (left / size).min(255)
 }
 
@@ -232,9 +236,13 @@ mod tests {
             (v2, Family::V4, 1000),
             (v3, Family::V4, 1500),
         ];
-        assert_eq!(rooms.map(|(v, f, mtu)| room(v, f, mtu)), [239, 237, 255]);
-        let rooms = [1280, 1295, 1312, 1500].map(|mtu| room(v3, Family::V6, mtu));
+        assert_eq!(
+            rooms.map(|(v, f, mtu)| room(v, f, false, mtu)),
+            [239, 237, 255]
+        );
+        assert_eq!(room(v2, Family::V4, true, 1000), 231);
+        let rooms = [1280, 1295, 1312, 1500].map(|mtu| room(v3, Family::V6, false, mtu));
         assert_eq!(rooms, [76, 77, 78, 89]);
-        assert_eq!(room(v3, Family::V6, 0), 0);
+        assert_eq!(room(v3, Family::V6, false, 0), 0);
     }
 }

@@ -2,12 +2,13 @@
 //! virtual router. They carry bytes; what the bytes mean is `core::advert`'s.
 
 use crate::core::advert::{Envelope, PROTOCOL};
+use crate::core::ah::{self, Seal, Wrap};
 use conf::vip::model::Family;
 use nix::sys::socket::{
     ControlMessage, ControlMessageOwned, MsgFlags, SockaddrIn6, recvmsg, sendmsg, setsockopt,
     sockopt,
 };
-use socket2::{Domain, InterfaceIndexOrAddress, Protocol, SockAddr, Socket, Type};
+use socket2::{Domain, InterfaceIndexOrAddress, Protocol, SockAddr, SockFilter, Socket, Type};
 use std::io::{self, IoSlice, IoSliceMut};
 use std::net::{IpAddr, Ipv4Addr, SocketAddrV4, SocketAddrV6};
 use std::num::NonZeroU16;
@@ -31,20 +32,60 @@ fn open(family: Family, interface: &str, protocol: i32) -> io::Result<Socket> {
     Ok(socket)
 }
 
-/// Listens for protocol 112 on one interface.
+/// A packet that arrived.
+#[derive(Clone, Copy, Debug)]
+pub struct Packet<'b> {
+    /// What the IP layer said.
+    pub envelope: Envelope,
+    /// What is around the VRRP part.
+    pub wrap: Wrap<'b>,
+    /// The VRRP part; empty if there is none, which no check passes.
+    pub vrrp: &'b [u8],
+}
+
+/// What a listener listens to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Protocol 112.
+    Bare(Family),
+    /// Protocol 51 with 112 in it, over IPv4.
+    Sealed,
+}
+
+impl Kind {
+    /// Of its packets.
+    pub fn family(self) -> Family {
+        match self {
+            Kind::Bare(family) => family,
+            Kind::Sealed => Family::V4,
+        }
+    }
+
+    fn protocol(self) -> i32 {
+        i32::from(match self {
+            Kind::Bare(_) => PROTOCOL,
+            Kind::Sealed => ah::PROTOCOL,
+        })
+    }
+}
+
+/// Listens for adverts on one interface.
 #[derive(Debug)]
 pub struct Listener {
     socket: Socket,
-    family: Family,
+    kind: Kind,
     index: u32,
     groups: Vec<IpAddr>,
 }
 
 impl Listener {
     /// Opens a listener on an interface.
-    pub fn new(family: Family, interface: &str, index: u32) -> io::Result<Listener> {
-        let socket = open(family, interface, i32::from(PROTOCOL))?;
-        match family {
+    pub fn new(kind: Kind, interface: &str, index: u32) -> io::Result<Listener> {
+        let socket = open(kind.family(), interface, kind.protocol())?;
+        if kind == Kind::Sealed {
+            socket.attach_filter(&adverts_in_headers())?;
+        }
+        match kind.family() {
             Family::V4 => socket.set_multicast_all_v4(false)?,
             Family::V6 => {
                 socket.set_multicast_all_v6(false)?;
@@ -55,7 +96,7 @@ impl Listener {
         let _ = setsockopt(&socket, sockopt::RcvBufForce, &BURST);
         Ok(Listener {
             socket,
-            family,
+            kind,
             index,
             groups: Vec::new(),
         })
@@ -99,15 +140,15 @@ impl Listener {
         }
     }
 
-    /// The next packet: its VRRP part and what the IP layer said. Nothing when none is there.
-    pub fn receive<'b>(&self, buffer: &'b mut [u8]) -> io::Result<Option<(Envelope, &'b [u8])>> {
-        match self.family {
+    /// The next packet. Nothing when none is there.
+    pub fn receive<'b>(&self, buffer: &'b mut [u8]) -> io::Result<Option<Packet<'b>>> {
+        match self.kind.family() {
             Family::V4 => self.receive_v4(buffer),
             Family::V6 => self.receive_v6(buffer),
         }
     }
 
-    fn receive_v4<'b>(&self, buffer: &'b mut [u8]) -> io::Result<Option<(Envelope, &'b [u8])>> {
+    fn receive_v4<'b>(&self, buffer: &'b mut [u8]) -> io::Result<Option<Packet<'b>>> {
         let mut parts = [IoSliceMut::new(buffer)];
         let message = recvmsg::<()>(self.socket.as_raw_fd(), &mut parts, None, MsgFlags::empty());
         let length = match message {
@@ -115,10 +156,24 @@ impl Listener {
             Err(nix::errno::Errno::EAGAIN) => return Ok(None),
             Err(error) => return Err(error.into()),
         };
-        Ok(Some(split_v4(&buffer[..length])))
+        Ok(Some(self.split_v4(&buffer[..length])))
     }
 
-    fn receive_v6<'b>(&self, buffer: &'b mut [u8]) -> io::Result<Option<(Envelope, &'b [u8])>> {
+    /// A packet of IPv4 with what its listener is for taken apart.
+    fn split_v4<'b>(&self, packet: &'b [u8]) -> Packet<'b> {
+        let (envelope, payload) = split_v4(packet);
+        let (wrap, vrrp) = match self.kind {
+            Kind::Bare(_) => (Wrap::Bare, payload),
+            Kind::Sealed => ah::unwrap(packet),
+        };
+        Packet {
+            envelope,
+            wrap,
+            vrrp,
+        }
+    }
+
+    fn receive_v6<'b>(&self, buffer: &'b mut [u8]) -> io::Result<Option<Packet<'b>>> {
         let mut space = nix::cmsg_space!(libc::in6_pktinfo, libc::c_int);
         let mut parts = [IoSliceMut::new(buffer)];
         let message = recvmsg::<SockaddrIn6>(
@@ -150,7 +205,11 @@ impl Listener {
             }
         }
         let length = message.bytes;
-        Ok(Some((envelope, &buffer[..length])))
+        Ok(Some(Packet {
+            envelope,
+            wrap: Wrap::Bare,
+            vrrp: &buffer[..length],
+        }))
     }
 }
 
@@ -158,6 +217,17 @@ impl AsFd for Listener {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.socket.as_fd()
     }
+}
+
+/// Classic BPF: IPv4 packets whose authentication header holds an advert. Others are of IPsec.
+fn adverts_in_headers() -> [SockFilter; 5] {
+    [
+        SockFilter::new(0xb1, 0, 0, 0),
+        SockFilter::new(0x50, 0, 0, 0),
+        SockFilter::new(0x15, 0, 1, u32::from(PROTOCOL)),
+        SockFilter::new(0x06, 0, 0, u32::MAX),
+        SockFilter::new(0x06, 0, 0, 0),
+    ]
 }
 
 /// Takes the IPv4 header apart. A runt gives an empty VRRP part, which no check passes.
@@ -224,17 +294,18 @@ impl Speaker {
         })
     }
 
-    /// Sends a VRRP message.
+    /// Sends a VRRP message, over IPv4 within a seal if there is one.
     pub fn send(
         &mut self,
         source: IpAddr,
         destination: IpAddr,
         hop_limit: u8,
         vrrp: &[u8],
+        seal: Option<Seal>,
     ) -> io::Result<()> {
         match (source, destination) {
             (IpAddr::V4(source), IpAddr::V4(destination)) => {
-                self.frame_v4(source, destination, hop_limit, vrrp);
+                self.frame_v4(source, destination, hop_limit, vrrp, seal);
                 if self.to.as_ref().is_none_or(|(to, _)| *to != destination) {
                     let to = SocketAddrV4::new(destination, 0);
                     self.to = Some((destination, SockAddr::from(to)));
@@ -264,18 +335,30 @@ impl Speaker {
     }
 
     /// Puts an IPv4 header before the message; the kernel fills in the checksum.
-    fn frame_v4(&mut self, from: Ipv4Addr, to: Ipv4Addr, ttl: u8, vrrp: &[u8]) {
+    fn frame_v4(&mut self, from: Ipv4Addr, to: Ipv4Addr, ttl: u8, vrrp: &[u8], seal: Option<Seal>) {
         // never 0, which the kernel would replace, and takes long over it
         self.packet_id = self.packet_id.checked_add(1).unwrap_or(NonZeroU16::MIN);
         let id = self.packet_id.get().to_be_bytes();
-        let total = ((20 + vrrp.len()) as u16).to_be_bytes();
+        let (protocol, around) = around(seal);
+        let total = ((around + vrrp.len()) as u16).to_be_bytes();
         let out = &mut self.frame;
         out.clear();
         out.extend([0x45, NETWORK_CONTROL as u8, total[0], total[1]]);
-        out.extend([id[0], id[1], 0, 0, ttl, PROTOCOL, 0, 0]);
+        out.extend([id[0], id[1], 0, 0, ttl, protocol, 0, 0]);
         out.extend(from.octets());
         out.extend(to.octets());
-        out.extend(vrrp);
+        match seal {
+            None => out.extend(vrrp),
+            Some(seal) => seal.append(out, vrrp),
+        }
+    }
+}
+
+/// The protocol in the IPv4 header, and how much stands before the message.
+pub fn around(seal: Option<Seal>) -> (u8, usize) {
+    match seal {
+        None => (PROTOCOL, 20),
+        Some(_) => (ah::PROTOCOL, 20 + ah::LENGTH),
     }
 }
 

@@ -18,11 +18,12 @@ use crate::options::Options;
 use crate::packet::Ear;
 use crate::pair::Pair;
 use crate::poller::{Poller, Source, Ticket};
+use crate::raw::{self, Kind};
 use crate::renewals::Renewals;
 use crate::signals::{self, Wish};
 use crate::tickle::Tickle;
 use crate::watch::{self, Key, ToWatch};
-use crate::{ask, raw, reload, rights, serve, sys};
+use crate::{ask, reload, rights, serve, sys};
 use conf::vip::model::{Family, Global};
 use conf::vip::statics::Statics;
 use nix::sys::signalfd::{SfdFlags, SignalFd};
@@ -299,12 +300,13 @@ impl Loop {
 
     /// One ear per interface and family in use.
     fn listen_for_claims(&mut self) {
-        let wanted = self.daemon.listeners.iter().map(|heard| {
-            let ethertype = match heard.family {
-                Family::V4 => frame::ARP,
-                Family::V6 => frame::IPV6,
+        let wanted = self.daemon.listeners.iter().filter_map(|heard| {
+            let ethertype = match heard.kind {
+                Kind::Bare(Family::V4) => frame::ARP,
+                Kind::Bare(Family::V6) => frame::IPV6,
+                Kind::Sealed => return None,
             };
-            (heard.index, ethertype)
+            Some((heard.index, ethertype))
         });
         let at = |e: &Listening| (e.index, e.ethertype);
         if wanted.clone().eq(self.ears.iter().map(at)) {
@@ -417,11 +419,9 @@ impl Loop {
             let Some(heard) = self.daemon.listeners.get(at) else {
                 break;
             };
-            let (index, family) = (heard.index, heard.family);
+            let (index, kind) = (heard.index, heard.kind);
             match heard.listener.receive(&mut buffer) {
-                Ok(Some((envelope, bytes))) => {
-                    self.daemon.packet(index, family, &envelope, bytes);
-                }
+                Ok(Some(packet)) => self.daemon.packet(index, kind, &packet),
                 Ok(None) => break,
                 Err(error) => {
                     // a link that went down says so once; the next poll goes on

@@ -2,7 +2,7 @@
 //! names something that is not there.
 
 use super::Options;
-use super::instance::Draft;
+use super::instance::{AuthType, Draft};
 use super::model::{
     Announce, Config, Family, InitialState, Instance, Place, Priority, Version, VirtualAddress,
     Vmac, Vrid,
@@ -281,7 +281,12 @@ fn contradictions(
             Diagnostic::note("E2005", *span, text).help("hosts of a pair trust the pair channel"),
         );
     }
-    if let (Some(span), None) = (draft.auth_type, &draft.auth) {
+    if let (Some((AuthType::Ah, span)), Version::V2) = (draft.auth_type, version) {
+        let text = "VRRP has no auth_type AH since RFC 3768; it works here as in keepalived";
+        let help = "`version 3` on both hosts is the successor; two of ours trust the pair channel";
+        findings.push(Diagnostic::note("E2013", span, text).help(help));
+    }
+    if let (Some((_, span)), None) = (draft.auth_type, &draft.auth) {
         let text = "auth_type without auth_pass";
         findings.push(Diagnostic::error("E2001", span, text).help("add `auth_pass <secret>`"));
     }

@@ -92,4 +92,12 @@ pub static CODES: &[Code] = &[
                       the script or a directory above it. keepalived's `-t` ends with 6 then, \
                       and so does this.",
     },
+    Code {
+        id: "E2013",
+        title: "authentication that VRRP no longer has",
+        explanation: "RFC 2338 had IPsec's Authentication Header around adverts, RFC 3768 took it \
+                      out. keepalived still speaks it in VRRPv2 over IPv4, and so does this, in \
+                      the same way: HMAC-MD5 with a key of 8 bytes at most. It works; it is no \
+                      strong protection, and there is none in VRRPv3.",
+    },
 ];

@@ -50,6 +50,15 @@ pub struct AnnounceDraft {
     pub lower_prio_delay: Option<Duration>,
 }
 
+/// `auth_type`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AuthType {
+    /// A password in clear.
+    Pass,
+    /// A header of IPsec.
+    Ah,
+}
+
 /// An instance while its keywords are applied; values with the place that set them.
 pub struct Draft {
     pub name: Word,
@@ -65,7 +74,7 @@ pub struct Draft {
     pub preempt_delay: Option<(Duration, Span)>,
     pub version: Option<(Version, Span)>,
     pub native_ipv6: Option<Span>,
-    pub auth_type: Option<Span>,
+    pub auth_type: Option<(AuthType, Span)>,
     pub auth: Option<(String, Span)>,
     pub source: Option<(IpAddr, Span)>,
     pub track_source: bool,
@@ -153,6 +162,10 @@ impl Draft {
 
     /// The password, if authentication was asked for.
     pub fn password(&self) -> Option<Auth> {
-        self.auth.as_ref().map(|(p, _)| Auth::Pass(p.clone()))
+        let (password, _) = self.auth.clone()?;
+        Some(match self.auth_type {
+            Some((AuthType::Ah, _)) => Auth::Ah(password),
+            Some((AuthType::Pass, _)) | None => Auth::Pass(password),
+        })
     }
 }

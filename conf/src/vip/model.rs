@@ -132,6 +132,8 @@ pub enum InitialState {
 pub enum Auth {
     /// `auth_type PASS`: 1 to 8 bytes in clear.
     Pass(String),
+    /// `auth_type AH`: the key, 1 to 8 bytes, of a header of IPsec around each advert.
+    Ah(String),
 }
 
 /// A peer of `unicast_peer`.

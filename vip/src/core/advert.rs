@@ -4,6 +4,7 @@
 //! A packet that fails a check becomes a [`Refusal`] and nothing else: only a
 //! [`Heard`] can reach a router, so a bad packet cannot even name a timer.
 
+use crate::core::ah::{self, Wrap};
 use conf::vip::model::{Family, Version};
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -16,6 +17,7 @@ const AUTH_DATA: usize = 8;
 const ADVERTISEMENT: u8 = 1;
 const AUTH_NONE: u8 = 0;
 const AUTH_SIMPLE: u8 = 1;
+const AUTH_HEADER: u8 = 2;
 
 /// What the IP layer said about a packet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,6 +51,10 @@ pub enum Refusal {
     AuthType,
     /// VRRPv2 password differs.
     Password,
+    /// The authentication header has another sender's address or a wrong ICV.
+    Icv,
+    /// The authentication header's sequence number was there before.
+    Sequence,
     /// The advertised interval differs (v2) or is zero.
     Interval,
     /// The sender's address is ours: a reflected frame.
@@ -61,7 +67,7 @@ pub enum Refusal {
 
 impl Refusal {
     /// All reasons, in the order of their counters.
-    pub const ALL: [Refusal; 13] = [
+    pub const ALL: [Refusal; 15] = [
         Refusal::Length,
         Refusal::Version,
         Refusal::Type,
@@ -71,6 +77,8 @@ impl Refusal {
         Refusal::Protocol,
         Refusal::AuthType,
         Refusal::Password,
+        Refusal::Icv,
+        Refusal::Sequence,
         Refusal::Interval,
         Refusal::OwnAddress,
         Refusal::AddressList,
@@ -89,6 +97,8 @@ impl Refusal {
             Refusal::Protocol => "protocol",
             Refusal::AuthType => "auth_type",
             Refusal::Password => "password",
+            Refusal::Icv => "icv",
+            Refusal::Sequence => "sequence",
             Refusal::Interval => "interval",
             Refusal::OwnAddress => "own_address",
             Refusal::AddressList => "address_list",
@@ -109,6 +119,8 @@ impl fmt::Display for Refusal {
             Refusal::Protocol => "it is not IP protocol 112",
             Refusal::AuthType => "its authentication type differs",
             Refusal::Password => "its password differs",
+            Refusal::Icv => "its authentication header is not made with our password",
+            Refusal::Sequence => "its sequence number was there before",
             Refusal::Interval => "its advertisement interval differs",
             Refusal::OwnAddress => "its sender has one of our own addresses",
             Refusal::AddressList => "its address list differs from ours",
@@ -220,6 +232,18 @@ pub fn peek_vrid(bytes: &[u8]) -> Option<u8> {
     bytes.get(1).copied()
 }
 
+/// Authentication of VRRPv2.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Auth {
+    /// None.
+    #[default]
+    None,
+    /// `auth_type PASS`: padded with zeros.
+    Password([u8; 8]),
+    /// `auth_type AH`: a header around the message.
+    Header(ah::Key),
+}
+
 /// What an instance accepts.
 #[derive(Clone, Debug)]
 pub struct Admission {
@@ -227,8 +251,8 @@ pub struct Admission {
     pub version: Version,
     /// Own advert interval, which v2 peers must share.
     pub interval: Duration,
-    /// The password of `auth_type PASS`, padded with zeros.
-    pub password: Option<[u8; 8]>,
+    /// How it authenticates.
+    pub auth: Auth,
     /// `unicast_peer` with the TTL bounds; empty means multicast.
     pub peers: Vec<(IpAddr, u8, u8)>,
     /// Whether senders outside `peers` are refused.
@@ -286,6 +310,19 @@ impl Admission {
         })
     }
 
+    /// Checks what is around a message; the sequence number of a header that is right.
+    pub fn open(&self, wrap: &Wrap<'_>) -> Result<Option<u32>, Refusal> {
+        match (self.auth, wrap) {
+            (Auth::Header(key), Wrap::Sealed(sealed)) => sealed.check(key).map(Some),
+            (Auth::Header(_), Wrap::Broken) => Err(Refusal::Length),
+            (Auth::None | Auth::Password(_), Wrap::Bare) => Ok(None),
+            (Auth::Header(_), Wrap::Bare)
+            | (Auth::None | Auth::Password(_), Wrap::Sealed(_) | Wrap::Broken) => {
+                Err(Refusal::AuthType)
+            }
+        }
+    }
+
     fn check_path(&self, envelope: &Envelope) -> Result<(), Refusal> {
         if self.peers.is_empty() {
             return match envelope.hop_limit {
@@ -305,11 +342,11 @@ impl Admission {
         let Some((kind, data)) = advert.auth else {
             return Ok(());
         };
-        match (&self.password, kind) {
-            (None, AUTH_NONE) => Ok(()),
-            (Some(password), AUTH_SIMPLE) if same_secret(password, data) => Ok(()),
-            (Some(_), AUTH_SIMPLE) => Err(Refusal::Password),
-            (None | Some(_), _) => Err(Refusal::AuthType),
+        match (&self.auth, kind) {
+            (Auth::None, AUTH_NONE) | (Auth::Header(_), AUTH_HEADER) => Ok(()),
+            (Auth::Password(password), AUTH_SIMPLE) if same_secret(password, data) => Ok(()),
+            (Auth::Password(_), AUTH_SIMPLE) => Err(Refusal::Password),
+            (Auth::None | Auth::Password(_) | Auth::Header(_), _) => Err(Refusal::AuthType),
         }
     }
 
@@ -350,8 +387,8 @@ pub struct Outgoing<'a> {
     pub priority: u8,
     /// Advertisement interval: whole seconds in v2, centiseconds in v3.
     pub interval: Duration,
-    /// Password of v2.
-    pub password: Option<[u8; 8]>,
+    /// Authentication of v2; the header around the message is not made here.
+    pub auth: Auth,
     /// The addresses, at most 255.
     pub addresses: &'a [IpAddr],
     /// v3 over IPv4 without the pseudo-header (RFC 9568).
@@ -366,10 +403,10 @@ impl Outgoing<'_> {
         let (first, fifth, sixth) = match self.version {
             Version::V2 => {
                 let seconds = u8::try_from(self.interval.as_secs()).unwrap_or(u8::MAX);
-                let kind = if self.password.is_some() {
-                    AUTH_SIMPLE
-                } else {
-                    AUTH_NONE
+                let kind = match self.auth {
+                    Auth::None => AUTH_NONE,
+                    Auth::Password(_) => AUTH_SIMPLE,
+                    Auth::Header(_) => AUTH_HEADER,
                 };
                 (0x21, kind, seconds)
             }
@@ -387,7 +424,10 @@ impl Outgoing<'_> {
             }
         }
         if self.version == Version::V2 {
-            out.extend(self.password.unwrap_or_default());
+            out.extend(match self.auth {
+                Auth::Password(password) => password,
+                Auth::None | Auth::Header(_) => [0; AUTH_DATA],
+            });
         }
         let plain = match source {
             IpAddr::V4(_) => self.version == Version::V2 || self.plain_checksum,

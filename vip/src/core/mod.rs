@@ -5,6 +5,7 @@
 //! users expect. Inside, the word is Active.
 
 pub mod advert;
+pub mod ah;
 pub mod cause;
 pub mod connections;
 pub mod group;

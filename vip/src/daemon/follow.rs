@@ -43,6 +43,7 @@ impl Daemon {
                         self.changed(i, from, to, &mut queue);
                     }
                     Effect::HeardLower => self.heard_lower(i, now),
+                    Effect::Will => self.tell_guardian(),
                     Effect::Gone => {}
                 }
             }

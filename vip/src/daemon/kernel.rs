@@ -3,15 +3,15 @@
 
 use super::{Daemon, Heard};
 use crate::core::Refusal;
-use crate::core::advert::{Envelope, peek_vrid, virtual_mac};
+use crate::core::advert::{peek_vrid, virtual_mac};
+use crate::core::ah::Wrap;
 use crate::core::router::Event;
 use crate::frame::Claim;
 use crate::instance::Instance;
 use crate::link::Links;
 use crate::netlink::Notice;
 use crate::poller::Ticket;
-use crate::raw::Listener;
-use conf::vip::model::Family;
+use crate::raw::{Kind, Listener, Packet};
 use std::net::IpAddr;
 
 impl Daemon {
@@ -29,22 +29,28 @@ impl Daemon {
                     continue;
                 };
                 let name = &link.name;
-                if let Err(error) = listen_on(&mut self.listeners, instance, name, index) {
-                    let what = format!("cannot listen on {name}");
-                    instance.journal.trouble(&what, &error);
+                // without a header, too: a peer that does not send it is to be reported
+                let sealed = instance.seals().then_some(Kind::Sealed);
+                for kind in [Kind::Bare(instance.conf.family)].into_iter().chain(sealed) {
+                    if let Err(error) = listen_on(&mut self.listeners, instance, kind, name, index)
+                    {
+                        let what = format!("cannot listen on {name}");
+                        instance.journal.trouble(&what, &error);
+                    }
                 }
             }
         }
     }
 
     /// A VRRP packet from an interface.
-    pub fn packet(&mut self, index: u32, family: Family, envelope: &Envelope, bytes: &[u8]) {
-        let vrid = peek_vrid(bytes);
+    pub fn packet(&mut self, index: u32, kind: Kind, packet: &Packet<'_>) {
+        let vrid = peek_vrid(packet.vrrp);
+        let sealed = !matches!(packet.wrap, Wrap::Bare);
         let wanted = |i: &Instance| {
             (i.index == Some(index) || i.out_index == Some(index))
-                && i.conf.family == family
+                && i.conf.family == kind.family()
                 && i.started
-                && vrid.is_none_or(|v| v == i.conf.vrid.0)
+                && vrid.map_or(i.seals() == sealed, |v| v == i.conf.vrid.0)
         };
         let mut known = false;
         for i in 0..self.instances.len() {
@@ -53,8 +59,8 @@ impl Daemon {
             }
             known = true;
             if vrid.is_none() {
-                self.instances[i].refuse(envelope, Refusal::Length);
-            } else if let Some(heard) = self.instances[i].admit(envelope, bytes) {
+                self.instances[i].refuse(&packet.envelope, Refusal::Length);
+            } else if let Some(heard) = self.instances[i].admit(index, packet) {
                 let now = self.clock.now();
                 if let Some(pair) = &mut self.pair {
                     pair.met(now, self.instances[i].index.unwrap_or(index), &heard);
@@ -198,19 +204,19 @@ impl Daemon {
 fn listen_on(
     listeners: &mut Vec<Heard>,
     instance: &Instance,
+    kind: Kind,
     name: &str,
     index: u32,
 ) -> std::io::Result<()> {
-    let family = instance.conf.family;
-    let same = |h: &&mut Heard| h.index == index && h.family == family;
+    let same = |h: &&mut Heard| h.index == index && h.kind == kind;
     if let Some(heard) = listeners.iter_mut().find(same) {
         return join(instance, &mut heard.listener);
     }
-    let mut listener = Listener::new(family, name, index)?;
+    let mut listener = Listener::new(kind, name, index)?;
     join(instance, &mut listener)?;
     listeners.push(Heard {
         index,
-        family,
+        kind,
         listener,
         ticket: Ticket::new(),
     });

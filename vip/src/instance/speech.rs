@@ -2,8 +2,10 @@
 //! its guardian keeps.
 
 use super::Instance;
-use crate::core::advert::{self, Outgoing};
+use crate::core::advert::{self, Auth, Outgoing};
+use crate::core::ah::{Key, Seal};
 use crate::core::router::SHORTEST;
+use crate::guardian::Goodbye;
 use crate::packet::Sender;
 use crate::raw;
 use crate::speaker::Speaker;
@@ -28,6 +30,11 @@ impl Instance {
             return;
         };
         let mut packet = std::mem::take(&mut self.packet);
+        // one number for all peers
+        let seal = self.key().map(|key| Seal {
+            key,
+            sequence: self.sequence.advance(),
+        });
         let outgoing = self.outgoing(priority, interval);
         let ttl = match self.conf.peers.is_empty() {
             true => 255,
@@ -36,7 +43,7 @@ impl Instance {
         let mut failure = None;
         for target in self.targets() {
             outgoing.build(source, target, &mut packet);
-            let result = speaker.send(source, target, ttl, &packet);
+            let result = speaker.send(source, target, ttl, &packet, seal);
             failure = result.err().or(failure);
         }
         self.packet = packet;
@@ -51,9 +58,17 @@ impl Instance {
             vrid: self.conf.vrid.0,
             priority,
             interval,
-            password: self.admission.password,
+            auth: self.admission.auth,
             addresses: &self.advertised,
             plain_checksum: self.conf.v3_checksum_as_v2,
+        }
+    }
+
+    /// Of the authentication header, if it has one.
+    fn key(&self) -> Option<Key> {
+        match self.admission.auth {
+            Auth::Header(key) => Some(key),
+            Auth::None | Auth::Password(_) => None,
         }
     }
 
@@ -63,8 +78,8 @@ impl Instance {
         group.then_some(self.conf.group).into_iter().chain(peers)
     }
 
-    /// The last words of this router, for the guardian: where they go and what they say.
-    pub fn goodbye(&self) -> Vec<(IpAddr, IpAddr, Vec<u8>)> {
+    /// The last words of this router, for the guardian.
+    pub fn goodbye(&self) -> Vec<Goodbye> {
         let Some(source) = self.source else {
             return Vec::new();
         };
@@ -73,11 +88,18 @@ impl Instance {
             said.insert(0, self.outgoing(self.router.priority(), SHORTEST));
         }
         let mut words = Vec::new();
-        for outgoing in said {
+        for (outgoing, sequence) in said.iter().zip(self.sequence.later()..) {
+            let seal = self.key().map(|key| Seal { key, sequence });
             for target in self.targets() {
-                let mut bytes = Vec::new();
-                outgoing.build(source, target, &mut bytes);
-                words.push((source, target, bytes));
+                let mut message = Vec::new();
+                outgoing.build(source, target, &mut message);
+                words.push(Goodbye {
+                    interface: self.conf.interface.clone(),
+                    from: source,
+                    to: target,
+                    message,
+                    seal,
+                });
             }
         }
         words

@@ -19,7 +19,10 @@ pub fn secret(config: &Config) -> Secret {
                 .instances
                 .iter()
                 .map(|i| {
-                    let password = i.auth.as_ref().map_or("", |Auth::Pass(p)| p.as_str());
+                    let password = match &i.auth {
+                        None => "",
+                        Some(Auth::Pass(password) | Auth::Ah(password)) => password.as_str(),
+                    };
                     format!("{} {:?} {password}", i.vrid.0, i.family)
                 })
                 .collect();

@@ -116,8 +116,8 @@ pub static TABLE: Table<Draft> = &[
     },
     Keyword {
         name: "authentication",
-        args: "{ auth_type PASS ... auth_pass <secret> }",
-        doc: "Password of VRRPv2, up to 8 bytes, sent in clear.",
+        args: "{ auth_type PASS|AH ... auth_pass <secret> }",
+        doc: "Password of VRRPv2, up to 8 bytes: PASS sends it in clear, AH sends adverts in IPsec's Authentication Header (IP protocol 51) with an HMAC-MD5 by it.",
         example: "authentication { auth_pass 1111 }",
         apply: authentication,
     },

@@ -4,7 +4,7 @@ use super::super::lexer::Node;
 use super::super::model::{InitialState, VirtualAddress};
 use super::super::section::{self, Section};
 use super::super::{address, group, rule, track};
-use super::Draft;
+use super::{AuthType, Draft};
 use crate::diagnostic::Diagnostic;
 use crate::keyword::Args;
 use std::net::IpAddr;
@@ -72,13 +72,9 @@ pub(super) fn authentication(s: &mut Here, a: &mut Args<'_>) -> Done {
         let mut args = Args::new(&head.text, "<value>", head.span, &words[1..]);
         match head.text.as_str() {
             "auth_type" => {
-                if let Some(word) = args.take_if("AH") {
-                    let text = "auth_type AH is not supported; its RFC was withdrawn";
-                    return Err(Diagnostic::error("E0007", word.span, text)
-                        .help("write `auth_type PASS`, or rely on the pair channel"));
-                }
-                args.choose("a kind of authentication", &[("PASS", ())])?;
-                s.draft.auth_type = Some(words[1].span);
+                let kinds = [("PASS", AuthType::Pass), ("AH", AuthType::Ah)];
+                let kind = args.choose("a kind of authentication", &kinds)?;
+                s.draft.auth_type = Some((kind, words[1].span));
             }
             "auth_pass" => {
                 let word = args.expect("a password")?;
@@ -194,4 +190,41 @@ pub(super) fn notify(s: &mut Here, a: &mut Args<'_>) -> Done {
 
 pub(super) fn tracked(s: &mut Here, a: &mut Args<'_>) -> Done {
     track::block(s, a, |draft| &mut draft.tracks)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::super::model::{Auth, Config};
+    use super::super::super::{Options, load_str};
+
+    fn read(lines: &str, address: &str) -> (Option<Config>, Vec<&'static str>) {
+        let text = format!(
+            "vrrp_instance V {{\n interface eth0\n virtual_router_id 51\n priority 200\n {lines}\n \
+             virtual_ipaddress {{ {address} }}\n}}\n"
+        );
+        let (config, report) = load_str("k.conf", &text, &Options::default());
+        let codes = report.diagnostics.iter().map(|d| d.code);
+        (config, codes.collect())
+    }
+
+    #[test]
+    fn auth_type_ah_counts_in_vrrpv2_only_and_is_noted() {
+        let ah = "authentication {\n auth_type AH\n auth_pass 1111\n }";
+        let auth = |lines: &str, address| {
+            let (config, told) = read(lines, address);
+            (config.expect("no error").instances[0].auth.clone(), told)
+        };
+        let key = Some(Auth::Ah("1111".to_owned()));
+        assert_eq!(auth(ah, "192.0.2.100/24"), (key, vec!["E2013"]));
+        let third = format!("version 3\n {ah}");
+        assert_eq!(auth(&third, "192.0.2.100/24"), (None, vec!["E2005"]));
+        assert_eq!(auth(ah, "fe80::1/64"), (None, vec!["E2005"]));
+    }
+
+    #[test]
+    fn auth_type_ah_needs_a_password() {
+        let (config, told) = read("authentication {\n auth_type AH\n }", "192.0.2.100/24");
+        assert!(config.is_none());
+        assert_eq!(told, ["E2013", "E2001"]);
+    }
 }

@@ -22,13 +22,20 @@ fn envelope(source: IpAddr) -> Envelope {
     }
 }
 
+fn auth(version: Version) -> Auth {
+    match version {
+        Version::V2 => Auth::Password(password_bytes("1111")),
+        Version::V3 => Auth::None,
+    }
+}
+
 fn outgoing(version: Version, addresses: &[IpAddr]) -> Outgoing<'_> {
     Outgoing {
         version,
         vrid: 51,
         priority: 101,
         interval: Duration::from_secs(1),
-        password: (version == Version::V2).then(|| password_bytes("1111")),
+        auth: auth(version),
         addresses,
         plain_checksum: false,
     }
@@ -44,7 +51,7 @@ fn admission(version: Version) -> Admission {
     Admission {
         version,
         interval: Duration::from_secs(1),
-        password: (version == Version::V2).then(|| password_bytes("1111")),
+        auth: auth(version),
         peers: Vec::new(),
         check_sender: true,
         own: vec![v4(11)],
@@ -78,7 +85,7 @@ fn a_v2_advert_has_its_bytes_in_place() {
 #[test]
 fn a_v2_advert_without_password_ends_with_zeros() {
     let out = Outgoing {
-        password: None,
+        auth: Auth::None,
         ..outgoing(Version::V2, &[])
     };
     let bytes = built(&out, v4(11));
@@ -320,7 +327,7 @@ proptest! {
             vrid,
             priority,
             interval: Duration::from_millis(centis * 10),
-            password: None,
+            auth: Auth::None,
             addresses: &addresses,
             plain_checksum: plain,
         };
