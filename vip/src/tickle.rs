@@ -249,10 +249,11 @@ impl Worker {
                 self.next_look = Instant::now();
                 self.told_at = None;
                 if !self.looks() {
+                    // what was told stays with the peer until it is old: whoever takes over now
+                    // asks, should this host not end the connections itself
                     self.counts.told.store(0, Ordering::Relaxed);
-                    if !std::mem::take(&mut self.told).is_empty() {
-                        self.tell(Vec::new());
-                    }
+                    self.told.clear();
+                    self.outgoing.clear();
                 }
             }
             Word::Heard(boot, part) => {
