@@ -10,6 +10,7 @@ use std::io::{self, Read};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, SocketAddrV4};
 
 use crate::core::Time;
+use crate::core::advert::internet_checksum;
 
 /// Identifier of our echo requests: what else pings on this host is left alone.
 const IDENTIFIER: u16 = 0x454b;
@@ -124,19 +125,9 @@ fn request(source: Ipv4Addr, witness: Ipv4Addr, sequence: u16, data: &[u8]) -> V
     packet.extend(IDENTIFIER.to_be_bytes());
     packet.extend(sequence.to_be_bytes());
     packet.extend(data);
-    let sum = checksum(&packet[IP_HEAD..]).to_be_bytes();
+    let sum = internet_checksum(&packet[IP_HEAD..]).to_be_bytes();
     packet[IP_HEAD + 2..IP_HEAD + 4].copy_from_slice(&sum);
     packet
-}
-
-/// The Internet checksum (RFC 1071).
-fn checksum(bytes: &[u8]) -> u16 {
-    let word = |pair: &[u8]| u32::from(pair[0]) << 8 | pair.get(1).map_or(0, |b| u32::from(*b));
-    let mut sum: u32 = bytes.chunks(2).map(word).sum();
-    while sum > 0xffff {
-        sum = (sum & 0xffff) + (sum >> 16);
-    }
-    !(sum as u16)
 }
 
 /// Who answered, and where the data begins; nothing for what is no echo reply of ours.
@@ -169,7 +160,11 @@ mod tests {
     fn a_request_names_the_peer_as_its_source_and_its_answer_brings_the_data() {
         let packet = request(PEER, WITNESS, 7, b"heartbeat");
         assert_eq!(packet[12..16], PEER.octets());
-        assert_eq!(checksum(&packet[IP_HEAD..]), 0, "the sum over all is zero");
+        assert_eq!(
+            internet_checksum(&packet[IP_HEAD..]),
+            0,
+            "the sum over all is zero"
+        );
         assert_eq!(payload(&packet), None, "a request is no answer");
         let answer = answered(packet);
         let (from, at) = payload(&answer).expect("an answer of ours");

@@ -1,6 +1,7 @@
 //! The segment of no effect: an acknowledgement with numbers that no connection
 //! has, and the socket that sends it.
 
+use crate::core::advert::{checksum_from, pseudo_sum_for};
 use crate::core::connections::Connection;
 use socket2::{Domain, Protocol, SockAddr, Socket, Type};
 use std::io;
@@ -45,13 +46,6 @@ fn packet(connection: &Connection) -> Vec<u8> {
     let Connection { own, client } = connection;
     let mut out = Vec::with_capacity(60);
     let length = SEGMENT as u16;
-    let mut ends = Vec::with_capacity(32);
-    for address in [own.ip(), client.ip()] {
-        match address {
-            IpAddr::V4(a) => ends.extend(a.octets()),
-            IpAddr::V6(a) => ends.extend(a.octets()),
-        }
-    }
     if own.is_ipv4() {
         let [high, low] = (20 + length).to_be_bytes();
         out.extend([0x45, 0, high, low, 0, 0, 0, 0, HOPS, TCP, 0, 0]);
@@ -59,7 +53,12 @@ fn packet(connection: &Connection) -> Vec<u8> {
         let [high, low] = length.to_be_bytes();
         out.extend([0x60, 0, 0, 0, high, low, TCP, HOPS]);
     }
-    out.extend(&ends);
+    for address in [own.ip(), client.ip()] {
+        match address {
+            IpAddr::V4(a) => out.extend(a.octets()),
+            IpAddr::V6(a) => out.extend(a.octets()),
+        }
+    }
     let at = out.len();
     out.extend(own.port().to_be_bytes());
     out.extend(client.port().to_be_bytes());
@@ -67,23 +66,11 @@ fn packet(connection: &Connection) -> Vec<u8> {
     out.extend([0; 8]);
     // five words, ACK, no window, no checksum yet, not urgent
     out.extend([0x50, ACK, 0, 0, 0, 0, 0, 0]);
-    let sum = checksum(&ends, &out[at..]).to_be_bytes();
+    // RFC 9293, 3.1: over addresses, protocol, length and segment
+    let start = pseudo_sum_for(own.ip(), client.ip(), TCP, SEGMENT);
+    let sum = checksum_from(start, &out[at..]).to_be_bytes();
     out[at + 16..at + 18].copy_from_slice(&sum);
     out
-}
-
-/// RFC 9293, 3.1: over addresses, protocol, length and segment (RFC 8200, 8.1 for IPv6: the
-/// sum is the same).
-fn checksum(ends: &[u8], segment: &[u8]) -> u16 {
-    let words = |bytes: &[u8]| -> u32 {
-        let word = |w: &[u8]| u32::from(u16::from_be_bytes([w[0], w[1]]));
-        bytes.chunks_exact(2).map(word).sum()
-    };
-    let mut sum = words(ends) + words(segment) + u32::from(TCP) + segment.len() as u32;
-    while sum > 0xffff {
-        sum = (sum & 0xffff) + (sum >> 16);
-    }
-    !(sum as u16)
 }
 
 #[cfg(test)]
@@ -135,12 +122,10 @@ mod tests {
         ] {
             let connection = connection(own, client);
             let packet = packet(&connection);
-            let (ends, segment) = match own.starts_with('[') {
-                false => (&packet[12..20], &packet[20..]),
-                true => (&packet[8..40], &packet[40..]),
-            };
+            let segment = &packet[if own.starts_with('[') { 40 } else { 20 }..];
             assert_eq!(segment.len(), SEGMENT);
-            assert_eq!(checksum(ends, segment), 0, "{own}");
+            let start = pseudo_sum_for(connection.own.ip(), connection.client.ip(), TCP, SEGMENT);
+            assert_eq!(checksum_from(start, segment), 0, "{own}");
         }
     }
 }
