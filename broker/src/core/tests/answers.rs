@@ -1,10 +1,12 @@
 //! Answers to declarations while the disk is slow.
 
-use super::kit::{Bench, Client, basic_consume, durable_declare, exchange_declare, queue_declare};
+use super::kit::{
+    Bench, Client, basic_consume, durable_declare, encoded, exchange_declare, queue_declare,
+    queue_delete,
+};
 use super::stepped::Stepped;
 use crate::core::Effect;
 use crate::core::field::FieldTable;
-use crate::core::frame;
 use crate::core::method::Method;
 use std::sync::atomic::Ordering;
 
@@ -29,24 +31,6 @@ fn texts(bench: &mut Bench, client: Client) -> Vec<String> {
     let answers = bench.answers(client);
     let name = |text: &str| text.split([' ', '{']).next().unwrap_or(text).to_owned();
     answers.iter().map(|answer| name(&answer.text)).collect()
-}
-
-fn bytes(channel: u16, methods: &[Method<'_>]) -> Vec<u8> {
-    let mut bytes = Vec::new();
-    for method in methods {
-        frame::write(&mut bytes, frame::METHOD, channel, |out| method.encode(out));
-    }
-    bytes
-}
-
-fn delete(queue: &str) -> Method<'_> {
-    Method::QueueDelete {
-        ticket: 0,
-        queue,
-        if_unused: false,
-        if_empty: false,
-        nowait: false,
-    }
 }
 
 #[test]
@@ -97,7 +81,7 @@ fn exchanges_bindings_and_deletions_are_waited_for_too() {
         (exchange, "ExchangeDeclareOk"),
         (durable_declare("q", FieldTable::new()), "QueueDeclareOk"),
         (bind, "QueueBindOk"),
-        (delete("q"), "QueueDeleteOk"),
+        (queue_delete("q"), "QueueDeleteOk"),
     ];
     for (step, (method, answer)) in (1..).zip(steps) {
         assert_eq!(bench.call(client, &method), [], "{answer}");
@@ -111,7 +95,7 @@ fn a_channel_goes_on_behind_its_answer_and_other_channels_before_it() {
     let (mut bench, journal, client) = stepped();
     bench.open_channel(client, 2);
     bench.declare(client, "transient", FieldTable::new());
-    let other = bytes(
+    let other = encoded(
         2,
         &[basic_consume(
             "transient",
@@ -121,8 +105,8 @@ fn a_channel_goes_on_behind_its_answer_and_other_channels_before_it() {
             FieldTable::new(),
         )],
     );
-    let first = bytes(1, &[durable_declare("q", FieldTable::new())]);
-    let behind = bytes(1, &[Method::ConfirmSelect { nowait: false }]);
+    let first = encoded(1, &[durable_declare("q", FieldTable::new())]);
+    let behind = encoded(1, &[Method::ConfirmSelect { nowait: false }]);
     bench.bytes(client, &[first, other].concat());
     assert_eq!(texts(&mut bench, client), ["BasicConsumeOk"]);
     assert_eq!(bench.core.receive(client.0, &behind), 0, "it waits");
@@ -148,7 +132,7 @@ fn declarations_without_an_answer_wait_for_nothing() {
         if let Method::QueueDeclare { nowait, .. } = &mut method {
             *nowait = true;
         }
-        all.extend(bytes(1, &[method]));
+        all.extend(encoded(1, &[method]));
     }
     bench.bytes(client, &all);
     assert!(bench.core.find_queue("/", "q99").is_some());
@@ -162,7 +146,7 @@ fn consumers_hear_of_a_deletion_behind_its_answer() {
     sync(&mut bench, &journal, 1);
     bench.answers(client);
     bench.consume(client, "q", "t", true);
-    assert_eq!(bench.call(client, &delete("q")), []);
+    assert_eq!(bench.call(client, &queue_delete("q")), []);
     sync(&mut bench, &journal, 2);
     assert_eq!(texts(&mut bench, client), ["QueueDeleteOk", "BasicCancel"]);
 }

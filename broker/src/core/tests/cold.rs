@@ -1,6 +1,6 @@
 //! Messages that only a slow disk has: who waits for it, and who does not.
 
-use super::kit::{Bench, Client, bodies, queue_declare, table, text};
+use super::kit::{Bench, Client, bodies, queue_declare, queue_delete, table, text};
 use crate::core::Effect;
 use crate::core::browse::{Browse, Leave, Moving, Progress};
 use crate::core::field::{FieldTable, FieldValue};
@@ -292,13 +292,7 @@ fn rejected_messages_on_their_way_to_another_exchange_wait_for_the_disk_beside_t
 fn rejected_messages_that_wait_for_the_disk_go_with_their_queue() {
     let (mut bench, client, slow) = bench();
     three_out(&mut bench, client, &slow);
-    let delete = Method::QueueDelete {
-        ticket: 0,
-        queue: "cold",
-        if_unused: false,
-        if_empty: false,
-        nowait: false,
-    };
+    let delete = queue_delete("cold");
     bench.call(client, &delete);
     assert_eq!(slow.0.purged.load(Ordering::Relaxed), 3);
     slow.give();

@@ -339,6 +339,26 @@ pub fn queue_declare(queue: &str, arguments: FieldTable) -> Method<'_> {
     }
 }
 
+/// `queue.delete` without conditions.
+pub fn queue_delete(queue: &str) -> Method<'_> {
+    Method::QueueDelete {
+        ticket: 0,
+        queue,
+        if_unused: false,
+        if_empty: false,
+        nowait: false,
+    }
+}
+
+/// Frames of these methods for a channel, as a client sends them.
+pub fn encoded(channel: u16, methods: &[Method<'_>]) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    for method in methods {
+        frame::write(&mut bytes, frame::METHOD, channel, |out| method.encode(out));
+    }
+    bytes
+}
+
 pub fn durable_declare(queue: &str, arguments: FieldTable) -> Method<'_> {
     let mut method = queue_declare(queue, arguments);
     if let Method::QueueDeclare { durable, .. } = &mut method {

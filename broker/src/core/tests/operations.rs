@@ -1,7 +1,7 @@
 //! What an operator sets and watches: the node's limits, durability levels, the firehose, counters.
 
 use super::kit::{
-    Answer, Bench, Client, basic_consume, durable_declare, queue_declare, table, text,
+    Answer, Bench, Client, basic_consume, durable_declare, queue_declare, queue_delete, table, text,
 };
 use super::stepped::Stepped;
 use crate::core::field::{FieldTable, FieldValue};
@@ -317,13 +317,7 @@ fn counters_tell_the_types_apart_and_do_not_fall_when_queues_go() {
     assert_eq!(of(true, Reason::DeliveryLimit), 1);
     assert_eq!(of(false, Reason::Rejected), 1);
     for queue in ["quorum", "classic"] {
-        let delete = Method::QueueDelete {
-            ticket: 0,
-            queue,
-            if_unused: false,
-            if_empty: false,
-            nowait: false,
-        };
+        let delete = queue_delete(queue);
         bench.call(client, &delete);
     }
     let after = engine::node(&bench.core);

@@ -1,7 +1,7 @@
 //! Order, limits, priorities, prefetch, exclusivity: what a queue promises its users.
 
 use super::kit::{
-    Bench, Client, basic_consume, bodies, durable_declare, queue_declare, table, text,
+    Bench, Client, basic_consume, bodies, durable_declare, queue_declare, queue_delete, table, text,
 };
 use crate::core::field::{FieldTable, FieldValue};
 use crate::core::metadata::{Command, PolicySpec};
@@ -280,13 +280,7 @@ fn deleting_a_queue_tells_its_consumers() {
     let (client, other) = (bench.connect(), bench.connect());
     bench.declare(client, "q", FieldTable::new());
     bench.consume(client, "q", "t", false);
-    let delete = Method::QueueDelete {
-        ticket: 0,
-        queue: "q",
-        if_unused: false,
-        if_empty: false,
-        nowait: false,
-    };
+    let delete = queue_delete("q");
     bench.call(other, &delete);
     assert_eq!(
         bench.answers(client)[0].text,

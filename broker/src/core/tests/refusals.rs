@@ -1,7 +1,8 @@
 //! What is refused, with which code and which words. The texts were compared with RabbitMQ 3.10.8's.
 
 use super::kit::{
-    Bench, Client, basic_consume, durable_declare, exchange_declare, queue_declare, table, text,
+    Bench, Client, basic_consume, durable_declare, exchange_declare, queue_declare, queue_delete,
+    table, text,
 };
 use crate::core::field::{FieldTable, FieldValue};
 use crate::core::frame;
@@ -106,13 +107,7 @@ fn a_missing_queue_or_exchange_is_404() {
 fn deleting_what_is_missing_succeeds() {
     let mut bench = Bench::new();
     let client = bench.connect();
-    let queue = Method::QueueDelete {
-        ticket: 0,
-        queue: "Q",
-        if_unused: false,
-        if_empty: false,
-        nowait: false,
-    };
+    let queue = queue_delete("Q");
     assert_eq!(
         bench.ask(client, &queue),
         "QueueDeleteOk { message_count: 0 }"

@@ -1,9 +1,10 @@
 //! Very many deliveries that go back at once: some in a turn, with others served in between, and in their old order.
 
-use super::kit::{Bench, Client, basic_consume, bodies, queue_declare, table, text};
+use super::kit::{
+    Bench, Client, basic_consume, bodies, encoded, queue_declare, queue_delete, table, text,
+};
 use crate::core::Effect;
 use crate::core::field::{FieldTable, FieldValue};
-use crate::core::frame;
 use crate::core::method::Method;
 use crate::core::properties::Properties;
 use crate::core::returning::RETURNED;
@@ -46,14 +47,6 @@ fn turn(bench: &mut Bench) -> usize {
     let before = unacked(bench);
     bench.core.end_turn();
     before - unacked(bench)
-}
-
-fn encoded(methods: &[Method<'_>]) -> Vec<u8> {
-    let mut bytes = Vec::new();
-    for method in methods {
-        frame::write(&mut bytes, frame::METHOD, 1, |out| method.encode(out));
-    }
-    bytes
 }
 
 fn get() -> Method<'static> {
@@ -99,7 +92,7 @@ fn others_are_served_while_a_consumers_many_deliveries_go_back() {
     );
     let mut turns = 0;
     while unacked(&bench) > 0 {
-        let ping = encoded(&[queue_declare("other", FieldTable::new())]);
+        let ping = encoded(1, &[queue_declare("other", FieldTable::new())]);
         assert_eq!(bench.core.receive(other.0, &ping), ping.len());
         assert!(turn(&mut bench) <= RETURNED);
         assert!(!bench.core.connections[other.0 as usize].output.is_empty());
@@ -123,7 +116,7 @@ fn what_goes_back_in_several_turns_comes_again_in_its_old_order() {
     for method in [nack, recover] {
         let mut bench = Bench::new();
         let client = all_out(&mut bench, &plain());
-        bench.core.receive(client.0, &encoded(&[method]));
+        bench.core.receive(client.0, &encoded(1, &[method]));
         let mut again = Vec::new();
         let mut answers = Vec::new();
         while again.len() < MANY {
@@ -146,7 +139,7 @@ fn a_get_waits_for_what_belongs_ahead() {
     let client = all_out(&mut bench, &plain());
     let other = bench.connect();
     bench.core.disconnected(client.0);
-    let bytes = encoded(&[get()]);
+    let bytes = encoded(1, &[get()]);
     assert_eq!(bench.core.receive(other.0, &bytes), 0);
     while unacked(&bench) > 0 {
         assert!(bench.core.connections[other.0 as usize].output.is_empty());
@@ -169,7 +162,7 @@ fn who_asks_meanwhile_finds_them_all_there() {
         queue: "q",
         nowait: false,
     };
-    bench.core.receive(other.0, &encoded(&[plain(), purge]));
+    bench.core.receive(other.0, &encoded(1, &[plain(), purge]));
     let answers = bench.answers(other);
     let count = MANY + 1;
     let declared = format!("message_count: {count}, consumer_count: 0");
@@ -185,15 +178,9 @@ fn a_queue_that_is_deleted_meanwhile_takes_them_with_it_and_whoever_waits_hears_
     let client = all_out(&mut bench, &plain());
     let (other, third) = (bench.connect(), bench.connect());
     bench.core.disconnected(client.0);
-    let bytes = encoded(&[get()]);
+    let bytes = encoded(1, &[get()]);
     assert_eq!(bench.core.receive(third.0, &bytes), 0);
-    let delete = Method::QueueDelete {
-        ticket: 0,
-        queue: "q",
-        if_unused: false,
-        if_empty: false,
-        nowait: false,
-    };
+    let delete = queue_delete("q");
     let deleted = format!("QueueDeleteOk {{ message_count: {} }}", MANY + 1);
     assert_eq!(bench.ask(other, &delete), deleted);
     assert_eq!(
@@ -216,19 +203,22 @@ fn a_queue_that_is_deleted_meanwhile_takes_them_with_it_and_whoever_waits_hears_
 fn a_channel_that_ends_meanwhile_leaves_its_successor_alone() {
     let mut bench = Bench::new();
     let client = all_out(&mut bench, &plain());
-    let mut bytes = encoded(&[
-        Method::BasicRecoverAsync { requeue: true },
-        Method::ChannelClose {
-            reply_code: 200,
-            reply_text: "",
-            class_id: 0,
-            method_id: 0,
-        },
-        Method::ChannelOpen { out_of_band: "" },
-        queue_declare("other", FieldTable::new()),
-        qos(1),
-        basic_consume("other", "t", false, false, FieldTable::new()),
-    ]);
+    let mut bytes = encoded(
+        1,
+        &[
+            Method::BasicRecoverAsync { requeue: true },
+            Method::ChannelClose {
+                reply_code: 200,
+                reply_text: "",
+                class_id: 0,
+                method_id: 0,
+            },
+            Method::ChannelOpen { out_of_band: "" },
+            queue_declare("other", FieldTable::new()),
+            qos(1),
+            basic_consume("other", "t", false, false, FieldTable::new()),
+        ],
+    );
     for body in ["a", "b"] {
         let with = Properties::default();
         bytes.extend(bench.publish_bytes(1, ("", "other"), body, &with, false));

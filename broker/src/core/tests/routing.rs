@@ -1,6 +1,6 @@
 //! Exchanges of each kind, chains of them, and what happens to what nobody takes.
 
-use super::kit::{Bench, Client, bodies, exchange_declare, table, text};
+use super::kit::{Bench, Client, bodies, exchange_declare, queue_delete, table, text};
 use crate::core::field::{FieldTable, FieldValue};
 use crate::core::method::Method;
 use crate::core::properties::Properties;
@@ -190,13 +190,7 @@ fn an_auto_delete_exchange_ends_with_its_last_binding() {
     }
     bench.ask(client, &declare);
     bench.bind(client, "q", "x", "", FieldTable::new());
-    let delete = Method::QueueDelete {
-        ticket: 0,
-        queue: "q",
-        if_unused: false,
-        if_empty: false,
-        nowait: false,
-    };
+    let delete = queue_delete("q");
     bench.ask(client, &delete);
     assert!(!bench.core.metadata.vhosts["/"].exchanges.contains_key("x"));
 }

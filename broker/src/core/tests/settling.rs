@@ -1,6 +1,8 @@
 //! Settlements, also those that an open transaction holds; what channels may have out; who may consume alone.
 
-use super::kit::{Bench, Client, basic_consume, bodies, durable_declare, table, text};
+use super::kit::{
+    Bench, Client, basic_consume, bodies, durable_declare, queue_delete, table, text,
+};
 use crate::core::field::FieldValue;
 use crate::core::frame;
 use crate::core::method::Method;
@@ -84,17 +86,6 @@ fn all_means_all_that_are_out_now_and_recovery_leaves_them_alone() {
     assert_eq!((queue.counters.taken.ack, queue.unacked), (5, 1));
 }
 
-/// `queue.delete` without conditions.
-fn delete(queue: &str) -> Method<'_> {
-    Method::QueueDelete {
-        ticket: 0,
-        queue,
-        if_unused: false,
-        if_empty: false,
-        nowait: false,
-    }
-}
-
 #[test]
 fn a_commit_leaves_out_queues_that_have_gone() {
     let mut bench = Bench::new();
@@ -103,7 +94,7 @@ fn a_commit_leaves_out_queues_that_have_gone() {
     bench.ask(client, &Method::TxSelect);
     bench.publish(client, "", "q", "for nobody");
     let other = bench.connect();
-    bench.call(other, &delete("q"));
+    bench.call(other, &queue_delete("q"));
     assert_eq!(bench.ask(client, &Method::TxCommit), "TxCommitOk");
 }
 
@@ -113,7 +104,7 @@ fn who_deletes_a_queue_is_answered_before_its_consumers_hear_of_it() {
     let client = bench.connect();
     bench.declare(client, "q", table([]));
     bench.consume(client, "q", "t", false);
-    let answers = bench.call(client, &delete("q"));
+    let answers = bench.call(client, &queue_delete("q"));
     let texts: Vec<_> = answers.iter().map(|answer| answer.text.as_str()).collect();
     assert_eq!(
         texts,
