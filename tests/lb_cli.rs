@@ -117,6 +117,32 @@ fn every_command_answers_with_the_words_that_scripts_know() {
     });
 }
 
+#[test]
+fn what_is_shown_is_selected_by_names_and_numbers() {
+    sandboxed(|| {
+        let running = start();
+        let rows = |command: &str| -> Vec<String> {
+            let answer = running.admin(command);
+            let rows = answer.lines().skip(1).filter(|line| !line.is_empty());
+            let name = |row: &str| row.split(',').nth(1).unwrap_or(row).to_owned();
+            rows.map(name).collect()
+        };
+        // what is no number counts as 0, the number of a proxy's own rows
+        assert_eq!(rows("show stat rabbit 2 n1"), ["BACKEND"]);
+        assert_eq!(rows("show stat rabbit 4 2x"), ["n2"]);
+        assert_eq!(rows("show stat 2 5 -1"), ["FRONTEND", "n1", "n2", "n3"]);
+        let states = |command: &str| {
+            let answer = running.admin(command);
+            answer.lines().filter(|line| !line.is_empty()).count()
+        };
+        assert_eq!(states("show servers state rabbit"), 5);
+        assert_eq!(states("show servers state #2"), 5);
+        assert_eq!(states("show servers state #3"), 1);
+        let none = running.admin("show errors 99");
+        assert!(none.starts_with("Total events captured on"), "{none}");
+    });
+}
+
 /// As haproxy 2.6.12 shows the same.
 #[test]
 fn what_was_set_at_run_time_is_shown_and_counters_are_cleared_but_a_backends_downs() {

@@ -58,6 +58,7 @@ fn number_proxies(proxies: &mut [Draft]) {
         .filter(|d| d.proxy.id_forced)
         .map(|d| d.proxy.id)
         .collect();
+    // a proxy with an id of its own uses up a number, too
     let mut next = FIRST_PROXY;
     for draft in proxies {
         if !draft.proxy.id_forced {
@@ -65,8 +66,8 @@ fn number_proxies(proxies: &mut [Draft]) {
                 next += 1;
             }
             draft.proxy.id = next;
-            next += 1;
         }
+        next += 1;
         if let Some(front) = &mut draft.proxy.front {
             number_binds(&mut front.binds);
         }

@@ -335,7 +335,7 @@ impl Control {
             listeners,
             dropped_logs: self.log.get().map_or(0, |log| log.dropped() as u32),
             bytes_out: super::sample::bytes_out(runtime),
-            bytes_spliced: 0,
+            bytes_spliced: crate::splice::sent(),
             bytes_out_rate: self.samples.bytes_out_rate(),
             old: self.old.processes(),
         }

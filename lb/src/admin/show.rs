@@ -186,17 +186,16 @@ fn stat(call: &mut Call<'_>) -> Answer {
             _ => return Answer::error("Invalid statistics domain."),
         }
     }
-    // the selection is three words; what is no number selects by the proxy's name
+    // the selection is three words; what is no number selects by the proxy's name, or counts as 0
     if let [proxy, kind, id, ..] = options
-        && kind.parse::<i64>().is_ok()
-        && id.parse::<i64>().is_ok()
+        && !STAT_WORDS.contains(&proxy.as_str())
     {
         wanted.proxy_id = match proxy_id(call.control, proxy) {
             Ok(selected) => selected,
             Err(error) => return error,
         };
-        wanted.kinds = kind.parse::<i64>().unwrap_or(-1) as u32;
-        wanted.id = id.parse::<u32>().ok();
+        wanted.kinds = leading_number(kind) as u32;
+        wanted.id = u32::try_from(leading_number(id)).ok();
         options = &options[3..];
     }
     for word in options {
@@ -216,6 +215,16 @@ fn stat(call: &mut Call<'_>) -> Answer {
         format,
         desc,
     )))
+}
+
+/// What `show stat` takes besides a selection.
+const STAT_WORDS: &[&str] = &["typed", "json", "desc", "up", "no-maint"];
+
+/// The number that a word begins with, 0 without one: how HAProxy reads a selection.
+fn leading_number(word: &str) -> i64 {
+    let sign = usize::from(word.starts_with('-'));
+    let digits = word[sign..].bytes().take_while(u8::is_ascii_digit).count();
+    word[..sign + digits].parse().unwrap_or(0)
 }
 
 /// The number of the proxy that this word selects, nothing for all of them (-1).
@@ -326,15 +335,20 @@ fn errors(call: &mut Call<'_>) -> Answer {
     let proxy = match call.argument(0) {
         "" | "-1" => None,
         word => match word.parse::<u32>() {
-            Ok(id) => generation.proxies.iter().find(|proxy| proxy.conf.id == id),
-            Err(_) => generation.proxy(word),
-        }
-        .map_or(Err(()), |proxy| Ok(Some(proxy.name().to_owned())))
-        .unwrap_or(Some(String::new())),
+            // nothing was captured of a number that no proxy has
+            Ok(id) => Some(
+                generation
+                    .proxies
+                    .iter()
+                    .find(|proxy| proxy.conf.id == id)
+                    .map_or(String::new(), |proxy| proxy.name().to_owned()),
+            ),
+            Err(_) => match generation.proxy(word) {
+                Some(proxy) => Some(proxy.name().to_owned()),
+                None => return Answer::error("No such proxy."),
+            },
+        },
     };
-    if proxy.as_deref() == Some("") {
-        return Answer::error("No such proxy.");
-    }
     let only = match call.argument(1) {
         "request" => Some(true),
         "response" => Some(false),

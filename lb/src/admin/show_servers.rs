@@ -10,7 +10,7 @@ use conf::lb::model::{AdminLevel, Host};
 use super::command::{Answer, Call, Command};
 use super::{address, targets};
 use crate::core::server::Admin;
-use crate::state::{Endpoint, Proxy, Runtime, Server};
+use crate::state::{Endpoint, Generation, Proxy, Runtime, Server};
 
 /// The commands of this file.
 pub static COMMANDS: &[Command] = &[
@@ -39,11 +39,20 @@ fn selected(call: &Call<'_>) -> Result<Vec<Arc<Proxy>>, Answer> {
     let generation = call.control.runtime.generation();
     match call.argument(0) {
         "" => Ok(generation.proxies.clone()),
-        name => match generation.backend(name) {
+        name => match generation
+            .backend(name)
+            .or_else(|| by_number(&generation, name))
+        {
             Some(proxy) => Ok(vec![proxy.clone()]),
             None => Err(Answer::error("Can't find backend.")),
         },
     }
+}
+
+/// `#<id>` of a backend.
+fn by_number<'g>(generation: &'g Generation, name: &str) -> Option<&'g Arc<Proxy>> {
+    let numbered = name.starts_with('#').then(|| generation.proxy(name));
+    numbered.flatten().filter(|proxy| proxy.back.is_some())
 }
 
 fn state(call: &mut Call<'_>) -> Answer {
