@@ -8,6 +8,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
+use std::os::unix::net::UnixDatagram;
 use std::os::unix::process::ExitStatusExt;
 use std::process::{Command, Output};
 
@@ -183,6 +184,34 @@ fn a_master_ends_with_its_worker() {
     let worker = Pid::from_raw(worker.parse().expect("a number"));
     kill(worker, Signal::SIGKILL).expect("the worker is ours");
     assert_eq!(daemon.wait_exit(LIMIT).code(), Some(137));
+}
+
+#[test]
+fn systemd_is_told_of_reloads_however_they_are_ordered() {
+    let balancer = Balancer::new("", &empty_listen());
+    let (cli, place) = (balancer.path("master.sock"), balancer.path("notify"));
+    let socket = UnixDatagram::bind(&place).expect("a socket");
+    socket.set_read_timeout(Some(LIMIT)).expect("a timeout");
+    let told = || {
+        let mut buffer = [0; 4096];
+        let size = socket.recv(&mut buffer).expect("something is told");
+        String::from_utf8_lossy(&buffer[..size]).into_owned()
+    };
+    let mut command = balancer.command(&["-Ws", "-S", &cli.display().to_string()]);
+    let mut daemon = Daemon::start("master", command.env("NOTIFY_SOCKET", &place));
+    assert!(told().starts_with("READY=1\nMAINPID="));
+    daemon.signal(Signal::SIGUSR2);
+    assert!(told().starts_with("RELOADING=1\n"));
+    assert!(told().ends_with("STATUS=Ready."));
+    let file = std::fs::read_to_string(balancer.file()).expect("it is there");
+    std::fs::write(balancer.file(), file + "    nonsense\n").expect("it can be written");
+    let mut stream = std::os::unix::net::UnixStream::connect(&cli).expect("the master's CLI");
+    stream.write_all(b"reload\n").expect("it listens");
+    assert!(told().starts_with("RELOADING=1\n"));
+    assert!(told().ends_with("STATUS=Ready. The latest reload was refused."));
+    daemon.signal(Signal::SIGTERM);
+    assert_eq!(told(), "STOPPING=1");
+    daemon.wait_exit(LIMIT);
 }
 
 #[test]

@@ -16,12 +16,14 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::{Signal, kill};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::Pid;
+use service::Notify;
 use std::io;
 use std::os::fd::AsFd;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
-use std::sync::{Arc, Mutex};
+
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Instant;
 
 /// What the master knows about itself and its worker.
@@ -40,14 +42,31 @@ pub struct Master {
     pub old_workers: Mutex<Vec<Pid>>,
     /// The program that runs, and whether another is in its place.
     pub program: Program,
+    /// Tells systemd, once the service is up.
+    pub notify: OnceLock<Notify>,
 }
 
 impl Master {
-    /// Lets the worker reload; gives what it says.
+    /// Lets the worker reload, with a word to systemd before and after; gives what it says.
     ///
     /// # Errors
     /// The worker refuses or cannot be asked.
     pub fn reload(&self) -> Result<String, String> {
+        if let Some(notify) = self.notify.get() {
+            notify.reloading();
+        }
+        let result = self.reload_worker();
+        if let Some(notify) = self.notify.get() {
+            let status = match result {
+                Ok(_) => "Ready.",
+                Err(_) => "Ready. The latest reload was refused.",
+            };
+            notify.ready(std::process::id(), status);
+        }
+        result
+    }
+
+    fn reload_worker(&self) -> Result<String, String> {
         if self.program.was_replaced() {
             // the main loop, which the signal reaches, becomes the new program
             let outcome = self.program.check().map(|()| {
@@ -185,16 +204,17 @@ pub fn run(
         socket: crate::admin::socket::default_path(&run_dir, worker.as_raw() as u32),
         old_workers: Mutex::new(old_workers),
         program,
+        notify: OnceLock::new(),
     });
     if let Some(cli) = cli {
         master_cli::serve(cli, master.clone())?;
     }
-    let notify = ready.announce();
-    Ok(attend(&master, &signals, &notify))
+    let notify = master.notify.get_or_init(|| ready.announce());
+    Ok(attend(&master, &signals, notify))
 }
 
 /// Waits for signals until the worker is gone.
-fn attend(master: &Arc<Master>, signals: &Signals, notify: &service::Notify) -> ExitCode {
+fn attend(master: &Arc<Master>, signals: &Signals, notify: &Notify) -> ExitCode {
     let mut watchdog = notify.watchdog(std::process::id());
     let mut ending = None;
     loop {
@@ -215,14 +235,10 @@ fn attend(master: &Arc<Master>, signals: &Signals, notify: &service::Notify) -> 
                     master.upgrade();
                     notify.ready(std::process::id(), "Ready.");
                 }
-                Signal::SIGUSR2 | Signal::SIGHUP => {
-                    notify.reloading();
-                    match master.reload() {
-                        Ok(text) => console::notice(&format!("Reload: {}", text.trim())),
-                        Err(text) => console::alert(&format!("Reload refused: {}", text.trim())),
-                    }
-                    notify.ready(std::process::id(), "Ready.");
-                }
+                Signal::SIGUSR2 | Signal::SIGHUP => match master.reload() {
+                    Ok(text) => console::notice(&format!("Reload: {}", text.trim())),
+                    Err(text) => console::alert(&format!("Reload refused: {}", text.trim())),
+                },
                 Signal::SIGUSR1 | Signal::SIGINT | Signal::SIGTERM => {
                     if ending.is_none() {
                         console::warning("Exiting Master process...");

@@ -71,7 +71,7 @@ struct Balancer {
     checks: Mutex<Option<JoinHandle<()>>>,
     control: Arc<Control>,
     runtime: tokio::runtime::Runtime,
-    notify: Notify,
+    notify: Arc<Notify>,
     watchdog: Option<Watchdog>,
     admin_path: PathBuf,
     stopping_since: Option<Instant>,
@@ -161,10 +161,12 @@ impl Balancer {
             Signal::SIGUSR1 => self.stop_softly(),
             Signal::SIGUSR2 => {
                 self.notify.reloading();
-                let reloader = self.reloader.clone();
-                // both outcomes are logged by the reload itself
-                self.runtime.spawn_blocking(move || drop(reloader.reload()));
-                self.notify.ready(std::process::id(), "Ready.");
+                let (reloader, notify) = (self.reloader.clone(), self.notify.clone());
+                self.runtime.spawn_blocking(move || {
+                    // both outcomes are logged by the reload itself
+                    let _ = reloader.reload();
+                    notify.ready(std::process::id(), "Ready.");
+                });
             }
             Signal::SIGHUP => {
                 self.log.reopen();

@@ -202,7 +202,7 @@ impl Balancer {
             checks: Mutex::new(Some(checks)),
             control,
             runtime,
-            notify,
+            notify: Arc::new(notify),
             watchdog,
             admin_path,
             stopping_since: None,
