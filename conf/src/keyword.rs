@@ -4,6 +4,7 @@
 use crate::diagnostic::Diagnostic;
 use crate::source::Span;
 use crate::suggest;
+use std::borrow::Cow;
 
 /// A word of the source after quotes and escapes were resolved.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -165,9 +166,16 @@ impl<'a> Args<'a> {
         };
         let message = format!("`{}` takes no more than this", self.keyword);
         let form = format!("the form is: {} {}", self.keyword, self.form);
-        Err(Diagnostic::error("E0004", word.span, message)
-            .label(format!("`{}` is too much", word.text))
-            .help(form.trim_end().to_owned()))
+        let error = Diagnostic::error("E0004", word.span, message)
+            .label(format!("`{}` is too much", shown(&word.text)));
+        let error = match self.form.contains("if | unless") {
+            true => error.label(format!(
+                "expected `if`, `unless` or the end of the line instead of `{}`",
+                shown(&word.text)
+            )),
+            false => error,
+        };
+        Err(error.help(form.trim_end().to_owned()))
     }
 
     /// How many words were taken.
@@ -184,8 +192,19 @@ impl<'a> Args<'a> {
 
 /// The error for a word that is not `what` (E0005).
 pub fn wrong(word: &Word, what: &str) -> Diagnostic {
-    Diagnostic::error("E0005", word.span, format!("`{}` is not {what}", word.text))
-        .label(format!("expected {what}"))
+    let text = format!("`{}` is not {what}", shown(&word.text));
+    Diagnostic::error("E0005", word.span, text).label(format!("expected {what}"))
+}
+
+/// Most characters of a word that a message repeats.
+const SHOWN: usize = 80;
+
+/// A word as messages repeat it: the beginning of a long one.
+pub fn shown(text: &str) -> Cow<'_, str> {
+    match text.char_indices().nth(SHOWN) {
+        Some((end, _)) => format!("{}...", &text[..end]).into(),
+        None => text.into(),
+    }
 }
 
 /// Finds the row whose name is the longest prefix of `words`; gives the row
@@ -216,7 +235,7 @@ pub fn unknown<'n>(
     Diagnostic::error(
         "E0002",
         word.span,
-        format!("unknown keyword `{}` in {place}", word.text),
+        format!("unknown keyword `{}` in {place}", shown(&word.text)),
     )
     .label(match near {
         Some(name) => format!("did you mean `{name}`?"),

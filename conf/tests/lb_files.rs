@@ -118,6 +118,47 @@ fn servers_are_numbered_by_place_around_the_ids_that_are_given() {
 }
 
 #[test]
+fn proxies_are_numbered_by_place_around_the_ids_that_are_given() {
+    let text = "listen a\n bind :1\n id 77\nbackend b\nbackend c\n id 5\nbackend d\nbackend e\n";
+    let (config, report) = lb::load_str(text);
+    let config = config.unwrap_or_else(|| panic!("{}", report.human(false)));
+    let ids: Vec<u32> = config.proxies.iter().map(|p| p.id).collect();
+    assert_eq!(ids, [77, 3, 5, 6, 7]);
+}
+
+#[test]
+fn a_file_in_utf_16_is_told_once() {
+    let wide = "\u{feff}global\n maxconn 5\n".encode_utf16();
+    for order in [u16::to_le_bytes, u16::to_be_bytes] {
+        let text = lb::text_of(wide.clone().flat_map(order).collect());
+        let (config, report) = lb::load_texts(vec![("a.cfg".into(), text)], Env::empty());
+        let codes: Vec<_> = report.diagnostics.iter().map(|d| d.code).collect();
+        assert!(config.is_none() && codes == ["E1044"], "{codes:?}");
+    }
+}
+
+#[test]
+fn acls_about_http_that_no_rule_of_a_tcp_section_asks_are_passed_over() {
+    let warnings = |lines: &str| {
+        let (config, report) = lb::load_str(&format!("listen a\n bind :1\n{lines}"));
+        let codes: Vec<_> = report.diagnostics.iter().map(|d| d.code).collect();
+        (config.is_some(), codes.contains(&"E0007"))
+    };
+    assert_eq!(
+        warnings(" acl x path /x\n http-request deny if x\n"),
+        (true, false)
+    );
+    assert_eq!(
+        warnings(" http-request deny if { path /x }\n"),
+        (true, false)
+    );
+    assert_eq!(
+        warnings(" tcp-request content reject if { path /x }\n"),
+        (false, true)
+    );
+}
+
+#[test]
 fn a_minconn_above_maxconn_is_the_limit() {
     let back = back(
         " server a 192.0.2.1:1 minconn 2\n server b 192.0.2.1:1 minconn 5 maxconn 3\n \

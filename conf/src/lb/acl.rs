@@ -82,6 +82,9 @@ pub fn named(d: &mut Draft, word: &Word, name: &str) -> Result<usize, Diagnostic
         });
     Err(match near {
         Some(near) if word.text == name => error.suggest(word.span, near.to_owned()),
+        _ if name.starts_with('{') => error
+            .label("a brace and a word in one")
+            .help("the braces are words of their own: put spaces around them"),
         _ => error,
     })
 }

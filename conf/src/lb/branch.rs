@@ -205,6 +205,7 @@ fn say(words: &[Word], report: &mut Report) {
     report.push(match words[0].text.as_str() {
         ".alert" => Diagnostic::error("E1014", span, message).label("the file says so"),
         ".warning" => Diagnostic::warning("E1014", span, message).label("the file says so"),
-        _ => Diagnostic::note("E1014", span, message).label("the file says so"),
+        ".notice" => Diagnostic::note("E1014", span, message).label("the file says so"),
+        _ => Diagnostic::note("E1113", span, message).label("the file says so"),
     });
 }

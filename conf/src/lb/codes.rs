@@ -72,11 +72,11 @@ pub static CODES: &[Code] = codes! {
 
     "E1013" "`.if` blocks do not match"
     "Each `.if` ends with `.endif` in the same file; `.elif` and one `.else` may stand between \
-     them. Blocks may be nested 16 deep."
+     them. Blocks may be nested 1024 deep."
 
     "E1014" "the file speaks"
-    "The line is `.notice`, `.warning`, `.alert` or `.diag` and shows its text. `.alert` refuses \
-     the file, `.warning` counts as a warning."
+    "The line is `.notice`, `.warning` or `.alert` and shows its text. `.alert` refuses the file, \
+     `.warning` counts as a warning."
 
     "E1015" "a condition of `.if` is not right"
     "A condition is a number (0 is false), a predicate such as `defined(NAME)`, \
@@ -206,6 +206,16 @@ pub static CODES: &[Code] = codes! {
     "`load-server-state-from-file global` reads the file that `server-state-file` in the `global` \
      section names, and there is none."
 
+    "E1044" "the file is not plain UTF-8"
+    "Some editors put a byte order mark ahead of the first line or write UTF-16, and show nothing \
+     of it. The first word of the file is then not what it looks like. Save the file as UTF-8 \
+     without a byte order mark."
+
+    "E1045" "an unfinished merge"
+    "Lines that begin with `<<<<<<<`, `=======` and `>>>>>>>` are what a version control system \
+     leaves around two versions that it could not merge. Keep what is right of both and remove \
+     these lines."
+
     "E1101" "a keyword stands twice in a section"
     "The later line counts and the earlier one does nothing. That is legal and happens in files \
      that were put together by copying; it becomes a trap when only the first of the two is \
@@ -261,4 +271,12 @@ pub static CODES: &[Code] = codes! {
      or `hash` a client comes back to the server that its key names, so only those move whose \
      server changed; rebalancing gives up when nothing gets better. `balance leastconn` moves \
      each of them to where there is room."
+
+    "E1113" "the file explains itself"
+    "The line is `.diag` and shows its text under `-dD` and `-V` only."
+
+    "E1114" "a variable that is not set"
+    "A variable without a value leaves nothing: `server s \"${NAME}:5672\"` becomes `:5672`, which \
+     is a legal address and not the one that was meant. Set it ahead of the start, or give a value \
+     for that case: `\"${NAME-192.0.2.1}\"`."
 };

@@ -1,6 +1,7 @@
 //! Files in, configuration and report out.
 
 mod header;
+mod slips;
 
 use super::draft::{Draft, Negation};
 use super::env::Env;
@@ -14,7 +15,7 @@ use super::model::{Config, Ring, Userlist};
 use super::proxy;
 use super::ring::{self, RingDraft};
 use super::userlist::{self, UserlistDraft};
-use super::words::{LinePlace, split};
+use super::words::{Line, LinePlace, split};
 use crate::diagnostic::{Diagnostic, Report};
 use crate::keyword::{self, Word};
 use crate::source::{FileId, Span};
@@ -101,6 +102,9 @@ pub(super) struct Loader {
     pub(super) userlists: Vec<Userlist>,
     pub(super) rings: Vec<Ring>,
     pub(super) healthchecks: Vec<Named>,
+    /// The latest file in which lines of an unfinished merge were told, and a NUL byte.
+    marked_lines: Option<FileId>,
+    nul_in: Option<FileId>,
 }
 
 impl Loader {
@@ -123,6 +127,8 @@ impl Loader {
             userlists: Vec::new(),
             rings: Vec::new(),
             healthchecks: Vec::new(),
+            marked_lines: None,
+            nul_in: None,
         }
     }
 
@@ -166,8 +172,11 @@ impl Loader {
         let path = source.path().to_string_lossy().into_owned();
         self.global.file = source.path().to_owned();
         self.global.line.file = path.as_str().into();
-        let mut start = 0;
-        for (index, line) in source.text().split_inclusive('\n').enumerate() {
+        let Some(mut start) = self.beginning(file) else {
+            return;
+        };
+        let text = &source.text()[start as usize..];
+        for (index, line) in text.split_inclusive('\n').enumerate() {
             let place = LinePlace {
                 file,
                 start,
@@ -176,7 +185,9 @@ impl Loader {
                 section: &self.section_word.clone(),
             };
             self.global.line.number = place.number;
-            self.line(line, place);
+            let before = self.report.diagnostics.len();
+            let words = self.line(line, place);
+            self.explain(before, line, &words);
             start += line.len() as u32;
         }
         if !source.text().is_empty() && !source.text().ends_with('\n') {
@@ -200,31 +211,36 @@ impl Loader {
         );
     }
 
-    fn line(&mut self, line: &str, place: LinePlace<'_>) {
-        let words = match split(line, place, &self.global.env) {
-            Ok(words) => words,
+    /// Takes a line and gives its words.
+    fn line(&mut self, line: &str, place: LinePlace<'_>) -> Vec<Word> {
+        let Line { words, unset } = match split(line, place, &self.global.env) {
+            Ok(line) => line,
             Err(e) => {
                 // also in a block that is not read: where its line ends is unclear
-                self.report.push(e);
-                return;
+                self.unreadable(e, place.file);
+                return Vec::new();
             }
         };
         let Some(first) = words.first() else {
-            return;
+            return words;
         };
         if first.text.starts_with('.') {
             let env = &self.global.env;
             self.branches.line(&words, env, &mut self.report);
-            return;
+            return words;
         }
-        if !self.branches.active() {
-            return;
+        if !self.branches.active() || self.conflict(&words) {
+            return words;
         }
         if first.text.starts_with('[') {
             self.report.diagnostics.extend(bad_scope(&words));
-            return;
+        } else {
+            self.words(&words);
         }
-        self.words(&words);
+        self.report
+            .diagnostics
+            .extend(unset.iter().map(slips::unset));
+        words
     }
 
     fn words(&mut self, words: &[Word]) {
@@ -342,6 +358,9 @@ impl Loader {
             }
             _ => (Negation::Plain, words),
         };
+        if negation == Negation::Plain && self.lacks_header(&words[0]) {
+            self.open_unnamed(&words[0]);
+        }
         let place = self.place_name();
         let lists = matches!(self.section, Section::Userlist(_) | Section::Ring(_));
         if negation != Negation::Plain && lists {

@@ -33,12 +33,12 @@ impl Voice<'_> {
         let shown: Vec<_> = report
             .diagnostics
             .iter()
-            .filter(|d| self.notes || d.severity != Severity::Note)
+            .filter(|d| self.notes || d.severity != Severity::Note || is_said(d))
             .collect();
-        if shown.is_empty() {
-            return String::new();
+        let mut out = String::new();
+        if !shown.iter().all(|d| is_said(d)) {
+            out = self.introduction();
         }
-        let mut out = self.introduction();
         for diagnostic in shown {
             self.one(report, diagnostic, &mut out);
         }
@@ -88,7 +88,7 @@ impl Voice<'_> {
             None => format!("config : {message}"),
         };
         out.push_str(&self.line(diagnostic.severity, &text));
-        if self.snippets {
+        if self.snippets && !is_said(diagnostic) {
             let rendered = report.human_one(diagnostic, self.color);
             for line in rendered.lines().skip(1) {
                 let _ = writeln!(out, "  {line}");
@@ -99,6 +99,11 @@ impl Voice<'_> {
             }
         }
     }
+}
+
+/// `.notice`: the file's author wants it read by whoever starts the program.
+fn is_said(diagnostic: &Diagnostic) -> bool {
+    diagnostic.severity == Severity::Note && diagnostic.code == "E1014"
 }
 
 fn files_with_errors(report: &Report) -> Vec<String> {
@@ -153,6 +158,15 @@ mod tests {
             text.ends_with("[ALERT]    (42) : config : Fatal errors found in configuration.\n"),
             "{text}"
         );
+    }
+
+    #[test]
+    fn a_notice_of_the_file_is_shown_alone_and_diag_only_when_asked_for() {
+        let (_, report) = load_str("global\n .notice \"node 1\"\n .diag deep\n");
+        let told = "[NOTICE]   (42) : config : parsing [test.cfg:2] : node 1\n";
+        assert_eq!(voice(false).findings(&report), told);
+        let all = voice(true).findings(&report);
+        assert!(all.contains(told) && all.contains(": deep\n"), "{all}");
     }
 
     #[test]

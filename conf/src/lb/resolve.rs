@@ -8,6 +8,7 @@ use super::model::{
     Bind, BindAddress, Config, Family, Host, InitAddr, LogAddress, Proxy, Server, ServerAddress,
     SourceAddress, UseSource,
 };
+use super::proxy::server_options::OPTIONS;
 use crate::diagnostic::Diagnostic;
 use crate::source::Span;
 use std::net::IpAddr;
@@ -112,6 +113,7 @@ impl Walk<'_, '_> {
         if let Some(host) = &mut server.check.agent.addr {
             self.host(host, place, &label);
         }
+        let place = server.address_place.0;
         let methods = server.init_addr.clone();
         let ServerAddress::Tcp { host, .. } = &mut server.address else {
             return;
@@ -149,11 +151,11 @@ impl Walk<'_, '_> {
             self.findings.push(disabled());
             return;
         }
-        self.findings.push(
-            unresolved(place, in_vain)
-                .help("add the name to DNS or /etc/hosts, or write the address")
-                .help("`init-addr last,libc,none` starts the server in maintenance instead"),
-        );
+        let error = no_name(name, unresolved(place, in_vain.clone())).unwrap_or_else(|| {
+            in_dns(unresolved(place, in_vain))
+                .help("`init-addr last,libc,none` starts the server in maintenance instead")
+        });
+        self.findings.push(error);
     }
 
     fn host(&mut self, host: &mut Host, place: Span, what: &str) {
@@ -166,10 +168,32 @@ impl Walk<'_, '_> {
                 let text = format!("{what}: could not resolve address `{name}`");
                 let error = unresolved(place, text);
                 self.findings
-                    .push(error.help("add the name to DNS or /etc/hosts, or write the address"));
+                    .push(no_name(name, error.clone()).unwrap_or_else(|| in_dns(error)));
             }
         }
     }
+}
+
+fn in_dns(error: Diagnostic) -> Diagnostic {
+    error.help("add the name to DNS or /etc/hosts, or write the address")
+}
+
+/// What can hardly be meant as a name: an option in place of the address, or an address with a
+/// slip in it.
+fn no_name(name: &str, error: Diagnostic) -> Option<Diagnostic> {
+    if OPTIONS.iter().any(|row| row.name == name) {
+        return Some(
+            error
+                .label("an option where the address belongs")
+                .help("the form is: server <name> <address>[:<port>] [<options>]"),
+        );
+    }
+    let numbers = name.bytes().all(|b| b.is_ascii_digit() || b == b'.');
+    numbers.then(|| {
+        error
+            .label("not an IPv4 address")
+            .help("an IPv4 address has four numbers from 0 to 255")
+    })
 }
 
 fn unresolved(place: Span, text: String) -> Diagnostic {
@@ -215,5 +239,34 @@ mod tests {
         };
         let both = [format!("{}, disabling server", in_vain("s2", "two")), told];
         assert_eq!(run(lenient).1, both);
+    }
+
+    #[test]
+    fn what_is_no_name_is_told_where_the_address_stands() {
+        let found = |address: &str| {
+            let text = format!("listen a\n bind :1\n server s1 {address}\n");
+            let (config, mut report) = load_str(&text);
+            let mut config = config.unwrap_or_else(|| panic!("{}", report.human(false)));
+            let mut nothing = |_: &str, _: Option<Family>| None;
+            let errors = resolve(&mut config, ResolveOptions::default(), &mut nothing);
+            errors.into_iter().for_each(|e| report.push(e));
+            report.human(false)
+        };
+        let option = found("check inter 5s");
+        assert!(
+            option.contains(" server s1 check inter 5s\n  |            ^^^^^ an option"),
+            "{option}"
+        );
+        assert!(
+            option.contains("the form is: server <name> <address>"),
+            "{option}"
+        );
+        let number = found("192.0.2.256:1");
+        assert!(
+            number.contains("^^^^^^^^^^^^^ not an IPv4 address"),
+            "{number}"
+        );
+        assert!(!number.contains("DNS"), "{number}");
+        assert!(found("nowhere:1").contains("DNS"));
     }
 }

@@ -95,6 +95,7 @@ pub fn bad_time(word: &Word, error: TimeError) -> Diagnostic {
             Diagnostic::error("E0005", word.span, problem)
                 .label("expected a number with us, ms, s, m, h or d")
                 .help("a number without a unit counts milliseconds in most places; write `5s` for five seconds")
+                .maybe_suggest(word.span, in_units(text).as_deref())
         }
         TimeError::Overflow => Diagnostic::error(
             "E0006",
@@ -103,6 +104,22 @@ pub fn bad_time(word: &Word, error: TimeError) -> Diagnostic {
         )
         .label("at most 2147483647 ms, about 24.8 days"),
     }
+}
+
+/// The time that is meant by `5sec` or `1min`.
+fn in_units(text: &str) -> Option<String> {
+    let digits = text.bytes().take_while(u8::is_ascii_digit).count();
+    let (number, suffix) = text.split_at(digits);
+    let unit = match suffix.to_ascii_lowercase().as_str() {
+        "usec" | "usecs" => "us",
+        "msec" | "msecs" | "millis" => "ms",
+        "s" | "sec" | "secs" | "second" | "seconds" => "s",
+        "m" | "min" | "mins" | "minute" | "minutes" => "m",
+        "h" | "hr" | "hrs" | "hour" | "hours" => "h",
+        "d" | "day" | "days" => "d",
+        _ => return None,
+    };
+    (digits > 0).then(|| format!("{number}{unit}"))
 }
 
 /// Takes a word as a time.
@@ -127,7 +144,8 @@ pub fn take_number(args: &mut Args<'_>, what: &str, min: i64, max: i64) -> Resul
 pub fn number(word: &Word, what: &str, min: i64, max: i64) -> Result<i64, Diagnostic> {
     let digits = word.text.strip_prefix(['-', '+']).unwrap_or(&word.text);
     if digits.is_empty() || !digits.bytes().all(|b| b.is_ascii_digit()) {
-        return Err(wrong(word, what).label(format!("expected a number from {min} to {max}")));
+        let error = wrong(word, what).label(format!("expected a number from {min} to {max}"));
+        return Err(error.maybe_suggest(word.span, thousands(digits).as_deref()));
     }
     match word.text.parse::<i64>() {
         Ok(n) if (min..=max).contains(&n) => Ok(n),
@@ -138,6 +156,12 @@ pub fn number(word: &Word, what: &str, min: i64, max: i64) -> Result<i64, Diagno
         )
         .label(format!("expected a number from {min} to {max}"))),
     }
+}
+
+/// The number that is meant by `4k`.
+fn thousands(text: &str) -> Option<String> {
+    let number: u32 = text.strip_suffix(['k', 'K'])?.parse().ok()?;
+    Some(number.checked_mul(1000)?.to_string())
 }
 
 /// Takes a word as a number that fits `u32`.

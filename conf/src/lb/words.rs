@@ -30,8 +30,17 @@ pub struct LinePlace<'a> {
     pub section: &'a str,
 }
 
-/// Splits a line. An empty result is an empty line.
-pub fn split(line: &str, place: LinePlace<'_>, env: &Env) -> Result<Vec<Word>, Diagnostic> {
+/// The words of a line, none for an empty one, and the variables in it that are not set.
+#[derive(Debug, Default)]
+pub struct Line {
+    /// The words.
+    pub words: Vec<Word>,
+    /// Variables without a value that leave a word with other text in it.
+    pub unset: Vec<Word>,
+}
+
+/// Splits a line.
+pub fn split(line: &str, place: LinePlace<'_>, env: &Env) -> Result<Line, Diagnostic> {
     let mut splitter = Splitter {
         line,
         at: 0,
@@ -40,6 +49,7 @@ pub fn split(line: &str, place: LinePlace<'_>, env: &Env) -> Result<Vec<Word>, D
         words: Vec::new(),
         text: String::new(),
         word_start: 0,
+        unset: Vec::new(),
     };
     if let Some(at) = line.find('\0') {
         return Err(splitter
@@ -47,7 +57,15 @@ pub fn split(line: &str, place: LinePlace<'_>, env: &Env) -> Result<Vec<Word>, D
             .label("remove it"));
     }
     splitter.run()?;
-    Ok(splitter.words)
+    let Splitter {
+        words, mut unset, ..
+    } = splitter;
+    let rest = |word: &Word, unset: &Word| {
+        let within = word.span.start <= unset.span.start && unset.span.end <= word.span.end;
+        within && !word.text.is_empty()
+    };
+    unset.retain(|name| words.iter().any(|word| rest(word, name)));
+    Ok(Line { words, unset })
 }
 
 struct Splitter<'a> {
@@ -58,6 +76,7 @@ struct Splitter<'a> {
     words: Vec<Word>,
     text: String,
     word_start: usize,
+    unset: Vec<Word>,
 }
 
 impl Splitter<'_> {
@@ -218,6 +237,11 @@ impl Splitter<'_> {
             let default = self.close_brace(start)?;
             value = value.or(default);
         }
+        if value.is_none() {
+            let name = name.to_owned();
+            let span = self.span(start, self.at);
+            self.unset.push(Word { text: name, span });
+        }
         self.insert(&value.unwrap_or_default(), split)
     }
 
@@ -295,7 +319,7 @@ mod tests {
             section: "global",
         };
         split(line, place, &env)
-            .map(|w| w.into_iter().map(|w| w.text).collect())
+            .map(|line| line.words.into_iter().map(|w| w.text).collect())
             .map_err(|d| d.message)
     }
 

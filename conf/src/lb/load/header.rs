@@ -167,6 +167,34 @@ impl Loader {
         self.section = Section::Proxy(Box::new(draft));
     }
 
+    /// What only a section with clients and servers holds, in `defaults`: its header is missing.
+    pub(super) fn lacks_header(&self, word: &Word) -> bool {
+        let defaults = matches!(&self.section, Section::Proxy(draft) if draft.kind.is_none());
+        defaults && matches!(word.text.as_str(), "bind" | "server")
+    }
+
+    /// Tells once that a header is missing, and goes on as if it were there.
+    pub(super) fn open_unnamed(&mut self, word: &Word) {
+        let text = format!("`{}` not allowed in a `defaults` section", word.text);
+        let line = self.report.sources.position(word.span).line;
+        self.report.push(
+            Diagnostic::error("E1005", word.span, text)
+                .label("is a line `listen <name>` missing ahead of this one?")
+                .help("the lines that follow are read as those of a `listen` section"),
+        );
+        self.end_section();
+        self.section_word = "listen".to_owned();
+        let name = format!("unnamed:{line}");
+        let draft = match self.defaults.clone() {
+            Some(base) => base.from_defaults(Some(ProxyKind::Listen), &name, word.span),
+            None => Draft::new(Some(ProxyKind::Listen), &name, word.span),
+        };
+        self.section = Section::Proxy(Box::new(draft));
+        if let Section::Proxy(draft) = &mut self.section {
+            draft.around = self.global.surroundings();
+        }
+    }
+
     fn open_ring(&mut self, words: &[Word], header: Span) {
         self.extra(words, 2, "ring");
         self.section = match self.name_of(words, "ring") {

@@ -16,6 +16,8 @@ pub struct Server {
     pub id_forced: bool,
     /// Where it is.
     pub address: ServerAddress,
+    /// Where that is said.
+    pub address_place: Place,
     /// `init-addr`: how the name becomes an address at start, in order.
     pub init_addr: Vec<InitAddr>,
     /// `weight`, 0..=256.

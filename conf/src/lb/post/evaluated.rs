@@ -11,6 +11,7 @@ use crate::lb::model::{
     HttpAnswer, HttpRule, Mode, Operand, Place, TcpAction, TcpRule,
 };
 use crate::lb::sample::fetch::{self, Needs};
+use std::collections::BTreeSet;
 
 pub(super) fn check(whole: &Whole<'_>, found: &mut Vec<Diagnostic>) {
     for draft in whole.running() {
@@ -67,7 +68,13 @@ impl Findings<'_, '_> {
 
     fn tcp(&mut self) {
         let proxy = &self.draft.proxy;
-        for acl in &proxy.acls {
+        let used = self.used_in_tcp();
+        for (_, acl) in proxy
+            .acls
+            .iter()
+            .enumerate()
+            .filter(|(i, _)| used.contains(i))
+        {
             acl.tests.iter().for_each(|t| self.expr(&t.expr, acl.place));
         }
         if let Some(front) = proxy.front.as_ref().filter(|_| self.draft.has_front()) {
@@ -85,6 +92,31 @@ impl Findings<'_, '_> {
                 self.name(&rule.server, rule.place);
             }
         }
+    }
+
+    /// The ACLs that rules of a TCP session ask: those of HTTP rules, which are ignored there, and
+    /// those that nothing asks may be about anything.
+    fn used_in_tcp(&self) -> BTreeSet<usize> {
+        let front = self.draft.proxy.front.iter();
+        let back = self.draft.proxy.back.iter();
+        let of_front = front.clone().flat_map(|front| {
+            let rules = front.connection_rules.iter().chain(&front.session_rules);
+            rules.chain(&front.content_rules)
+        });
+        let of_back = back
+            .clone()
+            .flat_map(|back| back.content_rules.iter().chain(&back.response_rules));
+        let switching = front.flat_map(|front| &front.use_backend);
+        let choosing = back.flat_map(|back| &back.use_server);
+        of_front
+            .chain(of_back)
+            .map(|rule| &rule.condition)
+            .chain(switching.map(|rule| &rule.condition))
+            .chain(choosing.map(|rule| &rule.condition))
+            .flatten()
+            .flat_map(|condition| condition.any.iter().flatten())
+            .map(|term| term.acl)
+            .collect()
     }
 
     fn not_run(&mut self, rules: &[TcpRule], list: &str) {

@@ -173,12 +173,27 @@ fn server<'a>(
     if let Some(found) = servers().find(|server| server.name == wanted.server) {
         return Ok(Arc::clone(found));
     }
-    let near = suggest::nearest(&wanted.server, servers().map(|s| s.name.as_str()));
+    let others = servers().filter(|server| !stands_on_line_of(server, reference, servers()));
+    let near = suggest::nearest(&wanted.server, others.map(|s| s.name.as_str()));
     let near = near.map(|n| match wanted.backend.as_str() {
         "" => n.to_owned(),
         backend => format!("{backend}/{n}"),
     });
     Err(no_server(reference, near))
+}
+
+/// A server cannot be meant by the line that describes it: the last one ahead of the reference.
+fn stands_on_line_of<'s>(
+    server: &Server,
+    reference: &Reference,
+    mut servers: impl Iterator<Item = &'s Arc<Server>>,
+) -> bool {
+    let ahead = |s: &Server| {
+        let place = s.place.0;
+        place.file == reference.span.file && place.end <= reference.span.start
+    };
+    let later = |s: &Arc<Server>| ahead(s) && s.place.0.start > server.place.0.start;
+    reference.by == "track" && ahead(server) && !servers.any(later)
 }
 
 fn no_server(reference: &Reference, near: Option<String>) -> Diagnostic {

@@ -95,7 +95,7 @@ fn check_port(draft: &Draft, server: &Server, kind: &CheckKind, found: &mut Vec<
     found.push(
         Diagnostic::error(
             "E1026",
-            server.place.0,
+            server.address_place.0,
             format!(
                 "server `{}/{}` has neither a port nor a port for its checks",
                 draft.proxy.name, server.name

@@ -117,12 +117,17 @@ fn description(d: &mut Draft, a: &mut Args<'_>) -> Applied {
 
 /// The error for a keyword that must not stand in `defaults`.
 pub fn not_in_defaults(a: &Args<'_>) -> Diagnostic {
+    let sections = match a.keyword() {
+        "bind" | "use_backend" | "monitor fail" => "a frontend or listen section",
+        "server" | "dispatch" | "use-server" => "a backend or listen section",
+        _ => "a frontend, backend or listen section",
+    };
     Diagnostic::error(
         "E1005",
         a.head(),
         format!("`{}` not allowed in a `defaults` section", a.keyword()),
     )
-    .label("belongs into a frontend, backend or listen section")
+    .label(format!("belongs into {sections}"))
 }
 
 fn persist(d: &mut Draft, a: &mut Args<'_>) -> Applied {

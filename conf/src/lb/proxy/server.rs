@@ -37,6 +37,7 @@ pub fn blank() -> Server {
         id: 0,
         id_forced: false,
         address: no_address(),
+        address_place: Place::default(),
         init_addr: vec![InitAddr::Last, InitAddr::Libc],
         weight: 1,
         backup: false,
@@ -117,6 +118,7 @@ fn server(d: &mut Draft, a: &mut Args<'_>) -> Result<(), Diagnostic> {
     draft.server.id = 0;
     draft.server.id_forced = false;
     draft.server.place = Place(name.span);
+    draft.server.address_place = Place(place.span);
     match address(place, &draft.env) {
         Ok(address) => draft.server.address = address,
         Err(e) => d.diagnostics.push(e),
