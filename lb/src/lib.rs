@@ -4,6 +4,7 @@
 
 pub mod access_log;
 pub mod admin;
+pub mod batch;
 pub mod command;
 pub mod console;
 pub mod convert;
@@ -42,6 +43,7 @@ pub mod takeover;
 pub mod tcp_info;
 pub mod trace;
 pub mod unix_file;
+pub mod uring;
 pub mod version;
 pub mod wheel;
 pub mod worker;

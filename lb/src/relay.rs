@@ -5,13 +5,16 @@
 //! quiet connections cost nothing and a slow reader slows its writer down.
 //! Sockets report edges: `readable` stays true until a read came short.
 
+use crate::batch::{Batch, Move, SLICE};
 use crate::core::amqp_frames::{Progress, Talk};
 use crate::splice::{Pipe, Pool};
 use crate::trace::Tap;
+use crate::uring::Outcome;
 use rustix::io::Errno;
 use rustix::net::{RecvFlags, SendFlags, Shutdown, recv, shutdown};
 use socket2::Socket;
 use std::io;
+use std::os::fd::AsRawFd;
 
 /// Rounds of one flow before others get their turn.
 const BUDGET: u32 = 16;
@@ -96,6 +99,8 @@ pub struct Workshop {
     pub buffer: Box<[u8]>,
     /// Pipes.
     pub pipes: Pool,
+    /// Calls of many sessions together, where the system has that.
+    pub batch: Option<Batch>,
     /// Watches the session at work, if somebody watches that one.
     pub tap: Option<Box<Tap>>,
 }
@@ -164,6 +169,22 @@ impl Flow {
         pending + self.pipe.as_ref().map_or(0, |p| p.filled)
     }
 
+    /// What [`Flow::pump`] will do first, if that is to receive and to send on and nothing else
+    /// can come before it.
+    pub fn next_move(&self, source: &Side, target: &Side, ending: bool) -> Option<Move> {
+        let plain = self.waiting() == 0 && !self.ended && self.pipe.is_none() && self.streak == 0;
+        (plain && target.writable).then(|| Move {
+            source: source.socket.as_raw_fd(),
+            target: target.socket.as_raw_fd(),
+            ending: source.ending || ending,
+        })
+    }
+
+    /// [`Flow::pump`] will do nothing.
+    pub fn is_idle(&self, source: &Side) -> bool {
+        !source.readable && self.waiting() == 0 && (!self.ended || self.passed_on)
+    }
+
     /// Everything has been passed on, the end included.
     pub fn is_over(&self) -> bool {
         self.ended && self.waiting() == 0
@@ -219,16 +240,26 @@ impl Flow {
         watch: &mut Watch<'_>,
         done: &mut Pumped,
     ) -> Result<(), Fault> {
-        let room = match self.pipe {
-            None => shop.buffer.len(),
-            Some(_) => watch.spliceable() + PIECE,
+        let batch = shop.batch.as_mut();
+        let ahead = batch.and_then(Batch::take);
+        let (room, received) = match &ahead {
+            Some(moved) => (SLICE, moved.received),
+            None => {
+                let room = match self.pipe {
+                    None => shop.buffer.len(),
+                    Some(_) => watch.spliceable() + PIECE,
+                };
+                let buffer = &mut shop.buffer[..room];
+                let received = recv(&source.socket, buffer, RecvFlags::empty());
+                (room, received.map(|(size, _)| size))
+            }
         };
-        let size = match recv(&source.socket, &mut shop.buffer[..room], RecvFlags::empty()) {
-            Ok((0, _)) => {
+        let size = match received {
+            Ok(0) => {
                 self.ended = true;
                 return Ok(());
             }
-            Ok((size, _)) => size,
+            Ok(size) => size,
             Err(Errno::WOULDBLOCK) => {
                 source.readable = false;
                 return Ok(());
@@ -237,10 +268,14 @@ impl Flow {
             Err(e) => return Err(Fault::Source(e.into())),
         };
         done.read += size as u64;
+        let bytes = match (&ahead, &shop.batch) {
+            (Some(moved), Some(batch)) => batch.bytes(moved),
+            _ => &shop.buffer[..size],
+        };
         if let Some(tap) = &mut shop.tap {
-            tap.read(&shop.buffer[..size]);
+            tap.read(bytes);
         }
-        watch.see(&shop.buffer[..size]);
+        watch.see(bytes);
         if size < room {
             // Drained: what comes later is a new edge. With the FIN already
             // here nothing comes later.
@@ -251,10 +286,15 @@ impl Flow {
             let streak = self.streak.saturating_add(1);
             self.streak = if size >= BULK { streak } else { 0 };
         }
-        let sent = send(target, &shop.buffer[..size], self.ended)?;
+        let sent = send(
+            target,
+            bytes,
+            self.ended,
+            ahead.and_then(|moved| moved.sent),
+        )?;
         done.written += sent as u64;
         if sent < size {
-            self.prepend(shop.buffer[sent..size].to_vec());
+            self.prepend(bytes[sent..].to_vec());
         }
         let pays = watch.spliceable() >= BULK;
         if self.pipe.is_some() && !pays {
@@ -350,7 +390,7 @@ impl Flow {
             return Ok(false);
         }
         if let Some(pending) = &mut self.pending {
-            let sent = send(target, &pending.bytes[pending.sent..], self.ended)?;
+            let sent = send(target, &pending.bytes[pending.sent..], self.ended, None)?;
             pending.sent += sent;
             done.written += sent as u64;
             if pending.sent < pending.bytes.len() {
@@ -387,12 +427,22 @@ impl Flow {
     }
 }
 
-fn send(target: &mut Side, bytes: &[u8], more: bool) -> Result<usize, Fault> {
+/// Sends what the target takes. The first call's outcome may be known already.
+fn send(
+    target: &mut Side,
+    bytes: &[u8],
+    more: bool,
+    mut known: Option<Outcome>,
+) -> Result<usize, Fault> {
     let mut flags = SendFlags::NOSIGNAL;
     flags.set(SendFlags::MORE, more);
     let mut sent = 0;
     while sent < bytes.len() {
-        match rustix::net::send(&target.socket, &bytes[sent..], flags) {
+        let outcome = match known.take() {
+            Some(outcome) => outcome,
+            None => rustix::net::send(&target.socket, &bytes[sent..], flags),
+        };
+        match outcome {
             Ok(size) => {
                 sent += size;
                 if sent < bytes.len() {

@@ -38,7 +38,7 @@ use conf::lb::model::{LogLevel, RuleLine};
 use mio::unix::SourceFd;
 use mio::{Interest, Registry, Token};
 use std::io::{self, ErrorKind};
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::sync::Arc;
 
 /// What a step may use of its thread.
@@ -282,6 +282,12 @@ impl Session {
     /// The client's socket, to be registered.
     pub fn client_socket(&self) -> &socket2::Socket {
         &self.client.socket
+    }
+
+    /// All that is left of a session that has ended: sockets to be closed.
+    pub fn give_sockets(self, to: &mut Vec<OwnedFd>) {
+        to.push(self.client.socket.into());
+        to.extend(self.server.map(|server| OwnedFd::from(server.socket)));
     }
 
     fn frontend(&self) -> &Arc<Proxy> {

@@ -24,8 +24,16 @@ pub fn text(long: bool) -> String {
             "\nFeature list : +EPOLL +THREAD +LINUX_SPLICE +LINUX_TPROXY +ACCEPT4 +TFO +SYSTEMD \
              +AMQP_CHECK +REBALANCE +RELOAD_IN_PROCESS -OPENSSL -LUA -QUIC\n\
              \nAvailable polling systems :\n      epoll : pref=300,  test result OK\n\
-             Total: 1 (1 usable), will use epoll.\n\
-             \nAvailable multiplexer protocols :\n  <default> : mode=TCP\n         h1 : mode=HTTP\n",
+             Total: 1 (1 usable), will use epoll.\n",
+        );
+        let ring = match crate::uring::Ring::open() {
+            Ok(_) => "will hand it the calls of a turn".to_owned(),
+            Err(e) => format!("each session makes its own calls ({e})"),
+        };
+        // writing to a string cannot fail
+        let _ = writeln!(out, "io_uring : {ring}.");
+        out.push_str(
+            "\nAvailable multiplexer protocols :\n  <default> : mode=TCP\n         h1 : mode=HTTP\n",
         );
     }
     out

@@ -6,18 +6,22 @@
 //! besides receive, send and the wait.
 
 mod accept;
+mod edges;
 mod handshake;
 
+use self::edges::Edge;
 use self::handshake::Held;
+use crate::batch::Batch;
 use crate::listener::{Listener, ListenerSet};
 use crate::relay::Workshop;
-use crate::session::{Context, Event, Ready, Session, Turn};
+use crate::session::{Context, Event, Session, Turn};
 use crate::splice::Pool;
 use crate::state::{
     Cause, Dismissal, Generation, Kill, Mailbox, Message, Runtime, SessionId, SessionView, Victims,
     WAKE,
 };
 use crate::trace::Tracer;
+use crate::uring::MOST;
 use crate::wheel::{HEARTBEAT_MS, Wheel};
 use mio::unix::SourceFd;
 use mio::{Events, Interest, Poll, Token};
@@ -26,7 +30,7 @@ use nix::sys::timerfd::{ClockId, Expiration, TimerFd, TimerFlags, TimerSetTimeFl
 use slab::Slab;
 use std::collections::VecDeque;
 use std::io;
-use std::os::fd::{AsFd, AsRawFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::{Relaxed, Release};
 use std::time::{Duration, Instant};
@@ -46,9 +50,13 @@ pub struct Worker {
     mailbox: Arc<Mailbox>,
     poll: Poll,
     sessions: Slab<Session>,
+    /// Of this turn, not yet handled.
+    edges: Vec<Edge>,
     /// Ended in this turn; their places stay taken until it is over, because
     /// more events for them may follow.
     ended: Vec<usize>,
+    /// Theirs, to be closed together.
+    closing: Vec<OwnedFd>,
     again: VecDeque<usize>,
     /// Handshakes with servers that wait for the client's first bytes.
     handshakes: Held,
@@ -58,6 +66,7 @@ pub struct Worker {
     serial: u32,
     now_ms: u64,
     loops: u64,
+    moves_ahead: u64,
     busy: Duration,
     stopping: bool,
     /// Who watches sessions.
@@ -98,19 +107,23 @@ impl Worker {
             mailbox,
             poll,
             sessions: Slab::new(),
+            edges: Vec::with_capacity(MOST),
             ended: Vec::new(),
+            closing: Vec::with_capacity(MOST),
             again: VecDeque::new(),
             handshakes: Held::default(),
             wheel: Wheel::new(now_ms),
             shop: Workshop {
                 buffer: vec![0; BUFFER].into_boxed_slice(),
                 pipes: Pool::new(pipes.max(1), pipe_size),
+                batch: None,
                 tap: None,
             },
             listeners: Vec::new(),
             serial: 0,
             now_ms,
             loops: 0,
+            moves_ahead: 0,
             busy: Duration::ZERO,
             stopping: false,
             tracer: None,
@@ -124,6 +137,8 @@ impl Worker {
         let fd = heartbeat.as_fd().as_raw_fd();
         let registry = self.poll.registry();
         registry.register(&mut SourceFd(&fd), Token(HEARTBEAT), Interest::READABLE)?;
+        // Where the system has no ring for us, each session makes its own calls.
+        self.shop.batch = Batch::open().ok();
         let mut events = Events::with_capacity(EVENTS);
         let mut due = Vec::new();
         let mut rested = Instant::now();
@@ -146,6 +161,7 @@ impl Worker {
                 }
                 self.dispatch(event);
             }
+            self.step_edges();
             self.accept_all();
             self.turns();
             while let Some(index) = self.handshakes.take_due(self.now_ms) {
@@ -195,17 +211,7 @@ impl Worker {
             }
             return;
         }
-        let ready = Ready {
-            readable: event.is_readable(),
-            writable: event.is_writable(),
-            ending: event.is_read_closed(),
-            error: event.is_error(),
-        };
-        let event = match token % 2 {
-            0 => Event::Client(ready),
-            _ => Event::Server(ready),
-        };
-        self.step(token / 2, event);
+        self.note_edge(Edge::new(event));
     }
 
     /// Steps a session and does what it asks for.
@@ -285,17 +291,6 @@ impl Worker {
                 self.step(index, Event::Turn);
             }
         }
-    }
-
-    /// Frees what ended in this turn: closes its sockets.
-    fn bury(&mut self) {
-        if self.ended.is_empty() {
-            return;
-        }
-        for index in self.ended.drain(..) {
-            self.sessions.try_remove(index);
-        }
-        self.mailbox.load.store(self.sessions.len() as u32, Relaxed);
     }
 
     fn messages(&mut self) {

@@ -429,6 +429,13 @@ fn activity(call: &mut Call<'_>) -> Answer {
         "busy_us",
         threads.iter().map(|t| t.busy_us.load(Relaxed)).collect(),
     );
+    line(
+        "moves_ahead",
+        threads
+            .iter()
+            .map(|t| t.moves_ahead.load(Relaxed))
+            .collect(),
+    );
     Answer::Text(out)
 }
 

@@ -1,7 +1,8 @@
 //! Relay: both ways until both sides have ended, and what is counted and
 //! timed meanwhile.
 
-use super::{Context, Routed, Session, Stage, Turn};
+use super::{Context, Ready, Routed, Session, Stage, Turn};
+use crate::batch::Move;
 use crate::counters::Thread;
 use crate::relay::{Fault, Flow, Watch};
 use crate::state::{Cause, End, Proxy};
@@ -94,6 +95,22 @@ impl Session {
             _ if up.again || down.again => Turn::Again,
             true => Turn::Wait,
             false => Turn::Rearm,
+        }
+    }
+
+    /// The calls that this edge of the client's socket, or of the server's, will lead to, if
+    /// nothing else can come before them: what is not moved already, and both flows are quiet.
+    pub fn next_move(&self, of_client: bool, ready: Ready) -> Option<Move> {
+        let server = self.server.as_ref().filter(|_| !ready.error)?;
+        if !matches!(self.stage, Stage::Relay) || !(ready.readable || ready.ending) {
+            return None;
+        }
+        match of_client {
+            true => self.upstream.next_move(&self.client, server, ready.ending),
+            false if self.hold_response || !self.upstream.is_idle(&self.client) => None,
+            false => self
+                .downstream
+                .next_move(server, &self.client, ready.ending),
         }
     }
 

@@ -159,6 +159,8 @@ pub struct Mailbox {
     pub load: AtomicU32,
     /// Turns of its loop.
     pub loops: AtomicU64,
+    /// Receives and sends that were made together with those of other sessions.
+    pub moves_ahead: AtomicU64,
     /// Time that it spent working rather than waiting, in microseconds.
     pub busy_us: AtomicU64,
     /// It may still accept: it listens, or has not heard yet that it is to stop.
@@ -184,6 +186,7 @@ impl Mailbox {
             thread,
             load: AtomicU32::new(0),
             loops: AtomicU64::new(0),
+            moves_ahead: AtomicU64::new(0),
             busy_us: AtomicU64::new(0),
             accepts: AtomicBool::new(true),
             messages: Mutex::default(),

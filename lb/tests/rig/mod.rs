@@ -1,6 +1,8 @@
 //! A balancer with one listener and scripted servers, inside the test process.
 #![allow(dead_code)]
 
+pub mod peer;
+
 use lb::data_path::DataPath;
 use lb::state::Runtime;
 use std::io::{ErrorKind, Read};

@@ -123,4 +123,15 @@ pub static KEYWORDS: &[Keyword<GlobalDraft>] = &[
             a.finish()
         },
     },
+    Keyword {
+        name: "nouring",
+        args: "",
+        doc: "Each session makes its own system calls: receives and sends of a turn are not handed to the \
+              kernel together by io_uring. Evenkeel's own; where the system has no io_uring, this holds anyway.",
+        example: "nouring",
+        apply: |d, a| {
+            d.global.disable.uring = true;
+            a.finish()
+        },
+    },
 ];

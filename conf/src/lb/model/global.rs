@@ -92,6 +92,8 @@ pub struct Disable {
     pub splice: bool,
     /// `noreuseport` / `-dR`.
     pub reuseport: bool,
+    /// `nouring` (Evenkeel's own).
+    pub uring: bool,
 }
 
 /// Who the process becomes and where it lives.
