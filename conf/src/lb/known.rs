@@ -302,6 +302,7 @@ pub static PROXY: &[&str] = &[
 pub static PROXY_WITHOUT_EFFECT: &[&str] = &[
     "http-reuse",
     "max-keep-alive-queue",
+    "max-session-srv-conns",
     "option http-no-delay",
     "option idle-close-on-response",
     "option tcp-smart-accept",

@@ -146,7 +146,8 @@ fn within(draft: &Draft, span: crate::source::Span) -> bool {
 
 /// A format without a target.
 fn unlogged(draft: &Draft, targets: &[LogTarget], found: &mut Vec<Diagnostic>) {
-    let formatted = draft.proxy.logging.format != SessionFormat::Connect;
+    let logging = &draft.proxy.logging;
+    let formatted = logging.format != SessionFormat::Connect || logging.structured_data.is_some();
     if draft.has_front() && formatted && targets.is_empty() {
         let name = &draft.proxy.name;
         found.push(

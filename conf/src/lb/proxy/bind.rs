@@ -138,7 +138,7 @@ pub fn options(bind: Bind, a: &mut Args<'_>, cli: bool) -> (BindDraft, Vec<Diagn
     let mut findings = Vec::new();
     let words = a.rest();
     let mut at = 0;
-    let rows = || OPTIONS.iter().chain(if cli { CLI_OPTIONS } else { &[] });
+    let rows = || OPTIONS.iter().chain(CLI_OPTIONS);
     let known =
         |text: &str| rows().any(|row| row.name == text) || known::BIND_OPTIONS.contains(&text);
     while let Some(word) = words.get(at) {
@@ -151,8 +151,13 @@ pub fn options(bind: Bind, a: &mut Args<'_>, cli: bool) -> (BindDraft, Vec<Diagn
             continue;
         };
         let mut args = Args::new(row.name, row.args, word.span, &words[at..]);
-        if let Err(e) = (row.apply)(&mut draft, &mut args) {
-            findings.push(e);
+        match (row.apply)(&mut draft, &mut args) {
+            Err(e) => findings.push(e),
+            // HAProxy takes them anywhere
+            Ok(()) if !cli && CLI_OPTIONS.iter().any(|of_cli| of_cli.name == row.name) => {
+                findings.push(known::without_effect(word.span, row.name));
+            }
+            Ok(()) => {}
         }
         at += args.taken();
     }
@@ -193,7 +198,15 @@ fn threads(d: &mut BindDraft, a: &mut Args<'_>, name: &str) -> Result<(), Diagno
     };
     let sets = |text: &str| text.split('/').all(set).then_some(());
     a.parse("a set of threads, such as 1/1-2", sets)?;
-    d.diagnostics.push(without_effect(a.head(), name));
+    d.diagnostics.push(match name {
+        "process" => Diagnostic::warning(
+            "E1104",
+            a.head(),
+            "`process` of `bind` is an older word for `thread`, and has no effect here",
+        )
+        .label("may be left out"),
+        _ => without_effect(a.head(), name),
+    });
     Ok(())
 }
 

@@ -385,6 +385,16 @@ pub static OPTIONS: &[Keyword<ServerDraft>] = &[
         },
     },
     Keyword {
+        name: "no-send-proxy-v2-ssl",
+        args: "",
+        doc: "Undoes `send-proxy-v2-ssl` of `default-server`.",
+        example: "server s 192.0.2.1:5672 no-send-proxy-v2-ssl",
+        apply: |d, _| {
+            d.server.send_proxy = None;
+            Ok(())
+        },
+    },
+    Keyword {
         name: "send-proxy-v2-ssl-cn",
         args: "",
         doc: "Version 2 with what is known of the client's TLS and certificate.",
@@ -395,6 +405,16 @@ pub static OPTIONS: &[Keyword<ServerDraft>] = &[
                 ssl: true,
                 ..SendProxy::default()
             });
+            Ok(())
+        },
+    },
+    Keyword {
+        name: "no-send-proxy-v2-ssl-cn",
+        args: "",
+        doc: "Undoes `send-proxy-v2-ssl-cn` of `default-server`.",
+        example: "server s 192.0.2.1:5672 no-send-proxy-v2-ssl-cn",
+        apply: |d, _| {
+            d.server.send_proxy = None;
             Ok(())
         },
     },
