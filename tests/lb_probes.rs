@@ -320,6 +320,41 @@ fn checks_of_every_kind_find_what_haproxy_finds() {
     });
 }
 
+#[test]
+fn an_amqp_check_introduces_itself_by_its_own_addresses() {
+    sandboxed(|| {
+        let (told, heard) = std::sync::mpsc::channel();
+        for port in [6001, 6002] {
+            let told = told.clone();
+            server(port, move |mut stream| {
+                let peer = stream.peer_addr().expect("somebody connected");
+                let _ = told.send((port, peer.port(), hear(&mut stream)));
+            });
+        }
+        let balancer = Balancer::new(
+            "",
+            "backend amqp\n    option amqp-check\n    \
+             server s 127.0.0.1:6001 send-proxy-v2 check inter 100ms\n\
+             backend script\n    option tcp-check\n    tcp-check expect string x\n    \
+             server s 127.0.0.1:6002 send-proxy-v2 check inter 100ms\n\
+             listen a\n    bind 127.0.0.1:7001\n",
+        );
+        let _balancer = balancer.start(&[]);
+        let header = |port: u16| {
+            let of = |heard: &(u16, u16, Vec<u8>)| heard.0 == port;
+            heard.iter().find(of).expect("a check comes")
+        };
+        // a check of HAProxy's kinds says that no client is behind it
+        let (_, _, script) = header(6002);
+        assert_eq!(script[12..], [0x20, 0, 0, 0]);
+        let (_, from, amqp) = header(6001);
+        let mut expected = vec![0x21, 0x11, 0, 12, 127, 0, 0, 1, 127, 0, 0, 1];
+        expected.extend(from.to_be_bytes());
+        expected.extend(6001_u16.to_be_bytes());
+        assert_eq!(amqp[12..28], expected);
+    });
+}
+
 fn runs(pid: &str) -> bool {
     Path::new(&format!("/proc/{pid}")).exists()
         && std::fs::read_to_string(format!("/proc/{pid}/stat")).is_ok_and(|s| !s.contains(") Z "))

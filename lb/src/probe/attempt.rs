@@ -2,6 +2,7 @@
 
 use super::dialogue::{Dialogue, Event, Finding, Step};
 use crate::core::health::CheckStatus;
+use crate::core::proxy_protocol::{self, Extras};
 use conf::lb::model::{CheckConnect, SendProxy};
 use mio::unix::SourceFd;
 use mio::{Interest, Registry, Token};
@@ -213,14 +214,15 @@ impl Attempt {
             (None, true) => SendProxy::default(),
             (None, false) => return None,
         };
-        if settings.v2 {
-            let mut header = b"\r\n\r\n\0\r\nQUIT\n".to_vec();
-            header.extend_from_slice(&[0x20, 0, 0, 0]);
-            return Some(header);
-        }
         let socket = self.socket.as_ref()?;
         let local = socket.local_addr().ok()?.as_socket();
         let remote = socket.peer_addr().ok()?.as_socket();
+        if settings.v2 {
+            // RabbitMQ 3.10 does not survive LOCAL
+            let amqp = matches!(self.dialogue, Dialogue::Amqp(_));
+            let addresses = local.zip(remote).filter(|_| amqp);
+            return Some(proxy_protocol::v2(addresses, Extras::default()));
+        }
         Some(
             match (local, remote) {
                 (Some(local), Some(remote)) => {
