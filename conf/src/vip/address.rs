@@ -27,7 +27,6 @@ pub fn address(node: &Node) -> Result<VirtualAddress, Diagnostic> {
         label: None,
         scope: 0,
         home: false,
-        nodad: false,
         no_track: false,
         noprefixroute: false,
         deprecated: false,
@@ -51,7 +50,8 @@ pub fn address(node: &Node) -> Result<VirtualAddress, Diagnostic> {
             "brd" | "broadcast" => out.broadcast = Some(broadcast(args.expect("an address")?)?),
             "scope" => out.scope = scope(&mut args)?,
             "home" => out.home = true,
-            "-nodad" | "nodad" => out.nodad = true,
+            // duplicate address detection is off in any case
+            "-nodad" | "nodad" => {}
             "noprefixroute" => out.noprefixroute = true,
             "deprecated" => lifetime = Some(true),
             "preferred_lft" => {

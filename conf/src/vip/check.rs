@@ -12,9 +12,9 @@ use super::section::replaced;
 use super::statics;
 use super::sync;
 use super::tracks;
+use super::twice;
 use super::unicast;
 use crate::diagnostic::Diagnostic;
-use crate::source::Span;
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -286,10 +286,7 @@ fn contradictions(
         let help = "`version 3` on both hosts is the successor; two of ours trust the pair channel";
         findings.push(Diagnostic::note("E2013", span, text).help(help));
     }
-    if let (Some((_, span)), None) = (draft.auth_type, &draft.auth) {
-        let text = "auth_type without auth_pass";
-        findings.push(Diagnostic::error("E2001", span, text).help("add `auth_pass <secret>`"));
-    }
+    half_an_authentication(draft, version, options, findings);
     if let (Some(span), None) = (draft.vmac_xmit_base, &draft.vmac) {
         let text = "vmac_xmit_base means nothing without use_vmac";
         findings.push(Diagnostic::note("E2005", span, text));
@@ -308,6 +305,29 @@ fn contradictions(
             findings.push(Diagnostic::error("E2005", span, text));
         }
     }
+}
+
+/// keepalived goes on without authentication when the kind or the password is missing.
+fn half_an_authentication(
+    draft: &Draft,
+    version: Version,
+    options: &Options,
+    findings: &mut Vec<Diagnostic>,
+) {
+    let (span, text, help) = match (draft.auth_type, &draft.auth) {
+        (Some((_, span)), None) => {
+            let text = "auth_type without auth_pass";
+            (span, text, "add `auth_pass <secret>`")
+        }
+        (None, Some((_, span))) if version == Version::V2 => {
+            let text = "auth_pass without auth_type: the password is not used";
+            (*span, text, "add `auth_type PASS`")
+        }
+        (Some(_) | None, Some(_)) | (None, None) => return,
+    };
+    let mut finding = replaced(options, span, text.to_owned(), "no authentication");
+    finding.code = "E2001";
+    findings.push(finding.help(help));
 }
 
 /// `vrrp_strict`: what the RFC does not have. keepalived drops an instance with unicast peers, and
@@ -370,13 +390,14 @@ fn same_family(
 
 /// References, duplicates and groups, after all blocks were read.
 pub fn whole(config: &mut Config, options: &Options, findings: &mut Vec<Diagnostic>) {
+    twice::names(config, options, findings);
     tracks::check(config, options, findings);
     config.statics.usual = config.global.default_interface.clone();
     statics::check(config, findings);
     rule::priorities(config, findings);
     sync::members(config, options, findings);
     sync::weights(config, findings);
-    duplicates(config, findings);
+    twice::numbers(config, findings);
     fifos(config, findings);
 }
 
@@ -392,48 +413,5 @@ fn fifos(config: &Config, findings: &mut Vec<Diagnostic>) {
         let text = format!("two fifos are {}", second.path.display());
         let finding = Diagnostic::error("E2003", second.place.0, text);
         findings.push(finding.also(first.place.0, "the first one"));
-    }
-}
-
-fn duplicates(config: &Config, findings: &mut Vec<Diagnostic>) {
-    let named = |kind: &'static str, list: Vec<(&str, Span)>, findings: &mut Vec<Diagnostic>| {
-        for (at, (name, span)) in list.iter().enumerate() {
-            if let Some((_, first)) = list[..at].iter().find(|(n, _)| n == name) {
-                let text = format!("two {kind} blocks are named `{name}`");
-                findings
-                    .push(Diagnostic::error("E2003", *span, text).also(*first, "the first one"));
-            }
-        }
-    };
-    let list = |i: &'_ Config| -> Vec<(String, Span)> {
-        i.instances
-            .iter()
-            .map(|i| (i.name.clone(), i.place.0))
-            .collect()
-    };
-    let instances = list(config);
-    let borrowed = instances.iter().map(|(n, s)| (n.as_str(), *s)).collect();
-    named("vrrp_instance", borrowed, findings);
-    let scripts = config
-        .scripts
-        .iter()
-        .map(|s| (s.name.as_str(), s.place.0))
-        .collect();
-    named("vrrp_script", scripts, findings);
-    let numbered = config.instances.iter().enumerate();
-    for (at, i) in numbered.filter(|(_, i)| i.vrid.0 > 0) {
-        let same = |o: &&Instance| {
-            (o.vrid, o.family, &o.interface) == (i.vrid, i.family, &i.interface)
-                && o.peers.is_empty() == i.peers.is_empty()
-        };
-        if let Some(other) = config.instances[..at].iter().find(same) {
-            let text = format!(
-                "`{}` and `{}` both use virtual_router_id {} on {}",
-                other.name, i.name, i.vrid.0, i.interface
-            );
-            findings.push(
-                Diagnostic::error("E2003", i.place.0, text).also(other.place.0, "the first one"),
-            );
-        }
     }
 }

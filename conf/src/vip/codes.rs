@@ -22,9 +22,9 @@ pub static CODES: &[Code] = &[
     Code {
         id: "E2003",
         title: "two things of one name or number",
-        explanation: "Two instances share a name, or two instances of one address family share \
-                      a virtual_router_id on one interface, or two scripts share a name. Both \
-                      places are shown.",
+        explanation: "Two blocks of a kind share a name, or two instances of one address family \
+                      share a virtual_router_id on one interface. Both places are shown. \
+                      keepalived takes the first of a name, and so does `--lenient`.",
     },
     Code {
         id: "E2004",

@@ -376,11 +376,10 @@ pub static TABLE: Table<Global> = &[
     Keyword {
         name: "dynamic_interfaces",
         args: "[allow_if_changes]",
-        doc: "An interface may be missing at start; the instance is in FAULT until it comes.",
+        doc: "An interface may be missing at start, and is waited for in FAULT: so it is here in any case.",
         example: "dynamic_interfaces",
-        apply: |s, a| {
+        apply: |_, a| {
             let _ = a.take_if("allow_if_changes");
-            s.draft.dynamic_interfaces = true;
             Ok(())
         },
     },

@@ -160,12 +160,13 @@ impl Draft {
         }
     }
 
-    /// The password, if authentication was asked for.
+    /// The password, if a kind of authentication was asked for, too.
     pub fn password(&self) -> Option<Auth> {
         let (password, _) = self.auth.clone()?;
-        Some(match self.auth_type {
-            Some((AuthType::Ah, _)) => Auth::Ah(password),
-            Some((AuthType::Pass, _)) | None => Auth::Pass(password),
+        let (kind, _) = self.auth_type?;
+        Some(match kind {
+            AuthType::Ah => Auth::Ah(password),
+            AuthType::Pass => Auth::Pass(password),
         })
     }
 }

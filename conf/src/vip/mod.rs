@@ -24,6 +24,7 @@ mod section;
 mod sync;
 mod track;
 mod tracks;
+mod twice;
 mod unicast;
 
 pub use codes::CODES;

@@ -36,6 +36,8 @@ pub struct Statics {
 pub struct TrackGroup {
     /// Its name.
     pub name: String,
+    /// Where its name stands.
+    pub place: Place,
     /// Names of instances, and where they stand.
     pub members: Vec<(String, Place)>,
 }
@@ -88,6 +90,7 @@ pub fn track_group(name: &Word, block: Vec<Node>, findings: &mut Vec<Diagnostic>
     }
     TrackGroup {
         name: name.text.clone(),
+        place: Place(name.span),
         members,
     }
 }

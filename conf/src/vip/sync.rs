@@ -5,27 +5,37 @@ use super::model::{Config, Track, Weight};
 use super::section::missing_name;
 use crate::diagnostic::{Diagnostic, Severity};
 
-/// Members that are there, each in one group.
+/// Members that are there, each in one group. keepalived goes on without the others, and without
+/// a group that has none.
 pub fn members(config: &mut Config, options: &Options, findings: &mut Vec<Diagnostic>) {
     missing(config, options, findings);
-    let mut owner: Vec<(&str, &str)> = Vec::new();
-    for group in &config.groups {
+    let mut owner: Vec<(String, String)> = Vec::new();
+    for group in &mut config.groups {
+        let (place, name) = (group.place.0, &group.name);
+        group.members.retain(|member| {
+            let other = owner.iter().find(|(known, _)| known == member);
+            if let Some((_, other)) = other {
+                let text = format!("`{member}` is in the groups `{other}` and `{name}`");
+                let finding = Diagnostic::error("E2003", place, text);
+                findings.push(left_out(options, finding));
+            }
+            let fits = other.is_none();
+            owner.push((member.clone(), name.clone()));
+            fits || !options.lenient
+        });
+    }
+    config.groups.retain(|group| {
         if group.members.is_empty() {
             let text = format!("vrrp_sync_group `{}` has no members", group.name);
-            findings.push(Diagnostic::error("E2001", group.place.0, text));
+            let finding = Diagnostic::error("E2001", group.place.0, text);
+            findings.push(left_out(options, finding));
         }
         if let [alone] = group.members.as_slice() {
             let text = format!("`{alone}` is alone in its group: nothing moves together with it");
             findings.push(Diagnostic::note("E2001", group.place.0, text));
         }
-        for member in &group.members {
-            if let Some((_, other)) = owner.iter().find(|(m, _)| m == member) {
-                let text = format!("`{member}` is in the groups `{other}` and `{}`", group.name);
-                findings.push(Diagnostic::error("E2003", group.place.0, text));
-            }
-            owner.push((member, &group.name));
-        }
-    }
+        !group.members.is_empty()
+    });
 }
 
 /// Members that are not there: an error, and left out in lenient mode.
@@ -112,4 +122,36 @@ fn without_weight(
     );
     let finding = Diagnostic::note("E2005", track.place.0, text);
     findings.push(finding.help("as in keepalived; `sync_group_tracking_weight` keeps the weights"));
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::vip::{Options, load_str};
+
+    #[test]
+    fn a_second_group_of_a_member_and_an_empty_one_are_left_out_under_lenient() {
+        let router = |name: &str, vrid: u8| {
+            format!(
+                "vrrp_instance {name} {{\n interface eth0\n virtual_router_id {vrid}\n \
+                 virtual_ipaddress {{\n 192.0.2.{vrid}/24\n }}\n}}\n"
+            )
+        };
+        let text = format!(
+            "vrrp_sync_group G {{ group {{ A B }} }}\nvrrp_sync_group H {{ group {{ B C }} }}\n\
+             vrrp_sync_group E {{ group {{\n }} }}\n{}{}{}",
+            router("A", 1),
+            router("B", 2),
+            router("C", 3)
+        );
+        let (config, report) = load_str("k.conf", &text, &Options::default());
+        assert!(config.is_none() && report.has_errors());
+        let lenient = Options {
+            lenient: true,
+            ..Options::default()
+        };
+        let (config, report) = load_str("k.conf", &text, &lenient);
+        let config = config.unwrap_or_else(|| panic!("{}", report.human(false)));
+        let groups = config.groups.iter().map(|g| (&g.name[..], g.members.len()));
+        assert_eq!(groups.collect::<Vec<_>>(), [("G", 2), ("H", 1)]);
+    }
 }

@@ -110,6 +110,8 @@ fn what_keepalived_replaces_in_silence_is_an_error_and_lenient_a_warning() {
         ),
         ("track_interface { eth1 weight 254 }", "E0006"),
         ("priorty 120", "E0002"),
+        ("authentication {\n auth_type PASS\n }", "E2001"),
+        ("authentication {\n auth_pass 1111\n }", "E2001"),
         ("no_such_block {\n interface eth9\n }", "E0002"),
         ("unicast_peer {\n fd00::2\n 192.0.2.2\n }", "E2005"),
     ];
@@ -283,7 +285,7 @@ fn a_pair_s_disagreements_are_found() {
             .any(|f| f.fatal)
     );
     assert!(
-        finding("priority 250\n authentication { auth_pass x }")
+        finding("priority 250\n authentication {\n auth_type PASS\n auth_pass x\n }")
             .iter()
             .any(|f| f.fatal)
     );

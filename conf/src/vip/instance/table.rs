@@ -118,7 +118,7 @@ pub static TABLE: Table<Draft> = &[
         name: "authentication",
         args: "{ auth_type PASS|AH ... auth_pass <secret> }",
         doc: "Password of VRRPv2, up to 8 bytes: PASS sends it in clear, AH sends adverts in IPsec's Authentication Header (IP protocol 51) with an HMAC-MD5 by it.",
-        example: "authentication { auth_pass 1111 }",
+        example: "authentication {\n auth_type PASS\n auth_pass 1111\n }",
         apply: authentication,
     },
     Keyword {

@@ -22,8 +22,6 @@ pub struct VirtualAddress {
     pub scope: u8,
     /// `home` (IPv6).
     pub home: bool,
-    /// `-nodad` written: duplicate address detection is off in any case.
-    pub nodad: bool,
     /// `no_track`: the state of `dev` is no fault of the instance.
     pub no_track: bool,
     /// `noprefixroute`.

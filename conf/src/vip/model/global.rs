@@ -54,8 +54,6 @@ pub struct Global {
     pub vmac_prefix: Option<String>,
     /// `fifo_write_vrrp_states_on_reload`: the fifos hear all states again.
     pub states_on_reload: bool,
-    /// `dynamic_interfaces`: an interface may be missing at start.
-    pub dynamic_interfaces: bool,
     /// `vrrp_rt_priority` / `vrrp_no_swap`: real-time priority, if asked for.
     pub rt_priority: Option<u8>,
     /// `vrrp_priority`: nice value of the router thread, -20 (first) to 19; default -20.
@@ -95,7 +93,6 @@ impl Default for Global {
             default_interface: None,
             vmac_prefix: None,
             states_on_reload: false,
-            dynamic_interfaces: false,
             rt_priority: None,
             nice: -20,
             address_lease: true,
