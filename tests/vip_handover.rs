@@ -328,6 +328,26 @@ fn reload(stage: &Stage, from: &str, to: &str) {
 
 #[test]
 #[ignore = "needs root for network namespaces; tests/run runs it"]
+fn a_reload_closes_the_sockets_that_nobody_needs_any_more() {
+    kit::sandboxed(|| {
+        let auth = " authentication {\n auth_type AH\n auth_pass 1111\n }\n";
+        let instance = lines(2, "1", 100, "10.77.0.50/24");
+        let stage = Stage::up(&format!("{auth}{instance}"));
+        stage.wait_state("MASTER");
+        // protocols 51 and 112
+        let listens = |protocol: &str| stage.host.run("cat", &["/proc/net/raw"]).contains(protocol);
+        assert!(listens(":0033 ") && listens(":0070 "));
+        reload(&stage, "auth_type AH", "auth_type PASS");
+        wait_until("no more authentication headers", LONG, || {
+            !listens(":0033 ")
+        });
+        assert!(listens(":0070 "));
+        assert_eq!(stage.state(), "MASTER");
+    });
+}
+
+#[test]
+#[ignore = "needs root for network namespaces; tests/run runs it"]
 fn a_virtual_interface_takes_another_name_and_ends_with_the_daemon() {
     kit::sandboxed(|| {
         let instance = lines(3, "0.1", 100, "10.77.0.50/24 label eth0:a");

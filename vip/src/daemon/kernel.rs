@@ -18,8 +18,10 @@ impl Daemon {
     /// One listener per interface and family. A frame that carries our virtual link-layer
     /// address as its source arrives at the macvlan interface: that one listens, too.
     pub(super) fn listen(&mut self) {
-        let links = &self.net.links;
-        self.listeners.retain(|h| links.get(h.index).is_some());
+        let (links, instances) = (&self.net.links, &self.instances);
+        let wanted = |h: &Heard| instances.iter().any(|i| hears(i, h));
+        self.listeners
+            .retain(|h| links.get(h.index).is_some() && wanted(h));
         for instance in &mut self.instances {
             let mut indices: Vec<u32> = instance.index.into_iter().collect();
             indices.extend(instance.out_index.filter(|o| Some(*o) != instance.index));
@@ -199,6 +201,16 @@ impl Daemon {
             }
         }
     }
+}
+
+/// Whether it is for this instance that somebody listens there.
+fn hears(instance: &Instance, heard: &Heard) -> bool {
+    let here = [instance.index, instance.out_index].contains(&Some(heard.index));
+    let fits = match heard.kind {
+        Kind::Bare(family) => family == instance.conf.family,
+        Kind::Sealed => instance.seals(),
+    };
+    here && fits
 }
 
 fn listen_on(
