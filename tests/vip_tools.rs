@@ -25,6 +25,16 @@ fn a_check_has_keepalived_s_exit_statuses_and_names_line_and_column() {
     let folder = tempfile::tempdir().expect("a folder");
     let good = write(folder.path(), "good.conf", GOOD);
     assert_eq!(evenkeel(&["vip", "-t", "-f", &good]).0, 0);
+    let told = folder.path().join("told");
+    let (code, output, errors) = evenkeel(&[
+        "vip",
+        "-f",
+        &good.replace("good", "none"),
+        &format!("--config-test={}", told.display()),
+    ]);
+    let written = std::fs::read_to_string(&told).expect("the findings");
+    assert!(written.contains("cannot read") && (output + &errors).is_empty());
+    assert_eq!(code, 5);
     let bad = GOOD
         .replace("priority 100", "priority 300")
         .replace("virtual_router_id", "virtual_routr_id");

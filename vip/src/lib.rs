@@ -82,7 +82,7 @@ pub fn command(args: Vec<String>) -> ExitCode {
             ExitCode::SUCCESS
         }
         Mode::Signum(name) => signum(name),
-        Mode::Test => ExitCode::from(check(&options)),
+        Mode::Test => ExitCode::from(test(&options)),
         Mode::Tool(name, arguments) => tool::run(name, arguments, &options),
         Mode::Worker => {
             own_name();
@@ -112,33 +112,48 @@ fn own_name() {
     let _ = nix::sys::prctl::set_name(c"evenkeel");
 }
 
-/// Goes to the network namespace that the file names, prints the findings about the file; gives
+/// `-t`: tells the findings where they are wanted; gives keepalived's exit status for them.
+fn test(options: &Options) -> u8 {
+    let (text, code) = check(options);
+    match &options.findings {
+        None => eprint!("{text}"),
+        Some(path) => {
+            if let Err(error) = std::fs::write(path, &text) {
+                eprint!("{text}");
+                eprintln!("evenkeel vip: cannot write {}: {error}", path.display());
+            }
+        }
+    }
+    code
+}
+
+/// Goes to the network namespace that the file names; gives the findings about the file and
 /// keepalived's exit status for them.
-fn check(options: &Options) -> u8 {
+fn check(options: &Options) -> (String, u8) {
     let (config, mut report) = conf::vip::load(&options.file, &options.reading());
     let Some(config) = config else {
-        eprint!("{}", report.human(false));
-        return EXIT_CONFIG;
+        return (report.human(false), EXIT_CONFIG);
     };
     if let Some(name) = &config.net_namespace
         && let Err(error) = namespace::enter(name)
     {
-        eprint!("{}", report.human(false));
-        eprintln!("error: net_namespace {name}: {error}");
-        return EXIT_CONFIG;
+        let text = report.human(false);
+        let text = format!("{text}error: net_namespace {name}: {error}\n");
+        return (text, EXIT_CONFIG);
     }
     report.diagnostics.extend(safety::absences(&config));
     report.diagnostics.extend(safety::findings(&config));
-    eprint!("{}", report.human(false));
-    if report.has_errors() {
+    let code = if report.has_errors() {
         EXIT_SECURITY
     } else {
         0
-    }
+    };
+    (report.human(false), code)
 }
 
 fn start(options: &Options) -> ExitCode {
-    let code = check(options);
+    let (findings, code) = check(options);
+    eprint!("{findings}");
     if code == EXIT_CONFIG || code == EXIT_SECURITY {
         return ExitCode::from(code);
     }

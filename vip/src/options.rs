@@ -40,6 +40,8 @@ pub struct Options {
     pub no_syslog: bool,
     /// `-D`.
     pub detail: bool,
+    /// `--config-test=FILE`: where the findings go instead of standard error.
+    pub findings: Option<PathBuf>,
     /// `-d`.
     pub dump: bool,
     /// `-S`: 0-7 for LOG_LOCAL0-7.
@@ -82,7 +84,7 @@ usage: evenkeel vip [OPTIONS]                  run the VRRP daemon
        evenkeel vip lint FILE-A[@ID] FILE-B[@ID]   do the files of both hosts fit together?
 
   -f, --use-file FILE      configuration (default /etc/keepalived/keepalived.conf)
-  -t, --config-test[=FILE] check the configuration and end
+  -t, --config-test[=FILE] check the configuration and end; the findings go to this FILE
   -n, --dont-fork          stay in the foreground
   -l, --log-console        log to standard error
       --log-json           each log line is a JSON object
@@ -127,6 +129,7 @@ impl Options {
             log_json: false,
             no_syslog: false,
             detail: false,
+            findings: None,
             dump: false,
             facility: None,
             pid: None,
@@ -202,7 +205,7 @@ impl Options {
             }
             _ if word.starts_with("--config-test=") => {
                 self.mode = Mode::Test;
-                self.file = PathBuf::from(&word["--config-test=".len()..]);
+                self.findings = Some(PathBuf::from(&word["--config-test=".len()..]));
             }
             _ if word.starts_with('-') => {
                 let names = HELP.split_whitespace().filter(|w| w.starts_with("--"));
@@ -342,8 +345,8 @@ mod tests {
         );
         assert_eq!(parse("-t -f x").expect("valid").mode, Mode::Test);
         assert_eq!(
-            parse("--config-test=y").expect("valid").file,
-            PathBuf::from("y")
+            parse("--config-test=y").expect("valid").findings,
+            Some(PathBuf::from("y"))
         );
     }
 
