@@ -395,5 +395,8 @@ fn a_backup_that_was_late_takes_nothing_from_a_living_master() {
             });
         }
         assert_eq!(counter("became_master"), before);
+        assert!(counter("late") >= 3, "it knows that it was late");
+        let told = pair.b.tool(&["explain"]);
+        assert!(told.contains("ms: the process did not run"), "{told}");
     });
 }

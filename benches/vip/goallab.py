@@ -303,17 +303,35 @@ class Runner(viplab.Runner):
             moved = self.moves()[before:]
             if moved:
                 unexplained += len(moved)
-                sys.stderr.write("soak seed %d: %r without a fault\n" % (seed, moved))
+                sys.stderr.write("soak seed %d: %r without a fault%s\n" % (seed, moved, self.latest()))
             self.fault(rng)
             faults += 1
             t0 = mono()
             if not lab.steady("A", 0.2, self.mdi + self.adv + 2.0, "A"):
                 late += 1
-                sys.stderr.write("soak seed %d: A not alone %.1f s after fault %d\n" % (seed, mono() - t0, faults))
+                rows = self.lab.probe.rows[-40:]
+                sys.stderr.write("soak seed %d: A not alone %.1f s after fault %d at %s: %s answered of 40, addresses on %s%s\n" % (
+                    seed, mono() - t0, faults, time.strftime("%H:%M:%S", time.gmtime()),
+                    "".join(sorted({r[2][0] for r in rows})), lab.holders(), self.latest()))
                 lab.steady("A", 0.2, 60, "A")
             time.sleep(self.adv * 2)
         self.rec({"event": "soak", "ok": True, "outage_ms": 0.0, "seed": seed, "faults": faults,
                   "unexplained": unexplained, "late": late, "seconds": round(mono() - calm_from)})
+
+    def latest(self):
+        """When our daemons were last late, by their own account."""
+        told = []
+        for n in "AB":
+            try:
+                with socket.socket(socket.AF_UNIX) as s:
+                    s.settimeout(2)
+                    s.connect(os.path.join(self.lab.work, n, "vip.sock"))
+                    s.sendall(b"status\n")
+                    late = json.loads(s.makefile().readline())["instances"][0]["late"]
+                told += ["; %s late by %d ms at %s: %s" % (n, l["by_ms"], l["at"], l["reason"]) for l in late[-2:]]
+            except (OSError, ValueError, KeyError, IndexError):
+                pass
+        return "".join(told)
 
     def moves(self):
         """Role changes as the network sees them: an address that came or went."""

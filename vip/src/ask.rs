@@ -224,10 +224,14 @@ fn instance(daemon: &Daemon, i: &Instance) -> Value {
             "became_master": journal.became_master,
             "split_brain_evidence": journal.split_evidence,
             "system_call_errors": journal.troubles,
+            "late": journal.late,
             "refused": refused,
         },
         "transitions": journal.transitions.iter().map(|t| json!({
             "at": t.at, "from": t.from.word(), "to": t.to.word(), "reason": t.cause,
+        })).collect::<Vec<_>>(),
+        "late": journal.latenesses.iter().map(|l| json!({
+            "at": l.at, "by_ms": ms(l.by), "reason": l.because,
         })).collect::<Vec<_>>(),
         "reports": journal.reports.iter().map(|r| json!({
             "at": r.at, "text": r.text, "count": r.count,

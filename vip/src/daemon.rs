@@ -15,6 +15,7 @@ use crate::core::router::{Event, Health, Phase, Router};
 use crate::core::track::Level;
 use crate::guardian::Ward;
 use crate::instance::Instance;
+use crate::journal::Lateness;
 use crate::mailbox::Post;
 use crate::net::Net;
 use crate::pair::{Order, Own, Pair};
@@ -215,8 +216,9 @@ impl Daemon {
 
     /// Fires the routers' timers: before any packet is read, but for those of backups and of
     /// masters that were late, which [`Daemon::take_over`] fires; whether there is one. The pair channel judges later, too:
-    /// a heartbeat or an answer that waits in a socket is a sign of life.
-    pub fn fire(&mut self, now: Time) -> bool {
+    /// a heartbeat or an answer that waits in a socket is a sign of life. `idle_from`: when the
+    /// thread began to wait, to tell why it is late.
+    pub fn fire(&mut self, idle_from: Time, now: Time) -> bool {
         let mut suspects = false;
         for i in 0..self.instances.len() {
             let instance = &mut self.instances[i];
@@ -224,8 +226,18 @@ impl Daemon {
                 instance.started = true;
                 self.dispatch(i, Event::Startup);
             }
-            let router = &self.instances[i].router;
+            let instance = &mut self.instances[i];
+            let router = &instance.router;
             if router.is_due(now) {
+                if let Some(by) = router.lateness(now) {
+                    let at_work = now - idle_from < by;
+                    let because = if at_work {
+                        Lateness::AT_WORK
+                    } else {
+                        Lateness::NOT_RUNNING
+                    };
+                    instance.journal.late(&instance.conf.name, by, because);
+                }
                 if waits_for_packets(router, now) {
                     suspects = true;
                 } else {

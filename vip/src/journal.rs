@@ -40,6 +40,25 @@ pub struct Report {
     pub count: u64,
 }
 
+/// A moment at which the router thread came too late for an instance.
+#[derive(Clone, Debug)]
+pub struct Lateness {
+    /// Wall time.
+    pub at: String,
+    /// By how much.
+    pub by: Duration,
+    /// Why.
+    pub because: &'static str,
+}
+
+impl Lateness {
+    /// The thread waited for its time, and was not running when it came.
+    pub const NOT_RUNNING: &str =
+        "the process did not run (no processor was free for it, or it or the machine was stopped)";
+    /// The thread was still at work.
+    pub const AT_WORK: &str = "the kernel or another instance kept the process busy";
+}
+
 /// Lets one line of a kind through per [`QUIET`].
 #[derive(Debug)]
 struct Limiter<K> {
@@ -115,6 +134,10 @@ pub struct Journal {
     pub reports: VecDeque<Report>,
     /// The best router heard: address and priority, and when.
     pub last_heard: Option<(Heard, Instant)>,
+    /// Times that the router thread came so late that others may have noticed.
+    pub late: u64,
+    /// The last of these, oldest first.
+    pub latenesses: VecDeque<Lateness>,
     /// When the present role began.
     pub since: Option<Instant>,
     split_at: Option<Time>,
@@ -131,6 +154,7 @@ impl Journal {
         *self = Journal {
             transitions: old.transitions,
             reports: old.reports,
+            latenesses: old.latenesses,
             last_heard: old.last_heard,
             since: old.since,
             split_at: old.split_at,
@@ -229,6 +253,22 @@ impl Journal {
                 "{instance}: {text}"
             );
         }
+    }
+
+    /// The router thread came late.
+    pub fn late(&mut self, instance: &str, by: Duration, because: &'static str) {
+        self.late += 1;
+        let ms = by.as_millis();
+        if let Some(held) = self.errors.pass(because.to_owned()) {
+            warn!(
+                vrrp_instance = instance,
+                late_ms = u64::try_from(ms).unwrap_or(u64::MAX),
+                held_back = held,
+                "{instance}: late by {ms} ms: {because}"
+            );
+        }
+        let at = service::wall_time();
+        push(&mut self.latenesses, Lateness { at, by, because });
     }
 
     /// Whether evidence of a split brain is fresh.

@@ -137,6 +137,10 @@ fn counters(out: &mut String, status: &Value) {
             "Times that another active router was noticed.",
         ),
         ("system_call_errors", "Failed system calls."),
+        (
+            "late",
+            "Times that the daemon came so late with an advert or a takeover that others may have noticed.",
+        ),
     ] {
         let metric = format!("evenkeel_vip_{field}_total");
         let _ = writeln!(out, "# HELP {metric} {help}\n# TYPE {metric} counter");
@@ -271,7 +275,7 @@ mod tests {
     const STATUS: &str = r#"{"uptime_ms": 1500, "split_brain": true, "unknown_vrid_packets": 2,
         "instances": [{"name": "VI<1>", "state": "MASTER", "priority": 110, "holds_addresses": true,
             "split_brain": false, "maintenance": false, "interface": "eth0", "addresses": ["10.77.0.50"],
-            "counters": {"adverts_sent": 7, "refused": {"checksum": 3}}, "transitions": [], "why": ["a & b"]}],
+            "counters": {"adverts_sent": 7, "late": 2, "refused": {"checksum": 3}}, "transitions": [], "why": ["a & b"]}],
         "pair": {"peers": [{"address": "10.77.0.12", "alive": true}], "clients": {"told": 12, "known": 0, "asked_total": 3}, "witnesses": [
             {"address": "10.77.0.21", "silent_ms": 900}, {"address": "10.77.0.22", "silent_ms": null}]}}"#;
 
@@ -281,6 +285,7 @@ mod tests {
         for line in [
             "evenkeel_vip_state{vrrp_instance=\"VI<1>\",state=\"MASTER\"} 1",
             "evenkeel_vip_adverts_sent_total{vrrp_instance=\"VI<1>\"} 7",
+            "evenkeel_vip_late_total{vrrp_instance=\"VI<1>\"} 2",
             "evenkeel_vip_refused_total{vrrp_instance=\"VI<1>\",reason=\"checksum\"} 3",
             "evenkeel_vip_peer_alive{peer=\"10.77.0.12\"} 1",
             "evenkeel_vip_witness_alive{witness=\"10.77.0.21\"} 1",

@@ -264,7 +264,7 @@ impl Loop {
         let before = self.daemon.clock.now();
         self.wait(before, patience)?;
         let now = self.daemon.clock.now();
-        let suspects = self.daemon.fire(now);
+        let suspects = self.daemon.fire(before, now);
         if suspects {
             // the wait may have ended before it looked (a process that was stopped)
             self.wait(now, Some(Duration::ZERO))?;

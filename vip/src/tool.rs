@@ -224,15 +224,8 @@ fn explain(name: Option<&String>, options: &Options) -> Result<(), String> {
             println!("  {}", line.as_str().unwrap_or(""));
         }
         println!("  transitions, oldest first:");
-        for t in i["transitions"].as_array().into_iter().flatten() {
-            let text = |k: &str| t[k].as_str().unwrap_or("-").to_owned();
-            println!(
-                "    {}  {} -> {}: {}",
-                text("at"),
-                text("from"),
-                text("to"),
-                text("reason")
-            );
+        for (at, line) in timeline(i) {
+            println!("    {at}  {line}");
         }
         for r in i["reports"].as_array().into_iter().flatten() {
             println!(
@@ -244,6 +237,23 @@ fn explain(name: Option<&String>, options: &Options) -> Result<(), String> {
         }
     }
     Ok(())
+}
+
+/// Changes of role and moments at which the daemon was late, with their times, oldest first.
+fn timeline(instance: &Value) -> Vec<(String, String)> {
+    let list = |name: &str| instance[name].as_array().into_iter().flatten();
+    let text = |v: &Value, k: &str| v[k].as_str().unwrap_or("-").to_owned();
+    let mut lines = Vec::new();
+    for l in list("late") {
+        let line = format!("late by {} ms: {}", l["by_ms"], text(l, "reason"));
+        lines.push((text(l, "at"), line));
+    }
+    for t in list("transitions") {
+        let (from, to, why) = (text(t, "from"), text(t, "to"), text(t, "reason"));
+        lines.push((text(t, "at"), format!("{from} -> {to}: {why}")));
+    }
+    lines.sort_by(|a, b| a.0.cmp(&b.0));
+    lines
 }
 
 /// `FILE`, or `FILE@ID`: the file as the host with `-i ID` reads it.

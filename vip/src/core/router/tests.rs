@@ -1,6 +1,7 @@
 use super::super::advert::Heard;
 use super::*;
 
+mod cadence;
 mod leaving;
 
 const ADV: Duration = Duration::from_secs(1);

@@ -4,6 +4,7 @@ use super::super::cause::Cause;
 use super::super::time::Time;
 use super::{Action, Aim, Phase, Router, State};
 use std::net::IpAddr;
+use std::time::Duration;
 
 impl Router {
     pub(super) fn timeout(&mut self, now: Time, out: &mut Vec<Action>) {
@@ -102,6 +103,24 @@ impl Router {
     pub fn overslept(&self, now: Time) -> bool {
         let lost = self.settings.interval * self.settings.down_adverts;
         self.is_active() && self.is_due(now) && now - self.last_sent > lost
+    }
+
+    /// How long ago the router should have spoken (a backup: taken over), where others may have
+    /// noticed: a peer misses so many adverts, or a client so much of a takeover.
+    pub fn lateness(&self, now: Time) -> Option<Duration> {
+        let (due, interval) = match &self.state {
+            State::Active { next_advert, .. } => (*next_advert, self.settings.interval),
+            State::Backup { down_at, .. } if !self.maintenance => (*down_at, self.master_interval),
+            State::Backup { .. }
+            | State::Leaving { .. }
+            | State::Ending { .. }
+            | State::Initialize
+            | State::Fault
+            | State::Stopped => return None,
+        };
+        let late = now - due;
+        let most = interval * (self.settings.down_adverts.max(2) - 1);
+        (late > most).then_some(late)
     }
 
     /// A backup took over meanwhile: give the addresses up first, then listen for more
