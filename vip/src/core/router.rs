@@ -53,6 +53,9 @@ enum State {
         /// No answer to a worse router before; `owed`: one is due then.
         answer_from: Time,
         owed: bool,
+        /// Adverts of which each is followed by an announcement: somebody contested the addresses,
+        /// and what was said to the clients then may have been lost.
+        insist: u32,
     },
     /// Priority 0 was said; the addresses stay and answer until a successor speaks.
     Leaving {
@@ -357,6 +360,7 @@ impl Router {
             second_burst: s.second_burst.map(|after| (now + after, s.burst)),
             answer_from: now,
             owed: false,
+            insist: 0,
         };
         self.master_interval = s.interval;
         self.master = None;

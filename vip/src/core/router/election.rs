@@ -165,12 +165,14 @@ impl Router {
 
     /// An advert at once and a new announcement, at most one of each per interval;
     /// what comes too early is answered with an announcement when the interval is over,
-    /// so that the last word to the clients is always this router's.
+    /// so that the last word to the clients is always this router's. Each of the next adverts brings
+    /// one more: a network that let a rival through for a moment may have lost the first.
     pub(super) fn answer(&mut self, now: Time, out: &mut Vec<Action>) {
         let (interval, burst) = (self.settings.interval, self.settings.lower_burst);
         let State::Active {
             answer_from,
             owed,
+            insist,
             second_burst,
             ..
         } = &mut self.state
@@ -182,6 +184,7 @@ impl Router {
             return;
         }
         *answer_from = now + interval;
+        *insist = self.settings.insistence();
         if second_burst.is_none() && burst > 0 {
             *second_burst = self.settings.lower_second.map(|after| (now + after, burst));
         }

@@ -62,6 +62,7 @@ impl Router {
             second_burst,
             answer_from,
             owed,
+            insist,
         } = &mut self.state
         else {
             return;
@@ -70,9 +71,14 @@ impl Router {
         if *owed && now >= *answer_from {
             *owed = false;
             *answer_from = now + settings.interval;
+            *insist = settings.insistence();
             announcements = settings.lower_burst;
         }
         let due = now >= *next_advert;
+        if due && *insist > 0 && !*owed && announcements == 0 {
+            *insist -= 1;
+            announcements = 1;
+        }
         while now >= *next_advert {
             *next_advert = *next_advert + settings.interval;
         }

@@ -48,6 +48,17 @@ pub struct Settings {
     pub grace: Duration,
 }
 
+impl Settings {
+    /// Adverts that bring an announcement after the addresses were contested: until a rival that
+    /// heard none of them would stand again, and be answered again.
+    pub(super) fn insistence(&self) -> u32 {
+        match self.lower_burst {
+            0 => 0,
+            _ => self.down_adverts + 1,
+        }
+    }
+}
+
 /// What happens to a router.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Event {

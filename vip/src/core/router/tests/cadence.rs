@@ -3,6 +3,29 @@
 use super::*;
 
 #[test]
+fn a_contested_address_is_announced_with_the_next_adverts_too() {
+    let (mut router, now) = active(Settings {
+        refresh: None,
+        second_burst: None,
+        lower_second: None,
+        ..settings(100)
+    });
+    step(&mut router, now + ADV, Event::Timeout);
+    let contested = now + ADV + ADV / 2;
+    assert!(announces(&step(&mut router, contested, heard(12, 90)), 5));
+    for i in 2..=5 {
+        let out = step(&mut router, now + ADV * i, Event::Timeout);
+        assert!(announces(&out, 1), "advert {i}: {out:?}");
+    }
+    let out = step(&mut router, now + ADV * 6, Event::Timeout);
+    assert_eq!(out.len(), 1, "a rival would have stood again: {out:?}");
+}
+
+fn announces(actions: &[Action], repeat: u32) -> bool {
+    actions.contains(&Action::Announce { repeat })
+}
+
+#[test]
 fn a_router_says_how_late_it_is_once_others_may_notice() {
     let router = backup(settings(100));
     let due = router.deadline().expect("a timer");
