@@ -274,9 +274,9 @@ impl Worker {
 
     /// Lists the connections, and tells the list if it is news or was told long ago.
     fn look(&mut self) {
-        let before = Instant::now();
+        let (before, worked) = (Instant::now(), own_time());
         let found = sockets::connections(&self.serving);
-        let took = before.elapsed();
+        let took = own_time().saturating_sub(worked);
         let mut found = match found {
             Ok(found) => found,
             Err(error) => {
@@ -338,6 +338,13 @@ impl Worker {
     }
 }
 
+/// What the calling thread has had of a processor: waiting for one is no part of it.
+fn own_time() -> Duration {
+    use nix::time::{ClockId, clock_gettime};
+    let time = clock_gettime(ClockId::CLOCK_THREAD_CPUTIME_ID);
+    time.map(Duration::from).unwrap_or_default()
+}
+
 /// Whether the client is on another host, and can be reached without naming an interface.
 fn is_elsewhere(connection: &Connection, serving: &[IpAddr]) -> bool {
     let client = connection.client.ip();
@@ -377,6 +384,17 @@ mod tests {
             own: ([192, 0, 2, 10], 5672).into(),
             client: client.parse().expect("an address with a port"),
         }
+    }
+
+    #[test]
+    fn a_thread_that_waits_has_worked_for_nothing() {
+        let before = own_time();
+        std::thread::sleep(Duration::from_millis(200));
+        let worked = own_time().saturating_sub(before);
+        assert!(worked < Duration::from_millis(100), "{worked:?}");
+        let start = Instant::now();
+        while start.elapsed() < Duration::from_secs(10) && own_time() == before {}
+        assert!(own_time() > before);
     }
 
     #[test]
