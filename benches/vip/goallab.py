@@ -6,6 +6,7 @@ scenarios (`goallab.py list`) and profile keys.
   lease=0       `address_lease off`
   tuned=1       the options that a good operator of keepalived would set
 """
+import datetime
 import json
 import os
 import random
@@ -294,16 +295,18 @@ class Runner(viplab.Runner):
         seed = int(os.environ.get("SOAK_SEED", "1"))
         rng = random.Random(seed)
         end = mono() + span
-        faults = unexplained = late = 0
+        faults = unexplained = explained = late = 0
         calm_from = mono()
         while mono() < end:
             calm = rng.uniform(0.5, 4.0)
-            before = len(self.moves())
+            before, from_ = len(self.moves()), time.time()
             time.sleep(calm)
             moved = self.moves()[before:]
             if moved:
-                unexplained += len(moved)
-                sys.stderr.write("soak seed %d: %r without a fault%s\n" % (seed, moved, self.latest()))
+                told = self.lateness(from_ - 1)
+                unexplained += 0 if told else len(moved)
+                explained += len(moved) if told else 0
+                sys.stderr.write("soak seed %d: %r without a fault%s\n" % (seed, moved, told))
             self.fault(rng)
             faults += 1
             t0 = mono()
@@ -312,14 +315,14 @@ class Runner(viplab.Runner):
                 rows = self.lab.probe.rows[-40:]
                 sys.stderr.write("soak seed %d: A not alone %.1f s after fault %d at %s: %s answered of 40, addresses on %s%s\n" % (
                     seed, mono() - t0, faults, time.strftime("%H:%M:%S", time.gmtime()),
-                    "".join(sorted({r[2][0] for r in rows})), lab.holders(), self.latest()))
+                    "".join(sorted({r[2][0] for r in rows})), lab.holders(), self.lateness(from_)))
                 lab.steady("A", 0.2, 60, "A")
             time.sleep(self.adv * 2)
         self.rec({"event": "soak", "ok": True, "outage_ms": 0.0, "seed": seed, "faults": faults,
-                  "unexplained": unexplained, "late": late, "seconds": round(mono() - calm_from)})
+                  "unexplained": unexplained, "daemon_was_late": explained, "late": late, "seconds": round(mono() - calm_from)})
 
-    def latest(self):
-        """When our daemons were last late, by their own account."""
+    def lateness(self, since):
+        """When our daemons were late since then, by their own account: then a change of role without a fault has its cause."""
         told = []
         for n in "AB":
             try:
@@ -328,7 +331,8 @@ class Runner(viplab.Runner):
                     s.connect(os.path.join(self.lab.work, n, "vip.sock"))
                     s.sendall(b"status\n")
                     late = json.loads(s.makefile().readline())["instances"][0]["late"]
-                told += ["; %s late by %d ms at %s: %s" % (n, l["by_ms"], l["at"], l["reason"]) for l in late[-2:]]
+                told += ["; %s late by %d ms at %s: %s" % (n, l["by_ms"], l["at"], l["reason"]) for l in late
+                         if datetime.datetime.fromisoformat(l["at"].replace("Z", "+00:00")).timestamp() >= since]
             except (OSError, ValueError, KeyError, IndexError):
                 pass
         return "".join(told)
