@@ -199,8 +199,22 @@ fn each_decision_has_a_number_of_its_own() {
     let mut numbers: Vec<String> = files(&root().join("docs/adr"), "md")
         .iter()
         .filter_map(|path| Some(path.file_name()?.to_str()?.get(..4)?.to_owned()))
+        .filter(|number| number.bytes().all(|byte| byte.is_ascii_digit()))
         .collect();
     let count = numbers.len();
     numbers.dedup();
     assert_eq!(numbers.len(), count, "two decisions share a number");
+}
+
+#[test]
+fn the_index_of_decisions_names_each_page_once() {
+    let index = text(&root().join("docs/adr/README.md"));
+    for path in files(&root().join("docs/adr"), "md") {
+        let name = path.file_name().and_then(|n| n.to_str());
+        let name = name.expect("names are UTF-8");
+        if name != "README.md" {
+            let links = index.matches(&format!("]({name})")).count();
+            assert_eq!(links, 1, "docs/adr/README.md links {links} times to {name}");
+        }
+    }
 }
