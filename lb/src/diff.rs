@@ -425,7 +425,7 @@ mod tests {
             "+ server a/s3 (192.0.2.3:1)",
             "- server a/s2",
             "- server gone/x",
-            "~ proxy listen a: timeouts client 1s -> 5s, balance RoundRobin -> LeastConn",
+            "~ proxy listen a: timeouts client 1s -> 5s, balance roundrobin -> leastconn",
             "~ global: nbthread none -> 4",
             "~ server a/s1: address 192.0.2.1:1 -> 192.0.2.7:1, weight 1 -> 5",
             "! global: 'nbthread' changes at the next start only",

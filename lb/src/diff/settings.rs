@@ -72,8 +72,7 @@ fn leaves(value: &impl Debug) -> Vec<(String, String)> {
             path.pop();
             // where it stands in the file is no setting
             if !name.ends_with("place") {
-                let value = if value == "None" { "none" } else { value };
-                found.push((name.replace('_', "-"), value.to_owned()));
+                found.push((name.replace('_', "-"), shown(value)));
             }
         } else {
             path.push(name);
@@ -82,9 +81,24 @@ fn leaves(value: &impl Debug) -> Vec<(String, String)> {
     found
 }
 
+/// A value in the words of the file: `RoundRobin` is `roundrobin` there.
+fn shown(value: &str) -> String {
+    let is_variant = value.starts_with(|c: char| c.is_ascii_uppercase())
+        && value.bytes().all(|b| b.is_ascii_alphanumeric());
+    match is_variant {
+        true => value.to_ascii_lowercase(),
+        false => value.to_owned(),
+    }
+}
+
 /// A field's name, if the line begins with one, and the rest.
 fn split(line: &str) -> (&str, &str) {
-    let is_name = |name: &str| name.bytes().all(|b| b.is_ascii_lowercase() || b == b'_');
+    let is_name = |name: &str| {
+        name.starts_with(|c: char| c.is_ascii_lowercase())
+            && name
+                .bytes()
+                .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_')
+    };
     match line.split_once(": ") {
         Some((name, rest)) if is_name(name) => (name, rest),
         _ => ("", line),
@@ -153,6 +167,53 @@ mod tests {
     #[allow(dead_code, reason = "read by way of Debug")]
     struct Holder {
         timeouts: Option<Timeouts>,
+    }
+
+    #[derive(Debug)]
+    enum Algorithm {
+        LeastConn,
+        RoundRobin,
+    }
+
+    #[derive(Debug)]
+    #[allow(dead_code, reason = "read by way of Debug")]
+    struct Address {
+        v6only: Option<bool>,
+        port: u16,
+    }
+
+    #[test]
+    fn values_stand_in_the_words_of_the_file() {
+        #[derive(Debug)]
+        #[allow(dead_code, reason = "read by way of Debug")]
+        struct Backend {
+            balance: Algorithm,
+        }
+        let old = Backend {
+            balance: Algorithm::LeastConn,
+        };
+        let new = Backend {
+            balance: Algorithm::RoundRobin,
+        };
+        assert_eq!(changes(&old, &new), "balance leastconn -> roundrobin");
+    }
+
+    #[test]
+    fn a_name_with_a_digit_is_a_name() {
+        #[derive(Debug)]
+        #[allow(dead_code, reason = "read by way of Debug")]
+        struct Global {
+            prometheus: Option<Address>,
+        }
+        let v6only = None;
+        let address = Some(Address { v6only, port: 9101 });
+        let (old, new) = (
+            Global {
+                prometheus: address,
+            },
+            Global { prometheus: None },
+        );
+        assert_eq!(changes(&old, &new), "prometheus");
     }
 
     #[test]
