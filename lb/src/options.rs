@@ -151,9 +151,9 @@ impl Options {
             "-p" => self.pidfile = Some(value.into()),
             "-C" => self.directory = Some(value.into()),
             "-L" => self.local_peer = Some(value),
-            "-n" => self.maxconn = Some(number(arg, &value)?),
-            "-N" => self.proxy_maxconn = Some(number(arg, &value)?),
-            "-m" => self.memory_mib = Some(number(arg, &value)?),
+            "-n" => self.maxconn = limit(arg, &value)?,
+            "-N" => self.proxy_maxconn = limit(arg, &value)?,
+            "-m" => self.memory_mib = limit(arg, &value)?,
             "-x" => self.takeover = Some(value.into()),
             "--state-dir" => self.state_dir = Some(value.into()),
             SUCCESSOR_OF => {
@@ -221,6 +221,15 @@ fn number<T: std::str::FromStr>(arg: &str, text: &str) -> Result<T, String> {
         .map_err(|_| format!("option '{arg}' takes a number, and '{text}' is none"))
 }
 
+/// A limit, of which 0 means none.
+fn limit<T: std::str::FromStr + Default + PartialEq>(
+    arg: &str,
+    text: &str,
+) -> Result<Option<T>, String> {
+    let number: T = number(arg, text)?;
+    Ok((number != T::default()).then_some(number))
+}
+
 fn json_wanted(value: &str) -> Result<bool, String> {
     match value {
         "json" => Ok(true),
@@ -252,6 +261,14 @@ mod tests {
         let options = parse("-st 12 13 -f x -sf").unwrap();
         assert_eq!(options.old_pids, [12, 13]);
         assert!(parse("-sf abc").is_err());
+    }
+
+    #[test]
+    fn a_limit_of_0_is_none() {
+        let options = parse("-n 0 -N 0 -m 0").unwrap();
+        assert_eq!(options.maxconn.or(options.proxy_maxconn), None);
+        assert_eq!(options.memory_mib, None);
+        assert_eq!(parse("-n 5 -N 6").unwrap().maxconn, Some(5));
     }
 
     #[test]

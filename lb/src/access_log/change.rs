@@ -59,7 +59,7 @@ fn operation(
     from: Operation,
     to: Operation,
 ) -> Option<(Level, String)> {
-    if from == to || (from == Operation::Starting && to == Operation::Running) {
+    if from == to {
         return None;
     }
     let reason = reason(change);
@@ -154,6 +154,7 @@ fn via(change: &StateChange) -> String {
             | Change::Up
             | Change::Down
             | Change::Stopping
+            | Change::Tick
     );
     match &change.server.conf.track {
         Some(tracked) if inherited => format!(" via {}/{}", tracked.backend, tracked.server),

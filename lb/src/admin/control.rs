@@ -303,7 +303,7 @@ impl Control {
             exact: false,
             uptime_us: runtime.started.elapsed().unwrap_or_default().as_micros() as u64,
             start_time_us: started.as_micros() as u64,
-            memory_limit_mb: 0,
+            memory_limit_mb: super::sample::memory_limit_mb(),
             memory_used: self.samples.memory(),
             file_limit: super::sample::file_limit(),
             max_sockets: super::sample::file_limit(),

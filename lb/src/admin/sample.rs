@@ -4,7 +4,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
-use nix::sys::resource::{Resource, UsageWho, getrlimit, getrusage};
+use nix::sys::resource::{RLIM_INFINITY, Resource, UsageWho, getrlimit, getrusage};
 
 use super::Control;
 
@@ -105,6 +105,14 @@ fn idle_percent(before: &[u64], now: &[u64], elapsed: Duration) -> u32 {
         .sum();
     let whole = elapsed.as_micros() as u64 * before.len().max(1) as u64;
     100 - (busy * 100 / whole.max(1)).min(100) as u32
+}
+
+/// The limit of memory in MiB (`-m`), 0 without one.
+pub fn memory_limit_mb() -> u32 {
+    match getrlimit(Resource::RLIMIT_AS) {
+        Ok((limit, _)) if limit != RLIM_INFINITY => (limit >> 20) as u32,
+        _ => 0,
+    }
 }
 
 /// The limit of open files.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use conf::lb::model::{AdminLevel, Balance};
+use conf::lb::model::AdminLevel;
 
 use super::command::{Answer, Call, Command};
 use super::{Control, targets};
@@ -255,20 +255,7 @@ fn takes_weights(server: &Server) -> bool {
     let Some(backend) = server.proxy() else {
         return true;
     };
-    backend
-        .conf
-        .back
-        .as_ref()
-        .is_none_or(|back| match back.balance {
-            Balance::StaticRr => false,
-            Balance::Source
-            | Balance::Hash(_)
-            | Balance::Uri(_)
-            | Balance::UrlParam(_)
-            | Balance::Header(..)
-            | Balance::RdpCookie(_) => back.hash.consistent,
-            Balance::RoundRobin | Balance::LeastConn | Balance::First | Balance::Random(_) => true,
-        })
+    backend.follows_weights()
 }
 
 fn set_weight(control: &Control, server: &Arc<Server>, text: &str) -> Answer {

@@ -215,7 +215,7 @@ impl Status {
 
     fn grow(&mut self, now_ms: u64) {
         if self.operation == Operation::Starting && self.grown(now_ms) >= 100 {
-            self.operation = Operation::Running;
+            self.become_operation(Operation::Running, now_ms);
         }
     }
 
@@ -238,14 +238,19 @@ impl Status {
 
     /// Weight for balancing, in sixteenths; 0: gets no new sessions.
     pub fn effective_weight(&self, now_ms: u64) -> u32 {
-        if !self.usable() {
-            return 0;
-        }
-        let full = self.weight * WEIGHT_SCALE;
+        let full = self.full_weight();
         match self.grown(now_ms) {
             100 => full,
             percent => (full * percent).div_ceil(100),
         }
+    }
+
+    /// The same where weights do not grow.
+    pub fn full_weight(&self) -> u32 {
+        if !self.usable() {
+            return 0;
+        }
+        self.weight * WEIGHT_SCALE
     }
 
     /// Time spent down up to now, in milliseconds.
@@ -390,6 +395,8 @@ mod tests {
         status.apply(11_000, Change::Tick, true);
         assert_eq!(status.operation, Operation::Running);
         assert_eq!(status.effective_weight(11_000), 1600);
+        // that is a change of its own
+        assert_eq!(status.changed_ms, 11_000);
     }
 
     #[test]

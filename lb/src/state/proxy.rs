@@ -74,6 +74,8 @@ pub struct BackLive {
     pub queue: WaitingRoom,
     /// `fullconn`; changeable by a reload.
     pub fullconn: AtomicU32,
+    /// Its algorithm follows weights; changeable by a reload.
+    pub follows_weights: AtomicBool,
     /// Usable servers that are not backups.
     pub active: AtomicU32,
     /// Usable backup servers.
@@ -92,6 +94,12 @@ pub struct BackLive {
 }
 
 impl Proxy {
+    /// See [`model::Back::follows_weights`]; true without servers.
+    pub fn follows_weights(&self) -> bool {
+        let back = self.conf.back.as_ref();
+        back.is_none_or(model::Back::follows_weights)
+    }
+
     pub(super) fn build(
         runtime: &Runtime,
         generation: u32,
@@ -111,6 +119,7 @@ impl Proxy {
             let live = before.and_then(|p| p.back.clone());
             let live = live.unwrap_or_else(|| BackLive::new(runtime));
             live.fullconn.store(back.fullconn, Relaxed);
+            live.follows_weights.store(back.follows_weights(), Relaxed);
             live
         });
         Arc::new_cyclic(|weak| Proxy {
@@ -259,6 +268,7 @@ impl BackLive {
             times: Times::default(),
             queue: WaitingRoom::default(),
             fullconn: AtomicU32::new(0),
+            follows_weights: AtomicBool::new(true),
             active: AtomicU32::new(0),
             backups: AtomicU32::new(0),
             epoch: AtomicU64::new(0),

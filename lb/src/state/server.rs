@@ -392,7 +392,11 @@ impl ServerLive {
     }
 
     pub(super) fn mirror(&self, status: &Status, now_ms: u64) {
-        self.weight.store(status.effective_weight(now_ms), Relaxed);
+        let weight = match self.backend.follows_weights.load(Relaxed) {
+            true => status.effective_weight(now_ms),
+            false => status.full_weight(),
+        };
+        self.weight.store(weight, Relaxed);
         self.grown.store(status.grown(now_ms), Relaxed);
         self.backend.epoch.fetch_add(1, Relaxed);
     }

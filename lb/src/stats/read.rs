@@ -277,8 +277,16 @@ fn seconds(ms: u64) -> u32 {
 }
 
 /// The weight that balancing would use were the server up, in the user's units.
-fn shown_weight(status: &Status, now_ms: u64) -> u32 {
-    (status.weight * status.grown(now_ms)).div_ceil(100)
+fn shown_weight(proxy: &Proxy, status: &Status, now_ms: u64) -> u32 {
+    (status.weight * grown(proxy, status, now_ms)).div_ceil(100)
+}
+
+/// How much of a server's weight balancing uses, in percent.
+fn grown(proxy: &Proxy, status: &Status, now_ms: u64) -> u32 {
+    match proxy.follows_weights() {
+        true => status.grown(now_ms),
+        false => 100,
+    }
 }
 
 /// A server's row.
@@ -311,7 +319,7 @@ pub fn server(runtime: &Runtime, proxy: &Proxy, server: &Arc<Server>, legends: b
             limit: server.conf.maxqueue,
         },
         session_rate: rate(&server.session_rate, now_ms, 0),
-        weight: shown_weight(&status, now_ms),
+        weight: shown_weight(proxy, &status, now_ms),
         user_weight: status.weight,
         active: u32::from(!is_backup),
         backup: u32::from(is_backup),
@@ -335,7 +343,7 @@ pub fn server(runtime: &Runtime, proxy: &Proxy, server: &Arc<Server>, legends: b
         failed_checks: checked.then_some(totals.failed_checks),
         observed_failures: server.conf.observe.map(|_| totals.observed_errors),
         throttle_percent: (status.operation == Operation::Starting && status.usable())
-            .then(|| status.grown(now_ms)),
+            .then(|| grown(proxy, &status, now_ms)),
         tracked: server
             .conf
             .track
@@ -536,7 +544,10 @@ fn weights(proxy: &Proxy, now_ms: u64) -> (u32, u32) {
     let sum = |servers: &mut dyn Iterator<Item = &Arc<Server>>| {
         servers.fold((0, 0), |(weight, user), server| {
             let status = server.status();
-            (weight + shown_weight(&status, now_ms), user + status.weight)
+            (
+                weight + shown_weight(proxy, &status, now_ms),
+                user + status.weight,
+            )
         })
     };
     if usable(false).next().is_some() {

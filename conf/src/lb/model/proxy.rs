@@ -221,6 +221,23 @@ pub struct Back {
     pub drain_sessions: Option<DrainSessions>,
 }
 
+impl Back {
+    /// The algorithm follows weights that change while it runs: of a server that starts slowly, or
+    /// by an operator. The others deal out places that were counted beforehand.
+    pub fn follows_weights(&self) -> bool {
+        match self.balance {
+            Balance::StaticRr => false,
+            Balance::Source
+            | Balance::Hash(_)
+            | Balance::Uri(_)
+            | Balance::UrlParam(_)
+            | Balance::Header(..)
+            | Balance::RdpCookie(_) => self.hash.consistent,
+            Balance::RoundRobin | Balance::LeastConn | Balance::First | Balance::Random(_) => true,
+        }
+    }
+}
+
 /// Timeouts towards servers.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct BackTimeouts {

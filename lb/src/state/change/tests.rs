@@ -1,6 +1,6 @@
 use crate::core::server::{Admin, Change, Operation};
 use crate::state::{Administered, Endpoint, Generation, Runtime, Server};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 const HEAD: &str = "listen a\n mode tcp\n bind 127.0.0.1:1\n timeout connect 1s\n timeout client 1s\n \
                     timeout server 1s\n";
@@ -140,4 +140,40 @@ fn a_server_that_was_down_is_tried_anew_behind_a_maintenance() {
     assert_eq!(downs(), 1, "it was down when it entered maintenance");
     runtime.administer(&server, Administered::Maint);
     assert_eq!(downs(), 2);
+}
+
+#[test]
+fn a_slow_start_grows_where_the_algorithm_follows_weights_and_ends_as_a_change() {
+    let told = Arc::new(Mutex::new(Vec::new()));
+    let runtime = Runtime::new(Vec::new());
+    let line = " server s 192.0.2.1:5672 check slowstart 100ms\n \
+                server u 192.0.2.2:5672 track s slowstart 100ms\n";
+    let listener = told.clone();
+    let _ = runtime.hooks.on_change.set(Box::new(move |change| {
+        let words = crate::access_log::change::words(change);
+        listener.lock().unwrap().extend(words.map(|(_, text)| text));
+    }));
+    for (algorithm, grows) in [
+        ("static-rr", false),
+        ("source", false),
+        ("roundrobin", true),
+        ("first", true),
+    ] {
+        read(&runtime, &format!(" balance {algorithm}\n{line}"), true);
+        let (server, tracker) = (server(&runtime), named(&runtime, "u"));
+        runtime.change(&server, Change::Down, "");
+        runtime.change(&server, Change::Up, "");
+        assert_eq!(server.status().operation, Operation::Starting);
+        assert_eq!(server.weight() < 16, grows, "{algorithm}");
+        told.lock().unwrap().clear();
+        let starting = |server: &Server| server.status().operation == Operation::Starting;
+        while starting(&server) || starting(&tracker) {
+            runtime.tick();
+        }
+        assert_eq!(server.weight(), 16);
+        let told = told.lock().unwrap();
+        assert_eq!(told.len(), 2, "{told:?}");
+        assert!(told[0].starts_with("Server a/s is UP."), "{told:?}");
+        assert!(told[1].starts_with("Server a/u is UP via a/s."), "{told:?}");
+    }
 }
