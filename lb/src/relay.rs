@@ -304,6 +304,9 @@ impl Flow {
         } else if may_splice && pays && self.streak >= STREAK && !self.ended && self.pipe.is_none()
         {
             self.pipe = shop.pipes.lend();
+            // A handshake's last segment may have waited for the first bytes; a bulk sender wants
+            // its acknowledgements soon. Only sockets that are not TCP have no such thing.
+            let _ = source.socket.set_tcp_quickack(true);
         }
         Ok(())
     }

@@ -44,8 +44,6 @@ impl Ring {
             .setup_coop_taskrun()
             .setup_submit_all()
             .build(MOST as u32)?;
-        // saves the kernel a look into the table of descriptors; older ones go without
-        let _ = ring.submitter().register_ring_fd();
         Ok(Ring { ring })
     }
 
