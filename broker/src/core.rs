@@ -23,6 +23,7 @@ pub mod field;
 pub mod frame;
 mod handshake;
 pub mod journal;
+mod leaving;
 pub mod letters;
 mod lifecycle;
 pub mod limits;
@@ -59,6 +60,7 @@ use answers::Owed;
 use connection::{At, Connection};
 use handshake::Greeting;
 use journal::{Journal, Position};
+use leaving::Leaving;
 use letters::{Deaths, Letter};
 use metadata::{Command, Metadata};
 use names::Names;
@@ -161,6 +163,8 @@ pub struct Core {
     letters: VecDeque<Letter>,
     /// Deliveries on their way back to their queues, too many for one turn.
     returning: VecDeque<Returning>,
+    /// Messages that are gone, but not yet settled.
+    leaving: Leaving,
     /// How many more this turn takes back.
     takes_back: usize,
     /// Copies for the firehose, posted at the turn's end.
@@ -213,6 +217,7 @@ impl Core {
             rests_on: Position::default(),
             letters: VecDeque::new(),
             returning: VecDeque::new(),
+            leaving: Leaving::default(),
             takes_back: RETURNED,
             taps: Vec::new(),
             traced: false,
@@ -303,6 +308,7 @@ impl Core {
             || !self.later.is_empty()
             || !self.letters.is_empty()
             || !self.returning.is_empty()
+            || !self.leaving.is_empty()
             || !self.taps.is_empty()
             || !self.effects.is_empty()
             || !self.dirty.is_empty()
@@ -339,6 +345,7 @@ impl Core {
         self.run_timers();
         self.take_arrived();
         self.take_some_back();
+        self.let_some_go();
         for id in std::mem::take(&mut self.later) {
             self.schedule(id);
         }

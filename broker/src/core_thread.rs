@@ -151,6 +151,7 @@ impl CoreThread {
             self.turn();
         }
         self.core.take_all_back();
+        self.core.let_all_go();
         self.core.journal.hand_over();
         self.core
     }

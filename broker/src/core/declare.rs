@@ -192,16 +192,10 @@ impl Core {
         };
         queue.used_ms = now_ms;
         let key = queue.key;
-        let mut seqs = Vec::new();
-        let mut count = 0;
-        while let Some(entry) = queue.ready.pop() {
-            count += 1;
-            queue.persistent -= usize::from(entry.is_persistent());
-            seqs.extend(entry.stored.map(|stored| (entry.seq, stored)));
-        }
-        if !seqs.is_empty() {
-            self.journal.purge(key, &seqs);
-        }
+        let ready = queue.ready.take();
+        let count = ready.len();
+        queue.persistent -= ready.persistent();
+        self.let_go(key, ready);
         self.arm_expiry(id);
         Ok(count)
     }

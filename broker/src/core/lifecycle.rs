@@ -372,9 +372,6 @@ impl Core {
                 .into_iter()
                 .filter_map(|(entry, _)| entry.stored.map(|stored| (entry.seq, stored))),
         );
-        while let Some(entry) = queue.ready.pop() {
-            stored.extend(entry.stored.map(|stored| (entry.seq, stored)));
-        }
         if queue.unacked > 0 {
             let channels = self
                 .connections
@@ -396,6 +393,7 @@ impl Core {
         if !stored.is_empty() {
             self.journal.purge(queue.key, &stored);
         }
+        self.let_go(queue.key, queue.ready.take());
         self.journal.forget(queue.key);
     }
 

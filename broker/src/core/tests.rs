@@ -4,6 +4,7 @@ mod again;
 mod answers;
 mod cold;
 mod kit;
+mod leaving;
 mod operations;
 mod oracle;
 mod queues;

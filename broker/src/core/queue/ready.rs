@@ -143,6 +143,19 @@ impl Ready {
         }
     }
 
+    /// All of it; nothing is left.
+    pub fn take(&mut self) -> Ready {
+        let empty = Ready::with_priorities(self.higher.len() as u8);
+        std::mem::replace(self, empty)
+    }
+
+    /// How many of them survive a restart.
+    pub fn persistent(&self) -> usize {
+        let levels = std::iter::once(&self.first).chain(&self.higher);
+        let entries = levels.flat_map(|level| level.fresh.iter().chain(level.returned.values()));
+        entries.filter(|entry| entry.is_persistent()).count()
+    }
+
     /// Makes room for so many messages of the lowest priority at once.
     pub fn reserve(&mut self, count: usize) {
         self.first.fresh.reserve_exact(count);

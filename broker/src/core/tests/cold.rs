@@ -16,7 +16,7 @@ use std::sync::{Arc, Mutex};
 
 /// A journal that keeps every message, on a disk that gives one at a time and only when the test lets it.
 #[derive(Clone, Default)]
-struct Slow(Arc<Disk>);
+pub(super) struct Slow(Arc<Disk>);
 
 #[derive(Default)]
 struct Disk {
@@ -32,6 +32,11 @@ struct Disk {
 }
 
 impl Slow {
+    /// Messages settled because their queue was emptied or went.
+    pub(super) fn purged(&self) -> usize {
+        self.0.purged.load(Ordering::Relaxed)
+    }
+
     /// The disk gives what was asked for; false when that is nothing.
     fn give(&self) -> bool {
         let asked = self.0.asked.lock().unwrap().take();
@@ -119,7 +124,7 @@ impl Journal for Slow {
 }
 
 /// An engine that keeps no message of a queue in memory, a client, and what the disk does.
-fn bench() -> (Bench, Client, Slow) {
+pub(super) fn bench() -> (Bench, Client, Slow) {
     let settings = Settings {
         message_memory: 0,
         ..Settings::default()
@@ -294,7 +299,7 @@ fn rejected_messages_that_wait_for_the_disk_go_with_their_queue() {
     three_out(&mut bench, client, &slow);
     let delete = queue_delete("cold");
     bench.call(client, &delete);
-    assert_eq!(slow.0.purged.load(Ordering::Relaxed), 3);
+    assert_eq!(slow.purged(), 3);
     slow.give();
     bench.pass(1);
     assert_eq!(bench.ready("dead"), 0);
