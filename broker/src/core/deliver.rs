@@ -48,6 +48,7 @@ impl Core {
         self.page(id);
     }
 
+    /// Buries what has expired by then, a bounded number at once; the rest is left for later turns.
     pub(super) fn expire(&mut self, id: QueueId, upto_ms: u64) {
         for _ in 0..BURIED {
             let Some(queue) = self.queue(id) else {
@@ -77,6 +78,7 @@ impl Core {
         !is_wanted || self.is_at_hand(id, stored)
     }
 
+    /// Takes what is over the queue's limits from its head, a bounded number at once.
     pub(super) fn drop_excess(&mut self, id: QueueId) {
         for _ in 0..BURIED {
             let Some(queue) = self.queue_mut(id) else {
@@ -301,6 +303,7 @@ impl Core {
         }
     }
 
+    /// A consumer has room again: it takes its turn with the others.
     pub(super) fn wake_consumer(&mut self, id: QueueId, key: ConsumerKey) {
         if let Some(queue) = self.queue_mut(id) {
             queue.consumers.wake(key);

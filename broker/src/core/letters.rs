@@ -157,6 +157,7 @@ impl Core {
         });
     }
 
+    /// Publishes the dead letters that have gathered, and settles each where it came from. What this adds waits for the next turn.
     pub(super) fn post_letters(&mut self) {
         for _ in 0..self.letters.len() {
             let Some(letter) = self.letters.pop_front() else {

@@ -42,10 +42,12 @@ const COMPARED_OF_QUORUM: [&str; 15] = [
     "x-queue-leader-locator",
 ];
 
+/// A name as RabbitMQ keeps it: line ends in it are lost.
 pub(super) fn without_newlines(name: &str) -> String {
     name.chars().filter(|c| !matches!(c, '\r' | '\n')).collect()
 }
 
+/// What those are told who want a queue that is exclusive to another connection.
 pub(super) fn locked(vhost: &str, name: &str) -> Refusal {
     Refusal::new(
         Code::ResourceLocked,
@@ -57,6 +59,7 @@ pub(super) fn locked(vhost: &str, name: &str) -> Refusal {
     )
 }
 
+/// Refuses what would change or bind the default exchange.
 pub(super) fn not_default(exchange: &str) -> Result<(), Refusal> {
     if exchange.is_empty() {
         return Err(Refusal::access(
@@ -78,6 +81,7 @@ pub fn fits(kind: &str, name: &str) -> Result<(), Refusal> {
     Ok(())
 }
 
+/// Refuses names that only the server gives.
 pub(super) fn reserved(kind: &str, name: &str) -> Result<(), Refusal> {
     if name.starts_with("amq.") {
         return Err(Refusal::access(format!(
@@ -87,6 +91,7 @@ pub(super) fn reserved(kind: &str, name: &str) -> Result<(), Refusal> {
     Ok(())
 }
 
+/// Refuses a binding to a queue or an exchange that is not there.
 pub(super) fn destination_exists(vhost: &Vhost, destination: &Destination) -> Result<(), Refusal> {
     match destination {
         Destination::Queue(name) if !vhost.queues.contains_key(name.as_str()) => {
@@ -99,6 +104,7 @@ pub(super) fn destination_exists(vhost: &Vhost, destination: &Destination) -> Re
     }
 }
 
+/// Refuses a binding to a headers exchange whose `x-match` is none of the four.
 pub(super) fn check_match(arguments: &FieldTable) -> Result<(), Refusal> {
     let Some(value) = arguments.get("x-match") else {
         return Ok(());
@@ -123,6 +129,8 @@ pub(super) fn check_match(arguments: &FieldTable) -> Result<(), Refusal> {
     }
 }
 
+/// What is wrong with a queue that is not there yet: its type, its arguments, its properties, in the order in which
+/// RabbitMQ complains.
 pub(super) fn check_new_queue(vhost: &str, spec: &QueueSpec) -> Result<(), Refusal> {
     let name = &spec.name;
     if let Some(value) = spec.arguments.get("x-dead-letter-exchange")
@@ -164,6 +172,7 @@ pub(super) fn check_new_queue(vhost: &str, spec: &QueueSpec) -> Result<(), Refus
     }
 }
 
+/// Refuses a declaration that is not equivalent to the queue that is there.
 pub(super) fn same_queue(
     vhost: &str,
     is: &QueueSpec,
@@ -189,6 +198,7 @@ pub(super) fn same_queue(
         .try_for_each(|name| same_argument(name, &what, &is.arguments, &wanted.arguments))
 }
 
+/// Refuses a declaration that is not equivalent to the exchange that is there.
 pub(super) fn same_exchange(
     vhost: &str,
     is: &ExchangeSpec,
@@ -214,6 +224,7 @@ pub(super) fn same_exchange(
     )
 }
 
+/// Refuses a flag, of what is named by `what`, that is not as declared before.
 pub(super) fn same_flag(name: &str, what: &str, is: bool, wanted: bool) -> Result<(), Refusal> {
     if is == wanted {
         return Ok(());
@@ -226,6 +237,7 @@ pub(super) fn same_flag(name: &str, what: &str, is: bool, wanted: bool) -> Resul
     ))
 }
 
+/// The same for an argument; numbers of different width mean the same.
 pub(super) fn same_argument(
     name: &str,
     what: &str,
@@ -256,6 +268,7 @@ pub(super) fn same_argument(
     Err(inequivalent(name, what, &describe(wanted), &describe(is)))
 }
 
+/// PRECONDITION_FAILED in RabbitMQ's words: what was received, and what is.
 pub(super) fn inequivalent(name: &str, what: &str, wanted: &str, is: &str) -> Refusal {
     Refusal::precondition(format!(
         "inequivalent arg '{name}' for {what}: received {wanted} but current is {is}"
