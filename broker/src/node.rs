@@ -335,13 +335,13 @@ async fn watch(management: Arc<Management>, store: Monitor) -> String {
 
 /// Resident memory, after what is free has been given back if it is time for that.
 async fn ease(pressure: &mut Pressure, limit: u64) -> u64 {
-    let resident = system::resident_memory();
+    let resident = service::resident_memory();
     if !pressure.wants(resident, limit, processor_time()) {
         return resident;
     }
     // it may take a while when there is much
     let _ = tokio::task::spawn_blocking(crate::allocator::return_free_pages).await;
-    let resident = system::resident_memory();
+    let resident = service::resident_memory();
     pressure.given_back(resident);
     resident
 }

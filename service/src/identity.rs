@@ -125,10 +125,6 @@ pub fn series(status: &Value) -> String {
 
 impl Uses {
     fn read() -> Uses {
-        let page = nix::unistd::sysconf(nix::unistd::SysconfVar::PAGE_SIZE);
-        let page = page.ok().flatten().map_or(4096, |size| size as u64);
-        let statm = std::fs::read_to_string("/proc/self/statm").unwrap_or_default();
-        let resident = statm.split(' ').nth(1).and_then(|n| n.parse::<u64>().ok());
         let files = std::fs::read_dir("/proc/self/fd").map_or(0, Iterator::count);
         let limit = nix::sys::resource::getrlimit(nix::sys::resource::Resource::RLIMIT_NOFILE);
         let cpu = nix::time::clock_gettime(nix::time::ClockId::CLOCK_PROCESS_CPUTIME_ID);
@@ -136,10 +132,19 @@ impl Uses {
             // the directory itself was open while it was counted
             open_files: (files as u64).saturating_sub(1),
             open_files_limit: limit.map_or(0, |(soft, _)| soft),
-            memory_bytes: resident.unwrap_or(0) * page,
+            memory_bytes: resident_memory(),
             cpu: cpu.map_or(Duration::ZERO, Duration::from),
         }
     }
+}
+
+/// Resident memory of this process in bytes; 0 where /proc does not say it.
+pub fn resident_memory() -> u64 {
+    let page = nix::unistd::sysconf(nix::unistd::SysconfVar::PAGE_SIZE);
+    let page = page.ok().flatten().map_or(4096, |size| size as u64);
+    let statm = std::fs::read_to_string("/proc/self/statm").unwrap_or_default();
+    let pages = statm.split(' ').nth(1).and_then(|n| n.parse::<u64>().ok());
+    pages.unwrap_or(0) * page
 }
 
 fn host() -> String {
@@ -159,6 +164,17 @@ pub fn wall_time() -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn resident_memory_is_what_the_kernel_says_in_kilobytes() {
+        let status = std::fs::read_to_string("/proc/self/status").expect("/proc is there");
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+        let words = line.and_then(|line| line.split_whitespace().next());
+        let kib: u64 = words.expect("VmRSS").parse().expect("a number");
+        let ours = resident_memory() / 1024;
+        // both are counted some pages late, and other tests run meanwhile
+        assert!(ours > kib / 2 && ours < kib * 2, "{ours} and {kib} KiB");
+    }
 
     #[test]
     fn the_head_and_the_series_name_the_same_things() {

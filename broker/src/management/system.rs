@@ -22,23 +22,12 @@ pub struct Process {
 pub fn process() -> Process {
     let (files, sockets) = descriptors();
     Process {
-        memory: resident_memory(),
+        memory: service::resident_memory(),
         files,
         files_max: files_max(),
         sockets,
         threads: status_field("Threads:").unwrap_or(0),
     }
-}
-
-/// Resident memory in bytes.
-pub fn resident_memory() -> u64 {
-    let statm = std::fs::read_to_string("/proc/self/statm").unwrap_or_default();
-    let pages: u64 = statm
-        .split_whitespace()
-        .nth(1)
-        .and_then(|n| n.parse().ok())
-        .unwrap_or(0);
-    pages * 4096
 }
 
 fn status_field(name: &str) -> Option<u64> {
