@@ -218,3 +218,22 @@ fn the_index_of_decisions_names_each_page_once() {
         }
     }
 }
+
+/// A profile takes over what stands for single packages in the one that it inherits from, whatever it says for all.
+#[test]
+fn the_dist_profile_builds_every_package_at_full_optimisation() {
+    let manifest: toml::Table = text(&root().join("Cargo.toml"))
+        .parse()
+        .expect("a manifest is TOML");
+    let level = |profile: &str, package: &str| {
+        let packages = manifest.get("profile")?.get(profile)?.get("package")?;
+        packages.get(package)?.get("opt-level").cloned()
+    };
+    let release = manifest["profile"]["release"]["package"].as_table();
+    for package in release.expect("packages have levels").keys() {
+        if level("release", package).is_some() {
+            let full = Some(toml::Value::Integer(3));
+            assert_eq!(level("dist", package), full, "{package} in profile.dist");
+        }
+    }
+}
