@@ -73,6 +73,8 @@ impl Worker {
             return;
         };
         batch.clear();
+        // Places seen, by their last bits: most are seen once, so few need a look at all before.
+        let mut seen = 0_u64;
         for n in 0..self.edges.len() {
             let Edge {
                 index,
@@ -80,9 +82,11 @@ impl Worker {
                 ready,
                 ..
             } = self.edges[n];
-            if self.edges[..n].iter().any(|earlier| earlier.index == index) {
+            let bit = 1 << (index % 64);
+            if seen & bit != 0 && self.edges[..n].iter().any(|earlier| earlier.index == index) {
                 continue;
             }
+            seen |= bit;
             let session = self.sessions.get(index);
             let one = session.and_then(|session| session.next_move(of_client, ready));
             self.edges[n].number = one.map(|one| batch.add(one));
