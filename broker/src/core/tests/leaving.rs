@@ -31,7 +31,9 @@ fn full() -> (Bench, Client, Slow) {
 /// Asks for something that empties the queue, and serves another client until all is settled; gives the answer.
 fn emptied_by(bench: &mut Bench, client: Client, slow: &Slow, method: &Method<'_>) -> String {
     let other = bench.connect();
-    bench.core.receive(client.0, &encoded(1, &[method.clone()]));
+    bench
+        .core
+        .receive(client.0, &encoded(1, std::slice::from_ref(method)));
     let mut settled = slow.purged();
     let mut turns = 0;
     while settled < MANY {
