@@ -457,3 +457,36 @@ fn exchange(stream: &mut TcpStream, bytes: &[u8]) {
     stream.read_exact(&mut back).expect("the session is open");
     assert_eq!(back, bytes);
 }
+
+#[test]
+fn without_descriptors_accept_pauses_says_so_once_and_goes_on() {
+    let (server, _listener) = echo();
+    let bind = format!("{}:1", address());
+    let balancer = Balancer::new("", &listen_with(&bind, &server));
+    let daemon = balancer.start(&["-db"]);
+    let limit = ["--nofile=64:64", "--pid", &daemon.pid().to_string()];
+    let limited = Command::new("prlimit").args(limit).status();
+    assert!(limited.expect("util-linux").success());
+    for _ in 0..3 {
+        let connect = |_| TcpStream::connect(&bind).expect("the backlog has room");
+        let clients: Vec<TcpStream> = (0..80).map(connect).collect();
+        kit::wait_until("accept pauses", LIMIT, || {
+            daemon.output().contains("accept pauses with")
+        });
+        // each end makes room for one that waits
+        for client in clients {
+            drop(client);
+            std::thread::sleep(std::time::Duration::from_millis(2));
+        }
+    }
+    let mut client = TcpStream::connect(&bind).expect("it goes on");
+    client.set_read_timeout(Some(LIMIT)).expect("timeout");
+    client.write_all(b"hello").expect("send");
+    let mut answer = [0; 5];
+    client.read_exact(&mut answer).expect("served");
+    let output = daemon.output();
+    // on stderr, beside the log
+    let told = output.lines().filter(|line| line.starts_with("[WARNING]"));
+    let told = told.filter(|line| line.contains("accept pauses")).count();
+    assert_eq!(told, 1, "{output}");
+}

@@ -107,6 +107,8 @@ pub struct ProcessLive {
     pub pipes: Gauge,
     /// Listeners stopped accepting: a limit or the descriptors ran out.
     pub accept_paused: AtomicBool,
+    /// Until then, on the process clock, nobody is told again that the descriptors ran out.
+    pub pause_told_until_ms: AtomicU64,
     /// The process ends softly: listeners are closed, sessions go on.
     pub stopping: AtomicBool,
 }
@@ -129,6 +131,7 @@ impl Runtime {
                 counters: Counters::new(count),
                 pipes: Gauge::default(),
                 accept_paused: AtomicBool::new(false),
+                pause_told_until_ms: AtomicU64::new(0),
                 stopping: AtomicBool::new(false),
             },
             variables: Variables::default(),

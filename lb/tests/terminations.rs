@@ -211,6 +211,21 @@ fn a_client_that_resets_while_connecting_is_cd_at_once() {
 }
 
 #[test]
+fn a_client_that_resets_between_two_tries_counts_at_the_server_too() {
+    // nobody listens there: a second between two tries at one server
+    let rig = Rig::with("  retries 5\n  server s1 127.0.0.1:9");
+    let client = rig.connect();
+    let generation = rig.runtime().generation();
+    let server = generation.server("l", "s1").expect("configured");
+    until("the first try was made", || {
+        rig.runtime().process.counters.totals().sessions == 1
+    });
+    reset(client);
+    assert_eq!(rig.next_line().end, "CD");
+    assert_eq!(server.counters.totals().client_aborts, 1);
+}
+
+#[test]
 fn abortonclose_ends_a_session_whose_client_left_before_a_server_was_there() {
     let hole = unanswering();
     let rig = Rig::with(&format!(

@@ -127,7 +127,9 @@ impl Session {
                 if let Some(back) = back {
                     back.counters.of(thread).client_aborts.add(1);
                 }
-                if let Some(server) = server {
+                // between two tries it is at the server that it has a slot of
+                let chosen = || self.slot.as_ref().map(|slot| slot.server());
+                if let Some(server) = server.or_else(chosen) {
                     server.counters.of(thread).client_aborts.add(1);
                 }
                 if let Some(front) = &self.frontend().front {

@@ -19,6 +19,8 @@ use std::sync::atomic::Ordering::Relaxed;
 const BATCH: usize = 64;
 /// How long accept rests when the process has no descriptor left.
 const REST_MS: u64 = 100;
+/// How long an operator is not told again that none is left.
+const TELL_AGAIN_MS: u64 = 10_000;
 
 pub(super) enum Stop {
     /// The backlog is empty.
@@ -106,11 +108,17 @@ impl Worker {
         Stop::Budget
     }
 
-    /// Descriptors ran out: spare pipes are closed, an operator is told once.
+    /// Descriptors ran out: spare pipes are closed, an operator is told, but not each time that one
+    /// session ends and the next one takes its place.
     fn rest(&mut self, error: &io::Error) {
         self.shop.pipes.shrink();
-        let told = self.runtime.process.accept_paused.swap(true, Relaxed);
-        if !told {
+        let process = &self.runtime.process;
+        process.accept_paused.store(true, Relaxed);
+        let told_until_ms = &process.pause_told_until_ms;
+        let until_ms = told_until_ms.load(Relaxed);
+        let again_ms = self.now_ms + TELL_AGAIN_MS;
+        let first = || told_until_ms.compare_exchange(until_ms, again_ms, Relaxed, Relaxed);
+        if self.now_ms >= until_ms && first().is_ok() {
             let count = self.runtime.process.connections.get();
             self.runtime.warn(&format!(
                 "accept pauses with {count} connections: {error}; it goes on as soon as some end"
