@@ -6,7 +6,7 @@
 //! place of its two calls what they gave. A session knows no difference, so it is right by the
 //! same tests; without a ring (old kernel, forbidden) there are no calls ahead.
 
-use crate::uring::{Job, MOST, Outcome, Ring};
+use crate::uring::{Answer, Job, MOST, Outcome, Ring};
 use std::io;
 use std::os::fd::{OwnedFd, RawFd};
 
@@ -39,16 +39,23 @@ pub struct Moved {
     slice: usize,
 }
 
+/// A move and what its calls gave.
+struct Planned {
+    wanted: Move,
+    received: Answer,
+    sent: Answer,
+}
+
 /// The moves of a turn.
 pub struct Batch {
     /// Gone once it failed: everybody makes their own calls then.
     ring: Option<Ring>,
     /// One for each move.
     slices: Box<[u8]>,
-    moves: Vec<(Move, Option<Moved>)>,
+    moves: Vec<Planned>,
     /// What was moved for the session that has its turn.
     current: Option<Moved>,
-    outcomes: Vec<Option<Outcome>>,
+    answers: Vec<Answer>,
     /// Which moves the sends belong to.
     sending: Vec<usize>,
 }
@@ -61,7 +68,7 @@ impl Batch {
             slices: vec![0; STRIDE * MOST].into_boxed_slice(),
             moves: Vec::with_capacity(MOST),
             current: None,
-            outcomes: Vec::with_capacity(MOST),
+            answers: Vec::with_capacity(MOST),
             sending: Vec::with_capacity(MOST),
         })
     }
@@ -74,7 +81,11 @@ impl Batch {
     /// Adds a move, of which there may be [`MOST`]; its number.
     pub fn add(&mut self, new: Move) -> usize {
         debug_assert!(self.moves.len() < MOST);
-        self.moves.push((new, None));
+        self.moves.push(Planned {
+            wanted: new,
+            received: Answer::NONE,
+            sent: Answer::NONE,
+        });
         self.moves.len() - 1
     }
 
@@ -85,30 +96,44 @@ impl Batch {
         };
         let slices = self.slices.chunks_mut(STRIDE);
         let receives = self.moves.iter().zip(slices);
-        let receives = receives.map(|((one, _), slice)| Job::Receive {
-            from: one.source,
+        let receives = receives.map(|(one, slice)| Job::Receive {
+            from: one.wanted.source,
             into: &mut slice[..SLICE],
         });
-        let mut result = ring.run(receives, &mut self.outcomes);
-        let moves = self.moves.iter_mut().zip(&self.outcomes);
-        for (slice, ((_, moved), received)) in moves.enumerate() {
-            *moved = received.map(|received| Moved {
-                received,
-                sent: None,
-                slice,
-            });
+        let mut result = ring.run(receives, &mut self.answers);
+        for (one, answer) in self.moves.iter_mut().zip(&self.answers) {
+            one.received = *answer;
         }
         if result.is_ok() {
-            result = send(
-                ring,
-                &mut self.moves,
-                &self.slices,
-                &mut self.sending,
-                &mut self.outcomes,
-            );
+            result = self.send();
         }
         self.only_if_well(result)?;
         Ok(self.moves.len())
+    }
+
+    /// Sends what was received, except where more seems to wait behind it.
+    fn send(&mut self) -> io::Result<()> {
+        let Some(ring) = &mut self.ring else {
+            return Ok(());
+        };
+        let short = |one: &Planned| (1..SLICE).contains(&one.received.size());
+        let moves = self.moves.iter().enumerate();
+        self.sending.clear();
+        self.sending
+            .extend(moves.filter(|(_, one)| short(one)).map(|(n, _)| n));
+        let sends = self.sending.iter().map(|&n| {
+            let one = &self.moves[n];
+            Job::Send {
+                to: one.wanted.target,
+                bytes: bytes_of(&self.slices, n, one.received.size()),
+                more: one.wanted.ending,
+            }
+        });
+        let result = ring.run(sends, &mut self.answers);
+        for (&n, answer) in self.sending.iter().zip(&self.answers) {
+            self.moves[n].sent = *answer;
+        }
+        result
     }
 
     /// A ring that failed is not used again; what was moved still counts.
@@ -121,7 +146,13 @@ impl Batch {
 
     /// The session of this move has its turn.
     pub fn begin(&mut self, number: usize) {
-        self.current = self.moves.get(number).and_then(|(_, moved)| *moved);
+        self.current = self.moves.get(number).and_then(|one| {
+            Some(Moved {
+                received: one.received.outcome()?,
+                sent: one.sent.outcome(),
+                slice: number,
+            })
+        });
     }
 
     /// Its turn is over.
@@ -137,7 +168,7 @@ impl Batch {
 
     /// The bytes that were received.
     pub fn bytes(&self, moved: &Moved) -> &[u8] {
-        bytes_of(&self.slices, moved)
+        bytes_of(&self.slices, moved.slice, moved.received.unwrap_or(0))
     }
 
     /// Closes sockets, at most [`MOST`], and leaves none.
@@ -146,42 +177,12 @@ impl Batch {
             sockets.clear();
             return Ok(());
         };
-        let result = ring.close(sockets, &mut self.outcomes);
+        let result = ring.close(sockets, &mut self.answers);
         self.only_if_well(result)
     }
 }
 
-/// Sends what was received, except where more seems to wait behind it.
-fn send(
-    ring: &mut Ring,
-    moves: &mut [(Move, Option<Moved>)],
-    slices: &[u8],
-    sending: &mut Vec<usize>,
-    outcomes: &mut Vec<Option<Outcome>>,
-) -> io::Result<()> {
-    let short = |moved: &Moved| moved.received.is_ok_and(|size| size > 0 && size < SLICE);
-    let of = |(n, (_, moved)): (usize, &(Move, Option<Moved>))| moved.filter(short).map(|_| n);
-    sending.clear();
-    sending.extend(moves.iter().enumerate().filter_map(of));
-    let sends = sending.iter().filter_map(|&n| {
-        let (one, moved) = moves[n];
-        Some(Job::Send {
-            to: one.target,
-            bytes: bytes_of(slices, &moved?),
-            more: one.ending,
-        })
-    });
-    let result = ring.run(sends, outcomes);
-    for (&n, sent) in sending.iter().zip(outcomes) {
-        if let Some(moved) = &mut moves[n].1 {
-            moved.sent = *sent;
-        }
-    }
-    result
-}
-
-fn bytes_of<'a>(slices: &'a [u8], moved: &Moved) -> &'a [u8] {
-    let start = moved.slice * STRIDE;
-    let size = moved.received.unwrap_or(0);
+fn bytes_of(slices: &[u8], number: usize, size: usize) -> &[u8] {
+    let start = number * STRIDE;
     &slices[start..start + size]
 }

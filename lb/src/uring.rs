@@ -17,6 +17,29 @@ const PATIENCE: u32 = 1_000;
 /// What a call gave.
 pub type Outcome = Result<usize, Errno>;
 
+/// What the kernel says of a call: a size, or an error below zero.
+#[derive(Clone, Copy, Debug)]
+pub struct Answer(i32);
+
+impl Answer {
+    /// The call was not made.
+    pub const NONE: Answer = Answer(i32::MIN);
+
+    /// What the call gave, if it was made.
+    pub fn outcome(self) -> Option<Outcome> {
+        match self.0 {
+            i32::MIN => None,
+            size if size >= 0 => Some(Ok(size as usize)),
+            error => Some(Err(Errno::from_raw_os_error(-error))),
+        }
+    }
+
+    /// How much was moved.
+    pub fn size(self) -> usize {
+        self.0.max(0) as usize
+    }
+}
+
 /// A call on a socket.
 pub enum Job<'a> {
     /// `recv(2)`.
@@ -48,29 +71,29 @@ impl Ring {
     }
 
     /// Makes the calls in their order, at most [`MOST`], and tells what each gave. After an error,
-    /// the calls without an outcome were not made, and the ring is of no use any more.
+    /// the calls without an answer were not made, and the ring is of no use any more.
     pub fn run<'a>(
         &mut self,
         jobs: impl Iterator<Item = Job<'a>>,
-        outcomes: &mut Vec<Option<Outcome>>,
+        answers: &mut Vec<Answer>,
     ) -> io::Result<()> {
-        self.enter(jobs.map(entry), outcomes)
+        self.enter(jobs.map(entry), answers)
     }
 
     /// Closes sockets, at most [`MOST`].
     pub fn close(
         &mut self,
         sockets: &mut Vec<OwnedFd>,
-        outcomes: &mut Vec<Option<Outcome>>,
+        answers: &mut Vec<Answer>,
     ) -> io::Result<()> {
         let number = |socket: &OwnedFd| types::Fd(socket.as_raw_fd());
         let entries = sockets
             .iter()
             .map(number)
             .map(|fd| opcode::Close::new(fd).build());
-        let result = self.enter(entries, outcomes);
-        for (socket, outcome) in sockets.drain(..).zip(outcomes) {
-            if outcome.is_some() {
+        let result = self.enter(entries, answers);
+        for (socket, answer) in sockets.drain(..).zip(answers) {
+            if answer.outcome().is_some() {
                 // it is closed, whatever `close` said
                 let _ = socket.into_raw_fd();
             }
@@ -82,27 +105,27 @@ impl Ring {
     fn enter(
         &mut self,
         entries: impl Iterator<Item = squeue::Entry>,
-        outcomes: &mut Vec<Option<Outcome>>,
+        answers: &mut Vec<Answer>,
     ) -> io::Result<()> {
-        outcomes.clear();
+        answers.clear();
         let mut queue = self.ring.submission();
         for entry in entries.take(MOST) {
-            let entry = entry.user_data(outcomes.len() as u64);
+            let entry = entry.user_data(answers.len() as u64);
             // SAFETY: both callers keep alive what an entry points to, and the loop below leaves
             // only when the kernel is done with all it has taken.
             if unsafe { queue.push(&entry) }.is_err() {
                 break;
             }
-            outcomes.push(None);
+            answers.push(Answer::NONE);
         }
         drop(queue);
-        let mut left = outcomes.len();
+        let mut left = answers.len();
         let mut patience = PATIENCE;
         while left > 0 {
             let result = self.ring.submit_and_wait(left);
             for done in self.ring.completion() {
-                if let Some(outcome) = outcomes.get_mut(done.user_data() as usize) {
-                    *outcome = Some(outcome_of(done.result()));
+                if let Some(answer) = answers.get_mut(done.user_data() as usize) {
+                    *answer = Answer(done.result());
                     left -= 1;
                 }
             }
@@ -132,12 +155,5 @@ fn entry(job: Job<'_>) -> squeue::Entry {
                 .flags(flags)
                 .build()
         }
-    }
-}
-
-fn outcome_of(result: i32) -> Outcome {
-    match usize::try_from(result) {
-        Ok(size) => Ok(size),
-        Err(_) => Err(Errno::from_raw_os_error(-result)),
     }
 }
