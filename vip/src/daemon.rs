@@ -1,6 +1,7 @@
 //! All instances together: who hears which event, and what follows for the
 //! others. The loop in `run` feeds it.
 
+mod cadence;
 mod clients;
 mod departure;
 mod follow;
@@ -84,6 +85,8 @@ pub struct Daemon {
     pub statics: Set,
     /// The packet filter waits for the end of the turn: a change of it costs milliseconds.
     refilter: bool,
+    /// Times in which nothing but adverts happened; see [`Daemon::calm`].
+    calms: u64,
     watch: Post<ToWatch>,
 }
 
@@ -105,6 +108,7 @@ impl Daemon {
             groups: Vec::new(),
             statics: Set::default(),
             refilter: false,
+            calms: 0,
             watch,
             config,
             net,

@@ -85,6 +85,8 @@ pub struct Instance {
     /// Which slice of the addresses is renewed next.
     next_slice: usize,
     packet: Vec<u8>,
+    /// The calm in which it has sent an advert already; see `Daemon::calm`.
+    spoke_in: u64,
     /// What one step asks for, empty between two.
     actions: Vec<Action>,
 }
@@ -129,6 +131,7 @@ impl Instance {
             renew: None,
             next_slice: 0,
             packet: Vec::new(),
+            spoke_in: 0,
             actions: Vec::new(),
             conf,
         }
@@ -397,6 +400,14 @@ impl Instance {
             .into_iter()
             .flatten()
             .min()
+    }
+
+    /// When [`Instance::deadline`] is for another reason than the next advert. Leases are renewed by
+    /// the whole turn.
+    pub fn other_deadline(&self) -> Option<Time> {
+        let renewal = self.renew.map(|due| due.from);
+        let router = self.router.other_deadline();
+        router.into_iter().chain(renewal).min()
     }
 
     /// One event through the state machine; performs what it asks for.

@@ -228,6 +228,12 @@ impl Pair {
         self.paths.iter().map(|p| p.due(self.interval)).min()
     }
 
+    /// Before that [`Pair::tick`] finds nothing to do, unless something comes.
+    pub fn calm_until(&self) -> Option<Time> {
+        let until = |p: &Path| p.due(self.interval).min(p.ripe_at());
+        self.paths.iter().map(until).min()
+    }
+
     /// Whether [`Pair::tick`] finds anything to do now.
     pub fn is_due(&self, now: Time) -> bool {
         let due = |p: &Path| p.is_ripe(now) || p.due(self.interval) <= now;

@@ -334,10 +334,20 @@ impl Speaker {
         Ok(())
     }
 
+    /// Sends the last IPv4 packet once more, with another identification; nothing where there is none.
+    pub fn again(&mut self) -> Option<io::Result<()>> {
+        let (_, to) = self.to.as_ref()?;
+        let id = next(self.packet_id);
+        self.packet_id = id;
+        self.frame
+            .get_mut(4..6)?
+            .copy_from_slice(&id.get().to_be_bytes());
+        Some(self.socket.send_to(&self.frame, to).map(drop))
+    }
+
     /// Puts an IPv4 header before the message; the kernel fills in the checksum.
     fn frame_v4(&mut self, from: Ipv4Addr, to: Ipv4Addr, ttl: u8, vrrp: &[u8], seal: Option<Seal>) {
-        // never 0, which the kernel would replace, and takes long over it
-        self.packet_id = self.packet_id.checked_add(1).unwrap_or(NonZeroU16::MIN);
+        self.packet_id = next(self.packet_id);
         let id = self.packet_id.get().to_be_bytes();
         let (protocol, around) = around(seal);
         let total = ((around + vrrp.len()) as u16).to_be_bytes();
@@ -352,6 +362,11 @@ impl Speaker {
             Some(seal) => seal.append(out, vrrp),
         }
     }
+}
+
+/// The next identification: never 0, which the kernel would replace, and takes long over it.
+fn next(id: NonZeroU16) -> NonZeroU16 {
+    id.checked_add(1).unwrap_or(NonZeroU16::MIN)
 }
 
 /// The protocol in the IPv4 header, and how much stands before the message.

@@ -262,7 +262,50 @@ impl Loop {
     /// Waits at most so long, fires timers, reads what came.
     fn turn(&mut self, patience: Option<Duration>) -> nix::Result<()> {
         let before = self.daemon.clock.now();
-        self.wait(before, patience)?;
+        let before = match self.keep_time(before, patience)? {
+            Some(last) => last,
+            None => {
+                self.wait(before, patience)?;
+                before
+            }
+        };
+        self.act(before)
+    }
+
+    /// Sends adverts as long as nothing else is due and nothing comes. Then somebody must look; gives
+    /// when the wait before began. Nothing if there was no advert to wait for.
+    fn keep_time(&mut self, now: Time, most: Option<Duration>) -> nix::Result<Option<Time>> {
+        let Some((until, first)) = self.daemon.calm() else {
+            return Ok(None);
+        };
+        let tidy = self
+            .tidy_at
+            .map(|at| at.saturating_duration_since(Instant::now()));
+        let others = most.into_iter().chain(tidy).map(|after| now + after);
+        let until = until.into_iter().chain(others).min();
+        let in_time = |next: Time| until.is_none_or(|until| next < until);
+        if !in_time(first) {
+            return Ok(None);
+        }
+        self.list_sources()?;
+        let (mut next, mut before) = (first, now);
+        loop {
+            self.poller.wait(Some(next - before), &mut self.ready)?;
+            let now = self.daemon.clock.now();
+            if !self.ready.is_empty() || !self.daemon.beat(now) {
+                return Ok(Some(before));
+            }
+            // sending takes its time
+            before = self.daemon.clock.now();
+            match self.daemon.next_beat().filter(|at| in_time(*at)) {
+                Some(at) => next = at,
+                None => return Ok(Some(before)),
+            }
+        }
+    }
+
+    /// Fires timers and reads what came. The wait began then.
+    fn act(&mut self, before: Time) -> nix::Result<()> {
         let now = self.daemon.clock.now();
         let suspects = self.daemon.fire(before, now);
         if suspects {
@@ -335,13 +378,19 @@ impl Loop {
     fn wait(&mut self, now: Time, most: Option<Duration>) -> nix::Result<()> {
         let deadline = self.daemon.deadline().map(|at| at - now);
         let patience = deadline.into_iter().chain(most).min();
+        self.list_sources()?;
+        self.poller.wait(patience, &mut self.ready)
+    }
+
+    /// What is waited for, if that is no longer the same.
+    fn list_sources(&mut self) -> nix::Result<()> {
         if !self.poller.waits_for(self.sources()) {
             let mut poller = std::mem::replace(&mut self.poller, Poller::new());
             let listed = poller.watch(&self.sources().collect::<Vec<_>>());
             self.poller = poller;
             listed?;
         }
-        self.poller.wait(patience, &mut self.ready)
+        Ok(())
     }
 
     /// All that can be read, in any order that stays.

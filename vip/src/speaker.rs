@@ -24,6 +24,14 @@ pub enum Speaker {
 }
 
 impl Speaker {
+    /// Sends the last IPv4 packet once more; nothing where there is none.
+    pub fn again(&mut self) -> Option<io::Result<()>> {
+        match self {
+            Speaker::Ip(socket) => socket.again(),
+            Speaker::Frames { .. } => None,
+        }
+    }
+
     /// Sends a VRRP message, within a seal if there is one.
     pub fn send(
         &mut self,

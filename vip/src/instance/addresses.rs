@@ -271,7 +271,7 @@ impl Instance {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Due {
     /// Beside an advert: a little early costs no wake-up of its own.
-    from: Time,
+    pub(super) from: Time,
     /// At the latest.
     pub(super) by: Time,
 }

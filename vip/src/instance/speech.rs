@@ -2,6 +2,7 @@
 //! its guardian keeps.
 
 use super::Instance;
+use crate::core::Time;
 use crate::core::advert::{self, Auth, Outgoing};
 use crate::core::ah::{Key, Seal};
 use crate::core::router::SHORTEST;
@@ -50,6 +51,33 @@ impl Instance {
         self.speaker = Some(speaker);
         self.journal
             .sent(&self.conf.name, priority, failure.as_ref());
+    }
+
+    /// Sends the advert that is due and nothing else. False, and nothing happened, where the router
+    /// must be asked what is due. In the calm of this number nothing else happens: the second advert
+    /// in it is the first one again.
+    pub fn beat(&mut self, now: Time, calm: u64) -> bool {
+        if self.router.next_beat().is_none_or(|at| now < at) {
+            return true;
+        }
+        if self.seals() {
+            return false;
+        }
+        let Some(priority) = self.router.beat(now) else {
+            return false;
+        };
+        let speaker = self.speaker.as_mut();
+        let again = std::mem::replace(&mut self.spoke_in, calm) == calm;
+        let same = again && self.source.is_some() && self.conf.peers.len() <= 1;
+        match speaker.filter(|_| same).and_then(Speaker::again) {
+            Some(result) => {
+                let failure = result.err();
+                self.journal
+                    .sent(&self.conf.name, priority, failure.as_ref());
+            }
+            None => self.advertise(priority, self.conf.advert_int),
+        }
+        true
     }
 
     fn outgoing(&self, priority: u8, interval: Duration) -> Outgoing<'_> {

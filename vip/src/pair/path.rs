@@ -210,6 +210,11 @@ impl Path {
         now >= self.early_at
     }
 
+    /// From when on it is ripe.
+    pub fn ripe_at(&self) -> Time {
+        self.early_at
+    }
+
     /// An advert came from here that [`carries`]: as good as a heartbeat of a peer that is known.
     pub fn advert(&mut self, now: Time) {
         self.advert_at = Some(now);

@@ -51,6 +51,66 @@ impl Router {
         }
     }
 
+    /// When the next advert of an active router is due.
+    pub fn next_beat(&self) -> Option<Time> {
+        match self.state {
+            State::Active { next_advert, .. } => Some(next_advert),
+            State::Initialize
+            | State::Backup { .. }
+            | State::Leaving { .. }
+            | State::Ending { .. }
+            | State::Fault
+            | State::Stopped => None,
+        }
+    }
+
+    /// When [`Router::deadline`] is for another reason than the next advert.
+    pub fn other_deadline(&self) -> Option<Time> {
+        match &self.state {
+            State::Active {
+                refresh_at,
+                second_burst,
+                answer_from,
+                owed,
+                ..
+            } => {
+                let second = second_burst.map(|(at, _)| at);
+                let answer = owed.then_some(*answer_from);
+                [*refresh_at, second, answer].into_iter().flatten().min()
+            }
+            State::Initialize
+            | State::Backup { .. }
+            | State::Leaving { .. }
+            | State::Ending { .. }
+            | State::Fault
+            | State::Stopped => self.deadline(),
+        }
+    }
+
+    /// The priority of the advert that is due, where [`Event::Timeout`] would do nothing but send
+    /// it: the router is then as after that. Nothing, and nothing happened, otherwise.
+    ///
+    /// [`Event::Timeout`]: super::Event::Timeout
+    pub fn beat(&mut self, now: Time) -> Option<u8> {
+        let others = self.other_deadline().is_some_and(|at| now >= at);
+        let State::Active {
+            next_advert,
+            insist: 0,
+            ..
+        } = &mut self.state
+        else {
+            return None;
+        };
+        let following = *next_advert + self.settings.interval;
+        if others || now < *next_advert || now >= following {
+            return None;
+        }
+        *next_advert = following;
+        self.last_sent = now;
+        self.said = self.priority;
+        Some(self.priority)
+    }
+
     /// Adverts keep the phase of the first one: a late wake-up shifts nothing.
     pub(super) fn active_timeout(&mut self, now: Time, out: &mut Vec<Action>) {
         let settings = self.settings.clone();

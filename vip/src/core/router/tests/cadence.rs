@@ -26,6 +26,34 @@ fn announces(actions: &[Action], repeat: u32) -> bool {
 }
 
 #[test]
+fn a_beat_is_a_timeout_that_only_sends_an_advert() {
+    let (mut router, now) = active(Settings {
+        refresh: Some(ADV * 5),
+        ..settings(100)
+    });
+    step(&mut router, now + ADV / 2, heard(12, 90));
+    let (mut beats, mut turns) = (0, 0);
+    for ms in (0..20_000).step_by(50) {
+        let now = now + ADV / 2 + Duration::from_millis(ms);
+        let (mut whole, before) = (router.clone(), format!("{router:?}"));
+        let out = step(&mut whole, now, Event::Timeout);
+        match router.beat(now) {
+            Some(priority) => {
+                assert_eq!(out, [Action::Advertise { priority }]);
+                beats += 1;
+            }
+            None => {
+                assert_eq!(format!("{router:?}"), before);
+                turns += usize::from(!out.is_empty());
+                router = whole.clone();
+            }
+        }
+        assert_eq!(format!("{router:?}"), format!("{whole:?}"));
+    }
+    assert!(beats > 0 && turns > 0, "{beats} beats, {turns} turns");
+}
+
+#[test]
 fn a_router_says_how_late_it_is_once_others_may_notice() {
     let router = backup(settings(100));
     let due = router.deadline().expect("a timer");
