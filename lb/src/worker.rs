@@ -66,7 +66,6 @@ pub struct Worker {
     serial: u32,
     now_ms: u64,
     loops: u64,
-    moves_ahead: u64,
     busy: Duration,
     stopping: bool,
     /// Who watches sessions.
@@ -123,7 +122,6 @@ impl Worker {
             serial: 0,
             now_ms,
             loops: 0,
-            moves_ahead: 0,
             busy: Duration::ZERO,
             stopping: false,
             tracer: None,

@@ -99,6 +99,18 @@ fn payload(n: usize) -> Vec<u8> {
         .collect()
 }
 
+fn send_payloads(clients: &mut [TcpStream]) {
+    for (n, client) in clients.iter_mut().enumerate() {
+        client.write_all(&payload(n)).expect("send");
+    }
+}
+
+fn expect_answer(n: usize, client: &mut TcpStream) {
+    let mut answer = vec![0; payload(n).len()];
+    client.read_exact(&mut answer).expect("answer");
+    assert!(answer == payload(n), "session {n}");
+}
+
 /// All lines of the sessions, in an order of their own.
 fn lines(rig: &Rig) -> Vec<(String, u64, u64)> {
     let mut lines: Vec<_> = (0..SESSIONS)
@@ -137,14 +149,10 @@ fn what_comes_at_once_is_moved_together_whatever_its_size() {
     together_or_not(|rig| {
         let mut clients = greeted(rig);
         let held = hold(rig);
-        for (n, client) in clients.iter_mut().enumerate() {
-            client.write_all(&payload(n)).expect("send");
-        }
+        send_payloads(&mut clients);
         drop(held);
         for (n, client) in clients.iter_mut().enumerate() {
-            let mut answer = vec![0; payload(n).len()];
-            client.read_exact(&mut answer).expect("answer");
-            assert!(answer == payload(n), "session {n}");
+            expect_answer(n, client);
         }
         drop(clients);
         lines(rig)
@@ -156,8 +164,8 @@ fn ends_that_come_with_the_last_bytes_are_passed_on() {
     together_or_not(|rig| {
         let mut clients = greeted(rig);
         let held = hold(rig);
-        for (n, client) in clients.iter_mut().enumerate() {
-            client.write_all(&payload(n)).expect("send");
+        send_payloads(&mut clients);
+        for client in &clients {
             client.shutdown(Shutdown::Write).expect("half-close");
         }
         drop(held);
@@ -176,9 +184,7 @@ fn resets_among_them_end_only_their_own_session() {
     together_or_not(|rig| {
         let mut clients = greeted(rig);
         let held = hold(rig);
-        for (n, client) in clients.iter_mut().enumerate() {
-            client.write_all(&payload(n)).expect("send");
-        }
+        send_payloads(&mut clients);
         let (gone, mut left): (Vec<_>, Vec<_>) = clients
             .into_iter()
             .enumerate()
@@ -190,9 +196,7 @@ fn resets_among_them_end_only_their_own_session() {
         }
         drop(held);
         for (n, client) in &mut left {
-            let mut answer = vec![0; payload(*n).len()];
-            client.read_exact(&mut answer).expect("answer");
-            assert!(answer == payload(*n), "session {n}");
+            expect_answer(*n, client);
         }
         drop(left);
         // how far the answer had come when it was noticed is a matter of luck

@@ -68,8 +68,8 @@ impl Worker {
     /// Receives and sends for all sessions of which only that is asked. One that somebody watches
     /// makes its calls itself, and so does a session at its second edge: the first may end it.
     fn move_ahead(&mut self) {
-        let alone = self.tracer.is_some() || self.generation.conf.global.disable.uring;
-        let Some(batch) = self.shop.batch.as_mut().filter(|_| !alone) else {
+        let together = self.calls_go_together() && self.tracer.is_none();
+        let Some(batch) = self.shop.batch.as_mut().filter(|_| together) else {
             return;
         };
         batch.clear();
@@ -94,11 +94,16 @@ impl Worker {
         match batch.run() {
             Ok(0) => {}
             Ok(moves) => {
-                self.moves_ahead += moves as u64;
-                self.mailbox.moves_ahead.store(self.moves_ahead, Relaxed);
+                let sum = &self.mailbox.moves_ahead;
+                sum.fetch_add(moves as u64, Relaxed);
             }
             Err(e) => self.batch_failed(&e),
         }
+    }
+
+    /// There is a ring, and the file in force does not forbid it (`nouring`).
+    fn calls_go_together(&self) -> bool {
+        self.shop.batch.is_some() && !self.generation.conf.global.disable.uring
     }
 
     /// Frees what ended in this turn: closes its sockets.
@@ -106,9 +111,10 @@ impl Worker {
         if self.ended.is_empty() {
             return;
         }
+        let together = self.calls_go_together();
         while let Some(index) = self.ended.pop() {
             let session = self.sessions.try_remove(index);
-            if let (Some(session), Some(_)) = (session, &self.shop.batch) {
+            if let Some(session) = session.filter(|_| together) {
                 session.give_sockets(&mut self.closing);
             }
             // a session has two
