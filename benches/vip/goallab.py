@@ -396,6 +396,9 @@ class Runner(viplab.Runner):
         super().idle()
         for n in "AB":
             self.out[-1]["memory_kb_" + n] = memory_kb(viplab.tree(self.lab.daemon[n].p.pid))
+        if os.environ.get("BARE_LOOP") and self.adv <= 0.1:
+            loop = [os.environ["BARE_LOOP"], viplab.NET4 + viplab.SUFFIX["A"], str(round(self.adv * 1000)), "5"]
+            self.out[-1]["bare_pct"] = float(self.lab.A.sh(loop))
 
 
 viplab.parse_profile, viplab.conf, viplab.Runner, viplab.Lab.close = parse_profile, conf, Runner, close

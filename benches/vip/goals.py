@@ -17,6 +17,7 @@ import argparse
 import json
 import math
 import os
+import shutil
 import statistics
 import subprocess
 import sys
@@ -120,6 +121,8 @@ ROWS = [
     Row("G15 first ARP after the advert, fail-back", "slow", "failback", ahead, 1, 1),
     Row("G16 CPU of a core, adv 0.1 s", "fast", "idle", key("cpu_pct_A"), 0.2, unit="%"),
     Row("G16 CPU of a core, adv 0.01 s", "tiny", "idle", key("cpu_pct_A"), 0.5, unit="%"),
+    Row("G16 CPU of a loop that only waits and sends, adv 0.1 s", "fast", "idle", key("bare_pct"), None, unit="%"),
+    Row("G16 CPU of a loop that only waits and sends, adv 0.01 s", "tiny", "idle", key("bare_pct"), None, unit="%"),
     Row("G16 memory of all processes, each page once", "fast", "idle", megabytes, 8, unit="MB"),
     Row("G16 memory, resident, summed", "fast", "idle", lambda e: e["rss_kb_A"] / 1024.0, None, unit="MB"),
 ]
@@ -160,6 +163,16 @@ def finish(process, out):
             return json.load(f)["results"][0]["events"]
     except (ValueError, LookupError):
         return []
+
+
+def build_bare_loop(place):
+    """The yardstick of G16, for the labs that follow; without a C compiler its rows are empty."""
+    if not shutil.which("cc"):
+        sys.stderr.write("no C compiler: no loop beside G16\n")
+        return
+    out = os.path.join(place, "bare_loop")
+    subprocess.run(["cc", "-O2", "-o", out, os.path.join(HERE, "bare_loop.c")], check=True)
+    os.environ["BARE_LOOP"] = out
 
 
 def measure(jobs, rounds, end, ours, binary, seconds, apart):
@@ -285,8 +298,10 @@ def main():
     # the ordinary events once, then everything else once, then the ordinary events again: whatever
     # the time limit cuts off, every goal has a value
     began = time.monotonic()
-    found = measure(jobs, rounds, began + minutes * 60 - 45, ours, binary, 170 if args.all else 90,
-                    args.apart)
+    with tempfile.TemporaryDirectory() as place:
+        build_bare_loop(place)
+        found = measure(jobs, rounds, began + minutes * 60 - 45, ours, binary, 170 if args.all else 90,
+                        args.apart)
     print("goals of the VRRP daemon: median (worst) nCOUNT; %s; %d minutes; load %.1f at the end" % (
         binary, (time.monotonic() - began) / 60, os.getloadavg()[0]))
     table = [["goal", "keepalived", "tuned keepalived", "ours/ours", "ours/keepalived", "keepalived/ours", "verdict"]]

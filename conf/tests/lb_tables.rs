@@ -129,6 +129,7 @@ fn no_keyword_stands_in_a_table_twice_or_is_both_there_and_not() {
         .flat_map(|(_, _, rows)| rows.iter().map(|row| row.name))
         .collect();
     names.extend(known::PROXY);
+    names.extend(known::HTTP_ONLY.iter().map(|(name, _)| *name));
     unique(names);
     let mut names: Vec<&str> = global::TABLES
         .iter()

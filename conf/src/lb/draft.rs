@@ -156,6 +156,8 @@ impl Default for DefaultServer {
 pub struct Marks {
     /// `option httplog` and others that need `mode http`: keyword and place.
     pub http_only: Vec<(&'static str, Span)>,
+    /// Those of them that are not there yet: what to say in a section that has that mode.
+    pub http_later: Vec<(&'static str, Diagnostic)>,
     /// There is a `bind` line, good or bad.
     pub binds: bool,
     /// The `balance` line.
@@ -206,8 +208,8 @@ pub struct CheckDraft {
     pub request: Option<HttpSend>,
     /// `http-check send-state`.
     pub send_state: bool,
-    /// Lines of `http-check` that only `option httpchk` uses.
-    pub needs_httpchk: Vec<(&'static str, Span)>,
+    /// Lines that one kind of check uses, the option that chooses it, and their places.
+    pub needs_option: Vec<(&'static str, &'static str, Span)>,
     /// `external-check command` and `path`.
     pub external: ExternalCheck,
     /// The `option external-check` line.

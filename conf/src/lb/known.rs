@@ -5,9 +5,12 @@ use crate::diagnostic::Diagnostic;
 use crate::keyword::Word;
 use crate::source::Span;
 
+/// The code of [`not_yet`].
+pub const NOT_YET: &str = "E0007";
+
 /// The refusal.
 pub fn not_yet(span: Span, what: &str) -> Diagnostic {
-    Diagnostic::error("E0007", span, format!("{what} is known, but not there yet"))
+    Diagnostic::error(NOT_YET, span, format!("{what} is known, but not there yet"))
         .label("not implemented")
 }
 
@@ -262,40 +265,45 @@ pub static GLOBAL_WITHOUT_EFFECT: &[&str] = &[
 
 /// Keywords of proxies.
 pub static PROXY: &[&str] = &[
-    "compression",
-    "cookie",
-    "declare capture",
     "email-alert",
-    "errorfiles",
-    "errorloc",
-    "errorloc302",
-    "errorloc303",
     "filter",
     "force-persist",
-    "http-after-response",
-    "http-error",
-    "http-send-name-header",
     "ignore-persist",
-    "option accept-invalid-http-request",
-    "option accept-invalid-http-response",
-    "option checkcache",
-    "option disable-h2-upgrade",
-    "option h1-case-adjust-bogus-client",
-    "option h1-case-adjust-bogus-server",
-    "option http-buffer-request",
-    "option http-pretend-keepalive",
-    "option http-restrict-req-hdr-names",
-    "option http-use-proxy-header",
-    "option httpslog",
-    "option originalto",
-    "option prefer-last-server",
     "option spop-check",
-    "redirect",
     "server-template",
     "stick",
     "stick-table",
-    "unique-id-header",
     "use-fcgi-app",
+];
+
+/// Keywords of proxies that nothing but HTTP sessions would use: TCP proxies do without them.
+/// HAProxy warns of them there (`true`), or says nothing.
+pub static HTTP_ONLY: &[(&str, bool)] = &[
+    ("compression", false),
+    ("cookie", true),
+    ("declare capture", false),
+    ("errorfiles", false),
+    ("errorloc", false),
+    ("errorloc302", false),
+    ("errorloc303", false),
+    ("http-after-response", true),
+    ("http-error", false),
+    ("http-send-name-header", false),
+    ("option accept-invalid-http-request", true),
+    ("option accept-invalid-http-response", true),
+    ("option checkcache", true),
+    ("option disable-h2-upgrade", true),
+    ("option h1-case-adjust-bogus-client", false),
+    ("option h1-case-adjust-bogus-server", false),
+    ("option http-buffer-request", true),
+    ("option http-pretend-keepalive", true),
+    ("option http-restrict-req-hdr-names", false),
+    ("option http-use-proxy-header", true),
+    ("option httpslog", true),
+    ("option originalto", true),
+    ("option prefer-last-server", true),
+    ("redirect", true),
+    ("unique-id-header", false),
 ];
 
 /// Keywords of proxies that only tune: a note suffices.

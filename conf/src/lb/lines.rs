@@ -133,8 +133,13 @@ pub(super) fn proxy_line(draft: &mut Draft, words: &[Word], place: &str, report:
             report.push(gone);
             return;
         }
+        if let Some((name, head)) = http_later(words) {
+            keep_for_later(draft, name, head, report);
+            return;
+        }
         let names: Vec<_> = tables
             .flat_map(|rows| rows.iter().map(|r| r.name))
+            .chain(known::HTTP_ONLY.iter().map(|(name, _)| *name))
             .collect();
         report.push(unknown_line(
             words,
@@ -169,6 +174,29 @@ pub(super) fn proxy_line(draft: &mut Draft, words: &[Word], place: &str, report:
     }
     misplaced(draft, row.name, head, report);
     apply_row(draft, row, count, words, report);
+}
+
+/// The keyword of a line that only HTTP sessions would use and that is not there yet.
+fn http_later(words: &[Word]) -> Option<(&'static str, Span)> {
+    let (name, _) = known::HTTP_ONLY.iter().find(|(name, _)| {
+        let count = name.split(' ').count();
+        count <= words.len() && name.split(' ').zip(words).all(|(n, w)| n == w.text)
+    })?;
+    let last = &words[name.split(' ').count() - 1];
+    Some((name, words[0].span.to(last.span)))
+}
+
+/// Whether such a line matters shows when the mode of all proxies that have it is known.
+fn keep_for_later(draft: &mut Draft, name: &'static str, head: Span, report: &mut Report) {
+    let marks = &mut draft.marks.http_later;
+    if draft.negation == Negation::Plain {
+        marks.push((name, known::not_yet(head, &format!("`{name}`"))));
+    } else if name.starts_with("option ") {
+        marks.retain(|(other, _)| *other != name);
+    } else {
+        let text = format!("`{name}` cannot be negated");
+        report.push(Diagnostic::error("E1004", head, text).label("only options are switched off"));
+    }
 }
 
 /// A keyword without effect that stands on the wrong side: HAProxy warns of that.

@@ -321,6 +321,7 @@ impl Loader {
                 .iter()
                 .flat_map(|(_, _, rows)| rows.iter().map(|row| first(row.name)))
                 .chain(known::PROXY.iter().map(|name| first(name)))
+                .chain(known::HTTP_ONLY.iter().map(|(name, _)| first(name)))
                 .chain(known::PROXY_WITHOUT_EFFECT.iter().map(|name| first(name)))
                 .chain(["no", "default"])
                 .collect(),

@@ -215,6 +215,12 @@ fn not_yet(out: &mut String) {
     for (heading, names) in lists {
         let _ = writeln!(out, "\n{heading}: `{}`.", names.join("`, `"));
     }
+    let of_http: Vec<&str> = known::HTTP_ONLY.iter().map(|(name, _)| *name).collect();
+    let _ = writeln!(
+        out,
+        "\nKeywords of proxies in `mode http`, ignored with a warning or a note in `mode tcp`: `{}`.",
+        of_http.join("`, `")
+    );
     out.push_str("\n## Accepted without effect\n\nWith a note (E1104).\n");
     let lists = [
         ("Keywords of `global`", known::GLOBAL_WITHOUT_EFFECT),

@@ -15,6 +15,8 @@ pub(super) fn check(whole: &Whole<'_>, found: &mut Vec<Diagnostic>) {
             cookies(draft, found);
         } else {
             tcp_only(draft, found);
+            let later = draft.marks.http_later.iter();
+            found.extend(later.map(|(_, refusal)| refusal.clone()));
         }
         unlogged(draft, &draft.proxy.logging.targets, found);
     }
@@ -22,18 +24,21 @@ pub(super) fn check(whole: &Whole<'_>, found: &mut Vec<Diagnostic>) {
 
 fn http_only(draft: &Draft, found: &mut Vec<Diagnostic>) {
     let mut seen = Vec::new();
-    for (keyword, span) in &draft.marks.http_only {
+    let marks = draft.marks.http_only.iter().copied();
+    let later = draft.marks.http_later.iter();
+    let later = later.filter_map(|(keyword, e)| Some((*keyword, e.primary.as_ref()?.span)));
+    for (keyword, span) in marks.chain(later) {
         // one warning a subject and section; the log format of defaults is for those that log,
         // rules of defaults for those that run them
-        if seen.contains(keyword)
-            || *keyword == "option httplog" && !(draft.has_front() || within(draft, *span))
-            || matches!(*keyword, "http-request" | "http-response") && !within(draft, *span)
+        if seen.contains(&keyword)
+            || keyword == "option httplog" && !(draft.has_front() || within(draft, span))
+            || matches!(keyword, "http-request" | "http-response") && !within(draft, span)
         {
             continue;
         }
         seen.push(keyword);
         let name = &draft.proxy.name;
-        let text = match *keyword {
+        let text = match keyword {
             "option httplog" => format!(
                 "`option httplog` not usable with proxy `{name}` (needs `mode http`): falling \
                  back to `option tcplog`"
@@ -44,10 +49,14 @@ fn http_only(draft: &Draft, found: &mut Vec<Diagnostic>) {
             ),
             _ => format!("`{keyword}` ignored for proxy `{name}` (needs `mode http`)"),
         };
-        let warning = Diagnostic::warning("E1027", *span, text).label("needs `mode http`");
+        let finding = match known::HTTP_ONLY.contains(&(keyword, false)) {
+            true => Diagnostic::note,
+            false => Diagnostic::warning,
+        };
+        let finding = finding("E1027", span, text).label("needs `mode http`");
         found.push(match draft.marks.mode {
-            Some(mode) => warning.also(mode, "the mode is set here"),
-            None => warning.help("`mode tcp` is the default"),
+            Some(mode) => finding.also(mode, "the mode is set here"),
+            None => finding.help("`mode tcp` is the default"),
         });
     }
 }

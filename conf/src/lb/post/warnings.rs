@@ -10,7 +10,7 @@ pub(super) fn check(whole: &Whole<'_>, found: &mut Vec<Diagnostic>) {
         binds(draft, found);
         precedence(draft, found);
         unused_rules(draft, found);
-        http_checks(draft, found);
+        unused_lines(draft, found);
         direct(draft, found);
         states(whole, draft, found);
         captures(draft, found);
@@ -128,17 +128,20 @@ fn unused_rules(draft: &Draft, found: &mut Vec<Diagnostic>) {
     }
 }
 
-/// What only checks by HTTP do.
-fn http_checks(draft: &Draft, found: &mut Vec<Diagnostic>) {
+/// What only another kind of check does.
+fn unused_lines(draft: &Draft, found: &mut Vec<Diagnostic>) {
     let back = draft.proxy.back.as_ref().filter(|_| draft.has_back());
-    if back.is_some_and(|back| matches!(back.check.kind, CheckKind::Http(_))) {
-        return;
-    }
-    for (keyword, span) in &draft.checks.needs_httpchk {
+    let chosen = match back.map(|back| &back.check.kind) {
+        Some(CheckKind::Http(_)) => "option httpchk",
+        Some(CheckKind::External(_)) => "option external-check",
+        _ => "",
+    };
+    let unused = |(_, option, _): &&(&str, &str, _)| *option != chosen;
+    for (keyword, option, span) in draft.checks.needs_option.iter().filter(unused) {
         let (word, name) = (draft.word(), &draft.proxy.name);
-        let text = format!("`http-check {keyword}` will be ignored for {word} `{name}`");
+        let text = format!("`{keyword}` will be ignored for {word} `{name}`");
         let warning = Diagnostic::warning("E1033", *span, text);
-        found.push(warning.label("there is no `option httpchk`"));
+        found.push(warning.label(format!("there is no `{option}`")));
     }
 }
 

@@ -181,6 +181,8 @@ pub static BACK: &[Keyword<Draft>] = &[
         example: "external-check command /usr/local/bin/probe",
         apply: |d, a| {
             d.checks.external.command = PathBuf::from(&a.expect("a program")?.text);
+            let mark = ("external-check command", "option external-check", a.head());
+            d.checks.needs_option.push(mark);
             a.finish()
         },
     },
@@ -191,6 +193,8 @@ pub static BACK: &[Keyword<Draft>] = &[
         example: "external-check path /usr/bin:/bin",
         apply: |d, a| {
             d.checks.external.path = Some(a.expect("a list of directories")?.text.clone());
+            let mark = ("external-check path", "option external-check", a.head());
+            d.checks.needs_option.push(mark);
             a.finish()
         },
     },
@@ -201,8 +205,8 @@ pub static BACK: &[Keyword<Draft>] = &[
         example: "http-check disable-on-404",
         apply: |d, a| {
             d.back().disable_on_404 = true;
-            let mark = ("disable-on-404", a.head());
-            d.checks.needs_httpchk.push(mark);
+            let mark = ("http-check disable-on-404", "option httpchk", a.head());
+            d.checks.needs_option.push(mark);
             a.finish()
         },
     },
@@ -213,8 +217,8 @@ pub static BACK: &[Keyword<Draft>] = &[
         example: "http-check send-state",
         apply: |d, a| {
             d.checks.send_state = true;
-            let mark = ("send-state", a.head());
-            d.checks.needs_httpchk.push(mark);
+            let mark = ("http-check send-state", "option httpchk", a.head());
+            d.checks.needs_option.push(mark);
             a.finish()
         },
     },

@@ -116,18 +116,35 @@ pub fn rule(d: &mut Draft, a: &mut Args<'_>, when: When) -> Result<HttpRule, Dia
     let word = a.expect("an action")?;
     let action = action(d, a, word, when)?;
     let condition = condition::optional(d, a, when)?;
-    let list = if when == When::HttpRequest {
-        "http-request"
-    } else {
-        "http-response"
-    };
-    d.marks.http_only.push((list, span));
+    d.marks.http_only.push((list(when), span));
     Ok(HttpRule {
         action,
         condition,
         place: Place(span),
         line: d.around.line.clone(),
     })
+}
+
+fn list(when: When) -> &'static str {
+    match when {
+        When::HttpRequest => "http-request",
+        _ => "http-response",
+    }
+}
+
+/// As [`rule`]; none where something in it is not there yet, which counts in `mode http` only.
+fn rule_or_later(
+    d: &mut Draft,
+    a: &mut Args<'_>,
+    when: When,
+) -> Result<Option<HttpRule>, Diagnostic> {
+    match rule(d, a, when) {
+        Err(e) if e.code == known::NOT_YET => {
+            d.marks.http_later.push((list(when), e));
+            Ok(None)
+        }
+        result => result.map(Some),
+    }
 }
 
 fn action(
@@ -279,8 +296,8 @@ pub static BOTH: &[Keyword<Draft>] = &[
         example: "http-request deny if { src 192.0.2.66 }",
         apply: |d, a| {
             not_in_anonymous_defaults(d, a)?;
-            let rule = rule(d, a, When::HttpRequest)?;
-            d.proxy.http.request_rules.push(rule);
+            let rule = rule_or_later(d, a, When::HttpRequest)?;
+            d.proxy.http.request_rules.extend(rule);
             Ok(())
         },
     },
@@ -292,8 +309,8 @@ pub static BOTH: &[Keyword<Draft>] = &[
         example: "http-response set-header X-Served-By lb",
         apply: |d, a| {
             not_in_anonymous_defaults(d, a)?;
-            let rule = rule(d, a, When::HttpResponse)?;
-            d.proxy.http.response_rules.push(rule);
+            let rule = rule_or_later(d, a, When::HttpResponse)?;
+            d.proxy.http.response_rules.extend(rule);
             Ok(())
         },
     },
