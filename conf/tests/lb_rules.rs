@@ -361,3 +361,24 @@ fn defaults_used_by_name_and_by_place_are_noted() {
     };
     assert_eq!((count(&text("")), count(&text(" from a"))), (1, 0));
 }
+
+#[test]
+fn what_only_http_sessions_would_use_counts_where_there_are_some() {
+    let file = |modes: [&str; 2]| {
+        format!(
+            "defaults\n cookie SRV insert\n option originalto\n option prefer-last-server\n\
+             listen a\n bind :1\n mode {}\n http-request set-path /x\n\
+             listen b\n bind :2\n mode {}\n no option prefer-last-server\n",
+            modes[0], modes[1],
+        )
+    };
+    let not_yet = |modes| {
+        let found = codes(&file(modes));
+        found.iter().filter(|code| **code == "E0007").count()
+    };
+    loads(&file(["tcp", "tcp"]));
+    // those of the defaults are told once, however many have them
+    assert_eq!(not_yet(["http", "http"]), 4);
+    assert_eq!(not_yet(["http", "tcp"]), 4);
+    assert_eq!(not_yet(["tcp", "http"]), 2);
+}

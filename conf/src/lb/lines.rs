@@ -26,9 +26,9 @@ fn may_be_negated(name: &str) -> bool {
     let Some(option) = name.strip_prefix("option ") else {
         return name == "log";
     };
-    let format = matches!(option, "tcplog" | "httplog" | "json-log");
+    let format = matches!(option, "tcplog" | "httplog" | "httpslog" | "json-log");
     let check = option.ends_with("-check") || option.ends_with("chk");
-    !format && !check && option != "tcpka" && option != "forwardfor"
+    !format && !check && !matches!(option, "tcpka" | "forwardfor" | "originalto")
 }
 
 /// An option without effect takes no words either.
@@ -51,13 +51,15 @@ pub(super) fn find<'t, C>(
         .max_by_key(|&(_, count)| count)
 }
 
+/// Whether a line starts with the words of a keyword.
+fn starts_with(words: &[Word], name: &str) -> bool {
+    let count = name.split(' ').count();
+    count <= words.len() && name.split(' ').zip(words).all(|(n, w)| n == w.text)
+}
+
 /// The note for a line that may stand but does nothing.
 pub(super) fn without_effect(words: &[Word], names: &[&str]) -> Option<Diagnostic> {
-    let starts = |name: &&&str| {
-        let count = name.split(' ').count();
-        count <= words.len() && name.split(' ').zip(words).all(|(n, w)| n == w.text)
-    };
-    let name = names.iter().find(starts)?;
+    let name = names.iter().find(|name| starts_with(words, name))?;
     let count = name.split(' ').count();
     let span = words[0].span.to(words[count - 1].span);
     Some(known::without_effect(span, name))
@@ -71,11 +73,7 @@ pub(super) fn unknown_line<'n>(
     names: impl Iterator<Item = &'n str> + Clone,
     not_yet: &'n [&'n str],
 ) -> Diagnostic {
-    let starts = |name: &str| {
-        let mut parts = name.split(' ').zip(words);
-        parts.all(|(part, word)| part == word.text) && name.split(' ').count() <= words.len()
-    };
-    if let Some(name) = not_yet.iter().find(|name| starts(name)) {
+    if let Some(name) = not_yet.iter().find(|name| starts_with(words, name)) {
         let count = name.split(' ').count();
         let span = words[0].span.to(words[count - 1].span);
         return known::not_yet(span, &format!("`{name}`"));
@@ -133,8 +131,8 @@ pub(super) fn proxy_line(draft: &mut Draft, words: &[Word], place: &str, report:
             report.push(gone);
             return;
         }
-        if let Some((name, head)) = http_later(words) {
-            keep_for_later(draft, name, head, report);
+        if let Some(name) = http_later(words) {
+            keep_for_later(draft, words, name, report);
             return;
         }
         let names: Vec<_> = tables
@@ -177,34 +175,30 @@ pub(super) fn proxy_line(draft: &mut Draft, words: &[Word], place: &str, report:
 }
 
 /// The keyword of a line that only HTTP sessions would use and that is not there yet.
-fn http_later(words: &[Word]) -> Option<(&'static str, Span)> {
-    let (name, _) = known::HTTP_ONLY.iter().find(|(name, _)| {
-        let count = name.split(' ').count();
-        count <= words.len() && name.split(' ').zip(words).all(|(n, w)| n == w.text)
-    })?;
-    let last = &words[name.split(' ').count() - 1];
-    Some((name, words[0].span.to(last.span)))
+fn http_later(words: &[Word]) -> Option<&'static str> {
+    let mut names = known::HTTP_ONLY.iter().map(|(name, _)| *name);
+    names.find(|name| starts_with(words, name))
 }
 
 /// Whether such a line matters shows when the mode of all proxies that have it is known.
-fn keep_for_later(draft: &mut Draft, name: &'static str, head: Span, report: &mut Report) {
+fn keep_for_later(draft: &mut Draft, words: &[Word], name: &'static str, report: &mut Report) {
+    let words = &words[..name.split(' ').count()];
     let marks = &mut draft.marks.http_later;
     if draft.negation == Negation::Plain {
+        let head = words[0].span.to(words[words.len() - 1].span);
         marks.push((name, known::not_yet(head, &format!("`{name}`"))));
-    } else if name.starts_with("option ") {
+    } else if may_be_negated(name) {
         marks.retain(|(other, _)| *other != name);
     } else {
-        let text = format!("`{name}` cannot be negated");
-        report.push(Diagnostic::error("E1004", head, text).label("only options are switched off"));
+        report.push(no_negation(words));
     }
 }
 
 /// A keyword without effect that stands on the wrong side: HAProxy warns of that.
 fn misses_side(draft: &Draft, words: &[Word]) -> Option<Diagnostic> {
-    let (name, of_front) = known::SIDE_WITHOUT_EFFECT.iter().find(|(name, _)| {
-        let count = name.split(' ').count();
-        count <= words.len() && name.split(' ').zip(words).all(|(n, w)| n == w.text)
-    })?;
+    let (name, of_front) = known::SIDE_WITHOUT_EFFECT
+        .iter()
+        .find(|(name, _)| starts_with(words, name))?;
     let capability = match of_front {
         true if !draft.has_front() => "frontend",
         false if !draft.has_back() => "backend",
