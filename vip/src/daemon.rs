@@ -133,6 +133,7 @@ impl Daemon {
         for instance in &mut self.instances {
             instance.start_from(from + self.config.global.startup_delay);
         }
+        self.wait_for_fellows();
     }
 
     /// After a configuration or a change of links: sockets, groups, trackers, guardian.
@@ -144,6 +145,11 @@ impl Daemon {
             self.statics.settle(&self.config.statics, &mut self.net);
         }
         self.groups = self.config.groups.iter().map(|g| self.group(g)).collect();
+        for instance in &mut self.instances {
+            instance.router.hold(None);
+        }
+        self.hold_groups();
+        self.wait_for_fellows();
         self.listen();
         self.tell_guardian();
         let pauses = plan::pauses(&self.config, &self.places());
@@ -180,6 +186,18 @@ impl Daemon {
         Group {
             name: group.name.clone(),
             members: group.members.iter().filter_map(member).collect(),
+        }
+    }
+
+    /// Members of a sync group start together: what one waits to hear is no fault of the others.
+    fn wait_for_fellows(&mut self) {
+        for group in &self.groups {
+            let waiting = |m: &&usize| self.instances[**m].waits_for_answers();
+            let by = group.members.iter().filter(waiting);
+            let by = by.map(|m| self.instances[*m].start_by()).max();
+            for member in &group.members {
+                self.instances[*member].wait_for_fellows(by);
+            }
         }
     }
 
@@ -413,6 +431,7 @@ impl Daemon {
         if !news {
             return;
         }
+        self.wait_for_fellows();
         info!(tracked = %key, level = ?level, "{because}");
         for i in settling {
             self.dispatch(i, Event::Settle(SETTLING));
@@ -436,9 +455,14 @@ impl Daemon {
         self.stopping && self.instances.iter().all(|i| i.router.is_gone())
     }
 
-    /// Instances that an operator means: by name, or all.
+    /// Instances that an operator means: by name, with those of its sync group, or all.
     pub fn select(&self, name: Option<&str>) -> Vec<usize> {
-        let meant = |i: &usize| name.is_none_or(|n| self.instances[*i].conf.name == n);
+        let named = |i: usize| name.is_none_or(|n| self.instances[i].conf.name == n);
+        let along = |i: usize| {
+            let groups = self.groups.iter().filter(|g| g.members.contains(&i));
+            groups.flat_map(|g| &g.members).any(|m| named(*m))
+        };
+        let meant = |i: &usize| named(*i) || along(*i);
         (0..self.instances.len()).filter(meant).collect()
     }
 

@@ -65,6 +65,8 @@ pub struct Instance {
     start_from: Time,
     /// When it starts even without first results.
     start_by: Time,
+    /// Another member of its sync group waits for first results, until then at most.
+    fellows_by: Option<Time>,
     /// What the router was last told about its peer.
     pub peer_told: Option<PeerView>,
     /// When scripts were last told of a worse router.
@@ -124,6 +126,7 @@ impl Instance {
             health_told: None,
             start_from: now,
             start_by: now + patience,
+            fellows_by: None,
             advertised,
             sequence: Sequence::default(),
             speaker: None,
@@ -337,8 +340,30 @@ impl Instance {
 
     /// Whether it starts now: all tracked things have answered once, or were waited for.
     pub fn starts(&self, now: Time) -> bool {
-        let patient = || self.all_known() || now >= self.start_by;
-        !self.started && now >= self.start_from && patient()
+        !self.started && now >= self.start_at()
+    }
+
+    fn start_at(&self) -> Time {
+        let own = match self.all_known() {
+            true => self.start_from,
+            false => self.start_by.max(self.start_from),
+        };
+        self.fellows_by.map_or(own, |by| own.max(by))
+    }
+
+    /// Whether it has not started for want of an answer.
+    pub fn waits_for_answers(&self) -> bool {
+        !self.started && !self.all_known()
+    }
+
+    /// When it starts even without answers.
+    pub fn start_by(&self) -> Time {
+        self.start_by
+    }
+
+    /// Starts no sooner than another member of its sync group, which waits for answers until then.
+    pub fn wait_for_fellows(&mut self, by: Option<Time>) {
+        self.fellows_by = by;
     }
 
     fn all_known(&self) -> bool {
@@ -391,11 +416,7 @@ impl Instance {
 
     /// When the loop must come back.
     pub fn deadline(&self) -> Option<Time> {
-        let start = || match self.all_known() {
-            true => self.start_from,
-            false => self.start_by,
-        };
-        let start = (!self.started).then(start);
+        let start = (!self.started).then(|| self.start_at());
         [self.router.deadline(), self.renew.map(|due| due.by), start]
             .into_iter()
             .flatten()

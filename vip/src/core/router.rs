@@ -94,6 +94,8 @@ pub struct Router {
     preempt_from: Option<Time>,
     /// Until when a worse master is left alone, whatever `preempt_delay` says.
     settled_at: Option<Time>,
+    /// When the last member of the sync group would take over.
+    hold: Option<Time>,
     /// The worse master that is not followed, and when it was last heard.
     worse: Option<(Time, IpAddr, u8)>,
     demoted: bool,
@@ -121,6 +123,7 @@ impl Router {
             preempt_from: None,
             settled_at: None,
             worse: None,
+            hold: None,
             demoted: false,
             maintenance: false,
             last_sent: Time::default(),
@@ -170,11 +173,7 @@ impl Router {
     /// When [`Event::Timeout`] is due next.
     pub fn deadline(&self) -> Option<Time> {
         match &self.state {
-            State::Backup { down_at, grace } => match (self.maintenance, grace) {
-                (true, grace) => *grace,
-                (false, None) => Some(*down_at),
-                (false, Some(grace)) => Some((*down_at).min(*grace)),
-            },
+            State::Backup { grace, .. } => self.takes_over_at().into_iter().chain(*grace).min(),
             State::Active {
                 next_advert,
                 refresh_at,
@@ -198,6 +197,34 @@ impl Router {
 
     /// The role as the outside sees it.
     pub fn phase(&self) -> Phase {
+    /// When a backup's timer runs out.
+    pub fn down_at(&self) -> Option<Time> {
+        match self.state {
+            State::Backup { down_at, .. } if !self.maintenance => Some(down_at),
+            State::Backup { .. }
+            | State::Active { .. }
+            | State::Leaving { .. }
+            | State::Ending { .. }
+            | State::Initialize
+            | State::Fault
+            | State::Stopped => None,
+        }
+    }
+
+    /// A member of a sync group takes over by itself when every other one would, too: where one
+    /// of several networks loses the adverts, the master is not dead. One that heard its master
+    /// resign waits for nobody.
+    pub fn hold(&mut self, until: Option<Time>) {
+        self.hold = until;
+    }
+
+    /// When a backup takes over unless it hears something.
+    fn takes_over_at(&self) -> Option<Time> {
+        let down_at = self.down_at()?;
+        let hold = self.hold.filter(|_| self.resigned.is_none());
+        Some(hold.map_or(down_at, |hold| hold.max(down_at)))
+    }
+
         match self.state {
             State::Initialize => Phase::Init,
             State::Backup { .. } => Phase::Backup,

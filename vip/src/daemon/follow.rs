@@ -3,7 +3,7 @@
 
 use super::{Daemon, router_view};
 use crate::core::Time;
-use crate::core::router::{Event, Phase};
+use crate::core::router::{Event, Phase, Router};
 use crate::filter::Wanted;
 use crate::instance::{Effect, Instance};
 use crate::notify;
@@ -49,10 +49,22 @@ impl Daemon {
             }
             next = queue.pop_front();
         }
+        self.hold_groups();
         let took = self.clock.now() - now;
         if took > HELD_UP {
             for instance in &mut self.instances {
                 instance.router.held_up(took);
+            }
+        }
+    }
+
+    /// Tells every member of a sync group when the last of them would take over.
+    pub(super) fn hold_groups(&mut self) {
+        for group in &self.groups {
+            let routers = group.members.iter().map(|m| &self.instances[*m].router);
+            let last = routers.filter_map(Router::down_at).max();
+            for member in &group.members {
+                self.instances[*member].router.hold(last);
             }
         }
     }

@@ -2,6 +2,7 @@ use super::super::advert::Heard;
 use super::*;
 
 mod cadence;
+mod group;
 mod leaving;
 
 const ADV: Duration = Duration::from_secs(1);
@@ -444,16 +445,6 @@ fn announcements_come_at_once_again_after_five_seconds_and_one_each_second() {
     let each_second = (1..12).map(|s| (s, if s == 5 { 5 } else { 1 }));
     let expected: Vec<(u64, u32)> = [(0, 1)].into_iter().chain(each_second).collect();
     assert_eq!(repeats, expected);
-}
-
-#[test]
-fn a_group_moves_its_members() {
-    let mut router = backup(settings(100));
-    step(&mut router, at(5), Event::GroupActive("V4".to_owned()));
-    assert!(router.is_active());
-    let out = step(&mut router, at(6), Event::GroupBackup("V4".to_owned()));
-    assert_eq!(adverts(&out), [0]);
-    assert_eq!(router.phase(), Phase::Backup);
 }
 
 #[test]

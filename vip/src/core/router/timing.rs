@@ -9,11 +9,11 @@ use std::time::Duration;
 impl Router {
     pub(super) fn timeout(&mut self, now: Time, out: &mut Vec<Action>) {
         match self.state.clone() {
-            State::Backup { down_at, grace } => {
+            State::Backup { grace, .. } => {
                 if grace.is_some_and(|at| now >= at) {
                     self.end_grace(out);
                 }
-                if now >= down_at && !self.maintenance {
+                if self.takes_over_at().is_some_and(|at| now >= at) {
                     let cause = self.why_now(now);
                     self.become_active(now, cause, out);
                 }
@@ -176,9 +176,8 @@ impl Router {
     pub fn lateness(&self, now: Time) -> Option<Duration> {
         let (due, interval) = match &self.state {
             State::Active { next_advert, .. } => (*next_advert, self.settings.interval),
-            State::Backup { down_at, .. } if !self.maintenance => (*down_at, self.master_interval),
-            State::Backup { .. }
-            | State::Leaving { .. }
+            State::Backup { .. } => (self.takes_over_at()?, self.master_interval),
+            State::Leaving { .. }
             | State::Ending { .. }
             | State::Initialize
             | State::Fault
