@@ -134,7 +134,8 @@ fn check(options: &Options) -> (String, u8) {
     let Some(config) = config else {
         return (report.human(false), EXIT_CONFIG);
     };
-    if let Some(name) = &config.net_namespace
+    let name = options.namespace.as_ref().or(config.net_namespace.as_ref());
+    if let Some(name) = name
         && let Err(error) = namespace::enter(name)
     {
         let text = report.human(false);

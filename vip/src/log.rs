@@ -10,27 +10,48 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::JoinHandle;
 use std::time::Duration;
+use tracing::{Level, Metadata};
 use tracing_subscriber::filter::LevelFilter;
 use tracing_subscriber::fmt::MakeWriter;
 
 /// Lines that may wait; more are dropped and counted.
 const BOUND: usize = 1024;
 const SYSLOG: &str = "/dev/log";
-/// syslog's daemon facility; local0 is 16.
+/// syslog's daemon facility.
 const DAEMON: u8 = 3;
-const LOCAL0: u8 = 16;
-const INFO: u8 = 6;
 
 static DROPPED: AtomicU64 = AtomicU64::new(0);
 static THREAD: Mutex<Option<Writer>> = Mutex::new(None);
 
 /// The thread that writes, and its queue.
-type Writer = (SyncSender<Vec<u8>>, JoinHandle<()>);
+type Writer = (SyncSender<Entry>, JoinHandle<()>);
 
 enum Target {
     Console,
+    /// The socket, and the number of the facility.
     Syslog(UnixDatagram, u8),
     Nowhere,
+}
+
+/// One event's text; an empty one is the end.
+struct Entry {
+    level: Level,
+    text: Vec<u8>,
+}
+
+/// syslog's number of a level.
+fn severity(level: Level) -> u8 {
+    match level {
+        Level::ERROR => 3,
+        Level::WARN => 4,
+        Level::INFO => 6,
+        Level::DEBUG | Level::TRACE => 7,
+    }
+}
+
+/// Whether log lines are seen by whoever started this process.
+pub fn on_console(options: &Options) -> bool {
+    matches!(target(options), Target::Console)
 }
 
 fn target(options: &Options) -> Target {
@@ -41,8 +62,7 @@ fn target(options: &Options) -> Target {
     let socket = UnixDatagram::unbound().and_then(|s| s.connect(SYSLOG).map(|()| s));
     match socket {
         Ok(socket) if !options.no_syslog => {
-            let facility = options.facility.map_or(DAEMON, |n| LOCAL0 + n);
-            Target::Syslog(socket, facility * 8 + INFO)
+            Target::Syslog(socket, options.facility.unwrap_or(DAEMON))
         }
         Ok(_) | Err(_) if options.foreground => Target::Console,
         Ok(_) | Err(_) => Target::Nowhere,
@@ -94,34 +114,35 @@ pub fn start(options: &Options) {
 pub fn finish() {
     let taken = THREAD.lock().ok().and_then(|mut slot| slot.take());
     if let Some((to, thread)) = taken {
-        // an empty line is the end
-        let _ = to.send(Vec::new());
+        let _ = to.send(Entry {
+            level: Level::TRACE,
+            text: Vec::new(),
+        });
         let _ = thread.join();
     }
 }
 
-fn write(lines: &Receiver<Vec<u8>>, target: &Target) {
-    while let Ok(line) = lines.recv() {
-        if line.is_empty() {
+fn write(entries: &Receiver<Entry>, target: &Target) {
+    while let Ok(Entry { level, text }) = entries.recv() {
+        if text.is_empty() {
             return;
         }
         let dropped = DROPPED.swap(0, Ordering::Relaxed);
         if dropped > 0 {
-            put(
-                target,
-                format!("{dropped} log lines were dropped\n").as_bytes(),
-            );
+            let line = format!("{dropped} log lines were dropped\n");
+            put(target, Level::WARN, line.as_bytes());
         }
-        put(target, &line);
+        put(target, level, &text);
     }
 }
 
-fn put(target: &Target, line: &[u8]) {
+fn put(target: &Target, level: Level, line: &[u8]) {
     match target {
         Target::Console => {
             let _ = io::stderr().write_all(line);
         }
-        Target::Syslog(socket, priority) => {
+        Target::Syslog(socket, facility) => {
+            let priority = facility * 8 + severity(level);
             let mut message =
                 format!("<{priority}>evenkeel-vip[{}]: ", std::process::id()).into_bytes();
             message.extend(line.strip_suffix(b"\n").unwrap_or(line));
@@ -133,22 +154,34 @@ fn put(target: &Target, line: &[u8]) {
 }
 
 /// Makes writers that put one event's text into the queue.
-struct Queue(SyncSender<Vec<u8>>);
+struct Queue(SyncSender<Entry>);
+
+impl Queue {
+    fn line(&self, level: Level) -> Line {
+        Line {
+            level,
+            text: Vec::with_capacity(160),
+            to: self.0.clone(),
+        }
+    }
+}
 
 /// Collects one event.
 struct Line {
+    level: Level,
     text: Vec<u8>,
-    to: SyncSender<Vec<u8>>,
+    to: SyncSender<Entry>,
 }
 
 impl<'a> MakeWriter<'a> for Queue {
     type Writer = Line;
 
     fn make_writer(&'a self) -> Line {
-        Line {
-            text: Vec::with_capacity(160),
-            to: self.0.clone(),
-        }
+        self.line(Level::INFO)
+    }
+
+    fn make_writer_for(&'a self, meta: &Metadata<'_>) -> Line {
+        self.line(*meta.level())
     }
 }
 
@@ -166,8 +199,31 @@ impl Write for Line {
 impl Drop for Line {
     fn drop(&mut self) {
         let text = std::mem::take(&mut self.text);
-        if !text.is_empty() && self.to.try_send(text).is_err() {
+        let level = self.level;
+        if !text.is_empty() && self.to.try_send(Entry { level, text }).is_err() {
             DROPPED.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_in_syslog_has_the_severity_of_its_level() {
+        let (ours, theirs) = UnixDatagram::pair().expect("a socket");
+        let target = Target::Syslog(ours, DAEMON);
+        for (level, priority) in [(Level::ERROR, 27), (Level::WARN, 28), (Level::INFO, 30)] {
+            put(&target, level, b"a line\n");
+            let mut buffer = [0; 100];
+            let length = theirs.recv(&mut buffer).expect("a line");
+            let line = String::from_utf8_lossy(&buffer[..length]).into_owned();
+            let name = format!("<{priority}>evenkeel-vip[");
+            assert!(
+                line.starts_with(&name) && line.ends_with(": a line"),
+                "{line}"
+            );
         }
     }
 }

@@ -44,12 +44,14 @@ pub struct Options {
     pub findings: Option<PathBuf>,
     /// `-d`.
     pub dump: bool,
-    /// `-S`: 0-7 for LOG_LOCAL0-7.
+    /// `-S`: syslog's number of the facility.
     pub facility: Option<u8>,
     /// `-p`.
     pub pid: Option<PathBuf>,
     /// `-r`.
     pub vrrp_pid: Option<PathBuf>,
+    /// `-s`: the network namespace, whatever the file says.
+    pub namespace: Option<String>,
     /// `-i`.
     pub config_id: String,
     /// `--run-dir`.
@@ -89,12 +91,13 @@ usage: evenkeel vip [OPTIONS]                  run the VRRP daemon
   -l, --log-console        log to standard error
       --log-json           each log line is a JSON object
   -D, --log-detail         log more
-  -S, --log-facility N     syslog facility local0-local7
+  -S, --log-facility NAME  syslog facility: local0-local7 or 0-7, user, daemon (default)
   -G, --no-syslog          do not log to syslog
   -d, --dump-conf          log the configuration as understood
   -P, --vrrp               only VRRP (there is nothing else here)
   -p, --pid FILE           pid file of the guardian
   -r, --vrrp_pid FILE      pid file of the worker
+  -s, --namespace NAME     run in this network namespace, whatever the file says
   -i, --config-id ID       for @ID lines of the configuration
       --run-dir DIR        sockets and pid files (default /run/evenkeel)
       --lenient            run with the values that keepalived puts in place of bad ones
@@ -103,8 +106,11 @@ usage: evenkeel vip [OPTIONS]                  run the VRRP daemon
   -v, --version            version
 ";
 
+const NO_SNMP: &str = "-x and -A: there is no SNMP here; \
+     the status page has JSON and Prometheus metrics (`status_page` in global_defs)";
+
 /// Options that take a value: short, long.
-const VALUED: [(&str, &str); 11] = [
+const VALUED: [(&str, &str); 13] = [
     ("-f", "--use-file"),
     ("-S", "--log-facility"),
     ("-p", "--pid"),
@@ -116,6 +122,8 @@ const VALUED: [(&str, &str); 11] = [
     ("", "--role"),
     ("-b", "--bfd_pid"),
     ("-s", "--namespace"),
+    ("-u", "--umask"),
+    ("-A", "--snmp-agent-socket"),
 ];
 
 impl Options {
@@ -134,6 +142,7 @@ impl Options {
             facility: None,
             pid: None,
             vrrp_pid: None,
+            namespace: None,
             config_id: String::new(),
             run_dir: PathBuf::from("/run/evenkeel"),
             lenient: false,
@@ -160,9 +169,12 @@ impl Options {
         match name {
             "--use-file" => self.file = PathBuf::from(value),
             "--log-facility" => {
-                let number = value.parse().ok().filter(|n| *n < 8);
-                let wrong = || format!("--log-facility takes 0 to 7, not `{value}`");
-                self.facility = Some(number.ok_or_else(wrong)?);
+                let wrong = || {
+                    format!(
+                        "--log-facility takes local0 to local7, 0 to 7, user or daemon, not `{value}`"
+                    )
+                };
+                self.facility = Some(facility(value).ok_or_else(wrong)?);
             }
             "--pid" => self.pid = Some(PathBuf::from(value)),
             "--vrrp_pid" => self.vrrp_pid = Some(PathBuf::from(value)),
@@ -172,12 +184,10 @@ impl Options {
             "--role" if value == "worker" => self.mode = Mode::Worker,
             "--role" if value == "helper" => self.mode = Mode::Helper,
             "--role" => return Err(format!("there is no role `{value}`")),
-            "--namespace" => {
-                return Err("-s: start the daemon in the network namespace instead \
-                     (ip netns exec NAME evenkeel vip ...)"
-                    .to_owned());
-            }
-            // nothing here checks or speaks BFD: their pid files have no process
+            "--namespace" => self.namespace = Some(value.to_owned()),
+            "--snmp-agent-socket" => return Err(NO_SNMP.to_owned()),
+            // nothing here checks or speaks BFD: their pid files have no process; what is written
+            // here is for root alone, whatever the umask
             _ => {}
         }
         Ok(())
@@ -192,7 +202,24 @@ impl Options {
             "-D" | "--log-detail" => self.detail = true,
             "-G" | "--no-syslog" => self.no_syslog = true,
             "-d" | "--dump-conf" => self.dump = true,
-            "-P" | "--vrrp" | "-R" | "--dont-respawn" | "-m" | "--core-dump" | "--all" => {}
+            // nothing here respawns by option, checks, speaks BFD or balances in the kernel
+            "-P"
+            | "--vrrp"
+            | "-R"
+            | "--dont-respawn"
+            | "-m"
+            | "--core-dump"
+            | "--all"
+            | "-a"
+            | "--address-monitoring"
+            | "-X"
+            | "--release-vips"
+            | "-I"
+            | "--dont-release-ipvs"
+            | "-B"
+            | "--no_bfd"
+            | "-M"
+            | "--core-dump-pattern" => {}
             "-v" | "--version" => self.mode = Mode::Version,
             "-h" | "--help" => self.mode = Mode::Help,
             "--lenient" => self.lenient = true,
@@ -203,6 +230,13 @@ impl Options {
                      which this program does not have"
                     .to_owned());
             }
+            "-x" | "--snmp" => return Err(NO_SNMP.to_owned()),
+            "-V" | "--dont-release-vrrp" => {
+                return Err("-V would leave addresses on a host whose daemon ended: \
+                     here they always go with it"
+                    .to_owned());
+            }
+            _ if word.starts_with("--core-dump-pattern=") => {}
             _ if word.starts_with("--config-test=") => {
                 self.mode = Mode::Test;
                 self.findings = Some(PathBuf::from(&word["--config-test=".len()..]));
@@ -266,6 +300,19 @@ impl Options {
                 true => short_name(),
                 false => self.config_id.clone(),
             },
+        }
+    }
+}
+
+/// syslog's number of a facility that keepalived takes.
+fn facility(name: &str) -> Option<u8> {
+    match name {
+        "user" => Some(1),
+        "daemon" => Some(3),
+        _ => {
+            let number = name.strip_prefix("local").unwrap_or(name);
+            let number: u8 = number.parse().ok()?;
+            (number < 8).then_some(16 + number)
         }
     }
 }
@@ -337,7 +384,7 @@ mod tests {
         assert!(o.foreground && o.console && o.detail);
         assert_eq!(
             (o.facility, o.file),
-            (Some(3), PathBuf::from("/etc/k.conf"))
+            (Some(19), PathBuf::from("/etc/k.conf"))
         );
         assert_eq!(
             parse("--signum=DATA").expect("valid").mode,
@@ -348,6 +395,27 @@ mod tests {
             parse("--config-test=y").expect("valid").findings,
             Some(PathBuf::from("y"))
         );
+    }
+
+    #[test]
+    fn facilities_are_written_as_for_keepalived() {
+        let facility = |word: &str| parse(&format!("-S {word}")).map(|o| o.facility);
+        assert_eq!(facility("local3"), Ok(Some(19)));
+        assert_eq!(facility("7"), Ok(Some(23)));
+        assert_eq!(facility("user"), Ok(Some(1)));
+        assert_eq!(facility("daemon"), Ok(Some(3)));
+        assert!(facility("local8").is_err() && facility("kern").is_err());
+    }
+
+    #[test]
+    fn options_of_keepalived_that_would_change_something_say_why_they_are_not_there() {
+        assert!(parse("-aXIBRm -u 022 --core-dump-pattern=core -c /x -b /y").is_ok());
+        for (word, why) in [("-x", "SNMP"), ("-A /x", "SNMP"), ("-V", "always go")] {
+            let error = parse(word).expect_err("not there");
+            assert!(error.contains(why), "{error}");
+        }
+        let there = parse("-s blue").expect("valid");
+        assert_eq!(there.namespace.as_deref(), Some("blue"));
     }
 
     #[test]
