@@ -316,6 +316,36 @@ fn missing_capabilities_are_told_with_what_to_do() {
     });
 }
 
+/// Who starts it without `-n` looks at this process, and not at the one in the background.
+#[test]
+#[ignore = "needs root for network namespaces; tests/run runs it"]
+fn a_daemon_that_cannot_go_to_the_background_says_why() {
+    kit::sandboxed(|| {
+        one_interface();
+        let folder = tempfile::tempdir().expect("a folder");
+        let config = write(folder.path(), "vrrp.conf", GOOD);
+        let run = folder.path().join("run").display().to_string();
+        let background = |run: &str| evenkeel(&["vip", "-f", &config, "--run-dir", run]);
+        let (status, _, said) = background("/proc/nowhere");
+        assert_eq!(status, 1, "{said}");
+        assert!(said.contains("the run directory /proc/nowhere: "), "{said}");
+        assert!(said.contains("name another one with `--run-dir`"), "{said}");
+        assert_eq!(background(&run).0, 0);
+        let (status, _, said) = background(&run);
+        assert_eq!(status, 1, "{said}");
+        assert!(said.contains("another daemon is running"), "{said}");
+        let pid = || std::fs::read_to_string(folder.path().join("run/vip.pid")).unwrap_or_default();
+        wait_until(
+            "the one in the background has its number there",
+            LONG,
+            || {
+                let name = std::fs::read_to_string(format!("/proc/{}/cmdline", pid().trim()));
+                name.is_ok_and(|name| name.contains("vrrp.conf"))
+            },
+        );
+    });
+}
+
 #[test]
 #[ignore = "needs root for network namespaces; tests/run runs it"]
 fn a_second_daemon_with_the_same_run_directory_is_refused() {

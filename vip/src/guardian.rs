@@ -16,6 +16,7 @@ use nix::sys::signalfd::{SfdFlags, SignalFd};
 use nix::sys::socket::{
     AddressFamily, ControlMessage, MsgFlags, SockFlag, SockType, recv, send, sendmsg, socketpair,
 };
+use nix::unistd::{AccessFlags, access};
 use serde::{Deserialize, Serialize};
 use std::io::{self, IoSlice};
 use std::net::IpAddr;
@@ -140,9 +141,31 @@ impl Charge {
     }
 }
 
+/// What must be there before anything starts: the rights, the run directory, and the pid file for
+/// this daemon alone.
+///
+/// # Errors
+/// When one is missing; the text says which and what to do.
+pub fn claim(options: &Options) -> io::Result<pidfile::Lock> {
+    rights::enough()?;
+    let folder = &options.run_dir;
+    std::fs::create_dir_all(folder)
+        .and_then(|()| {
+            let writable = AccessFlags::W_OK | AccessFlags::X_OK;
+            access(folder, writable).map_err(io::Error::from)
+        })
+        .map_err(|error| {
+            let folder = folder.display();
+            let text =
+                format!("the run directory {folder}: {error}; name another one with `--run-dir`");
+            io::Error::new(error.kind(), text)
+        })?;
+    pidfile::Lock::take(&options.pid_file())
+}
+
 /// Runs until the worker ended for good; gives its exit status.
-pub fn run(options: &Options) -> ExitCode {
-    match guard(options) {
+pub fn run(options: &Options, lock: pidfile::Lock) -> ExitCode {
+    match guard(options, lock) {
         Ok(code) => ExitCode::from(code),
         Err(error) => {
             error!(%error, "cannot start");
@@ -151,9 +174,8 @@ pub fn run(options: &Options) -> ExitCode {
     }
 }
 
-fn guard(options: &Options) -> io::Result<u8> {
-    rights::enough()?;
-    let _lock = pidfile::Lock::take(&options.pid_file())?;
+fn guard(options: &Options, mut lock: pidfile::Lock) -> io::Result<u8> {
+    lock.sign()?;
     let signals = signals::watched();
     let signalfd = SignalFd::with_flags(&signals, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK)?;
     let mut guardian = Guardian {

@@ -158,6 +158,11 @@ fn start(options: &Options) -> ExitCode {
     if code == EXIT_CONFIG || code == EXIT_SECURITY {
         return ExitCode::from(code);
     }
+    // who starts it looks at this process, not at the one in the background
+    let lock = match guardian::claim(options) {
+        Ok(lock) => lock,
+        Err(error) => return refuse(options, &error),
+    };
     if !options.foreground
         && let Err(error) = nix::unistd::daemon(true, options.console)
     {
@@ -169,9 +174,20 @@ fn start(options: &Options) -> ExitCode {
         return ExitCode::FAILURE;
     }
     log::start(options);
-    let code = guardian::run(options);
+    let code = guardian::run(options, lock);
     log::finish();
     code
+}
+
+/// Says why it does not start, in the log and to whoever started it.
+fn refuse(options: &Options, error: &std::io::Error) -> ExitCode {
+    log::start(options);
+    tracing::error!(%error, "cannot start");
+    log::finish();
+    if !log::on_console(options) {
+        eprintln!("evenkeel vip: cannot start: {error}");
+    }
+    ExitCode::FAILURE
 }
 
 /// Prints the number of a signal; keepalived's exit status for a name that is none.

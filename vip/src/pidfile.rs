@@ -10,11 +10,11 @@ use std::path::{Path, PathBuf};
 #[derive(Debug)]
 pub struct Lock {
     path: PathBuf,
-    _file: Flock<File>,
+    file: Flock<File>,
 }
 
 impl Lock {
-    /// Locks the file and writes our pid into it.
+    /// Locks the file; the lock stays with this process when it goes to the background.
     pub fn take(path: &Path) -> io::Result<Lock> {
         make_parent(path)?;
         let file = OpenOptions::new()
@@ -23,18 +23,26 @@ impl Lock {
             .write(true)
             .open(path)
             .map_err(|e| named(path, &e))?;
-        let mut file = Flock::lock(file, FlockArg::LockExclusiveNonblock).map_err(|_| {
+        let file = Flock::lock(file, FlockArg::LockExclusiveNonblock).map_err(|_| {
             io::Error::new(
                 io::ErrorKind::AlreadyExists,
-                format!("another daemon is running: it holds {}", path.display()),
+                format!(
+                    "another daemon is running: it holds {}; stop it first, \
+                     or give this one another `--run-dir`",
+                    path.display()
+                ),
             )
         })?;
-        file.set_len(0)?;
-        writeln!(file, "{}", std::process::id())?;
         Ok(Lock {
             path: path.to_owned(),
-            _file: file,
+            file,
         })
+    }
+
+    /// Writes our pid into the file.
+    pub fn sign(&mut self) -> io::Result<()> {
+        self.file.set_len(0)?;
+        writeln!(self.file, "{}", std::process::id()).map_err(|e| named(&self.path, &e))
     }
 }
 
@@ -52,13 +60,16 @@ pub fn write(path: &Path, pid: u32) -> io::Result<()> {
 
 fn make_parent(path: &Path) -> io::Result<()> {
     match path.parent() {
-        Some(parent) => std::fs::create_dir_all(parent).map_err(|e| named(parent, &e)),
+        Some(parent) => std::fs::create_dir_all(parent).map_err(|e| named(path, &e)),
         None => Ok(()),
     }
 }
 
 fn named(path: &Path, error: &io::Error) -> io::Error {
-    io::Error::new(error.kind(), format!("{}: {error}", path.display()))
+    io::Error::new(
+        error.kind(),
+        format!("the pid file {}: {error}", path.display()),
+    )
 }
 
 #[cfg(test)]
