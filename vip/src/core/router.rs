@@ -20,6 +20,8 @@ use std::time::Duration;
 
 /// After the successor was heard, how long the addresses stay for what is in flight.
 pub const GRACE: Duration = Duration::from_millis(50);
+/// After the role began, when its addresses are announced once more in any case.
+const EARLY_REFRESH: Duration = Duration::from_millis(100);
 /// The shortest interval that VRRPv3 carries: a hundredth of a second.
 pub const SHORTEST: Duration = Duration::from_millis(10);
 
@@ -370,6 +372,15 @@ impl Router {
         }
     }
 
+    /// A virtual link-layer address is where a switch saw it last, and the one before may have
+    /// used it until it heard of this router.
+    fn first_refresh(&self) -> Duration {
+        match self.settings.grace.is_zero() {
+            true => SHORTEST,
+            false => EARLY_REFRESH,
+        }
+    }
+
     fn grace_end(&self, now: Time) -> Option<Time> {
         let grace = self.settings.grace;
         (!grace.is_zero()).then(|| now + grace)
@@ -383,7 +394,7 @@ impl Router {
             since: now,
             next_advert: now + s.interval,
             // soon once more: a client may have asked the one before in its last moments
-            refresh_at: refresh.map(|after| now + after.min(GRACE * 2)),
+            refresh_at: refresh.map(|after| now + after.min(self.first_refresh())),
             second_burst: s.second_burst.map(|after| (now + after, s.burst)),
             answer_from: now,
             owed: false,

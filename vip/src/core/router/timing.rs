@@ -2,7 +2,7 @@
 
 use super::super::cause::Cause;
 use super::super::time::Time;
-use super::{Action, Aim, Phase, Router, State};
+use super::{Action, Aim, EARLY_REFRESH, Phase, Router, State};
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -148,8 +148,13 @@ impl Router {
         if let (Some(at), Some(every)) = (*refresh_at, refresh)
             && now >= at
         {
-            // the first, early one apart they keep the phase of the adverts
-            let next = if at < *since + every { *since } else { at } + every;
+            // the early ones apart they keep the phase of the adverts
+            let early = *since + EARLY_REFRESH.min(every);
+            let next = match at {
+                _ if at < early => early,
+                _ if at < *since + every => *since + every,
+                _ => at + every,
+            };
             *refresh_at = Some(if next > now { next } else { now + every });
             announcements = announcements.max(settings.refresh_burst);
         }

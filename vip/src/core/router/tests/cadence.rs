@@ -69,3 +69,21 @@ fn a_router_says_how_late_it_is_once_others_may_notice() {
     step(&mut router, due + ADV * 3, Event::Timeout);
     assert_eq!(router.lateness(due + ADV * 3), None, "told once");
 }
+
+#[test]
+fn a_virtual_link_layer_address_is_announced_again_before_a_client_misses_it() {
+    let (mut router, start) = active(Settings {
+        grace: Duration::ZERO,
+        refresh: Some(ADV * 30),
+        second_burst: None,
+        ..settings(100)
+    });
+    let mut told = Vec::new();
+    while told.len() < 4 {
+        let now = router.deadline().expect("active");
+        if announces(&step(&mut router, now, Event::Timeout), 1) {
+            told.push((now - start).as_millis());
+        }
+    }
+    assert_eq!(told, [10, 100, 30_000, 60_000]);
+}
