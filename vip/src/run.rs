@@ -458,7 +458,17 @@ impl Loop {
                 return;
             };
             let index = heard.index;
+            self.read_adverts(index);
             self.daemon.claim(index, claim);
+        }
+    }
+
+    /// Who takes over says so before it claims an address: its advert waits behind others.
+    fn read_adverts(&mut self, index: u32) {
+        for at in 0..self.daemon.listeners.len() {
+            if self.daemon.listeners[at].index == index {
+                self.read_packets(at, PER_TURN);
+            }
         }
     }
 

@@ -151,7 +151,7 @@ impl Router {
             Event::PeerDead(peer) => self.peer_dead(now, peer, out),
             Event::Witnessed { by, priority } => self.witnessed(now, by, priority),
             Event::ForeignClaim { address, mac } => {
-                self.defend(now, Evidence::ForeignClaim { address, mac }, out);
+                self.claimed(now, Evidence::ForeignClaim { address, mac }, out);
             }
             Event::AddressDeleted => self.address_deleted(now, out),
             Event::GroupActive(member) => self.group_active(now, member, out),

@@ -201,6 +201,15 @@ impl Router {
         }
     }
 
+    /// In the first interval the one before may still announce: no evidence, but an answer.
+    pub(super) fn claimed(&mut self, now: Time, evidence: Evidence, out: &mut Vec<Action>) {
+        if self.is_new(now) {
+            self.answer(now, out);
+        } else {
+            self.defend(now, evidence, out);
+        }
+    }
+
     /// The successor of a hand-over speaks.
     pub(super) fn succeeded(
         &mut self,

@@ -408,6 +408,11 @@ fn a_worse_or_foreign_claim_is_reported_and_answered_with_an_announcement() {
         address: v4(50),
         mac: [2, 0, 0, 0, 0, 1],
     };
+    // the one before may still have announced
+    let mut new = router.clone();
+    let out = step(&mut new, now + ADV / 2, claim.clone());
+    assert!(!out.iter().any(|a| matches!(a, Action::Report(_))));
+    assert!(out.contains(&Action::Announce { repeat: 5 }));
     let out = step(&mut router, now + ADV, claim);
     assert!(matches!(
         out[0],
