@@ -94,10 +94,10 @@ pub struct Router {
     /// The peer was seen as backup while this router was active.
     peer_waited: bool,
     preempt_from: Option<Time>,
-    /// Until when a worse master is left alone, whatever `preempt_delay` says.
-    settled_at: Option<Time>,
     /// When the last member of the sync group would take over.
     hold: Option<Time>,
+    /// Until when a worse master is left alone, whatever `preempt_delay` says.
+    settled_at: Option<Time>,
     /// The worse master that is not followed, and when it was last heard.
     worse: Option<(Time, IpAddr, u8)>,
     demoted: bool,
@@ -123,9 +123,9 @@ impl Router {
             in_pair: false,
             peer_waited: false,
             preempt_from: None,
+            hold: None,
             settled_at: None,
             worse: None,
-            hold: None,
             demoted: false,
             maintenance: false,
             last_sent: Time::default(),
@@ -138,7 +138,7 @@ impl Router {
         match event {
             Event::Startup => self.start(now, out),
             Event::Shutdown(why) => self.shut_down(now, why, out),
-            Event::Kill => self.stop(now, out),
+            Event::Kill => self.stop(now, Cause::Stop, out),
             Event::Replaced => self.end(Cause::Removed, out),
             Event::Timeout => self.timeout(now, out),
             Event::Received(heard) => self.received(now, heard, out),
@@ -197,8 +197,6 @@ impl Router {
         }
     }
 
-    /// The role as the outside sees it.
-    pub fn phase(&self) -> Phase {
     /// When a backup's timer runs out.
     pub fn down_at(&self) -> Option<Time> {
         match self.state {
@@ -227,6 +225,8 @@ impl Router {
         Some(hold.map_or(down_at, |hold| hold.max(down_at)))
     }
 
+    /// The role as the outside sees it.
+    pub fn phase(&self) -> Phase {
         match self.state {
             State::Initialize => Phase::Init,
             State::Backup { .. } => Phase::Backup,

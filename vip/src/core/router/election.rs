@@ -230,7 +230,7 @@ impl Router {
                 self.state = State::Ending { until };
                 self.changed(from, handed, out);
                 if self.settings.grace.is_zero() {
-                    self.stop(now, out);
+                    self.end(Cause::Stop, out);
                 }
             }
             Aim::Weight if heard.priority < self.priority && self.settings.preempt => {

@@ -36,11 +36,11 @@ impl Router {
             && !self.peer.is_some_and(|p| p.sole)
     }
 
-    pub(super) fn stop(&mut self, now: Time, out: &mut Vec<Action>) {
+    pub(super) fn stop(&mut self, now: Time, why: Cause, out: &mut Vec<Action>) {
         if self.is_active() {
             self.resign(now, out);
         }
-        self.end(Cause::Stop, out);
+        self.end(why, out);
     }
 
     pub(super) fn end(&mut self, why: Cause, out: &mut Vec<Action>) {
@@ -61,7 +61,9 @@ impl Router {
     pub(super) fn shut_down(&mut self, now: Time, why: Cause, out: &mut Vec<Action>) {
         match &mut self.state {
             State::Active { .. } => self.leave(now, Aim::Stop, why, out),
-            State::Leaving { aim, .. } if *aim != Aim::Stop => *aim = Aim::Stop,
+            State::Leaving { aim, why: was, .. } if *aim != Aim::Stop => {
+                (*aim, *was) = (Aim::Stop, why);
+            }
             State::Backup {
                 grace: Some(grace), ..
             } => {
@@ -75,7 +77,7 @@ impl Router {
             | State::Initialize
             | State::Fault
             | State::Ending { .. }
-            | State::Stopped => self.stop(now, out),
+            | State::Stopped => self.stop(now, why, out),
         }
     }
 

@@ -14,7 +14,7 @@ impl Router {
                     State::Backup { .. } | State::Active { .. } | State::Leaving { .. } => {
                         let stopping = matches!(self.state, State::Leaving { aim: Aim::Stop, .. });
                         if stopping {
-                            self.stop(now, out);
+                            self.stop(now, Cause::Stop, out);
                         } else {
                             self.become_fault(now, Cause::Fault(what), out);
                         }
@@ -110,7 +110,7 @@ impl Router {
             && self.is_active()
         {
             let evidence = Evidence::PeerActiveToo { peer: peer.address };
-            self.defend(now, evidence, out);
+            self.claimed(now, evidence, out);
         }
     }
 

@@ -20,11 +20,11 @@ impl Router {
             }
             State::Active { .. } => self.active_timeout(now, out),
             State::Leaving { until, aim, why } if now >= until => match aim {
-                Aim::Stop => self.stop(now, out),
+                Aim::Stop => self.stop(now, why, out),
                 Aim::Maintain => self.become_backup(now, None, why, out),
                 Aim::Demote | Aim::Weight => self.stay(now, why, out),
             },
-            State::Ending { until } if now >= until => self.stop(now, out),
+            State::Ending { until } if now >= until => self.end(Cause::Stop, out),
             State::Leaving { .. }
             | State::Ending { .. }
             | State::Initialize
