@@ -1,6 +1,9 @@
 //! Do the files of the two hosts of a pair fit together?
 
-use super::model::{Config, Instance, Version, VirtualAddress};
+mod together;
+mod weights;
+
+use super::model::{Config, Family, Instance, Version, VirtualAddress};
 
 /// One disagreement, or a hint that only shows in the pair.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,7 +24,10 @@ pub fn compare(a: &Config, b: &Config) -> Vec<Finding> {
     let mut findings = Vec::new();
     for left in &a.instances {
         match partner(left, b) {
-            Some(right) => instance(left, right, &mut findings),
+            Some(right) => {
+                instance(left, right, &mut findings);
+                weights::check((a, left), (b, right), &mut findings);
+            }
             None => findings.push(fatal(
                 left,
                 "only the first file has it",
@@ -38,6 +44,8 @@ pub fn compare(a: &Config, b: &Config) -> Vec<Finding> {
             ));
         }
     }
+    together::groups(a, b, &mut findings);
+    together::channel(a, b, &mut findings);
     findings
 }
 
@@ -114,7 +122,20 @@ fn instance(a: &Instance, b: &Instance, out: &mut Vec<Finding>) {
         let text = "virtual_ipaddress_excluded differs".to_owned();
         out.push(hint(a, text, "some addresses move to one host only"));
     }
+    if prefixes(a) != prefixes(b) && listed(&a.addresses) == listed(&b.addresses) {
+        let text = format!(
+            "prefixes {} and {}",
+            prefixes(a).join(" "),
+            prefixes(b).join(" ")
+        );
+        out.push(hint(
+            a,
+            text,
+            "the address reaches other neighbours on each host",
+        ));
+    }
     priorities(a, b, out);
+    on_the_wire(a, b, out);
     if a.peers.is_empty() != b.peers.is_empty() {
         let text = "one host uses unicast_peer, the other multicast".to_owned();
         out.push(fatal(
@@ -135,9 +156,53 @@ fn instance(a: &Instance, b: &Instance, out: &mut Vec<Finding>) {
     unicast(b, a, out);
 }
 
+/// What the other host, a switch or a client sees of an advert or an address.
+fn on_the_wire(a: &Instance, b: &Instance, out: &mut Vec<Finding>) {
+    let multicast = a.peers.is_empty() && b.peers.is_empty();
+    if multicast && a.group != b.group {
+        let text = format!("adverts go to {} and {}", a.group, b.group);
+        out.push(fatal(
+            a,
+            text,
+            "they do not hear each other: write the same group",
+        ));
+    }
+    let pseudo = a.family == Family::V4 && a.version == Version::V3;
+    if pseudo && a.v3_checksum_as_v2 != b.v3_checksum_as_v2 {
+        let text = "v3_checksum_as_v2 is written on one host only".to_owned();
+        let help = "we read both kinds, keepalived drops the other one: write the same";
+        out.push(hint(a, text, help));
+    }
+    if a.vmac.is_some() != b.vmac.is_some() {
+        let text = "use_vmac is written on one host only".to_owned();
+        let help = "the addresses then change their link-layer address with the host";
+        out.push(hint(a, text, help));
+    }
+    if a.accept != b.accept {
+        let text = "no_accept is written on one host only".to_owned();
+        out.push(hint(
+            a,
+            text,
+            "the addresses take packets on the other host only",
+        ));
+    }
+    let routes = |i: &Instance| {
+        let mut all: Vec<_> = i.routes.iter().map(|r| (r.to, r.prefix)).collect();
+        all.sort();
+        all
+    };
+    if routes(a) != routes(b) {
+        let text = "virtual_routes differ".to_owned();
+        out.push(hint(a, text, "some routes are there with one master only"));
+    }
+}
+
 fn priorities(a: &Instance, b: &Instance, out: &mut Vec<Finding>) {
     let (low, high) = (a.priority.min(b.priority), a.priority.max(b.priority));
-    if low == high {
+    if low == high && low.0 == 255 {
+        let text = "both have priority 255: each owns the addresses, and is master".to_owned();
+        out.push(fatal(a, text, "255 is for one host; write 254 and 250"));
+    } else if low == high {
         let text = format!("both have priority {}", low.0);
         out.push(hint(
             a,
@@ -185,3 +250,13 @@ fn listed(addresses: &[VirtualAddress]) -> Vec<String> {
     list.sort();
     list
 }
+
+fn prefixes(of: &Instance) -> Vec<String> {
+    let all = of.addresses.iter();
+    let mut list: Vec<_> = all.map(|a| format!("{}/{}", a.address, a.prefix)).collect();
+    list.sort();
+    list
+}
+
+#[cfg(test)]
+mod tests;
