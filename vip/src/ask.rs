@@ -277,6 +277,9 @@ fn why(daemon: &Daemon, i: &Instance) -> Vec<String> {
         Phase::Backup => {
             let mine = router.priority();
             match i.journal.last_heard {
+                Some((heard, _)) if heard.priority == 0 => {
+                    lines.push(format!("no master is heard: {} resigned", heard.sender));
+                }
                 Some((heard, at)) if at.elapsed() < router.master_down_interval() * 2 => {
                     let relation = if heard.priority >= mine {
                         "not below"

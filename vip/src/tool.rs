@@ -1,6 +1,7 @@
 //! The operator's tools: they talk to the admin socket and print.
 
 mod order;
+mod watch;
 
 use crate::WITNESS_SILENT_MS;
 use crate::options::Options;
@@ -16,7 +17,7 @@ pub fn run(name: &str, arguments: &[String], options: &Options) -> ExitCode {
     let result = match name {
         "lint" => return lint(arguments, options),
         "status" => status(options),
-        "watch" => watch(options),
+        "watch" => watch::watch(options),
         "explain" => explain(arguments.first(), options),
         _ => order::order(name, arguments.first(), options),
     };
@@ -164,40 +165,6 @@ fn columns(rows: &[[String; 6]]) -> String {
         out.push('\n');
     }
     out
-}
-
-/// Prints changes as they happen, until interrupted.
-fn watch(options: &Options) -> Result<(), String> {
-    let mut last = String::new();
-    loop {
-        let status = get_status(options)?;
-        if options.json {
-            println!("{status}");
-        } else {
-            let mut text = String::new();
-            for i in status["instances"].as_array().into_iter().flatten() {
-                let name = i["name"].as_str().unwrap_or("-");
-                let state = i["state"].as_str().unwrap_or("-");
-                let cause = i["transitions"].as_array().and_then(|t| t.last());
-                let cause = cause.and_then(|c| c["reason"].as_str()).unwrap_or("");
-                text.push_str(&format!(
-                    "{name} {state} priority {}: {cause}\n",
-                    i["priority"]
-                ));
-            }
-            if text != last {
-                print!(
-                    "{} {}",
-                    status["at"].as_str().unwrap_or(""),
-                    text.replace('\n', "\n                         ").trim_end()
-                );
-                println!();
-                last = text;
-            }
-        }
-        let _ = std::io::stdout().flush();
-        std::thread::sleep(Duration::from_millis(250));
-    }
 }
 
 fn explain(name: Option<&String>, options: &Options) -> Result<(), String> {
