@@ -20,8 +20,8 @@ pub use fifo::Fifos;
 use balancer::Balancer;
 use conf::vip::model::{Config, TrackedFile, TrackedProcess};
 use errand::Errands;
+use file::Folders;
 use nix::poll::{PollFd, PollFlags, ppoll};
-use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify};
 use nix::sys::time::TimeSpec;
 use process::{Herd, Wanted};
 use script::Watched;
@@ -94,7 +94,7 @@ struct Watcher {
     scripts: Vec<Watched>,
     processes: Vec<Process>,
     files: Vec<(TrackedFile, Option<Level>)>,
-    inotify: Option<Inotify>,
+    folders: Option<Folders>,
     balancers: Vec<Balancer>,
     errands: Errands,
     /// What is configured from now on comes from a reload.
@@ -110,7 +110,7 @@ pub fn run(mailbox: Mailbox<ToWatch>, post: Post<ToRouter>, fifos: Fifos) {
         scripts: Vec::new(),
         processes: Vec::new(),
         files: Vec::new(),
-        inotify: None,
+        folders: None,
         balancers: Vec::new(),
         errands: Errands::new(fifos),
         configured: false,
@@ -139,8 +139,8 @@ impl Watcher {
         for process in &self.processes {
             process.herd.pidfds().for_each(|fd| add(fd.as_fd()));
         }
-        if let Some(inotify) = &self.inotify {
-            add(inotify.as_fd());
+        if let Some(folders) = &self.folders {
+            add(folders.as_fd());
         }
         for balancer in &self.balancers {
             if let Some(socket) = balancer.socket() {
@@ -182,6 +182,10 @@ impl Watcher {
             let level = balancer.tick(now);
             say(&self.post, Key::Balancer(balancer.name().to_owned()), level);
             next = next.min(balancer.due());
+        }
+        if let Some(again) = self.folders.as_mut().and_then(|f| f.tick(now)) {
+            self.read_files();
+            next = next.min(again);
         }
         self.errands.go_on();
         if let Some(by) = self.finish_by {
@@ -233,11 +237,7 @@ impl Watcher {
             let level = balancer.read(now);
             say(&self.post, Key::Balancer(balancer.name().to_owned()), level);
         }
-        if self
-            .inotify
-            .as_ref()
-            .is_some_and(|i| i.read_events().is_ok())
-        {
+        if self.folders.as_mut().is_some_and(|f| f.changed(now)) {
             self.read_files();
         }
     }
@@ -296,28 +296,24 @@ impl Watcher {
     }
 
     fn watch_files(&mut self, files: Vec<TrackedFile>) {
-        self.inotify = None;
-        self.files = files.into_iter().map(|f| (f, None)).collect();
+        self.folders = None;
+        let new = files.into_iter().map(|f| (f, None)).collect();
+        let old = std::mem::replace(&mut self.files, new);
         if self.files.is_empty() {
             return;
         }
-        let flags = AddWatchFlags::IN_CLOSE_WRITE
-            | AddWatchFlags::IN_MODIFY
-            | AddWatchFlags::IN_MOVED_TO
-            | AddWatchFlags::IN_MOVED_FROM
-            | AddWatchFlags::IN_CREATE
-            | AddWatchFlags::IN_DELETE;
-        match Inotify::init(InitFlags::IN_NONBLOCK | InitFlags::IN_CLOEXEC) {
-            Ok(inotify) => {
-                for (file, _) in &self.files {
-                    file::prepare(file);
-                    let folder = file.path.parent().unwrap_or(&file.path);
-                    if let Err(error) = inotify.add_watch(folder, flags) {
-                        warn!(folder = %folder.display(), %error, "cannot watch the folder of a tracked file");
-                    }
-                }
-                self.inotify = Some(inotify);
+        // what a reload finds in a file that was tracked before is no initial value
+        for (file, _) in &self.files {
+            if !old.iter().any(|(known, _)| known.path == file.path) {
+                file::prepare(file);
             }
+        }
+        let folders = self
+            .files
+            .iter()
+            .map(|(f, _)| f.path.parent().unwrap_or(&f.path));
+        match Folders::watch(folders) {
+            Ok(folders) => self.folders = Some(folders),
             Err(error) => warn!(%error, "cannot watch tracked files"),
         }
         self.read_files();
@@ -404,7 +400,7 @@ mod tests {
             scripts: Vec::new(),
             processes: Vec::new(),
             files: Vec::new(),
-            inotify: None,
+            folders: None,
             balancers: Vec::new(),
             errands: Errands::new(Fifos::default()),
             configured: false,
@@ -415,6 +411,26 @@ mod tests {
     fn read(text: &str) -> Config {
         let (config, _) = conf::vip::load_str("x", text, &conf::vip::Options::default());
         config.expect("a good file")
+    }
+
+    #[test]
+    fn a_reload_leaves_the_number_in_a_tracked_file_alone() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("health");
+        let number = || std::fs::read_to_string(&path).expect("a file");
+        let text = format!(
+            "vrrp_track_file f {{\n file {}\n init_file 5 overwrite\n}}\n",
+            path.display()
+        );
+        let (_post, own) = mailbox().expect("a queue");
+        let (to_router, _router) = mailbox().expect("a queue");
+        let mut watcher = watcher(own, to_router);
+        std::fs::write(&path, "7").expect("writable");
+        watcher.configure(read(&text));
+        assert_eq!(number(), "5\n");
+        std::fs::write(&path, "9").expect("writable");
+        watcher.configure(read(&text));
+        assert_eq!(number(), "9");
     }
 
     #[test]
