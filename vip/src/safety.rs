@@ -6,7 +6,7 @@ use crate::helper;
 use crate::plan;
 use crate::vmac;
 use conf::diagnostic::{Diagnostic, Severity};
-use conf::vip::model::{Command, Config};
+use conf::vip::model::{Command, Config, Instance, VirtualAddress};
 use nix::net::if_::if_nametoindex;
 use std::net::{IpAddr, UdpSocket};
 use std::os::unix::fs::MetadataExt;
@@ -52,6 +52,7 @@ pub fn absences(config: &Config) -> Vec<Diagnostic> {
     let mut found = Vec::new();
     interfaces(config, &mut found);
     sources(config, &mut found);
+    own_addresses(config, &mut found);
     users(config, &mut found);
     programs(config, &mut found);
     found
@@ -129,16 +130,63 @@ fn programs(config: &Config, found: &mut Vec<Diagnostic>) {
         let Some(program) = command.words.first().map(Path::new) else {
             continue;
         };
-        let there = program.exists() || (!program.is_absolute() && search(program).is_some());
-        if !there && !command.line.contains(['$', '`', '|', ';', '&', '<', '>']) {
-            let line = format!(
-                "script `{}`: there is no program {} on this host; the script counts as failed until there is",
-                command.line,
-                program.display()
-            );
-            push(found, Diagnostic::warning("E2011", command.place.0, line));
+        if command.line.contains(['$', '`', '|', ';', '&', '<', '>']) {
+            continue;
         }
+        let path = match program.is_absolute() || program.exists() {
+            true => Some(program.to_owned()).filter(|p| p.exists()),
+            false => search(program),
+        };
+        let (name, script) = (program.display(), &command.line);
+        let line = match path {
+            None => format!(
+                "script `{script}`: there is no program {name} on this host; it cannot run until there is"
+            ),
+            Some(path) if !executable(&path) => format!(
+                "script `{script}`: {name} is not executable on this host (`chmod +x` makes it so); it cannot run"
+            ),
+            Some(_) => continue,
+        };
+        push(found, Diagnostic::warning("E2011", command.place.0, line));
     }
+}
+
+fn executable(path: &Path) -> bool {
+    fs::metadata(path).is_ok_and(|meta| meta.is_file() && meta.mode() & 0o111 != 0)
+}
+
+/// A host whose only address is a virtual one cannot speak, and loses it as backup.
+fn own_addresses(config: &Config, found: &mut Vec<Diagnostic>) {
+    let all = nix::ifaddrs::getifaddrs().into_iter().flatten();
+    let all: Vec<(String, IpAddr)> = all
+        .filter_map(|a| {
+            let address = a.address?.as_sockaddr_in()?.ip();
+            Some((a.interface_name, address.into()))
+        })
+        .collect();
+    for instance in config.instances.iter().filter(|i| i.priority.0 != 255) {
+        let here = all.iter().filter(|(name, _)| *name == instance.interface);
+        let here: Vec<IpAddr> = here.map(|(_, address)| *address).collect();
+        let Some(address) = only_virtual(instance, &here) else {
+            continue;
+        };
+        let line = format!(
+            "{}: {} is the only IPv4 address of {} on this host, which needs another one to send from; \
+             a host that is not master loses its virtual addresses",
+            instance.name, address.address, instance.interface
+        );
+        push(found, Diagnostic::warning("E2011", address.place.0, line));
+    }
+}
+
+/// The first virtual address where there are no others.
+fn only_virtual<'c>(instance: &'c Instance, here: &[IpAddr]) -> Option<&'c VirtualAddress> {
+    let all = || instance.addresses.iter().chain(&instance.excluded);
+    let virtuals: Vec<IpAddr> = all().map(|a| a.address).collect();
+    if instance.source.is_some() || here.iter().any(|a| !virtuals.contains(a)) {
+        return None;
+    }
+    all().find(|a| here.contains(&a.address))
 }
 
 fn commands(config: &Config) -> Vec<&Command> {
@@ -250,6 +298,38 @@ mod tests {
             assert!(told.contains(name), "{told}");
         }
         assert!(found.iter().all(|f| f.primary.is_some()));
+    }
+
+    #[test]
+    fn a_script_that_nobody_may_run_is_told() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("check.sh");
+        fs::write(&path, "#!/bin/sh\n").expect("writable");
+        let script = path.display();
+        let text = format!("vrrp_script c {{\n script {script}\n}}\n");
+        let (config, _) = conf::vip::load_str("x", &text, &conf::vip::Options::default());
+        let config = config.expect("a good file");
+        let found = absences(&config);
+        assert_eq!(found.len(), 1, "{found:?}");
+        assert!(found[0].message.contains("chmod +x"), "{found:?}");
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).expect("own file");
+        assert!(absences(&config).is_empty());
+    }
+
+    #[test]
+    fn an_only_address_that_is_virtual_is_told() {
+        let text = "vrrp_instance V {\n interface eth0\n virtual_router_id 5\n \
+                    virtual_ipaddress {\n 192.0.2.9\n }\n}\n";
+        let (config, _) = conf::vip::load_str("x", text, &conf::vip::Options::default());
+        let config = config.expect("a good file");
+        let instance = &config.instances[0];
+        let addresses = |last: &[u8]| -> Vec<IpAddr> {
+            last.iter().map(|n| IpAddr::from([192, 0, 2, *n])).collect()
+        };
+        assert!(only_virtual(instance, &addresses(&[9])).is_some());
+        for others in [&[][..], &[11], &[11, 9]] {
+            assert_eq!(only_virtual(instance, &addresses(others)), None);
+        }
     }
 
     #[test]

@@ -86,7 +86,7 @@ pub fn instance(
                     .as_ref()
                     .map(|prefix| vmac_name(prefix, family, vrid))
             }),
-            xmit_base: vmac.xmit_base && !strict,
+            xmit_base: (vmac.xmit_base || !no_peer) && !strict,
         }),
         dont_track_primary: draft.dont_track_primary,
         tracks: draft.tracks,
@@ -295,8 +295,10 @@ fn contradictions(
         && !draft.peers.is_empty()
         && !vmac.xmit_base
     {
-        let text = "use_vmac with unicast_peer needs vmac_xmit_base";
-        findings.push(Diagnostic::error("E2005", draft.name.span, text));
+        let text = "use_vmac with unicast_peer needs vmac_xmit_base".to_owned();
+        let mut finding = replaced(options, draft.name.span, text, "vmac_xmit_base");
+        finding.code = "E2005";
+        findings.push(finding);
     }
     unicast::check(draft, findings);
     for (address, span) in draft.source.into_iter().chain(draft.group) {

@@ -84,7 +84,7 @@ pub static TABLE: Table<Global> = &[
         doc: "Announcements in a burst, 1-1000; default 5.",
         example: "vrrp_garp_master_repeat 1",
         apply: |s, a| {
-            s.draft.announce.repeat = section::number(a, 1, 1000)?;
+            s.draft.announce.repeat = section::repeat(s, a)?;
             Ok(())
         },
     },

@@ -119,6 +119,7 @@ fn build(nodes: Vec<Node>, options: &Options, mut report: Report) -> (Option<Con
     let mut config = builder.config;
     check::whole(&mut config, options, &mut findings);
     sort(&mut findings);
+    let findings = findings.into_iter().map(undefined);
     report.diagnostics.extend(findings);
     if options.lenient {
         report.diagnostics.iter_mut().for_each(missing_include);
@@ -131,6 +132,23 @@ fn build(nodes: Vec<Node>, options: &Options, mut report: Report) -> (Option<Con
 fn missing_include(finding: &mut Diagnostic) {
     if finding.code == "E0001" && finding.primary.is_some() {
         finding.severity = Severity::Warning;
+    }
+}
+
+/// A word that is wrong because nobody defined it.
+fn undefined(finding: Diagnostic) -> Diagnostic {
+    let wrong = matches!(finding.code, "E0005" | "E2002");
+    let word = finding.message.split('`').nth(1).unwrap_or_default();
+    let name = word.split_once('$').map(|(_, rest)| {
+        let rest = rest.trim_start_matches('{');
+        let end = rest.find(|c: char| c != '_' && !c.is_ascii_alphanumeric());
+        rest[..end.unwrap_or(rest.len())].to_owned()
+    });
+    match name.filter(|name| wrong && !name.is_empty()) {
+        Some(name) => finding.help(format!(
+            "no line defines it: `${name}=VALUE` ahead of it does"
+        )),
+        None => finding,
     }
 }
 

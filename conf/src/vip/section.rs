@@ -240,6 +240,18 @@ where
     in_range(word, value, low, high)
 }
 
+/// Announcements in a burst: keepalived makes 1 of 0.
+pub fn repeat<T>(s: &mut Section<T>, args: &mut Args<'_>) -> Result<u32, Diagnostic> {
+    let Some(word) = args.peek().filter(|w| w.text == "0") else {
+        return number(args, 1, 1000);
+    };
+    let mut finding = replaced(&s.options, word.span, "0 is out of range".to_owned(), "1");
+    finding.code = "E0006";
+    s.findings.push(finding.label("expected 1 to 1000"));
+    args.take();
+    Ok(1)
+}
+
 /// The value as the type wanted, if it lies in the range.
 pub fn in_range<N: TryFrom<i64>>(
     word: &Word,
@@ -480,6 +492,20 @@ mod tests {
             let config = read(&instance(lines), false).0.expect("no error");
             assert_eq!(config.instances[0].priority.0, priority, "{lines}");
         }
+    }
+
+    #[test]
+    fn what_keepalived_sets_for_the_operator_is_set_in_lenient_mode() {
+        let lines = "use_vmac\n unicast_peer {\n 192.0.2.12\n }\n garp_master_repeat 0";
+        let (config, told) = read(&instance(lines), false);
+        assert!(config.is_none());
+        assert_eq!(told, ["E2005", "E0006"]);
+        let (config, told) = read(&instance(lines), true);
+        assert_eq!(told, ["E2005", "E0006"]);
+        let config = config.expect("warnings only");
+        let instance = &config.instances[0];
+        assert!(instance.vmac.as_ref().is_some_and(|v| v.xmit_base));
+        assert_eq!(instance.announce.repeat, 1);
     }
 
     #[test]

@@ -571,3 +571,15 @@ fn an_instance_without_addresses_runs_in_version_2_as_in_keepalived() {
         assert!(config.is_none(), "{lines}");
     }
 }
+
+#[test]
+fn a_word_that_nobody_defined_is_told_as_such() {
+    let (_, report) = strict(&instance_with("priority ${PRIORITY}\n state $STATE"));
+    let text = report.human(false);
+    for name in ["PRIORITY", "STATE"] {
+        let help = format!("no line defines it: `${name}=VALUE` ahead of it does");
+        assert!(text.contains(&help), "{text}");
+    }
+    let (_, report) = strict(&instance_with("priority 1x"));
+    assert!(!report.human(false).contains("defines"));
+}

@@ -337,7 +337,7 @@ pub static TABLE: Table<Draft> = &[
         doc: "As vrrp_garp_master_repeat.",
         example: "garp_master_repeat 5",
         apply: |s, a| {
-            s.draft.announce.repeat = Some(section::number(a, 1, 1000)?);
+            s.draft.announce.repeat = Some(section::repeat(s, a)?);
             Ok(())
         },
     },
