@@ -227,17 +227,6 @@ impl Gauge {
         now
     }
 
-    /// One more unless that passes `limit`; the maximum follows.
-    pub fn up_within(&self, limit: u32) -> Option<u32> {
-        let now = self.now.fetch_add(1, Relaxed) + 1;
-        if now > limit {
-            self.now.fetch_sub(1, Relaxed);
-            return None;
-        }
-        self.max.fetch_max(now, Relaxed);
-        Some(now)
-    }
-
     /// One less; gives the new value.
     pub fn down(&self) -> u32 {
         self.now.fetch_sub(1, Relaxed).wrapping_sub(1)
@@ -317,12 +306,10 @@ mod tests {
     }
 
     #[test]
-    fn a_gauge_keeps_its_highest_value_and_respects_a_limit() {
+    fn a_gauge_keeps_its_highest_value() {
         let gauge = Gauge::default();
-        assert_eq!(gauge.up_within(2), Some(1));
-        assert_eq!(gauge.up_within(2), Some(2));
-        assert_eq!(gauge.up_within(2), None);
-        gauge.down();
+        assert_eq!((gauge.up(), gauge.up()), (1, 2));
+        assert_eq!(gauge.down(), 1);
         assert_eq!((gauge.get(), gauge.max()), (1, 2));
     }
 }

@@ -293,16 +293,6 @@ pub fn write_pid(path: &Path, pid: u32) -> Result<(), Refusal> {
     })
 }
 
-/// Reads a pid file.
-pub fn read_pid(path: &Path) -> Option<i32> {
-    let text = std::fs::read_to_string(path).ok()?;
-    text.split_whitespace()
-        .next()?
-        .parse()
-        .ok()
-        .filter(|pid| *pid > 0)
-}
-
 /// Gives up every right of root but that of listening on ports below 1024,
 /// which a reload may need. A process that cannot even do that has none left.
 fn keep_low_ports() {
@@ -369,7 +359,6 @@ mod tests {
         let path = folder.path().join("lb.pid");
         write_pid(&path, 4711).unwrap();
         assert_eq!(std::fs::read_to_string(&path).unwrap(), "4711\n");
-        assert_eq!(read_pid(&path), Some(4711));
     }
 
     #[test]

@@ -132,19 +132,12 @@ impl Host {
     }
 
     /// A command that runs in all namespaces of the host, so that it sees only the
-    /// host's processes. The child's pid is nsenter's, see [`Host::inner_pid`].
+    /// host's processes. The child's pid is nsenter's.
     pub fn command_inside(&self, program: &str) -> Command {
         let mut command = Command::new("nsenter");
         let target = self.init.to_string();
         command.args(["-t", &target, "-n", "-m", "-p", "-u", "--", program]);
         command
-    }
-
-    /// Pid (in the sandbox) of what `command_inside` runs, by nsenter's pid.
-    pub fn inner_pid(&self, nsenter: i32) -> Option<i32> {
-        let path = format!("/proc/{nsenter}/task/{nsenter}/children");
-        let children = std::fs::read_to_string(path).ok()?;
-        children.split_whitespace().next()?.parse().ok()
     }
 
     /// Runs a command in the host to its end; panics when it fails.

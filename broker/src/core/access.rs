@@ -15,15 +15,6 @@ pub use pattern::{Pattern, PatternError};
 use super::limits::UserLimits;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// The tags that the management interface knows; others are kept and mean nothing.
-pub const KNOWN_TAGS: [&str; 5] = [
-    "administrator",
-    "monitoring",
-    "policymaker",
-    "management",
-    "impersonator",
-];
-
 /// One user.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct User {

@@ -158,11 +158,6 @@ impl Metadata {
         QueueKey(self.next_key)
     }
 
-    /// The highest key given out so far, for a snapshot to keep.
-    pub fn last_key(&self) -> QueueKey {
-        QueueKey(self.next_key)
-    }
-
     /// Makes sure that keys up to this one are not given out again.
     pub fn skip_keys(&mut self, last: QueueKey) {
         self.next_key = self.next_key.max(last.0);

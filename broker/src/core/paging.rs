@@ -39,11 +39,6 @@ impl Core {
     pub(super) fn uncount(&mut self, counted: u64) {
         self.resident = self.resident.saturating_sub(counted);
     }
-
-    /// Bytes of messages held in queues' memory.
-    pub fn resident_bytes(&self) -> u64 {
-        self.resident
-    }
 }
 
 /// Makes the journal the only holder of a message; false when it cannot be.

@@ -37,7 +37,6 @@ pub const MAX: usize = 4096;
 const TYPE_AUTHORITY: u8 = 0x02;
 const TYPE_CRC32C: u8 = 0x03;
 const TYPE_SSL: u8 = 0x20;
-const TYPE_NOOP: u8 = 0x04;
 const TYPE_UNIQUE_ID: u8 = 0x05;
 
 /// Reads a header from the start of `bytes`; `None`: more bytes are needed.
@@ -267,9 +266,6 @@ pub fn v2(addresses: Pair, extras: Extras<'_>) -> Vec<u8> {
     }
     out
 }
-
-/// A TLV that says nothing: for padding in tests and by peers.
-pub const NOOP: u8 = TYPE_NOOP;
 
 /// Both as IPv4 if both are (also when mapped), else both as IPv6.
 fn same_family((from, to): (SocketAddr, SocketAddr)) -> (SocketAddr, SocketAddr) {

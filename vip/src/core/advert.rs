@@ -7,7 +7,7 @@
 use crate::core::ah::{self, Wrap};
 use conf::vip::model::{Family, Version};
 use std::fmt;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::IpAddr;
 use std::time::Duration;
 
 /// The protocol's number in the IP header.
@@ -510,14 +510,6 @@ pub fn virtual_mac(family: Family, vrid: u8) -> [u8; 6] {
     match family {
         Family::V4 => [0, 0, 0x5e, 0, 1, vrid],
         Family::V6 => [0, 0, 0x5e, 0, 2, vrid],
-    }
-}
-
-/// The group that adverts go to by default.
-pub fn default_group(family: Family) -> IpAddr {
-    match family {
-        Family::V4 => IpAddr::V4(Ipv4Addr::new(224, 0, 0, 18)),
-        Family::V6 => IpAddr::V6(Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 0, 0x12)),
     }
 }
 

@@ -10,14 +10,14 @@ fn v6(last: u16) -> IpAddr {
 }
 
 fn envelope(source: IpAddr) -> Envelope {
-    let family = if source.is_ipv4() {
-        Family::V4
+    let group = if source.is_ipv4() {
+        IpAddr::from([224, 0, 0, 18])
     } else {
-        Family::V6
+        IpAddr::from([0xff02, 0, 0, 0, 0, 0, 0, 0x12])
     };
     Envelope {
         source,
-        destination: default_group(family),
+        destination: group,
         hop_limit: 255,
     }
 }
