@@ -6,7 +6,9 @@ use super::numbers::{ChannelNumbers, QueueNumbers};
 use super::properties;
 use super::sampler::{Look, NodeLook, Round};
 use super::state::now_ms;
-use super::view::{ChannelView, ConnectionView, ConsumerView, Counters, NodeView, QueueView};
+use super::view::{
+    ChannelView, Churn, ConnectionView, ConsumerView, Counters, NodeView, QueueView,
+};
 use crate::core::browse::Browsed;
 use crate::core::channel::{ChannelCounters, Mode};
 use crate::core::connection::{Connection, State};
@@ -274,9 +276,15 @@ pub fn node(core: &Core) -> NodeView {
     let s = &core.statistics;
     let mut view = NodeView {
         counters: node_counters(s),
-        connections: (s.connections_created, s.connections_closed),
-        channels: (s.channels_created, s.channels_closed),
-        queues: (s.queues_declared, s.queues_created, s.queues_deleted),
+        churn: Churn {
+            connections_created: s.connections_created,
+            connections_closed: s.connections_closed,
+            channels_created: s.channels_created,
+            channels_closed: s.channels_closed,
+            queues_declared: s.queues_declared,
+            queues_created: s.queues_created,
+            queues_deleted: s.queues_deleted,
+        },
         alarms: (core.alarms.memory, core.alarms.disk),
         publish_confirm: s.publish_confirm,
         logins: s.logins,
@@ -290,8 +298,8 @@ pub fn node(core: &Core) -> NodeView {
         view.messages.1 += queue.unacked as u64;
         view.message_bytes.0 += queue.ready.bytes();
         view.message_bytes.1 += queue.unacked_bytes;
-        view.open[2] += queue.consumers.len() as u64;
-        view.open[4] += 1;
+        view.open.consumers += queue.consumers.len() as u64;
+        view.open.queues += 1;
         all.add(&queue.counters);
         if queue.quorum {
             quorum.add(&queue.counters);
@@ -301,15 +309,15 @@ pub fn node(core: &Core) -> NodeView {
     view.counters.disk_writes = all.disk_writes;
     view.quorum = queue_counters(&quorum);
     for (_, connection) in open(core) {
-        view.open[0] += 1;
-        view.open[1] += connection.channels().len() as u64;
+        view.open.connections += 1;
+        view.open.channels += connection.channels().len() as u64;
         let publishes = connection
             .channels()
             .filter(|(_, c)| c.counters.publish > 0);
         view.publishers += publishes.count() as u64;
     }
     let exchanges = core.metadata.vhosts.values();
-    view.open[3] = exchanges.map(|v| v.exchanges.len() as u64).sum();
+    view.open.exchanges = exchanges.map(|v| v.exchanges.len() as u64).sum();
     view
 }
 

@@ -4,7 +4,7 @@
 //! two looks, which is what a rate needs; queues that somebody looks at keep
 //! ten minutes too, a fixed number of them.
 
-use super::view::{Counters, NodeView, Pair};
+use super::view::{Churn, Counters, NodeView, Pair};
 use serde_json::{Map, Value, json};
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
@@ -34,8 +34,8 @@ pub struct Look {
 pub struct NodeLook {
     /// Messages and counters.
     pub look: Look,
-    /// Opened and closed connections and channels; queues declared, created, deleted.
-    pub churn: [u64; 7],
+    /// What came and went since the node started.
+    pub churn: Churn,
     /// Memory in use.
     pub memory: u64,
     /// Open files.
@@ -48,17 +48,6 @@ pub struct NodeLook {
     pub octets: (u64, u64),
 }
 
-/// Names of the churn counters.
-pub const CHURN: [&str; 7] = [
-    "connection_created",
-    "connection_closed",
-    "channel_created",
-    "channel_closed",
-    "queue_declared",
-    "queue_created",
-    "queue_deleted",
-];
-
 impl NodeLook {
     /// From what was gathered.
     pub fn new(at_ms: u64, node: &NodeView) -> NodeLook {
@@ -69,15 +58,7 @@ impl NodeLook {
                 ready: node.messages.0,
                 unacked: node.messages.1,
             },
-            churn: [
-                node.connections.0,
-                node.connections.1,
-                node.channels.0,
-                node.channels.1,
-                node.queues.0,
-                node.queues.1,
-                node.queues.2,
-            ],
+            churn: node.churn,
             ..NodeLook::default()
         }
     }

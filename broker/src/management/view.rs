@@ -269,19 +269,64 @@ pub struct ConnectionView {
     pub pending: u64,
 }
 
+/// What came and went since the node started.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Churn {
+    /// Connections opened.
+    pub connections_created: u64,
+    /// Connections closed.
+    pub connections_closed: u64,
+    /// Channels opened.
+    pub channels_created: u64,
+    /// Channels closed.
+    pub channels_closed: u64,
+    /// Queues asked for, whether they were there or not.
+    pub queues_declared: u64,
+    /// Queues that were not there before.
+    pub queues_created: u64,
+    /// Queues deleted.
+    pub queues_deleted: u64,
+}
+
+impl Churn {
+    /// Names and values in the order of the API.
+    pub fn named(&self) -> [(&'static str, u64); 7] {
+        [
+            ("connection_created", self.connections_created),
+            ("connection_closed", self.connections_closed),
+            ("channel_created", self.channels_created),
+            ("channel_closed", self.channels_closed),
+            ("queue_declared", self.queues_declared),
+            ("queue_created", self.queues_created),
+            ("queue_deleted", self.queues_deleted),
+        ]
+    }
+}
+
+/// How many there are now.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Open {
+    /// Connections of clients.
+    pub connections: u64,
+    /// Their channels.
+    pub channels: u64,
+    /// Consumers.
+    pub consumers: u64,
+    /// Exchanges.
+    pub exchanges: u64,
+    /// Queues.
+    pub queues: u64,
+}
+
 /// The node's numbers.
 #[derive(Clone, Debug, Default)]
 pub struct NodeView {
     /// Counters of all channels together, ended ones included.
     pub counters: Counters,
-    /// Connections opened and closed.
-    pub connections: (u64, u64),
-    /// Channels opened and closed.
-    pub channels: (u64, u64),
-    /// Queues declared (asked for), created, deleted.
-    pub queues: (u64, u64, u64),
-    /// Open connections, channels, consumers, exchanges, queues.
-    pub open: [u64; 5],
+    /// What came and went since the node started.
+    pub churn: Churn,
+    /// What is there now.
+    pub open: Open,
     /// Messages ready, out.
     pub messages: (u64, u64),
     /// Bodies' bytes ready, out.

@@ -321,7 +321,7 @@ fn counters_tell_the_types_apart_and_do_not_fall_when_queues_go() {
         bench.call(client, &delete);
     }
     let after = engine::node(&bench.core);
-    assert_eq!(after.open[4], 0);
+    assert_eq!(after.open.queues, 0);
     assert_eq!(after.quorum, before.quorum);
     assert_eq!(after.deaths, before.deaths);
 }

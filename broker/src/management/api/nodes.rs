@@ -6,7 +6,7 @@ use crate::management::history;
 use crate::management::listing::{columns, list, one};
 use crate::management::reply::{Answer, Reply};
 use crate::management::request::{Method, Request};
-use crate::management::sampler::{CHURN, NodeLook, Range, add_samples};
+use crate::management::sampler::{NodeLook, Range, add_samples};
 use crate::management::state::{Listener, Management, now_ms};
 use crate::management::system;
 use crate::management::view::NodeView;
@@ -206,13 +206,12 @@ fn contexts(m: &Management) -> Value {
 }
 
 fn object_totals(view: &NodeView) -> Value {
-    let [connections, channels, consumers, exchanges, queues] = view.open;
     json!({
-        "channels": channels,
-        "connections": connections,
-        "consumers": consumers,
-        "exchanges": exchanges,
-        "queues": queues,
+        "channels": view.open.channels,
+        "connections": view.open.connections,
+        "consumers": view.open.consumers,
+        "exchanges": view.open.exchanges,
+        "queues": view.open.queues,
     })
 }
 
@@ -238,12 +237,15 @@ fn detailed(
     map.insert(format!("{name}_details"), details);
 }
 
-fn churn(m: &Management, view: &NodeView, range: Option<Range>) -> Value {
-    let now = NodeLook::new(0, view).churn;
-    let mut map = Map::new();
-    for (index, name) in CHURN.iter().enumerate() {
-        detailed(&mut map, m, name, now[index], range, |n| n.churn[index]);
+fn add_churn(map: &mut Map<String, Value>, m: &Management, view: &NodeView, range: Option<Range>) {
+    for (index, (name, now)) in view.churn.named().into_iter().enumerate() {
+        detailed(map, m, name, now, range, |n| n.churn.named()[index].1);
     }
+}
+
+fn churn(m: &Management, view: &NodeView, range: Option<Range>) -> Value {
+    let mut map = Map::new();
+    add_churn(&mut map, m, view, range);
     Value::Object(map)
 }
 
@@ -325,7 +327,7 @@ async fn node(m: &Management) -> Result<Value, Reply> {
     let counted: [(&str, u64); 5] = [
         ("mem_used", process.memory),
         ("fd_used", process.files),
-        ("sockets_used", view.open[0]),
+        ("sockets_used", view.open.connections),
         ("proc_used", process.threads),
         ("disk_free", free),
     ];
@@ -341,10 +343,7 @@ async fn node(m: &Management) -> Result<Value, Reply> {
         detailed(&mut map, m, name, now, None, of);
     }
     add_io(&mut map, &m.facts.data_dir);
-    for (index, name) in CHURN.iter().enumerate() {
-        let now = NodeLook::new(0, &view).churn[index];
-        detailed(&mut map, m, name, now, None, |n| n.churn[index]);
-    }
+    add_churn(&mut map, m, &view, None);
     Ok(Value::Object(map))
 }
 
@@ -388,13 +387,13 @@ async fn memory(m: &Management) -> Result<Value, Reply> {
     let view = m.with(|core| engine::node(core)).await?;
     let total = system::process().memory;
     let messages = view.message_bytes.0 + view.message_bytes.1;
-    let queues = view.open[4] * 512;
-    let connections = view.open[0] * 4096;
+    let queues = view.open.queues * 512;
+    let connections = view.open.connections * 4096;
     let rest = total.saturating_sub(messages.min(total) + queues + connections);
     Ok(json!({
         "connection_readers": 0,
         "connection_writers": 0,
-        "connection_channels": view.open[1] * 512,
+        "connection_channels": view.open.channels * 512,
         "connection_other": connections,
         "queue_procs": queues,
         "queue_slave_procs": 0,
@@ -435,8 +434,8 @@ fn chart(m: &Management) -> Reply {
         "confirm": column(&|n| n.look.counters.confirm),
         "redeliver": column(&|n| n.look.counters.redeliver),
         "return": column(&|n| n.look.counters.return_unroutable + n.look.counters.drop_unroutable),
-        "connection_created": column(&|n| n.churn[0]),
-        "connection_closed": column(&|n| n.churn[1]),
+        "connection_created": column(&|n| n.churn.connections_created),
+        "connection_closed": column(&|n| n.churn.connections_closed),
         "memory": column(&|n| n.memory),
         "files": column(&|n| n.files),
         "disk_free": column(&|n| n.disk_free),

@@ -69,7 +69,7 @@ pub fn write(page: &mut Page, view: &NodeView) {
     page.series(
         "rabbitmq_global_consumers",
         &[("protocol", "amqp091")],
-        view.open[2],
+        view.open.consumers,
     );
     let q = &view.quorum;
     let by_type = [

@@ -8,7 +8,7 @@ use crate::management::numbers::{self, ChannelNumbers};
 use crate::management::reply::Reply;
 use crate::management::state::Management;
 use crate::management::system;
-use crate::management::view::NodeView;
+use crate::management::view::{NodeView, Open};
 use Kind::{Gauge, Info};
 use serde_json::{Value, json};
 
@@ -32,15 +32,14 @@ pub async fn page(m: &Management) -> Result<String, Reply> {
 /// How the node stands, as JSON in the words that all daemons share.
 pub async fn status(m: &Management) -> Result<Value, Reply> {
     let view = m.with(|core| engine::node(core)).await?;
-    let [connections, channels, consumers, exchanges, queues] = view.open;
     let own = json!({
         "node": m.facts.name,
-        "connections": connections,
-        "connections_total": view.connections.0,
-        "channels": channels,
-        "consumers": consumers,
-        "exchanges": exchanges,
-        "queues": queues,
+        "connections": view.open.connections,
+        "connections_total": view.churn.connections_created,
+        "channels": view.open.channels,
+        "consumers": view.open.consumers,
+        "exchanges": view.open.exchanges,
+        "queues": view.open.queues,
         "messages_ready": view.messages.0,
         "messages_unacknowledged": view.messages.1,
         "published_total": view.counters.publish,
@@ -129,7 +128,13 @@ impl Sums {
 }
 
 fn objects(page: &mut Page, view: &NodeView) {
-    let [connections, channels, consumers, _, queues] = view.open;
+    let Open {
+        connections,
+        channels,
+        consumers,
+        queues,
+        exchanges: _,
+    } = view.open;
     page.one(
         Gauge,
         "rabbitmq_connections",
