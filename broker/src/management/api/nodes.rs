@@ -9,7 +9,7 @@ use crate::management::request::{Method, Request};
 use crate::management::sampler::{NodeLook, Range, add_samples};
 use crate::management::state::{Listener, Management, now_ms};
 use crate::management::system;
-use crate::management::view::NodeView;
+use crate::management::view::{NodeView, Open};
 use serde_json::{Map, Value, json};
 
 /// Features of RabbitMQ 3.10 that are always on: name, what, by whom.
@@ -383,28 +383,57 @@ fn add_io(map: &mut Map<String, Value>, data_dir: &std::path::Path) {
     }
 }
 
+/// What a queue or a channel takes besides its messages, reckoned.
+const OBJECT_BYTES: u64 = 512;
+/// What a connection takes with its buffers, reckoned.
+const CONNECTION_BYTES: u64 = 4096;
+
+/// What the resident memory is taken by.
+#[derive(Debug, PartialEq, Eq)]
+struct Shares {
+    messages: u64,
+    connections: u64,
+    channels: u64,
+    queues: u64,
+    rest: u64,
+}
+
+impl Shares {
+    fn of(total: u64, message_bytes: u64, open: &Open) -> Shares {
+        let messages = message_bytes.min(total);
+        let connections = open.connections * CONNECTION_BYTES;
+        let channels = open.channels * OBJECT_BYTES;
+        let queues = open.queues * OBJECT_BYTES;
+        Shares {
+            messages,
+            connections,
+            channels,
+            queues,
+            rest: total.saturating_sub(messages + connections + channels + queues),
+        }
+    }
+}
+
 async fn memory(m: &Management) -> Result<Value, Reply> {
     let view = m.with(|core| engine::node(core)).await?;
     let total = system::process().memory;
-    let messages = view.message_bytes.0 + view.message_bytes.1;
-    let queues = view.open.queues * 512;
-    let connections = view.open.connections * 4096;
-    let rest = total.saturating_sub(messages.min(total) + queues + connections);
+    let (ready, out) = view.message_bytes;
+    let shares = Shares::of(total, ready + out, &view.open);
     Ok(json!({
         "connection_readers": 0,
         "connection_writers": 0,
-        "connection_channels": view.open.channels * 512,
-        "connection_other": connections,
-        "queue_procs": queues,
+        "connection_channels": shares.channels,
+        "connection_other": shares.connections,
+        "queue_procs": shares.queues,
         "queue_slave_procs": 0,
         "quorum_queue_procs": 0,
         "plugins": 0,
-        "other_proc": rest,
+        "other_proc": shares.rest,
         "metrics": 0,
         "mgmt_db": 0,
         "mnesia": 0,
         "other_ets": 0,
-        "binary": messages.min(total),
+        "binary": shares.messages,
         "msg_index": 0,
         "code": 0,
         "atom": 0,
@@ -442,4 +471,27 @@ fn chart(m: &Management) -> Reply {
         "received": column(&|n| n.octets.0),
         "sent": column(&|n| n.octets.1),
     }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_shares_of_memory_are_together_all_of_it() {
+        let open = Open {
+            connections: 10,
+            channels: 100,
+            queues: 1000,
+            ..Open::default()
+        };
+        let total = 1 << 24;
+        let s = Shares::of(total, 5_000_000, &open);
+        assert_eq!(s.channels, 51_200);
+        let sum = s.messages + s.connections + s.channels + s.queues + s.rest;
+        assert_eq!(sum, total);
+        // messages may be more than is resident
+        let all = Shares::of(total, total + 1, &open);
+        assert_eq!((all.messages, all.rest), (total, 0));
+    }
 }
