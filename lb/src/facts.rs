@@ -11,6 +11,17 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, SystemTime};
 
+/// The `bind` line that a client came by.
+#[derive(Clone, Copy, Default)]
+pub struct Listener<'a> {
+    /// Its number (`id`).
+    pub number: u32,
+    /// Connections that came by it and are there.
+    pub connections: u32,
+    /// Its name, if it has one.
+    pub name: Option<&'a str>,
+}
+
 /// A session's surroundings at one moment.
 pub struct Scene<'a> {
     /// The process.
@@ -23,8 +34,8 @@ pub struct Scene<'a> {
     pub backend: Option<&'a Arc<Proxy>>,
     /// Its server.
     pub server: Option<&'a Arc<Server>>,
-    /// Its listener: number, connections, name.
-    pub listener: (u32, u32, Option<&'a str>),
+    /// Where the client connected.
+    pub listener: Listener<'a>,
     /// The client.
     pub client: Peer,
     /// What it connected to.
@@ -50,7 +61,7 @@ impl<'a> Scene<'a> {
             frontend: None,
             backend: None,
             server: None,
-            listener: (0, 0, None),
+            listener: Listener::default(),
             client: Peer::None,
             local: Peer::None,
             socket: (None, None),
@@ -172,7 +183,7 @@ impl Scene<'_> {
             Fetch::FcDst => ip(own_local),
             Fetch::FcDstPort => port(own_local),
             Fetch::FcDstIsLocal => is_local(own_local),
-            Fetch::DstConn => Some(Sample::Int(i64::from(self.listener.1))),
+            Fetch::DstConn => Some(Sample::Int(i64::from(self.listener.connections))),
             Fetch::BcSrc => ip(&self.outgoing),
             Fetch::BcSrcPort => port(&self.outgoing),
             Fetch::BcDst => ip(&self.remote),
@@ -209,13 +220,13 @@ impl Scene<'_> {
                 front.default_backend.as_deref().map(Sample::text)
             }
             Fetch::FeClientTimeout => ms(self.frontend?.conf.front.as_ref()?.timeouts.client),
-            Fetch::SoId => Some(Sample::Int(i64::from(self.listener.0))),
-            Fetch::SoName => match self.listener {
-                (.., Some(name)) => Some(Sample::text(name)),
+            Fetch::SoId => Some(Sample::Int(i64::from(self.listener.number))),
+            Fetch::SoName => match self.listener.name {
+                Some(name) => Some(Sample::text(name)),
                 // a listener with counters of its own has a name
-                (number, ..) => {
+                None => {
                     let counts = self.frontend?.conf.tcp.socket_stats;
-                    counts.then(|| Sample::text(format!("sock-{number}")))
+                    counts.then(|| Sample::text(format!("sock-{}", self.listener.number)))
                 }
             },
             Fetch::SrvId => Some(Sample::Int(i64::from(self.server?.conf.id))),

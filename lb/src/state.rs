@@ -29,7 +29,9 @@ pub use connection_error::ConnectionError;
 pub use generation::Generation;
 pub use mailbox::{Dismissal, Kill, Mailbox, Message, SessionId, SessionView, Victims, WAKE};
 pub use proxy::{BackLive, FrontLive, ListenerLive, Proxy};
-pub use record::{Cause, End, HandedOver, HttpRecord, Peer, Phase, Proxied, SessionRecord, Timers};
+pub use record::{
+    Cause, Connections, End, HandedOver, HttpRecord, Peer, Phase, Proxied, SessionRecord, Timers,
+};
 pub use server::{CheckAt, Endpoint, Server, ServerLive};
 pub use slot::{Answer, Slot, Ticket, Waiter, WaitingRoom};
 pub use variables::Variables;

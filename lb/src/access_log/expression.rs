@@ -4,7 +4,7 @@
 
 use super::line::Context;
 use crate::core::expr::{Found, Sample, World, evaluate};
-use crate::facts::{Scene, of_rule};
+use crate::facts::{Listener, Scene, of_rule};
 use crate::state::{SessionRecord, Variables};
 use conf::lb::model::{Expr, Fetch};
 
@@ -44,8 +44,10 @@ impl Held<'_> {
         let http = || record.http.as_deref();
         let text = |bytes: &[u8]| Sample::Text(bytes.to_vec());
         Some(match wanted {
-            Fetch::ActConn => Sample::Int(i64::from(record.connections[0])),
-            Fetch::FeConn(name) if name.is_empty() => Sample::Int(i64::from(record.connections[1])),
+            Fetch::ActConn => Sample::Int(i64::from(record.connections.process)),
+            Fetch::FeConn(name) if name.is_empty() => {
+                Sample::Int(i64::from(record.connections.frontend))
+            }
             Fetch::Hostname => Sample::text(self.context.host),
             Fetch::UniqueId => Sample::text(self.context.unique_id),
             Fetch::FcPpAuthority => text(record.proxied.as_ref()?.authority.as_ref()?),
@@ -95,11 +97,11 @@ impl Held<'_> {
             frontend: Some(&record.frontend),
             backend: Some(&record.backend),
             server: record.server.as_ref(),
-            listener: (
-                bind.map_or(0, |bind| bind.number),
-                record.connections[1],
-                bind.and_then(|bind| bind.name.as_deref()),
-            ),
+            listener: Listener {
+                number: bind.map_or(0, |bind| bind.number),
+                connections: record.connections.frontend,
+                name: bind.and_then(|bind| bind.name.as_deref()),
+            },
             client: record.client.clone(),
             local: record.local.clone(),
             socket: record.socket.clone(),

@@ -145,7 +145,7 @@ fn of_http(out: &mut Object, record: &SessionRecord, http: &HttpRecord) {
 
 fn counts(out: &mut Object, record: &SessionRecord) {
     let names = ["actconn", "feconn", "beconn", "srv_conn"];
-    for (name, count) in names.into_iter().zip(record.connections) {
+    for (name, count) in names.into_iter().zip(record.connections.in_order()) {
         out.number(name, count);
     }
     out.number("retries", record.retries);

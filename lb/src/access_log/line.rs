@@ -147,7 +147,7 @@ pub fn clf(out: &mut String, record: &SessionRecord, context: &Context<'_>) {
     out.push(' ');
     out.extend(record.end.letters());
     out.extend(http.map_or(['-', '-'], |http| http.cookie_letters));
-    let [active, front, back, server] = record.connections;
+    let [active, front, back, server] = record.connections.in_order();
     out.push_str(&format!(
         " {active} {front} {back} {server} {} {} {} ",
         retries(record),
@@ -299,10 +299,10 @@ fn push_tag(
             );
         }
         Tag::WaitTime => push_time(out, waited(record)),
-        Tag::ActiveConns => push_number(out, u64::from(record.connections[0])),
-        Tag::FrontendConns => push_number(out, u64::from(record.connections[1])),
-        Tag::BackendConns => push_number(out, u64::from(record.connections[2])),
-        Tag::ServerConns => push_number(out, u64::from(record.connections[3])),
+        Tag::ActiveConns => push_number(out, u64::from(record.connections.process)),
+        Tag::FrontendConns => push_number(out, u64::from(record.connections.frontend)),
+        Tag::BackendConns => push_number(out, u64::from(record.connections.backend)),
+        Tag::ServerConns => push_number(out, u64::from(record.connections.server)),
         Tag::Retries => out.push_str(&retries(record)),
         Tag::ServerQueue => push_number(out, u64::from(record.server_queue)),
         Tag::BackendQueue => push_number(out, u64::from(record.backend_queue)),
@@ -367,7 +367,7 @@ fn retries(record: &SessionRecord) -> String {
 }
 
 fn push_counts(out: &mut String, record: &SessionRecord) {
-    for count in record.connections {
+    for count in record.connections.in_order() {
         push_number(out, u64::from(count));
         out.push('/');
     }

@@ -1,7 +1,7 @@
 use super::*;
 use crate::core::expr::Sample;
 use crate::core::queue::Priority;
-use crate::state::{End, Generation, HttpRecord, Peer, Phase, Runtime, Timers};
+use crate::state::{Connections, End, Generation, HttpRecord, Peer, Phase, Runtime, Timers};
 use conf::lb::Format;
 use std::time::{Duration, UNIX_EPOCH};
 
@@ -38,7 +38,12 @@ fn record(generation: &Generation) -> SessionRecord {
         bytes_in: 11,
         bytes_out: 22,
         end: End::default(),
-        connections: [4, 3, 2, 1],
+        connections: Connections {
+            process: 4,
+            frontend: 3,
+            backend: 2,
+            server: 1,
+        },
         retries: 0,
         redispatched: false,
         server_queue: 5,

@@ -11,7 +11,7 @@ use super::gate::Live;
 use crate::core::queue::Priority;
 use crate::counters::Cells;
 use crate::state::{
-    Cause, End, HttpRecord, Peer, Phase, Proxy, Runtime, Server, SessionRecord, Timers,
+    Cause, Connections, End, HttpRecord, Peer, Phase, Proxy, Runtime, Server, SessionRecord, Timers,
 };
 
 /// One exchange.
@@ -215,18 +215,16 @@ impl Draft {
     pub(super) fn record(self, runtime: &Runtime, origin: &Live) -> SessionRecord {
         let active_ms = self.elapsed_ms();
         let gauge = |proxy: &Proxy| proxy.back.as_ref().map_or(0, |back| back.sessions.get());
-        let connections = [
-            runtime.process.connections.get(),
-            origin
-                .frontend
-                .front
-                .as_ref()
-                .map_or(0, |front| front.connections.get()),
-            self.backend.as_ref().map_or(0, |proxy| gauge(proxy)),
-            self.server
+        let front = origin.frontend.front.as_ref();
+        let connections = Connections {
+            process: runtime.process.connections.get(),
+            frontend: front.map_or(0, |front| front.connections.get()),
+            backend: self.backend.as_ref().map_or(0, |proxy| gauge(proxy)),
+            server: self
+                .server
                 .as_ref()
                 .map_or(0, |server| server.sessions.get()),
-        ];
+        };
         SessionRecord {
             failure: None,
             last_rule: self.last_rule,

@@ -10,7 +10,7 @@ use super::gate::{Gate, Live};
 use super::head::{self, Field, Request, Response};
 use crate::core::balance;
 use crate::core::expr::{self, Found, Sample, World};
-use crate::facts::{Scene, http_text};
+use crate::facts::{Listener, Scene, http_text};
 use crate::state::{Generation, Peer, Proxy, Runtime, Server};
 
 /// What a request, or the answer to it, is judged by.
@@ -130,11 +130,11 @@ impl<'f> Facts<'f> {
             frontend: Some(self.frontend),
             backend: Some(self.proxy),
             server: self.server.as_ref().map(|(server, ..)| *server),
-            listener: (
-                bind.map_or(0, |b| b.number),
-                0,
-                bind.and_then(|b| b.name.as_deref()),
-            ),
+            listener: Listener {
+                number: bind.map_or(0, |b| b.number),
+                connections: 0,
+                name: bind.and_then(|b| b.name.as_deref()),
+            },
             client: self.client.clone(),
             local: self.local.clone(),
             socket: (None, None),

@@ -2,7 +2,7 @@
 
 use super::{Context, Session, Stage, Turn};
 use crate::counters::{Cell, Cells};
-use crate::state::{Cause, End, Peer, Phase, Proxied, SessionRecord, Timers};
+use crate::state::{Cause, Connections, End, Peer, Phase, Proxied, SessionRecord, Timers};
 use crate::tcp_info::{self, TcpInfo};
 use conf::lb::model::SessionFormat;
 use std::io::Read;
@@ -248,17 +248,17 @@ impl Session {
             at_start,
             frontend: self.frontend().clone(),
             listener: self.admission.listener().index,
-            connections: [
-                cx.runtime.process.connections.get(),
-                front.map_or(0, |f| f.connections.get()),
-                backend
+            connections: Connections {
+                process: cx.runtime.process.connections.get(),
+                frontend: front.map_or(0, |f| f.connections.get()),
+                backend: backend
                     .back
                     .as_ref()
-                    .map_or(0, |b| b.sessions.get() - in_backend.min(b.sessions.get())),
-                server
+                    .map_or(0, |b| b.sessions.get().saturating_sub(in_backend)),
+                server: server
                     .as_ref()
-                    .map_or(0, |s| s.sessions.get() - at_server.min(s.sessions.get())),
-            ],
+                    .map_or(0, |s| s.sessions.get().saturating_sub(at_server)),
+            },
             backend,
             server,
             client: self.client_peer.clone(),

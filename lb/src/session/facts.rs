@@ -4,7 +4,7 @@ use super::{Context, Extra, Session};
 use crate::core::expr::{Found, Sample, Window, World, evaluate};
 use crate::core::queue::Priority;
 use crate::core::rules::Target;
-use crate::facts::{Scene, format_text, of_rule};
+use crate::facts::{Listener, Scene, format_text, of_rule};
 use crate::state::{Generation, Peer, Runtime, Variables};
 use conf::lb::model::{Expr, Fetch, Format, TcpAction, TcpRule};
 use std::net::SocketAddr;
@@ -76,11 +76,11 @@ impl World for Facts<'_> {
             frontend: Some(session.frontend()),
             backend: session.routed.as_ref().map(|r| &r.proxy),
             server: session.slot.as_ref().map(|s| s.server()),
-            listener: (
-                listener.number,
-                listener.live.connections.get(),
-                listener.conf().and_then(|b| b.name.as_deref()),
-            ),
+            listener: Listener {
+                number: listener.number,
+                connections: listener.live.connections.get(),
+                name: listener.conf().and_then(|b| b.name.as_deref()),
+            },
             client: self
                 .extra
                 .source

@@ -201,6 +201,26 @@ pub struct Timers {
     pub total_ms: u32,
 }
 
+/// How many connections there were at one moment, the session's own included.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Connections {
+    /// `%ac`: of the process.
+    pub process: u32,
+    /// `%fc`: of the frontend.
+    pub frontend: u32,
+    /// `%bc`: of the backend.
+    pub backend: u32,
+    /// `%sc`: of the server.
+    pub server: u32,
+}
+
+impl Connections {
+    /// In the order of a line: `%ac/%fc/%bc/%sc`.
+    pub fn in_order(self) -> [u32; 4] {
+        [self.process, self.frontend, self.backend, self.server]
+    }
+}
+
 /// Everything that a session's log line may say.
 #[derive(Clone)]
 pub struct SessionRecord {
@@ -241,9 +261,8 @@ pub struct SessionRecord {
     pub last_rule: Option<RuleLine>,
     /// Termination state.
     pub end: End,
-    /// Connections of the process, the frontend, the backend and the server at
-    /// this moment, this one included.
-    pub connections: [u32; 4],
+    /// Who else was there at this moment.
+    pub connections: Connections,
     /// Tries after the first.
     pub retries: u32,
     /// The last try was at another server.
