@@ -58,8 +58,10 @@ pub struct ServerView {
     pub draining: bool,
     /// What its emptying waits for: this server should work and does not.
     pub waits_for: Option<String>,
-    /// Sessions ended so far to even out, and to empty it.
-    pub ended: [u64; 2],
+    /// Sessions ended so far to even the servers out.
+    pub rebalanced: u64,
+    /// Sessions ended so far to empty it.
+    pub drained: u64,
 }
 
 impl Rebalancer {
@@ -284,7 +286,8 @@ fn view(proxy: &Proxy, core: Option<&Rebalance>) -> View {
                         .iter()
                         .find(|s| s.broken && s.name != seen.name && seen.drain_percent.is_some())
                         .map(|s| s.name.clone()),
-                    ended: [totals.rebalanced, totals.drained],
+                    rebalanced: totals.rebalanced,
+                    drained: totals.drained,
                 }
             })
             .collect(),

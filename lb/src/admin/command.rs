@@ -70,9 +70,10 @@ pub struct Session {
     pub peer: Peer,
     /// The connection itself, where listeners may be handed out over it.
     pub stream: Option<Arc<OwnedFd>>,
-    /// `expert-mode` and `experimental-mode`: scripts for HAProxy switch them on; `set var` needs
-    /// the second.
-    pub modes: [bool; 2],
+    /// `expert-mode`: scripts for HAProxy switch it on, and nothing needs it.
+    pub expert: bool,
+    /// `experimental-mode`: `set var` needs it.
+    pub experimental: bool,
 }
 
 /// A command being run.

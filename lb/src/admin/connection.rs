@@ -206,7 +206,8 @@ mod tests {
             severity: SeverityOutput::None,
             peer: Peer::None,
             stream: None,
-            modes: [false; 2],
+            expert: false,
+            experimental: false,
         };
         let server = tokio::spawn(serve(control, session, theirs));
         let input = input.to_vec();

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use conf::lb::model::{AdminLevel, SeverityOutput};
 
-use super::command::{Answer, Call, Command, Severity};
+use super::command::{Answer, Call, Command, Session, Severity};
 use super::frontends::frontend;
 use super::servers::with_server;
 use super::show_sess::{collect, parse_id};
@@ -24,15 +24,15 @@ pub static COMMANDS: &[Command] = &[
         &["experimental-mode"],
         "[on|off]",
         AdminLevel::Admin,
-        "accepted for scripts: no command needs it",
-        |call| mode(call, 1),
+        "on: 'set var' is allowed",
+        |call| switch(call, "experimental-mode", |s| &mut s.experimental),
     ),
     Command::new(
         &["expert-mode"],
         "[on|off]",
         AdminLevel::Admin,
         "accepted for scripts: no command needs it",
-        |call| mode(call, 0),
+        |call| switch(call, "expert-mode", |s| &mut s.expert),
     ),
     Command::new(
         &["operator"],
@@ -112,20 +112,22 @@ pub static COMMANDS: &[Command] = &[
     ),
 ];
 
-fn mode(call: &mut Call<'_>, index: usize) -> Answer {
-    let name = ["expert-mode", "experimental-mode"][index];
-    match call.argument(0) {
-        "" => {
-            let state = if call.session.modes[index] {
-                "ON"
-            } else {
-                "OFF"
-            };
-            return Answer::Say(Severity::Info, format!("{name} is {state}"));
+fn switch(call: &mut Call<'_>, name: &str, mode: fn(&mut Session) -> &mut bool) -> Answer {
+    let wanted = match call.argument(0) {
+        "" => None,
+        word => Some(word == "on"),
+    };
+    let mode = mode(call.session);
+    match wanted {
+        None => {
+            let state = if *mode { "ON" } else { "OFF" };
+            Answer::Say(Severity::Info, format!("{name} is {state}"))
         }
-        word => call.session.modes[index] = word == "on",
+        Some(on) => {
+            *mode = on;
+            Answer::Done
+        }
     }
-    Answer::Done
 }
 
 fn clear(call: &mut Call<'_>) -> Answer {

@@ -58,8 +58,8 @@ fn lines(view: &View, out: &mut String) {
                 (true, None) => "yes",
                 (true, Some(_)) => "waits",
             },
-            server.ended[0],
-            server.ended[1],
+            server.rebalanced,
+            server.drained,
             if view.cause.is_empty() {
                 "-"
             } else {

@@ -367,7 +367,8 @@ impl Served {
                 severity: socket.severity,
                 peer: Peer::None,
                 stream: None,
-                modes: [false; 2],
+                expert: false,
+                experimental: false,
             };
             if let Listener::Tcp(listener) = &socket.listener {
                 self.control.ports.add_cli(listener)?;

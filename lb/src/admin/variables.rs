@@ -52,7 +52,7 @@ fn get(call: &mut Call<'_>) -> Answer {
 }
 
 fn set(call: &mut Call<'_>) -> Answer {
-    if !call.session.modes[1] {
+    if !call.session.experimental {
         return Answer::error("This command is restricted to experimental mode only.");
     }
     let name = call.argument(0);

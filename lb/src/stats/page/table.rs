@@ -159,8 +159,8 @@ pub fn moves(view: &crate::rebalance::View, out: &mut String) {
         );
     }
     for server in &view.servers {
-        let [evened, drained] = server.ended;
-        if !server.draining && server.leaving == 0 && evened + drained == 0 {
+        let moved = server.rebalanced + server.drained;
+        if !server.draining && server.leaving == 0 && moved == 0 {
             continue;
         }
         let _ = write!(out, "<span><b>{}</b>:", escaped(&server.name));
@@ -174,7 +174,7 @@ pub fn moves(view: &crate::rebalance::View, out: &mut String) {
         if server.leaving > 0 {
             let _ = write!(out, " {} leaving;", server.leaving);
         }
-        let _ = write!(out, " {} moved</span> ", figure(evened + drained));
+        let _ = write!(out, " {} moved</span> ", figure(moved));
     }
     out.push_str("</p>");
 }

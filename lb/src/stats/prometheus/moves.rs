@@ -34,13 +34,13 @@ pub(super) fn series(views: &[View], backends: bool, servers: bool) -> String {
                 "rebalanced_total",
                 "sessions ended to even servers out",
                 Shape::Counter,
-                |s| s.ended[0],
+                |s| s.rebalanced,
             ),
             (
                 "drained_total",
                 "sessions ended to empty the server",
                 Shape::Counter,
-                |s| s.ended[1],
+                |s| s.drained,
             ),
         ];
         for (name, doc, shape, value) in all {
