@@ -7,7 +7,8 @@
 //! log stays clean.
 
 use super::amqp_wire::{
-    Frame, Method, Reader, method_frame, publish_nowhere, short, table_of_client,
+    CHANNEL, CONNECTION, Frame, Method, Reader, id, method_frame, publish_nowhere, short,
+    table_of_client,
 };
 use super::dialogue::{Event, Finding, Step};
 use crate::core::health::CheckStatus;
@@ -21,6 +22,12 @@ const LIMIT: usize = 256 * 1024;
 
 /// Reply code of `connection.close` when a node goes away on purpose.
 const CONNECTION_FORCED: u16 = 320;
+
+/// Reply code of an orderly `connection.close`.
+const REPLY_SUCCESS: u16 = 200;
+
+/// A check is over before a heartbeat would be due.
+const NO_HEARTBEAT: u16 = 0;
 
 /// Where the handshake stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -104,19 +111,19 @@ impl Amqp {
     fn frame(&mut self, frame: &Frame<'_>) -> Option<Step> {
         let method = frame.method()?;
         match (self.stage, method.id) {
-            (Stage::Close, (10, 51)) => Some(self.finish()),
-            (_, (10, 50)) => Some(self.peer_closes(&method)),
-            (_, (10, 60)) => Some(self.blocked(&method)),
-            (Stage::Start, (10, 10)) => Some(self.started(&method)),
-            (Stage::Tune, (10, 20)) => {
+            (Stage::Close, id::CONNECTION_CLOSE_OK) => Some(self.finish()),
+            (_, id::CONNECTION_CLOSE) => Some(self.peer_closes(&method)),
+            (_, id::CONNECTION_BLOCKED) => Some(self.blocked(&method)),
+            (Stage::Start, id::CONNECTION_START) => Some(self.started(&method)),
+            (Stage::Tune, id::CONNECTION_SECURE) => {
                 Some(self.fail(CheckStatus::L7Response, 0, "secure challenge"))
             }
-            (Stage::Tune, (10, 30)) => Some(self.tuned(&method)),
-            (Stage::Open, (10, 41)) => {
+            (Stage::Tune, id::CONNECTION_TUNE) => Some(self.tuned(&method)),
+            (Stage::Open, id::CONNECTION_OPEN_OK) => {
                 self.stage = Stage::ChannelOpen;
-                Some(Step::Send(method_frame(1, (20, 10), &[0])))
+                Some(Step::Send(method_frame(CHANNEL, id::CHANNEL_OPEN, &[0])))
             }
-            (Stage::ChannelOpen, (20, 11)) => Some(self.publish_and_leave()),
+            (Stage::ChannelOpen, id::CHANNEL_OPEN_OK) => Some(self.publish_and_leave()),
             // heartbeats, alarms lifted, replies that nothing waits for
             _ => None,
         }
@@ -152,11 +159,11 @@ impl Amqp {
         let mut arguments = Vec::new();
         arguments.extend_from_slice(&channels.to_be_bytes());
         arguments.extend_from_slice(&frame_max.to_be_bytes());
-        arguments.extend_from_slice(&0u16.to_be_bytes());
-        let mut bytes = method_frame(0, (10, 31), &arguments);
+        arguments.extend_from_slice(&NO_HEARTBEAT.to_be_bytes());
+        let mut bytes = method_frame(CONNECTION, id::CONNECTION_TUNE_OK, &arguments);
         let mut open = short(self.settings.vhost.as_deref().unwrap_or("/"));
         open.extend_from_slice(&[0, 0]);
-        bytes.extend_from_slice(&method_frame(0, (10, 40), &open));
+        bytes.extend_from_slice(&method_frame(CONNECTION, id::CONNECTION_OPEN, &open));
         self.stage = Stage::Open;
         Step::Send(bytes)
     }
@@ -170,10 +177,10 @@ impl Amqp {
         self.finding = Some(Finding::new(CheckStatus::L7Ok, 0, self.peer.clone()));
         self.stage = Stage::Close;
         let mut bytes = publish_nowhere();
-        let mut arguments = 200u16.to_be_bytes().to_vec();
+        let mut arguments = REPLY_SUCCESS.to_be_bytes().to_vec();
         arguments.extend_from_slice(&short("check done"));
         arguments.extend_from_slice(&[0; 4]);
-        bytes.extend_from_slice(&method_frame(0, (10, 50), &arguments));
+        bytes.extend_from_slice(&method_frame(CONNECTION, id::CONNECTION_CLOSE, &arguments));
         Step::Send(bytes)
     }
 
@@ -206,7 +213,7 @@ impl Amqp {
         };
         self.finding = Some(Finding::new(status, u32::from(code), text));
         self.stage = Stage::Header;
-        Step::Send(method_frame(0, (10, 51), &[]))
+        Step::Send(method_frame(CONNECTION, id::CONNECTION_CLOSE_OK, &[]))
     }
 
     fn other_version(&mut self, closed: bool) -> Step {
@@ -298,7 +305,7 @@ fn start_ok(user: &str, password: &str) -> Vec<u8> {
     arguments.extend_from_slice(&(response.len() as u32).to_be_bytes());
     arguments.extend_from_slice(response.as_bytes());
     arguments.extend_from_slice(&short("en_US"));
-    method_frame(0, (10, 11), &arguments)
+    method_frame(CONNECTION, id::CONNECTION_START_OK, &arguments)
 }
 
 #[cfg(test)]

@@ -3,6 +3,36 @@
 /// Octet that ends a frame.
 const FRAME_END: u8 = 0xCE;
 
+/// Frame types.
+const METHOD: u8 = 1;
+const HEADER: u8 = 2;
+
+/// The connection's own channel, and the one that a check opens.
+pub const CONNECTION: u16 = 0;
+pub const CHANNEL: u16 = 1;
+
+/// A method: its class and its number there.
+pub type Id = (u16, u16);
+
+/// The methods that a check says or hears.
+pub mod id {
+    use super::Id;
+
+    pub const CONNECTION_START: Id = (10, 10);
+    pub const CONNECTION_START_OK: Id = (10, 11);
+    pub const CONNECTION_SECURE: Id = (10, 20);
+    pub const CONNECTION_TUNE: Id = (10, 30);
+    pub const CONNECTION_TUNE_OK: Id = (10, 31);
+    pub const CONNECTION_OPEN: Id = (10, 40);
+    pub const CONNECTION_OPEN_OK: Id = (10, 41);
+    pub const CONNECTION_CLOSE: Id = (10, 50);
+    pub const CONNECTION_CLOSE_OK: Id = (10, 51);
+    pub const CONNECTION_BLOCKED: Id = (10, 60);
+    pub const CHANNEL_OPEN: Id = (20, 10);
+    pub const CHANNEL_OPEN_OK: Id = (20, 11);
+    pub const BASIC_PUBLISH: Id = (60, 40);
+}
+
 /// Frames longer than this are refused: a check meets only small ones.
 const FRAME_LIMIT: usize = 256 * 1024;
 
@@ -19,11 +49,11 @@ pub struct Frame<'a> {
     payload: &'a [u8],
 }
 
-/// A method with its class and number.
+/// A method with its arguments.
 #[derive(Debug)]
 pub struct Method<'a> {
-    /// Class and method.
-    pub id: (u16, u16),
+    /// Which one.
+    pub id: Id,
     /// Everything behind.
     pub arguments: &'a [u8],
 }
@@ -62,7 +92,7 @@ impl<'a> Frame<'a> {
 
     /// The method in it, if it is a method frame.
     pub fn method(&self) -> Option<Method<'a>> {
-        if self.kind != 1 {
+        if self.kind != METHOD {
             return None;
         }
         let mut reader = Reader::new(self.payload);
@@ -167,12 +197,12 @@ pub fn short(text: &str) -> Vec<u8> {
 }
 
 /// A method frame.
-pub fn method_frame(channel: u16, id: (u16, u16), arguments: &[u8]) -> Vec<u8> {
+pub fn method_frame(channel: u16, (class, method): Id, arguments: &[u8]) -> Vec<u8> {
     let mut payload = Vec::with_capacity(arguments.len() + 4);
-    payload.extend_from_slice(&id.0.to_be_bytes());
-    payload.extend_from_slice(&id.1.to_be_bytes());
+    payload.extend_from_slice(&class.to_be_bytes());
+    payload.extend_from_slice(&method.to_be_bytes());
     payload.extend_from_slice(arguments);
-    frame(1, channel, &payload)
+    frame(METHOD, channel, &payload)
 }
 
 fn frame(kind: u8, channel: u16, payload: &[u8]) -> Vec<u8> {
@@ -184,16 +214,17 @@ fn frame(kind: u8, channel: u16, payload: &[u8]) -> Vec<u8> {
     out
 }
 
-/// An empty message to a routing key that no queue has, on channel 1.
+/// An empty message to a routing key that no queue has, on the check's channel.
 pub fn publish_nowhere() -> Vec<u8> {
     let mut arguments = vec![0, 0];
     arguments.extend_from_slice(&short(""));
     arguments.extend_from_slice(&short("evenkeel.check.nowhere"));
     arguments.push(0);
-    let mut out = method_frame(1, (60, 40), &arguments);
-    let mut header = 60u16.to_be_bytes().to_vec();
+    let mut out = method_frame(CHANNEL, id::BASIC_PUBLISH, &arguments);
+    let mut header = id::BASIC_PUBLISH.0.to_be_bytes().to_vec();
+    // no weight, no body, no properties
     header.extend_from_slice(&[0; 2 + 8 + 2]);
-    out.extend_from_slice(&frame(2, 1, &header));
+    out.extend_from_slice(&frame(HEADER, CHANNEL, &header));
     out
 }
 

@@ -25,7 +25,7 @@ fn start() -> Vec<u8> {
         arguments.extend_from_slice(&(text.len() as u32).to_be_bytes());
         arguments.extend_from_slice(text.as_bytes());
     }
-    method_frame(0, (10, 10), &arguments)
+    method_frame(0, id::CONNECTION_START, &arguments)
 }
 
 fn with_user() -> Amqp {
@@ -57,12 +57,18 @@ fn opened() -> (Amqp, Vec<u8>) {
     amqp.step(Event::Sent);
     sent(amqp.step(Event::Received(&start(), false)));
     amqp.step(Event::Sent);
-    let tune = method_frame(0, (10, 30), &[7, 255, 0, 2, 0, 0, 0, 60]);
+    let tune = method_frame(0, id::CONNECTION_TUNE, &[7, 255, 0, 2, 0, 0, 0, 60]);
     sent(amqp.step(Event::Received(&tune, false)));
     amqp.step(Event::Sent);
-    sent(amqp.step(Event::Received(&method_frame(0, (10, 41), &[0]), false)));
+    sent(amqp.step(Event::Received(
+        &method_frame(0, id::CONNECTION_OPEN_OK, &[0]),
+        false,
+    )));
     amqp.step(Event::Sent);
-    let last = sent(amqp.step(Event::Received(&method_frame(1, (20, 11), &[0; 4]), false)));
+    let last = sent(amqp.step(Event::Received(
+        &method_frame(1, id::CHANNEL_OPEN_OK, &[0; 4]),
+        false,
+    )));
     assert_eq!(amqp.step(Event::Sent), Step::Receive);
     (amqp, last)
 }
@@ -98,7 +104,7 @@ fn a_log_in_ends_with_a_proper_close() {
     let (mut amqp, last) = opened();
     let close = method_frame(
         0,
-        (10, 50),
+        id::CONNECTION_CLOSE,
         &[
             200u16.to_be_bytes().as_slice(),
             &short("check done"),
@@ -107,14 +113,17 @@ fn a_log_in_ends_with_a_proper_close() {
         .concat(),
     );
     assert!(last.ends_with(&close));
-    let finding = found(amqp.step(Event::Received(&method_frame(0, (10, 51), &[]), false)));
+    let finding = found(amqp.step(Event::Received(
+        &method_frame(0, id::CONNECTION_CLOSE_OK, &[]),
+        false,
+    )));
     assert_eq!(finding.status, CheckStatus::L7Ok);
 }
 
 #[test]
 fn a_blocked_broker_gets_no_new_sessions() {
     let (mut amqp, _) = opened();
-    let blocked = method_frame(0, (10, 60), &short("low on memory"));
+    let blocked = method_frame(0, id::CONNECTION_BLOCKED, &short("low on memory"));
     let finding = found(amqp.step(Event::Received(&blocked, false)));
     assert_eq!(finding.status, CheckStatus::L7OkConditional);
     assert_eq!(
@@ -131,7 +140,7 @@ fn a_refused_log_in_is_told_with_its_code() {
     let mut arguments = 403u16.to_be_bytes().to_vec();
     arguments.extend_from_slice(&short("ACCESS_REFUSED"));
     arguments.extend_from_slice(&[0; 4]);
-    let close = method_frame(0, (10, 50), &arguments);
+    let close = method_frame(0, id::CONNECTION_CLOSE, &arguments);
     sent(amqp.step(Event::Received(&close, false)));
     let finding = found(amqp.step(Event::Sent));
     assert_eq!(
@@ -148,7 +157,7 @@ fn a_node_that_goes_away_on_purpose_is_drained() {
     arguments.extend_from_slice(&short("CONNECTION_FORCED"));
     arguments.extend_from_slice(&[0; 4]);
     sent(amqp.step(Event::Received(
-        &method_frame(0, (10, 50), &arguments),
+        &method_frame(0, id::CONNECTION_CLOSE, &arguments),
         false,
     )));
     assert_eq!(
