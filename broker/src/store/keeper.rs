@@ -5,7 +5,7 @@ use super::disk::{DiskFile, read_exact_at};
 use super::range_set::RangeSet;
 use super::record::{self, Kind, NumberedReference, Range, Record};
 use super::segment::{self, DATA, Header, Role};
-use super::segments::Move;
+use super::segments::{Move, Seen, SettledReference};
 use super::shared::{Health, Shared};
 use super::slots::Slots;
 use super::summary::{Fact, Published, Summary};
@@ -42,7 +42,7 @@ pub(super) enum Job {
 pub(super) struct Victim {
     pub segment: u32,
     pub dead: Vec<u32>,
-    pub partly: Vec<(u32, QueueKey, u64)>,
+    pub partly: Vec<SettledReference>,
 }
 
 /// What became of a job.
@@ -51,7 +51,7 @@ pub(super) enum Outcome {
     Moved {
         cold: u32,
         moves: Vec<Move>,
-        seen: Vec<(u32, usize, usize)>,
+        seen: Vec<Seen>,
         untouched: Vec<u32>,
     },
     /// What `segment` settles in the holders.
@@ -170,7 +170,11 @@ impl Keeper {
         for victim in &victims {
             match self.unsettled(victim) {
                 Ok(messages) => {
-                    seen.push((victim.segment, victim.dead.len(), victim.partly.len()));
+                    seen.push(Seen {
+                        segment: victim.segment,
+                        dead: victim.dead.len(),
+                        partly: victim.partly.len(),
+                    });
                     found.extend(messages);
                 }
                 // What cannot be read stays where it is, to be reported when it is asked for.
@@ -214,7 +218,7 @@ impl Keeper {
     fn unsettled(&self, victim: &Victim) -> io::Result<Vec<(u32, Published)>> {
         let file = self.file(victim.segment)?;
         let dead: HashSet<u32> = victim.dead.iter().copied().collect();
-        let partly: HashSet<(u32, QueueKey, u64)> = victim.partly.iter().copied().collect();
+        let partly: HashSet<SettledReference> = victim.partly.iter().copied().collect();
         let mut found = Vec::new();
         for fact in self.summary(victim.segment)?.facts() {
             let Fact::Publish(mut message) = fact else {
@@ -224,9 +228,13 @@ impl Keeper {
                 continue;
             }
             let offset = message.offset;
-            message
-                .references
-                .retain(|reference| !partly.contains(&(offset, reference.queue, reference.seq)));
+            message.references.retain(|reference| {
+                !partly.contains(&SettledReference {
+                    offset,
+                    queue: reference.queue,
+                    seq: reference.seq,
+                })
+            });
             let stored = Stored {
                 segment: victim.segment,
                 offset,

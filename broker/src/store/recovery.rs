@@ -8,7 +8,7 @@ use super::disk::{DiskFile, read_exact_at};
 use super::range_set::RangeSet;
 use super::scan::{Damage, Measure, scan};
 use super::segment::{self, DATA, Header, Role};
-use super::segments::{COLD, Segments};
+use super::segments::{COLD, Segments, SettledReference};
 use super::slots::{Slot, Slots};
 use super::summary::{Fact, Published, Summary};
 use crate::core::journal::{Kept, QueueKey, Stored};
@@ -223,13 +223,31 @@ fn effective(
 /// The keys are our own numbers: nobody chooses them to collide.
 type Map<K, V> = HashMap<K, V, foldhash::fast::FixedState>;
 
+/// A queue's numbers from the first to the last that a segment has to do with.
+#[derive(Clone, Copy)]
+struct Span {
+    first: u64,
+    last: u64,
+}
+
+impl Span {
+    fn include(&mut self, other: Span) {
+        self.first = self.first.min(other.first);
+        self.last = self.last.max(other.last);
+    }
+
+    fn meets(self, other: Span) -> bool {
+        self.first <= other.last && other.first <= self.last
+    }
+}
+
 /// What the settlements of all segments say.
 #[derive(Default)]
 struct Settled {
     ranges: Map<QueueKey, RangeSet>,
     returns: Map<(QueueKey, u64), u32>,
-    /// By queue: which segments settle something between which numbers.
-    spans: Map<QueueKey, Vec<(u32, u64, u64)>>,
+    /// By queue: which segments settle something, and what at the most.
+    spans: Map<QueueKey, Vec<(u32, Span)>>,
     /// Segments with a unit's end, and where the unit began.
     ends: HashSet<(u32, u32)>,
 }
@@ -260,10 +278,14 @@ impl Settled {
 
     fn settle(&mut self, segment: u32, queue: QueueKey, from: u64, to: u64) {
         self.ranges.entry(queue).or_default().insert(from, to);
+        let settled = Span {
+            first: from,
+            last: to,
+        };
         let spans = self.spans.entry(queue).or_default();
-        match spans.last_mut().filter(|span| span.0 == segment) {
-            Some(span) => (span.1, span.2) = (span.1.min(from), span.2.max(to)),
-            None => spans.push((segment, from, to)),
+        match spans.last_mut().filter(|(by, _)| *by == segment) {
+            Some((_, span)) => span.include(settled),
+            None => spans.push((segment, settled)),
         }
     }
 }
@@ -272,7 +294,7 @@ fn fold(parts: Vec<Part>, found: &mut Found) {
     let settled = Settled::gather(&parts);
     let mut shared: Map<(u32, u32), Vec<(QueueKey, u64)>> = Map::default();
     // Which numbers of which queue a segment has messages of: settlements of these must outlive it.
-    let mut held: Map<(u32, QueueKey), (u64, u64)> = Map::default();
+    let mut held: Map<(u32, QueueKey), Span> = Map::default();
     for part in &parts {
         let segment = found.segments.get_mut(part.id);
         (segment.sealed, segment.bytes) = (true, part.bytes);
@@ -290,10 +312,13 @@ fn fold(parts: Vec<Part>, found: &mut Found) {
             shared.insert((segment, message.offset), Vec::new());
         }
         for reference in &message.references {
-            let span = held
-                .entry((segment, reference.queue))
-                .or_insert((reference.seq, reference.seq));
-            *span = (span.0.min(reference.seq), span.1.max(reference.seq));
+            let one = Span {
+                first: reference.seq,
+                last: reference.seq,
+            };
+            held.entry((segment, reference.queue))
+                .or_insert(one)
+                .include(one);
             let is_settled = settled
                 .ranges
                 .get(&reference.queue)
@@ -331,15 +356,11 @@ fn fold(parts: Vec<Part>, found: &mut Found) {
     for segment in torn {
         found.segments.get_mut(segment).torn = true;
     }
-    let settled_spans = settled
-        .spans
-        .iter()
-        .flat_map(|(&queue, spans)| spans.iter().map(move |span| (queue, span.2)));
-    for (queue, seq) in held
-        .iter()
-        .map(|(&(_, queue), span)| (queue, span.1))
-        .chain(settled_spans)
-    {
+    let last_held = held.iter().map(|(&(_, queue), span)| (queue, span.last));
+    let spans = settled.spans.iter();
+    let last_settled =
+        spans.flat_map(|(&queue, spans)| spans.iter().map(move |(_, span)| (queue, span.last)));
+    for (queue, seq) in last_held.chain(last_settled) {
         let last = found.last_seqs.entry(queue).or_default();
         *last = (*last).max(seq);
     }
@@ -396,23 +417,24 @@ fn count_live(
             }
             if let Some(left) = shared.get(&(part.id, message.offset)) {
                 segment.shared.insert(message.offset, left.len() as u32);
-                let gone = message
-                    .references
-                    .iter()
-                    .map(|reference| (reference.queue, reference.seq));
-                segment.partly.extend(
-                    gone.filter(|key| !left.contains(key))
-                        .map(|(queue, seq)| (message.offset, queue, seq)),
-                );
+                let references = message.references.iter().map(|r| (r.queue, r.seq));
+                let settled = references.filter(|key| !left.contains(key));
+                segment
+                    .partly
+                    .extend(settled.map(|(queue, seq)| SettledReference {
+                        offset: message.offset,
+                        queue,
+                        seq,
+                    }));
             }
         }
     }
 }
 
-fn set_dependencies(found: &mut Found, settled: &Settled, held: &Map<(u32, QueueKey), (u64, u64)>) {
-    for (&(holder, queue), &(first, last)) in held {
-        for &(settler, from, to) in settled.spans.get(&queue).into_iter().flatten() {
-            if settler != holder && from <= last && first <= to {
+fn set_dependencies(found: &mut Found, settled: &Settled, held: &Map<(u32, QueueKey), Span>) {
+    for (&(holder, queue), &span) in held {
+        for &(settler, settles) in settled.spans.get(&queue).into_iter().flatten() {
+            if settler != holder && settles.meets(span) {
                 let depends_on = &mut found.segments.get_mut(settler).depends_on;
                 if !depends_on.contains(&holder) {
                     depends_on.push(holder);

@@ -10,6 +10,23 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 /// Segments for messages moved out of others are numbered from here.
 pub(super) const COLD: u32 = 1 << 31;
 
+/// A message's reference that is settled: where the message begins, and what it was in which queue.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) struct SettledReference {
+    pub offset: u32,
+    pub queue: QueueKey,
+    pub seq: u64,
+}
+
+/// How much of what is settled in a segment a move out of it had taken into account.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Seen {
+    pub segment: u32,
+    /// Of [`Segment::dead`], and of [`Segment::partly`].
+    pub dead: usize,
+    pub partly: usize,
+}
+
 #[derive(Debug, Default)]
 pub(super) struct Segment {
     /// Messages with at least one unsettled reference.
@@ -21,7 +38,7 @@ pub(super) struct Segment {
     /// Messages in several queues: how many references are unsettled.
     pub shared: HashMap<u32, u32, foldhash::fast::FixedState>,
     /// Settled references of messages that have others unsettled.
-    pub partly: Vec<(u32, QueueKey, u64)>,
+    pub partly: Vec<SettledReference>,
     pub depends_on: Vec<u32>,
     pub sealed: bool,
     /// A unit that began in an older segment ends here.
@@ -78,7 +95,11 @@ impl Segments {
         {
             *left -= 1;
             if *left > 0 {
-                segment.partly.push((now.offset, queue, seq));
+                segment.partly.push(SettledReference {
+                    offset: now.offset,
+                    queue,
+                    seq,
+                });
                 return now.segment;
             }
             segment.shared.remove(&now.offset);
@@ -223,9 +244,8 @@ impl Segments {
         self.unswept = true;
     }
 
-    /// Messages were moved to `cold`. `origins` are the moves, old place to new place; `seen` is how many settlements
-    /// of each left segment the move had taken into account. True when more was settled meanwhile.
-    pub fn apply_moves(&mut self, cold: u32, moves: &[Move], seen: &[(u32, usize, usize)]) -> bool {
+    /// Messages were moved to `cold`, out of the segments in `seen`. True when more was settled meanwhile.
+    pub fn apply_moves(&mut self, cold: u32, moves: &[Move], seen: &[Seen]) -> bool {
         // The engine may know a place from before an earlier move.
         let known: HashMap<(u32, u32), (u32, u32)> = self
             .moved
@@ -237,9 +257,10 @@ impl Segments {
             ..Segment::default()
         };
         let mut settled: HashSet<(u32, u32)> = HashSet::new();
-        for &(number, dead, _) in seen {
-            if let Some(segment) = self.all.get(&number) {
-                settled.extend(segment.dead[dead..].iter().map(|&offset| (number, offset)));
+        for left in seen {
+            if let Some(segment) = self.all.get(&left.segment) {
+                let late = segment.dead[left.dead..].iter();
+                settled.extend(late.map(|&offset| (left.segment, offset)));
             }
         }
         for step in moves {
@@ -257,21 +278,18 @@ impl Segments {
                 if let Some(&left) = source.shared.get(&step.from.offset) {
                     target.shared.insert(step.to.offset, left);
                 }
-                let late = seen
-                    .iter()
-                    .find(|&&(number, _, _)| number == step.from.segment);
-                let partly = late.map_or(&[][..], |&(_, _, partly)| &source.partly[partly..]);
-                target.partly.extend(
-                    partly
-                        .iter()
-                        .filter(|&&(offset, _, _)| offset == step.from.offset)
-                        .map(|&(_, queue, seq)| (step.to.offset, queue, seq)),
-                );
+                let left = seen.iter().find(|left| left.segment == step.from.segment);
+                let late = left.map_or(&[][..], |left| &source.partly[left.partly..]);
+                let of_message = late.iter().filter(|s| s.offset == step.from.offset);
+                target.partly.extend(of_message.map(|s| SettledReference {
+                    offset: step.to.offset,
+                    ..*s
+                }));
             }
             self.moved.insert(origin, step.to);
         }
-        for &(number, _, _) in seen {
-            if let Some(segment) = self.all.get_mut(&number) {
+        for left in seen {
+            if let Some(segment) = self.all.get_mut(&left.segment) {
                 (segment.live, segment.live_bytes) = (0, 0);
                 segment.leaving = false;
                 segment.shared.clear();
