@@ -13,7 +13,6 @@ use crate::core::browse::Browsed;
 use crate::core::channel::{ChannelCounters, Mode};
 use crate::core::connection::{Connection, State};
 use crate::core::queue::{Queue, QueueCounters};
-use crate::core::refusal::Refusal;
 use crate::core::{Core, Statistics};
 use serde_json::Value;
 use std::collections::{BTreeMap, HashMap};
@@ -407,22 +406,4 @@ impl From<&Browsed> for Fetched {
             properties: properties::to_json(message.header()),
         }
     }
-}
-
-/// Publishes; says whether the message went to any queue.
-pub fn publish(
-    core: &mut Core,
-    user: &str,
-    vhost: &str,
-    exchange: &str,
-    key: &str,
-    header: &[u8],
-    body: &[u8],
-) -> Result<bool, Refusal> {
-    core.inject(user, vhost, exchange, key, header, body)
-}
-
-/// Whether an orderly stop has begun.
-pub fn is_stopping(core: &Core) -> bool {
-    core.is_stopping()
 }

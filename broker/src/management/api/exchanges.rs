@@ -7,7 +7,6 @@ use crate::core::access::Right;
 use crate::core::definitions::json::{from_json, to_json};
 use crate::core::exchange::Exchange;
 use crate::management::caller::Caller;
-use crate::management::engine;
 use crate::management::flows::{self, Flows};
 use crate::management::listing::{one, pages};
 use crate::management::properties;
@@ -241,12 +240,11 @@ async fn publish(
     let routed = m
         .with(move |core| {
             check(core, &caller, &vhost, Right::Write, &name)?;
-            engine::publish(core, &caller.name, &vhost, &name, &key, &header, &payload).map_err(
-                |r| {
+            core.inject(&caller.name, &vhost, &name, &key, &header, &payload)
+                .map_err(|r| {
                     let reason = format!("{} {} - {}", r.code.number(), r.code.name(), r.text);
                     Reply::bad_request(reason)
-                },
-            )
+                })
         })
         .await??;
     Ok(Reply::ok(json!({"routed": routed})))

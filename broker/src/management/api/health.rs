@@ -73,7 +73,7 @@ pub async fn alarms(m: &Management) -> Result<Vec<Value>, Reply> {
 
 /// The refusal of a node that is stopping, or stopped inside of its process.
 async fn must_serve(m: &Management) -> Result<(), Reply> {
-    let stopping = m.with(|core| engine::is_stopping(core)).await?;
+    let stopping = m.with(|core| core.is_stopping()).await?;
     match stopping || m.is_stopped() {
         true => Err(failed("the rabbit node is not serving clients", json!({}))),
         false => Ok(()),
@@ -202,7 +202,7 @@ async fn aliveness(m: &Management, vhost: &str) -> Answer {
                 arguments: FieldTable::default(),
             };
             core.declare_queue(&vhost, queue)?;
-            engine::publish(core, "", &vhost, "", ALIVENESS, &header, &body)?;
+            core.inject("", &vhost, "", ALIVENESS, &header, &body)?;
             let mut browse = Browse::new(&vhost, ALIVENESS, 1, Leave::Gone);
             core.browse(&mut browse)?;
             Ok::<_, crate::core::refusal::Refusal>(!browse.read.is_empty())
