@@ -13,6 +13,13 @@ use super::rules::{locked, not_default, reserved, without_newlines};
 use super::{DeleteIf, ExchangeDeclaration, QueueDeclaration};
 use std::sync::Arc;
 
+/// What a request does with a binding.
+#[derive(Clone, Copy)]
+enum BindingChange {
+    Add,
+    Remove,
+}
+
 impl Core {
     pub(in crate::core) fn user_and_vhost(&self, at: At) -> (Arc<str>, Arc<str>) {
         let connection = &self.connections[at.connection as usize];
@@ -120,7 +127,8 @@ impl Core {
                 ..
             } => {
                 let destination = Destination::Exchange(without_newlines(destination));
-                self.on_bind(at, source, destination, routing_key, arguments, true)?;
+                let change = BindingChange::Add;
+                self.on_bind(at, change, source, destination, routing_key, arguments)?;
                 self.answer_when_kept(at, nowait, &Method::ExchangeBindOk);
                 Ok(())
             }
@@ -133,7 +141,8 @@ impl Core {
                 ..
             } => {
                 let destination = Destination::Exchange(without_newlines(destination));
-                self.on_bind(at, source, destination, routing_key, arguments, false)?;
+                let change = BindingChange::Remove;
+                self.on_bind(at, change, source, destination, routing_key, arguments)?;
                 self.answer_when_kept(at, nowait, &Method::ExchangeUnbindOk);
                 Ok(())
             }
@@ -152,14 +161,9 @@ impl Core {
                 } else {
                     routing_key
                 };
-                self.on_bind(
-                    at,
-                    exchange,
-                    Destination::Queue(name.to_string()),
-                    key,
-                    arguments,
-                    true,
-                )?;
+                let destination = Destination::Queue(name.to_string());
+                let change = BindingChange::Add;
+                self.on_bind(at, change, exchange, destination, key, arguments)?;
                 self.answer_when_kept(at, nowait, &Method::QueueBindOk);
                 Ok(())
             }
@@ -172,24 +176,12 @@ impl Core {
             } => {
                 let name = self.named_queue(at, queue)?;
                 let destination = Destination::Queue(name.to_string());
-                self.on_bind(at, exchange, destination, routing_key, arguments, false)?;
+                let change = BindingChange::Remove;
+                self.on_bind(at, change, exchange, destination, routing_key, arguments)?;
                 self.answer_when_kept(at, false, &Method::QueueUnbindOk);
                 Ok(())
             }
-            Method::QueuePurge { queue, nowait, .. } => {
-                let name = self.named_queue(at, queue)?;
-                self.permit(at, Right::Read, "queue", &name)?;
-                self.not_locked(at, &name)?;
-                let count = self.purge_queue(&vhost, &name)?;
-                self.answer(
-                    at,
-                    nowait,
-                    &Method::QueuePurgeOk {
-                        message_count: count as u32,
-                    },
-                );
-                Ok(())
-            }
+            Method::QueuePurge { queue, nowait, .. } => self.on_queue_purge(at, queue, nowait),
             Method::QueueDelete {
                 queue,
                 if_unused,
@@ -197,34 +189,11 @@ impl Core {
                 nowait,
                 ..
             } => {
-                let name = self.named_queue(at, queue)?;
-                self.permit(at, Right::Configure, "queue", &name)?;
-                self.not_locked(at, &name)?;
                 let only_if = DeleteIf {
                     unused: if_unused,
                     empty: if_empty,
                 };
-                let count = self.may_be_deleted(&vhost, &name, only_if)?;
-                let delete = Command::DeleteQueue {
-                    vhost: vhost.to_string(),
-                    name: name.to_string(),
-                };
-                match count {
-                    Some(_) => self.note_change(&delete),
-                    None => self.rest_on_changes(true),
-                }
-                // its consumers are told afterwards
-                self.answer_when_kept(
-                    at,
-                    nowait,
-                    &Method::QueueDeleteOk {
-                        message_count: count.unwrap_or(0) as u32,
-                    },
-                );
-                if count.is_some() {
-                    self.replay(&delete);
-                }
-                Ok(())
+                self.on_queue_delete(at, queue, only_if, nowait)
             }
             other => unreachable!("{} declares nothing", other.name()),
         }
@@ -234,6 +203,50 @@ impl Core {
         if !nowait {
             self.reply(at, method);
         }
+    }
+
+    fn on_queue_purge(&mut self, at: At, queue: &str, nowait: bool) -> Result<(), Refusal> {
+        let (_, vhost) = self.user_and_vhost(at);
+        let name = self.named_queue(at, queue)?;
+        self.permit(at, Right::Read, "queue", &name)?;
+        self.not_locked(at, &name)?;
+        let count = self.purge_queue(&vhost, &name)?;
+        let purged = Method::QueuePurgeOk {
+            message_count: count as u32,
+        };
+        self.answer(at, nowait, &purged);
+        Ok(())
+    }
+
+    fn on_queue_delete(
+        &mut self,
+        at: At,
+        queue: &str,
+        only_if: DeleteIf,
+        nowait: bool,
+    ) -> Result<(), Refusal> {
+        let (_, vhost) = self.user_and_vhost(at);
+        let name = self.named_queue(at, queue)?;
+        self.permit(at, Right::Configure, "queue", &name)?;
+        self.not_locked(at, &name)?;
+        let count = self.may_be_deleted(&vhost, &name, only_if)?;
+        let delete = Command::DeleteQueue {
+            vhost: vhost.to_string(),
+            name: name.to_string(),
+        };
+        match count {
+            Some(_) => self.note_change(&delete),
+            None => self.rest_on_changes(true),
+        }
+        // its consumers are told afterwards
+        let deleted = Method::QueueDeleteOk {
+            message_count: count.unwrap_or(0) as u32,
+        };
+        self.answer_when_kept(at, nowait, &deleted);
+        if count.is_some() {
+            self.replay(&delete);
+        }
+        Ok(())
     }
 
     fn on_exchange_declare(&mut self, at: At, method: Method<'_>) -> Result<(), Refusal> {
@@ -327,8 +340,15 @@ impl Core {
             self.rest_on_changes(kept);
             name
         } else {
-            let wanted =
-                self.wanted_queue(at, queue, (durable, exclusive, auto_delete), arguments)?;
+            let serial = self.connections[at.connection as usize].serial;
+            let wanted = QueueDeclaration {
+                name: without_newlines(queue),
+                durable,
+                auto_delete,
+                owner: exclusive.then_some(serial),
+                arguments,
+            };
+            let wanted = self.permitted_queue(at, wanted)?;
             let name: Arc<str> = wanted.name.as_str().into();
             let owned = wanted.owner.is_some();
             let created = self.declare_queue(&vhost, wanted)?.created;
@@ -347,48 +367,33 @@ impl Core {
         Ok(())
     }
 
-    fn wanted_queue(
+    /// Checks that the client may declare this queue; one without a name gets one.
+    fn permitted_queue(
         &mut self,
         at: At,
-        queue: &str,
-        (durable, exclusive, auto_delete): (bool, bool, bool),
-        arguments: FieldTable,
+        mut wanted: QueueDeclaration,
     ) -> Result<QueueDeclaration, Refusal> {
-        let name = match without_newlines(queue) {
-            name if name.is_empty() => {
-                let kind = arguments.get("x-queue-type");
-                if kind.and_then(FieldValue::as_str) == Some("quorum") {
-                    return Err(Refusal::precondition(
-                        "Cannot declare a server-named queue for type rabbit_quorum_queue",
-                    ));
-                }
-                self.names.name("amq.gen-")
+        if wanted.name.is_empty() {
+            let kind = wanted.arguments.get("x-queue-type");
+            if kind.and_then(FieldValue::as_str) == Some("quorum") {
+                return Err(Refusal::precondition(
+                    "Cannot declare a server-named queue for type rabbit_quorum_queue",
+                ));
             }
-            name => {
-                reserved("queue", &name)?;
-                name
-            }
-        };
-        self.permit(at, Right::Configure, "queue", &name)?;
+            wanted.name = self.names.name("amq.gen-");
+        } else {
+            reserved("queue", &wanted.name)?;
+        }
+        let name = &wanted.name;
+        self.permit(at, Right::Configure, "queue", name)?;
         let connection = &self.connections[at.connection as usize];
-        let is_new = self.find_queue(&connection.vhost, &name).is_none();
-        if let (true, Some(target)) = (
-            is_new,
-            arguments
-                .get("x-dead-letter-exchange")
-                .and_then(FieldValue::as_str),
-        ) {
-            self.permit(at, Right::Read, "queue", &name)?;
+        let is_new = self.find_queue(&connection.vhost, name).is_none();
+        let letters = wanted.arguments.get("x-dead-letter-exchange");
+        if is_new && let Some(target) = letters.and_then(FieldValue::as_str) {
+            self.permit(at, Right::Read, "queue", name)?;
             self.permit(at, Right::Write, "exchange", target)?;
         }
-        let owner = exclusive.then_some(connection.serial);
-        Ok(QueueDeclaration {
-            name,
-            durable,
-            auto_delete,
-            owner,
-            arguments,
-        })
+        Ok(wanted)
     }
 
     /// Remembers the queue as the channel's last one and answers with its counts.
@@ -418,11 +423,11 @@ impl Core {
     fn on_bind(
         &mut self,
         at: At,
+        change: BindingChange,
         source: &str,
         destination: Destination,
         routing_key: &str,
         arguments: FieldTable,
-        add: bool,
     ) -> Result<(), Refusal> {
         let (_, vhost) = self.user_and_vhost(at);
         let source = without_newlines(source);
@@ -430,8 +435,9 @@ impl Core {
         match &destination {
             Destination::Queue(name) => {
                 self.permit(at, Right::Write, "queue", name)?;
-                if add {
-                    self.not_locked(at, name)?;
+                match change {
+                    BindingChange::Add => self.not_locked(at, name)?,
+                    BindingChange::Remove => {}
                 }
             }
             Destination::Exchange(name) => {
@@ -447,10 +453,9 @@ impl Core {
             routing_key: routing_key.to_owned(),
             arguments,
         };
-        if add {
-            self.bind(&vhost, binding)?
-        } else {
-            self.unbind(&vhost, binding)?
+        match change {
+            BindingChange::Add => self.bind(&vhost, binding)?,
+            BindingChange::Remove => self.unbind(&vhost, binding)?,
         };
         Ok(())
     }
