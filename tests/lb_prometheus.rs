@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::time::Duration;
 
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -123,9 +123,13 @@ fn start(folder: &Path) -> [Daemon; 2] {
             get(port, "/metrics").contains("haproxy_server_check_status")
                 && TcpStream::connect(("127.0.0.1", port - 100)).is_ok()
         });
+        wait_until("a session was counted", PATIENCE, || {
+            let metrics = get(port, "/metrics");
+            let backend = "haproxy_backend_sessions_total{proxy=\"rabbit\"";
+            let mut counts = metrics.lines().filter(|line| line.starts_with(backend));
+            counts.any(|line| !line.ends_with(" 0"))
+        });
     }
-    // both have counted the session
-    std::thread::sleep(Duration::from_millis(500));
     daemons
 }
 
@@ -215,18 +219,7 @@ fn promtool_finds_nothing_wrong_with_extra_counters_either() {
             "evenkeel_server_sessions_rebalanced_total{proxy=\"rabbit\",server=\"n1\"} 0\n"
         ));
         let (_, metrics) = answer.split_once("\r\n\r\n").expect("an answer has a head");
-        let mut promtool = Command::new("promtool")
-            .args(["check", "metrics"])
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .expect("promtool is installed");
-        let mut input = promtool.stdin.take().expect("it is a pipe");
-        input.write_all(metrics.as_bytes()).expect("it reads");
-        drop(input);
-        let output = promtool.wait_with_output().expect("it ends");
-        let said = String::from_utf8_lossy(&output.stderr);
+        let (_, said) = kit::promtool::check_metrics(metrics);
         // names are those of HAProxy's modules, which promtool would like to end in _total
         let wrong = said
             .lines()

@@ -386,24 +386,13 @@ fn prometheus_scrapes_an_address_of_its_own_and_a_service_of_a_frontend() {
 #[test]
 #[ignore = "needs prometheus; tests/run installs it and runs this"]
 fn promtool_accepts_the_series_and_a_real_prometheus_scrapes_them() {
-    use std::process::{Command, Stdio};
+    use std::process::Command;
     sandboxed(|| {
         let _daemon = start();
         let answer = get(9101, "/metrics", "");
         let (_, metrics) = answer.split_once("\r\n\r\n").expect("an answer has a head");
-        let mut promtool = Command::new("promtool")
-            .args(["check", "metrics"])
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .expect("promtool is installed");
-        let mut input = promtool.stdin.take().expect("it is a pipe");
-        input.write_all(metrics.as_bytes()).expect("it reads");
-        drop(input);
-        let output = promtool.wait_with_output().expect("it ends");
-        let said = String::from_utf8_lossy(&output.stderr);
-        assert!(output.status.success(), "{said}");
+        let (good, said) = kit::promtool::check_metrics(metrics);
+        assert!(good, "{said}");
 
         let directory = tempfile::tempdir().expect("a temporary directory can be made");
         let file = directory.path().join("prometheus.yml");

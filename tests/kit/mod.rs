@@ -8,6 +8,7 @@ pub mod daemon;
 pub mod lab;
 pub mod pair;
 pub mod peers;
+pub mod promtool;
 pub mod stage;
 pub mod vrrp;
 
