@@ -18,29 +18,9 @@ struct Broker {
 
 fn broker() -> Broker {
     let directory = tempfile::tempdir().expect("a temporary directory");
-    let place = directory.path().display().to_string();
-    let mut daemon = Daemon::evenkeel(&[
-        "broker",
-        "--listen",
-        "127.0.0.1:0",
-        "--management",
-        "none",
-        "--prometheus",
-        "none",
-        "--data-dir",
-        &place,
-        "--run-dir",
-        &place,
-    ]);
-    let line = daemon.wait_line("listening on 127.0.0.1:", LIMIT);
-    let port = line
-        .rsplit(':')
-        .next()
-        .expect("a port ends the line")
-        .trim()
-        .to_owned();
+    let (daemon, port) = kit::node::start(directory.path());
     Broker {
-        port,
+        port: port.to_string(),
         _daemon: daemon,
         _directory: directory,
     }

@@ -10,11 +10,9 @@ mod kit;
 mod client;
 
 use client::{Client, Event};
-use kit::Daemon;
+use kit::node::start;
 use nix::sys::signal::Signal;
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
-use std::process::Command;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -23,21 +21,6 @@ const LIMIT: Duration = Duration::from_secs(60);
 const LIVES: u64 = 8;
 const QUEUES: [&str; 3] = ["ledger.a", "ledger.b", "ledger.c"];
 const WINDOW: u64 = 200;
-
-fn start(directory: &Path) -> (Daemon, u16) {
-    let mut command = Command::new(kit::binary());
-    command.args(["broker", "--listen", "127.0.0.1:0"]);
-    command.args(["--management", "none", "--prometheus", "none"]);
-    command.arg("--data-dir").arg(directory.join("data"));
-    command.arg("--run-dir").arg(directory);
-    let mut daemon = Daemon::start("broker", &mut command);
-    let line = daemon.wait_line("listening on 127.0.0.1:", LIMIT);
-    let port = line.rsplit(':').next().and_then(|p| p.trim().parse().ok());
-    (
-        daemon,
-        port.unwrap_or_else(|| panic!("no port in {line:?}")),
-    )
-}
 
 fn body(number: u64) -> Vec<u8> {
     let mut body = number.to_be_bytes().to_vec();

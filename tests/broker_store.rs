@@ -6,47 +6,13 @@ mod kit;
 mod client;
 
 use client::{Client, Event};
-use kit::Daemon;
+use kit::node::{start, start_by};
 use nix::sys::signal::Signal;
 use std::collections::BTreeSet;
-use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
 const LIMIT: Duration = Duration::from_secs(60);
-
-/// A node on a directory, and its port.
-fn start(directory: &Path) -> (Daemon, u16) {
-    start_by(Command::new(kit::binary()), directory)
-}
-
-fn start_by(mut command: Command, directory: &Path) -> (Daemon, u16) {
-    let data = directory.join("data");
-    command.args([
-        "broker",
-        "--listen",
-        "127.0.0.1:0",
-        "--management",
-        "none",
-        "--prometheus",
-        "none",
-    ]);
-    command
-        .arg("--data-dir")
-        .arg(data)
-        .arg("--run-dir")
-        .arg(directory);
-    let mut daemon = Daemon::start("broker", &mut command);
-    let line = daemon.wait_line("listening on 127.0.0.1:", LIMIT);
-    let port = line
-        .rsplit(':')
-        .next()
-        .and_then(|port| port.trim().parse().ok());
-    (
-        daemon,
-        port.unwrap_or_else(|| panic!("no port in {line:?}")),
-    )
-}
 
 fn body(number: u64) -> Vec<u8> {
     let mut body = number.to_be_bytes().to_vec();

@@ -6,6 +6,7 @@
 pub mod balancer;
 pub mod daemon;
 pub mod lab;
+pub mod node;
 pub mod pair;
 pub mod peers;
 pub mod promtool;
