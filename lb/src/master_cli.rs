@@ -26,6 +26,9 @@ const LINE_LIMIT: usize = 16 * 1024;
 /// Patience with a silent operator.
 const TIMEOUT: Duration = Duration::from_secs(10);
 
+/// Rest when a connection could not be taken.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
 /// The socket of the CLI and the level that its connections begin with.
 pub struct Cli {
     listener: UnixListener,
@@ -79,6 +82,15 @@ fn set_mode(path: &Path, value: &str) -> Result<(), String> {
     std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).map_err(|e| e.to_string())
 }
 
+/// The connections as they come, with a rest after one that could not be taken: without a free
+/// descriptor the next try fails as fast.
+fn taken(
+    incoming: impl Iterator<Item = io::Result<UnixStream>>,
+    rest: impl Fn(),
+) -> impl Iterator<Item = UnixStream> {
+    incoming.filter_map(move |stream| stream.inspect_err(|_| rest()).ok())
+}
+
 /// Serves the socket on a thread of its own, and each connection on another.
 ///
 /// # Errors
@@ -88,7 +100,8 @@ pub fn serve(cli: Cli, master: Arc<Master>) -> io::Result<()> {
     std::thread::Builder::new()
         .name("master-cli".into())
         .spawn(move || {
-            for stream in cli.listener.incoming().flatten() {
+            let rest = || std::thread::sleep(ACCEPT_PAUSE);
+            for stream in taken(cli.listener.incoming(), rest) {
                 if open.fetch_add(1, Relaxed) >= CONNECTION_LIMIT {
                     open.fetch_sub(1, Relaxed);
                     continue;
@@ -399,5 +412,18 @@ mod tests {
         for nobody in ["@2", "@!6", "!x", "@@1", "!"] {
             assert_eq!(named(nobody), None, "{nobody}");
         }
+    }
+
+    #[test]
+    fn after_a_connection_that_could_not_be_taken_it_rests() {
+        let rests = AtomicU32::new(0);
+        let rest = || {
+            rests.fetch_add(1, Relaxed);
+        };
+        let pair = || UnixStream::pair().expect("a pair of sockets").0;
+        let full = || Err(io::Error::from_raw_os_error(libc::EMFILE));
+        let incoming = [Ok(pair()), full(), full(), Ok(pair())];
+        assert_eq!(taken(incoming.into_iter(), rest).count(), 2);
+        assert_eq!(rests.load(Relaxed), 2);
     }
 }
