@@ -143,6 +143,9 @@ fn detect(file: &Path) -> Language {
     if name.ends_with(".toml") || name.contains("rabbitmq.conf") {
         return Language::Broker;
     }
+    if name.starts_with("keepalived") {
+        return Language::Keepalived;
+    }
     if name.ends_with(".cfg") || file.is_dir() {
         return Language::Haproxy;
     }
@@ -151,27 +154,16 @@ fn detect(file: &Path) -> Language {
 }
 
 fn of_text(text: &str) -> Language {
-    const KEEPALIVED: &[&str] = &[
-        "global_defs",
-        "vrrp_instance",
-        "vrrp_script",
-        "vrrp_sync_group",
-        "vrrp_track_process",
-        "vrrp_track_file",
-        "static_ipaddress",
-        "static_routes",
-    ];
-    const BALANCER: &[&str] = &["global", "defaults", "listen", "frontend", "backend"];
     for line in text.lines() {
         let line = line.trim_start();
         let word = line
             .split(|c: char| c.is_whitespace() || c == '{')
             .next()
             .unwrap_or("");
-        if KEEPALIVED.contains(&word) {
+        if conf::vip::begins_line(word) {
             return Language::Keepalived;
         }
-        if BALANCER.contains(&word) {
+        if conf::lb::SECTIONS.contains(&word) {
             return Language::Haproxy;
         }
         let key = line.split('=').next().unwrap_or("").trim_end();
@@ -193,6 +185,14 @@ mod tests {
         assert_eq!(of_text("! x\nglobal_defs {\n}\n"), Language::Keepalived);
         assert_eq!(of_text("listeners.tcp.1 = 5672\n"), Language::Broker);
         assert_eq!(of_text("\nvrrp_instance VI_1 {\n"), Language::Keepalived);
+        assert_eq!(of_text("track_lb proxy {\n"), Language::Keepalived);
+        assert_eq!(of_text("$VIP=10.0.0.9\n"), Language::Keepalived);
+        assert_eq!(of_text("@a vrrp_instance V {\n"), Language::Keepalived);
+        assert_eq!(of_text("~SEQ(N, 1, 2) x=1\n"), Language::Keepalived);
+        assert_eq!(of_text("include other.conf\n"), Language::Keepalived);
         assert_eq!(of_text(""), Language::Haproxy);
+        let named = |name: &str| detect(Path::new(name));
+        assert_eq!(named("/none/keepalived-a.conf"), Language::Keepalived);
+        assert_eq!(named("/none/proxy.cfg"), Language::Haproxy);
     }
 }

@@ -97,6 +97,15 @@ const BLOCKS: &[&str] = &[
 /// Those that have no name.
 const STATICS: &[&str] = &["static_ipaddress", "static_routes", "static_rules"];
 
+/// Whether a file of this language may have a line that begins so outside of its blocks, and none of the others does:
+/// with a block's keyword, an `include`, a definition (`$X=`), an `@id`, a repetition (`~SEQ`).
+pub fn begins_line(word: &str) -> bool {
+    let blocks = [BLOCKS, PASSIVE, MISSING, LVS];
+    blocks.iter().any(|names| names.contains(&word))
+        || matches!(word, "net_namespace" | "include")
+        || word.starts_with(['$', '@', '~'])
+}
+
 struct Builder<'o> {
     options: &'o Options,
     config: Config,
