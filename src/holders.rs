@@ -33,10 +33,14 @@ pub struct Process {
 const GONE: &str = " (deleted)";
 
 impl Process {
-    /// Whether it runs this binary, under whatever name, or one that an upgrade replaced.
+    /// Whether it runs this binary, under whatever name, or one that an upgrade replaced. The file may have its version
+    /// in its name, for links lead to it.
     pub fn is_evenkeel(&self) -> bool {
-        let file = self.program().trim_end_matches(GONE).rsplit('/').next();
-        file == Some(env!("CARGO_PKG_NAME"))
+        let program = Path::new(self.program().trim_end_matches(GONE));
+        let file = program.file_name().and_then(|name| name.to_str());
+        let version = file.and_then(|name| name.strip_prefix(env!("CARGO_PKG_NAME")));
+        version.is_some_and(|v| v.is_empty() || v.starts_with('-'))
+            || std::env::current_exe().is_ok_and(|own| own == program)
     }
 
     /// Whether the file that it runs was replaced since it started.
@@ -156,6 +160,10 @@ mod tests {
         let (ours, old) = (run("/usr/bin/evenkeel"), run("/usr/bin/evenkeel (deleted)"));
         assert!(ours.is_evenkeel() && !ours.is_replaced());
         assert!(old.is_evenkeel() && old.is_replaced());
+        assert!(run("/opt/evenkeel-0.2.0").is_evenkeel());
+        assert!(!run("/usr/bin/evenkeels").is_evenkeel());
+        let own = std::env::current_exe().expect("this test is a program");
+        assert!(run(own.to_str().expect("UTF-8")).is_evenkeel());
         assert!(!run("/usr/sbin/haproxy").is_evenkeel());
     }
 

@@ -388,14 +388,25 @@ mod tests {
     fn a_program_in_the_balancers_place_is_seen_by_its_address_and_port() {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
         let at = listener.local_addr().expect("bound");
+        let binds = [format!("*:{}", at.port()), at.to_string()];
         let file = |bind: &str| format!("frontend f\n mode tcp\n bind {bind}\n");
-        let here = std::process::id();
-        for bind in [format!("*:{}", at.port()), at.to_string()] {
-            let found = rivals(&file(&bind));
-            assert_eq!((found[0].pid, found[0].at), (here, at));
+        // as long as it is this program's, it is no rival's
+        for bind in &binds {
+            assert_eq!(rivals(&file(bind)), []);
         }
-        let elsewhere = format!("192.0.2.1:{}", at.port());
-        assert_eq!(rivals(&file(&elsewhere)), []);
+        let mut other = std::process::Command::new("sleep")
+            .arg("60")
+            .stdin(std::os::fd::OwnedFd::from(listener))
+            .spawn()
+            .expect("a program that holds the listener");
+        let found: Vec<_> = binds.iter().map(|bind| rivals(&file(bind))).collect();
+        let elsewhere = rivals(&file(&format!("192.0.2.1:{}", at.port())));
+        other.kill().expect("it runs");
+        other.wait().expect("it ends");
+        for found in found {
+            assert_eq!((found[0].pid, found[0].at), (other.id(), at));
+        }
+        assert_eq!(elsewhere, []);
     }
 
     #[test]
