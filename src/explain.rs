@@ -30,7 +30,8 @@ fn one(id: &str) -> bool {
     let Some(code) = conf::code::find(id) else {
         let ids = conf::code::all().map(|code| code.id);
         let near = conf::suggest::nearest(id, ids);
-        let hint = near.map_or(String::new(), |n| format!("; did you mean {n}?"));
+        let all = || "; `evenkeel explain` lists all".to_owned();
+        let hint = near.map_or_else(all, |n| format!("; did you mean {n}?"));
         eprintln!("evenkeel: there is no code `{id}`{hint}");
         return false;
     };

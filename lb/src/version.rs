@@ -43,7 +43,7 @@ pub fn text(long: bool) -> String {
 pub fn usage() -> &'static str {
     "Usage: evenkeel lb [-f <cfgfile|cfgdir>]* [options] [-- <cfgfile>*]
        evenkeel lb ctl [command]      talks to a running balancer
-       evenkeel lb diff <old> <new>   shows what a reload would change
+       evenkeel lb diff [<old>] <new> shows what a reload would change
        evenkeel lb check --live -f <cfgfile>   tries every server's check once
        evenkeel lb trace [src <network>]       shows sessions as they go
        evenkeel lb convert [-o <file>] <file>  what of an haproxy or nginx file works here

@@ -243,9 +243,8 @@ impl Options {
             }
             _ if word.starts_with('-') => {
                 let names = HELP.split_whitespace().filter(|w| w.starts_with("--"));
-                let near = conf::suggest::nearest(word, names);
-                let hint = near.map_or(String::new(), |n| format!("; did you mean `{n}`?"));
-                return Err(format!("there is no option `{word}`{hint}"));
+                let hint = nearest(word, names);
+                return Err(format!("there is no option `{word}`; {hint}"));
             }
             _ => return self.positional(word),
         }
@@ -266,9 +265,8 @@ impl Options {
             | Mode::Signum(_)
             | Mode::Worker
             | Mode::Helper => {
-                let near = conf::suggest::nearest(word, TOOLS);
-                let hint = near.map_or(String::new(), |n| format!("; did you mean `{n}`?"));
-                return Err(format!("there is no command `vip {word}`{hint}"));
+                let hint = nearest(word, TOOLS);
+                return Err(format!("there is no command `vip {word}`; {hint}"));
             }
         }
         Ok(())
@@ -355,6 +353,14 @@ fn spread_short(word: &str, out: &mut Vec<String>) {
     }
 }
 
+/// What helps with a word that is not known: the nearest one, or where all stand.
+fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> String {
+    match conf::suggest::nearest(word, known) {
+        Some(near) => format!("did you mean `{near}`?"),
+        None => "`evenkeel vip --help` lists all".to_owned(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -424,6 +430,10 @@ mod tests {
         assert!(error.contains("did you mean `--use-file`?"), "{error}");
         let error = parse("stats").expect_err("unknown");
         assert!(error.contains("did you mean `status`?"), "{error}");
+        for far in ["--zzzzzz", "zzzzzz"] {
+            let error = parse(far).expect_err("unknown");
+            assert!(error.contains("--help"), "{error}");
+        }
         assert!(parse("-f").is_err() && parse("-S 9").is_err());
     }
 }
