@@ -226,7 +226,7 @@ fn balancer(run_dir: &Path) -> Result<Value, String> {
 }
 
 /// Other programs that listen at an address of this balancer's file, or at one that keeps it from
-/// binding there.
+/// binding there; each once, however many sockets and processes it has there.
 fn rivals(text: &str) -> Vec<Rival> {
     let (config, _) = conf::lb::load_str(text);
     let proxies = config.iter().flat_map(|c| &c.proxies);
@@ -236,15 +236,19 @@ fn rivals(text: &str) -> Vec<Rival> {
         .collect();
     let mut sockets = holders::sockets();
     sockets.retain(|s| s.listens && binds.iter().any(|bind| is_at(bind, s.local)));
-    let mut found = Vec::new();
+    let mut found: Vec<Rival> = Vec::new();
     for socket in sockets {
         let holders = holders::of(&[socket]).into_iter();
-        let others = holders.filter(|process| !process.is_evenkeel());
-        found.extend(others.map(|process| Rival {
-            name: process.name,
-            pid: process.pid,
-            at: socket.local,
-        }));
+        for other in holders.filter(|process| !process.is_evenkeel()) {
+            let is_it = |r: &Rival| r.name == other.name && r.at == socket.local;
+            if !found.iter().any(is_it) {
+                found.push(Rival {
+                    name: other.name,
+                    pid: other.pid,
+                    at: socket.local,
+                });
+            }
+        }
     }
     found
 }
@@ -394,17 +398,22 @@ mod tests {
         for bind in &binds {
             assert_eq!(rivals(&file(bind)), []);
         }
-        let mut other = std::process::Command::new("sleep")
-            .arg("60")
-            .stdin(std::os::fd::OwnedFd::from(listener))
-            .spawn()
-            .expect("a program that holds the listener");
+        let second = listener.try_clone().expect("the same listener");
+        let mut others = [listener, second].map(|held| {
+            let mut sleep = std::process::Command::new("sleep");
+            sleep.arg("60").stdin(std::os::fd::OwnedFd::from(held));
+            sleep.spawn().expect("a program that holds the listener")
+        });
         let found: Vec<_> = binds.iter().map(|bind| rivals(&file(bind))).collect();
         let elsewhere = rivals(&file(&format!("192.0.2.1:{}", at.port())));
-        other.kill().expect("it runs");
-        other.wait().expect("it ends");
+        for other in &mut others {
+            other.kill().expect("it runs");
+            other.wait().expect("it ends");
+        }
+        let pids = others.map(|other| other.id());
         for found in found {
-            assert_eq!((found[0].pid, found[0].at), (other.id(), at));
+            assert_eq!((found.len(), found[0].at), (1, at));
+            assert!(pids.contains(&found[0].pid), "{found:?}");
         }
         assert_eq!(elsewhere, []);
     }
