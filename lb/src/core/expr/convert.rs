@@ -29,23 +29,23 @@ pub(super) fn convert(
         C::Bool => Sample::Bool(value.to_bool()),
         C::Even => Sample::Bool(int(&value)? & 1 == 0),
         C::Odd => Sample::Bool(int(&value)? & 1 == 1),
-        C::Lower => Sample::Text(raw(&value).to_ascii_lowercase()),
-        C::Upper => Sample::Text(raw(&value).to_ascii_uppercase()),
-        C::Length => Sample::Int(raw(&value).len() as i64),
+        C::Lower => Sample::Text(raw(value).to_ascii_lowercase()),
+        C::Upper => Sample::Text(raw(value).to_ascii_uppercase()),
+        C::Length => Sample::Int(raw(value).len() as i64),
         C::Bytes(at, count) => {
-            let bytes = raw(&value);
+            let bytes = raw(value);
             let tail = bytes.get(*at..)?;
             Sample::Bytes(tail[..count.unwrap_or(tail.len()).min(tail.len())].to_vec())
         }
         C::Field(index, delimiters, count) => {
-            Sample::Text(part(&raw(&value), *index, delimiters, *count, false)?)
+            Sample::Text(part(&raw(value), *index, delimiters, *count, false)?)
         }
         C::Word(index, delimiters, count) => {
-            Sample::Text(part(&raw(&value), *index, delimiters, *count, true)?)
+            Sample::Text(part(&raw(value), *index, delimiters, *count, true)?)
         }
         C::Hex => Sample::Text(hex(&value.to_bytes())),
         C::Hex2i => {
-            let text = raw(&value);
+            let text = raw(value);
             let text = std::str::from_utf8(&text).ok()?;
             Sample::Int(i64::from_str_radix(text.trim(), 16).ok()?)
         }
@@ -67,14 +67,14 @@ pub(super) fn convert(
         }
         C::Base64 => Sample::text(STANDARD.encode(value.to_bytes())),
         C::UrlBase64 => Sample::text(URL_SAFE_NO_PAD.encode(value.to_bytes())),
-        C::Base64Decode => Sample::Bytes(STANDARD.decode(raw(&value)).ok()?),
+        C::Base64Decode => Sample::Bytes(STANDARD.decode(raw(value)).ok()?),
         C::UrlBase64Decode => {
-            let text = raw(&value);
+            let text = raw(value);
             let end = text.iter().rposition(|b| *b != b'=').map_or(0, |n| n + 1);
             Sample::Bytes(URL_SAFE_NO_PAD.decode(&text[..end]).ok()?)
         }
-        C::UrlDecode => Sample::Text(url_decode(&raw(&value))?),
-        C::UrlEncode => Sample::Text(url_encode(&raw(&value))),
+        C::UrlDecode => Sample::Text(url_decode(&raw(value))?),
+        C::UrlEncode => Sample::Text(url_encode(&raw(value))),
         C::IpMask(v4, v6) => Sample::Ip(mask(value.to_ip()?, *v4, *v6)?),
         C::Hash32(function, avalanche) => {
             let plain = hash::hash(*function, &value.to_bytes());
@@ -85,14 +85,14 @@ pub(super) fn convert(
             Sample::Int(i64::from(spread(plain, *avalanche)))
         }
         C::Regsub { regex, with, all } => {
-            let text = raw(&value);
+            let text = raw(value);
             let with = groups(with);
             let limit = if *all { 0 } else { 1 };
             let replaced = regex.compiled.replacen(&text, limit, with.as_slice());
             Sample::Text(replaced.into_owned())
         }
         C::Concat(start, name, end) => {
-            let mut text = raw(&value);
+            let mut text = raw(value);
             text.extend(start.as_bytes());
             if let Some(name) = name {
                 text.extend(
@@ -110,9 +110,9 @@ pub(super) fn convert(
         C::Utime(format, offset) => time(int(&value)?, *offset, format, false)?,
         C::Strcmp(name) => {
             let other = world.variable(name)?.to_text();
-            Sample::Int(strcmp(&raw(&value), &other))
+            Sample::Int(strcmp(&raw(value), &other))
         }
-        C::Json => Sample::Text(json(&raw(&value))),
+        C::Json => Sample::Text(json(&raw(value))),
         C::SetVar(name) => {
             world.set_variable(name, Some(value.clone()));
             value
@@ -124,21 +124,21 @@ pub(super) fn convert(
         C::Htonl => Sample::Bytes((int(&value)? as u32).to_be_bytes().to_vec()),
         C::Debug => value,
         C::Ltrim(chars) => {
-            let text = raw(&value);
+            let text = raw(value);
             let start = text.iter().position(|b| !chars.as_bytes().contains(b));
             Sample::Text(text[start.unwrap_or(text.len())..].to_vec())
         }
         C::Rtrim(chars) => {
-            let text = raw(&value);
+            let text = raw(value);
             let end = text.iter().rposition(|b| !chars.as_bytes().contains(b));
             Sample::Text(text[..end.map_or(0, |n| n + 1)].to_vec())
         }
         C::Nbsrv => {
-            let name = String::from_utf8(raw(&value)).ok()?;
+            let name = String::from_utf8(raw(value)).ok()?;
             world.fetch(&conf::lb::model::Fetch::Nbsrv(name)).value?
         }
         C::SrvQueue => {
-            let text = String::from_utf8(raw(&value)).ok()?;
+            let text = String::from_utf8(raw(value)).ok()?;
             let (backend, server) = text.split_once('/').unwrap_or(("", text.as_str()));
             let server = conf::lb::model::ServerRef {
                 backend: backend.to_owned(),
@@ -152,19 +152,18 @@ pub(super) fn convert(
 }
 
 /// Text or bytes as they are; other values as text.
-fn raw(value: &Sample) -> Vec<u8> {
+fn raw(value: Sample) -> Vec<u8> {
     match value {
-        Sample::Bytes(bytes) | Sample::Text(bytes) => bytes.clone(),
+        Sample::Bytes(bytes) | Sample::Text(bytes) => bytes,
         other => other.to_text(),
     }
 }
 
 /// Upper case hexadecimal.
 pub(super) fn hex(bytes: &[u8]) -> Vec<u8> {
-    bytes
-        .iter()
-        .flat_map(|b| format!("{b:02X}").into_bytes())
-        .collect()
+    const DIGITS: &[u8; 16] = b"0123456789ABCDEF";
+    let pair = |b: &u8| [DIGITS[usize::from(b >> 4)], DIGITS[usize::from(b & 15)]];
+    bytes.iter().flat_map(pair).collect()
 }
 
 fn spread(hash: u32, avalanche: bool) -> u32 {
@@ -247,11 +246,17 @@ fn url_decode(text: &[u8]) -> Option<Vec<u8>> {
 }
 
 fn url_encode(text: &[u8]) -> Vec<u8> {
-    let encode = |b: &u8| match b {
-        b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' => vec![*b],
-        b => format!("%{b:02X}").into_bytes(),
-    };
-    text.iter().flat_map(encode).collect()
+    let mut out = Vec::with_capacity(text.len());
+    for b in text {
+        match b {
+            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' => out.push(*b),
+            b => {
+                out.push(b'%');
+                out.extend(hex(&[*b]));
+            }
+        }
+    }
+    out
 }
 
 fn mask(ip: IpAddr, v4: Ipv4Addr, v6: Option<Ipv6Addr>) -> Option<IpAddr> {
