@@ -419,6 +419,53 @@ fn a_master_becomes_the_program_that_replaced_it_on_disk() {
     assert!(master.stop().success());
 }
 
+/// The worker of the program before has a session when the worker dies.
+fn lose_the_worker(keyword: &str) -> (Daemon, TcpStream, String) {
+    let (bind, server) = (format!("{}:1", address()), echo());
+    let balancer = Balancer::new(&format!("    {keyword}"), &listen(&bind, &server));
+    let program = balancer.path("evenkeel");
+    std::fs::copy(kit::binary(), &program).unwrap();
+    let mut command = Command::new(&program);
+    command.arg("lb").arg("--run-dir").arg(balancer.path("run"));
+    let master = Daemon::start("master", command.arg("-f").arg(balancer.file()));
+    kit::wait_until("the worker serves", LIMIT, || pid_at(&balancer).is_some());
+    let worker = pid_at(&balancer);
+    let mut long = TcpStream::connect(&bind).expect("it listens");
+    exchange(&mut long, "before");
+    replace(&program, &std::fs::read(kit::binary()).unwrap());
+    master.signal(Signal::SIGUSR2);
+    kit::wait_until("another worker serves", LIMIT, || {
+        pid_at(&balancer).is_some_and(|pid| Some(pid) != worker)
+    });
+    exchange(&mut long, "after");
+    let fresh = pid_at(&balancer).expect("it serves");
+    kill(Pid::from_raw(fresh), Signal::SIGKILL).expect("it is ours");
+    let lost = format!("Current worker ({fresh}) exited with code 137");
+    (master, long, lost)
+}
+
+#[test]
+fn former_workers_end_with_the_worker() {
+    let (mut master, mut long, lost) = lose_the_worker("master-worker");
+    match long.read(&mut [0]) {
+        Ok(0) => {}
+        Err(error) if error.kind() == std::io::ErrorKind::ConnectionReset => {}
+        other => panic!("the session lives: {other:?}"),
+    }
+    assert_eq!(master.wait_exit(LIMIT).code(), Some(137));
+    assert!(master.output().contains(&lost));
+}
+
+#[test]
+fn former_workers_keep_their_sessions_if_a_failure_is_no_exit() {
+    let (mut master, mut long, lost) = lose_the_worker("master-worker no-exit-on-failure");
+    master.wait_line(&lost, LIMIT);
+    exchange(&mut long, "still");
+    assert!(master.runs());
+    drop(long);
+    assert_eq!(master.wait_exit(LIMIT).code(), Some(137));
+}
+
 #[test]
 fn a_master_in_a_relative_directory_becomes_the_new_program_there() {
     let (bind, server) = (format!("{}:1", address()), echo());

@@ -40,6 +40,8 @@ pub struct Master {
     pub socket: PathBuf,
     /// Workers of the programs before, which end with their sessions.
     pub old_workers: Mutex<Vec<Pid>>,
+    /// They may do so also when the worker dies (`no-exit-on-failure`).
+    pub no_exit_on_failure: bool,
     /// The program that runs, and whether another is in its place.
     pub program: Program,
     /// Tells systemd, once the service is up.
@@ -130,13 +132,31 @@ impl Master {
         });
     }
 
-    /// All workers hear a signal that ends them.
-    fn pass_on(&self, signal: Signal) {
+    /// The old workers, and this one if it lives, hear a signal that ends them.
+    fn pass_on(&self, signal: Signal, worker: Option<Pid>) {
         let old = self.old_workers.lock().unwrap_or_else(|e| e.into_inner());
-        for worker in old.iter().chain([&self.worker]) {
+        for worker in old.iter().copied().chain(worker) {
             // it may be gone already
-            let _ = kill(*worker, signal);
+            let _ = kill(worker, signal);
         }
+    }
+
+    /// The worker has ended without being told to.
+    fn lost(&self, status: i32) {
+        console::alert(&format!(
+            "Current worker ({}) exited with code {status}",
+            self.worker
+        ));
+        if !self.no_exit_on_failure {
+            console::alert("exit-on-failure: killing every processes with SIGTERM");
+            self.pass_on(Signal::SIGTERM, None);
+        }
+    }
+
+    /// Whether old workers go on although the worker has died.
+    fn is_waiting(&self) -> bool {
+        let old = self.old_workers.lock().unwrap_or_else(|e| e.into_inner());
+        self.no_exit_on_failure && !old.is_empty()
     }
 }
 
@@ -151,7 +171,12 @@ pub fn run(
     ready: Ready,
 ) -> io::Result<ExitCode> {
     let program = Program::running();
-    let pidfile = startup.config.global.process.pidfile.clone();
+    let settings = &startup.config.global.process;
+    let pidfile = settings.pidfile.clone();
+    let no_exit_on_failure = settings
+        .master_worker
+        .as_ref()
+        .is_some_and(|settings| settings.no_exit_on_failure);
     let cli = match master_cli::bind(&options.master_cli) {
         Ok(cli) => cli,
         Err(problem) => {
@@ -203,6 +228,7 @@ pub fn run(
         failed: AtomicU32::new(0),
         socket: crate::admin::socket::default_path(&run_dir, worker.as_raw() as u32),
         old_workers: Mutex::new(old_workers),
+        no_exit_on_failure,
         program,
         notify: OnceLock::new(),
     });
@@ -213,10 +239,11 @@ pub fn run(
     Ok(attend(&master, &signals, notify))
 }
 
-/// Waits for signals until the worker is gone.
+/// Waits for signals until the worker is gone, and whoever may outlive it.
 fn attend(master: &Arc<Master>, signals: &Signals, notify: &Notify) -> ExitCode {
     let mut watchdog = notify.watchdog(std::process::id());
     let mut ending = None;
+    let mut ended = None;
     loop {
         let mut descriptors = [PollFd::new(signals.as_fd(), PollFlags::POLLIN)];
         // interrupted or not, the loop looks for signals next
@@ -224,7 +251,7 @@ fn attend(master: &Arc<Master>, signals: &Signals, notify: &Notify) -> ExitCode 
             .as_ref()
             .and_then(|dog| PollTimeout::try_from(dog.every() / 4).ok());
         let _ = poll(&mut descriptors, patience.unwrap_or(PollTimeout::NONE));
-        // the worker's end would have ended this loop
+        // somebody serves, or this loop would have ended
         if let Some(watchdog) = &mut watchdog {
             watchdog.beat(Instant::now());
         }
@@ -245,12 +272,21 @@ fn attend(master: &Arc<Master>, signals: &Signals, notify: &Notify) -> ExitCode 
                         notify.stopping();
                     }
                     ending = Some(signal);
-                    master.pass_on(signal);
+                    let living = ended.is_none().then_some(master.worker);
+                    master.pass_on(signal, living);
                 }
                 _ => {}
             }
             master.bury();
-            if let Some(status) = worker_end(master.worker) {
+            if ended.is_none() {
+                ended = worker_end(master.worker);
+                if let Some(status) = ended.filter(|_| ending.is_none()) {
+                    master.lost(status);
+                }
+            }
+            if let Some(status) = ended
+                && (ending.is_some() || !master.is_waiting())
+            {
                 return farewell(master.worker, status, ending);
             }
         }
@@ -268,13 +304,10 @@ fn worker_end(worker: Pid) -> Option<i32> {
 }
 
 fn farewell(worker: Pid, status: i32, ending: Option<Signal>) -> ExitCode {
-    let text = format!("Current worker ({worker}) exited with code {status}");
-    match ending {
-        None => {
-            console::alert(&text);
-            console::alert("exit-on-failure: killing every processes with SIGTERM");
-        }
-        Some(_) => console::warning(&text),
+    if ending.is_some() {
+        console::warning(&format!(
+            "Current worker ({worker}) exited with code {status}"
+        ));
     }
     let status = match ending {
         Some(Signal::SIGINT) => 130,

@@ -311,7 +311,7 @@ pub static KEYWORDS: &[Keyword<GlobalDraft>] = &[
     Keyword {
         name: "master-worker",
         args: "[no-exit-on-failure]",
-        doc: "A master process watches the worker, as with `-W`.",
+        doc: "A master process watches the worker, as with `-W`. When the worker dies, those of programs before that still have sessions are ended, too; with `no-exit-on-failure` they go on.",
         example: "master-worker",
         apply: master_worker,
     },

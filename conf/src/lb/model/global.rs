@@ -124,7 +124,7 @@ pub struct Process {
 /// `master-worker [no-exit-on-failure]`.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct MasterWorker {
-    /// Other workers go on when one dies.
+    /// Workers of programs before go on when the worker dies.
     pub no_exit_on_failure: bool,
 }
 
