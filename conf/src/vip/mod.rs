@@ -245,7 +245,6 @@ impl Builder<'_> {
 
     fn lvs(&mut self, span: Span) {
         if self.options.skip_lvs {
-            self.config.skipped_lvs = true;
             return;
         }
         if self.findings.iter().any(|d| d.code == "E2006") {

@@ -80,8 +80,6 @@ pub struct Config {
     pub statics: Statics,
     /// `track_group` blocks.
     pub track_groups: Vec<TrackGroup>,
-    /// Whether `virtual_server` blocks were skipped by `--skip-lvs`.
-    pub skipped_lvs: bool,
 }
 
 /// The authenticated channel between two Evenkeel hosts.
