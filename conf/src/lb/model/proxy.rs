@@ -107,7 +107,7 @@ pub struct TcpOptions {
     pub splice_request: bool,
     /// `option splice-response`.
     pub splice_response: bool,
-    /// `no option splice-*` was said: splicing is not even tried where it would pay.
+    /// `no option splice-auto` was said: splicing is not even tried where it would pay.
     pub splice_forbidden: bool,
     /// `option independent-streams`.
     pub independent_streams: bool,

@@ -174,14 +174,14 @@ pub static BOTH: &[Keyword<Draft>] = &[
     Keyword {
         name: "option splice-request",
         args: "",
-        doc: "The kernel moves what clients send.",
+        doc: "Accepted: the kernel moves what clients send wherever it pays, unless `no option splice-auto` forbids it.",
         example: "option splice-request",
         apply: |d, a| switch(d, a, |p| &mut p.tcp.splice_request),
     },
     Keyword {
         name: "option splice-response",
         args: "",
-        doc: "The kernel moves what servers send.",
+        doc: "Accepted: the kernel moves what servers send wherever it pays, unless `no option splice-auto` forbids it.",
         example: "option splice-response",
         apply: |d, a| switch(d, a, |p| &mut p.tcp.splice_response),
     },

@@ -184,7 +184,7 @@ pub fn check(d: &mut Draft, a: &mut Args<'_>) -> Result<(), Diagnostic> {
 pub static BOTH: &[Keyword<Draft>] = &[Keyword {
     name: "timeout tarpit",
     args: "<time>",
-    doc: "How long a tarpitted HTTP request is held; `timeout connect` when absent.",
+    doc: "Accepted: no rule holds a request here (`http-request tarpit` is not there).",
     example: "timeout tarpit 1m",
     apply: |d, a| {
         d.back().timeouts.tarpit = take(d, a)?;
