@@ -10,7 +10,6 @@ use super::order::Order;
 use super::plan::{Host, Plan, VIP};
 use super::rolling::Rolling;
 use super::state::{self, StateDir};
-use super::view::Event;
 use super::{local, rabbit, space, watch};
 use std::collections::{HashMap, HashSet};
 use std::net::SocketAddr;
@@ -77,7 +76,6 @@ async fn whole(options: Options, dir: PathBuf) -> Result<ExitCode, String> {
         ends,
         running: HashMap::new(),
         expected: Vec::new(),
-        events: Vec::new(),
         started: Instant::now(),
         programs: HashMap::new(),
         clients: Clients::default(),
@@ -170,7 +168,6 @@ pub struct Up {
     pub(super) ends: mpsc::Receiver<End>,
     pub(super) running: HashMap<(String, String), bool>,
     pub(super) expected: Vec<(String, String)>,
-    pub(super) events: Vec<Event>,
     pub(super) started: Instant,
     programs: HashMap<String, Vec<(String, Order)>>,
     pub(super) clients: Clients,

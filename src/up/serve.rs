@@ -18,15 +18,10 @@ use tokio::sync::mpsc;
 
 impl Up {
     fn say(&mut self, view: &mut View, text: impl Into<String>) {
-        let event = Event {
+        view.event(Event {
             at: self.started.elapsed(),
             text: text.into(),
-        };
-        view.event(&event);
-        self.events.push(event);
-        if self.events.len() > 10_000 {
-            self.events.drain(..5_000);
-        }
+        });
     }
 
     /// The picture until its end; the exit status.

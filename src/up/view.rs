@@ -117,11 +117,11 @@ impl View {
     }
 
     /// Something happened.
-    pub fn event(&mut self, event: &Event) {
+    pub fn event(&mut self, event: Event) {
         match self {
             View::Plain { .. } => say(&format!("[{:8.3}] {}", event.at.as_secs_f64(), event.text)),
             View::Live(live) => {
-                live.picture.events.push_back(event.clone());
+                live.picture.events.push_back(event);
                 if live.picture.events.len() > KEPT {
                     live.picture.events.pop_front();
                 }
