@@ -88,7 +88,8 @@ impl Daemon {
 
     /// Waits for its end.
     pub fn wait_exit(&mut self, limit: Duration) -> ExitStatus {
-        let what = format!("{} ends; it printed:\n{}", self.name, self.output());
+        // what it printed is shown when it is dropped
+        let what = format!("{} ends", self.name);
         let status = super::wait_for(&what, limit, || self.child.try_wait().expect("own child"));
         for reader in self.readers.drain(..) {
             reader.join().expect("readers do not panic");
