@@ -140,11 +140,16 @@ impl Uses {
 
 /// Resident memory of this process in bytes; 0 where /proc does not say it.
 pub fn resident_memory() -> u64 {
+    let statm = std::fs::read_to_string("/proc/self/statm").unwrap_or_default();
+    resident_in(&statm).unwrap_or(0)
+}
+
+/// Resident memory in bytes, as `/proc/PID/statm` says it in the kernel's pages (proc(5)).
+pub fn resident_in(statm: &str) -> Option<u64> {
     let page = nix::unistd::sysconf(nix::unistd::SysconfVar::PAGE_SIZE);
     let page = page.ok().flatten().map_or(4096, |size| size as u64);
-    let statm = std::fs::read_to_string("/proc/self/statm").unwrap_or_default();
-    let pages = statm.split(' ').nth(1).and_then(|n| n.parse::<u64>().ok());
-    pages.unwrap_or(0) * page
+    let pages: u64 = statm.split(' ').nth(1)?.parse().ok()?;
+    Some(pages * page)
 }
 
 fn host() -> String {
@@ -174,6 +179,14 @@ mod tests {
         let ours = resident_memory() / 1024;
         // both are counted some pages late, and other tests run meanwhile
         assert!(ours > kib / 2 && ours < kib * 2, "{ours} and {kib} KiB");
+    }
+
+    #[test]
+    fn resident_memory_is_counted_in_pages() {
+        let one = resident_in("9 1 1 1 0 1 0").expect("a page");
+        assert!(one >= 4096 && one.is_power_of_two());
+        assert_eq!(resident_in("9 3 1 1 0 1 0"), Some(3 * one));
+        assert_eq!(resident_in("9"), None);
     }
 
     #[test]

@@ -7,6 +7,6 @@ mod identity;
 mod log;
 mod notify;
 
-pub use identity::{Identity, resident_memory, series, wall_time};
+pub use identity::{Identity, resident_in, resident_memory, series, wall_time};
 pub use log::JsonLines;
 pub use notify::{Notify, Watchdog};

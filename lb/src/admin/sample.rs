@@ -51,8 +51,7 @@ impl Samples {
         let resident = self.statm.as_ref().and_then(|file| {
             let mut text = [0u8; 128];
             let read = file.read_at(&mut text, 0).ok()?;
-            let pages = std::str::from_utf8(&text[..read]).ok()?.split(' ').nth(1)?;
-            Some(pages.parse::<u64>().ok()? * 4096)
+            service::resident_in(std::str::from_utf8(&text[..read]).ok()?)
         });
         let peak =
             || getrusage(UsageWho::RUSAGE_SELF).map_or(0, |usage| usage.max_rss() as u64 * 1024);
@@ -131,5 +130,15 @@ mod tests {
         assert_eq!(idle_percent(&[0, 0], &[0, 0], second), 100);
         assert_eq!(idle_percent(&[0, 0], &[1_000_000, 0], second), 50);
         assert_eq!(idle_percent(&[5], &[9_000_000], second), 0);
+    }
+
+    #[test]
+    fn memory_is_what_every_daemon_says_of_itself() {
+        let (ours, theirs) = (Samples::default().memory(), service::resident_memory());
+        // other tests run meanwhile
+        assert!(
+            ours > theirs / 2 && ours < theirs * 2,
+            "{ours} and {theirs}"
+        );
     }
 }
