@@ -111,6 +111,24 @@ fn checking_and_starting_have_the_statuses_that_scripts_expect() {
 }
 
 #[test]
+fn options_that_do_less_than_in_haproxy_are_told() {
+    let balancer = Balancer::new("", &empty_listen());
+    let file = balancer.file().display().to_string();
+    let (status, _, said) = kit::evenkeel(&["lb", "-c", "-d", "-dV", "-f", &file]);
+    assert_eq!(status, 0, "{said}");
+    assert!(
+        said.contains("`evenkeel lb trace` tells sessions"),
+        "{said}"
+    );
+    assert!(
+        said.contains("'-dV' is accepted, but has no effect here"),
+        "{said}"
+    );
+    let (_, _, said) = kit::evenkeel(&["lb", "-c", "-q", "-dV", "-f", &file]);
+    assert!(!said.contains("-dV"), "{said}");
+}
+
+#[test]
 fn conditions_are_answered_by_the_status() {
     for (condition, status) in [
         ("version_atleast(2.4)", 0),

@@ -85,6 +85,12 @@ fn start(options: &Options) -> ExitCode {
     }
     let loaded = loading::load(options);
     tell(options, &loaded);
+    if !options.quiet {
+        options
+            .remarks
+            .iter()
+            .for_each(|text| console::notice(text));
+    }
     let lacks_master = loaded.lacks_master(options);
     if lacks_master && !options.quiet {
         console::warning(

@@ -19,8 +19,6 @@ pub struct Options {
     pub help: bool,
     /// `-d` and `-db`: stay in the foreground, one process.
     pub foreground: bool,
-    /// `-d`: as `-db`, and sessions are told on standard output.
-    pub debug: bool,
     /// `-D`.
     pub daemon: bool,
     /// `-W` and `-Ws`.
@@ -73,8 +71,8 @@ pub struct Options {
     pub run_dir: Option<PathBuf>,
     /// `--format json`: diagnostics for programs.
     pub json: bool,
-    /// Options that are accepted and have nothing to act on here.
-    pub without_effect: Vec<String>,
+    /// What is to be said of options that do less here than in HAProxy.
+    pub remarks: Vec<String>,
 }
 
 impl Options {
@@ -109,8 +107,9 @@ impl Options {
             "-vv" => self.version = 2,
             "-h" | "--help" => self.help = true,
             "-d" => {
-                self.debug = true;
                 self.foreground = true;
+                let trace = "'-d' stays in the foreground; `evenkeel lb trace` tells sessions.";
+                self.remarks.push(trace.to_owned());
             }
             "-db" => self.foreground = true,
             "-D" => self.daemon = true,
@@ -127,14 +126,17 @@ impl Options {
             "-dR" => self.no_reuseport = true,
             "-dS" => self.no_splice = true,
             "-dL" => self.list_objects = true,
-            "-dI" | "-dV" | "-dG" | "-de" | "-dp" | "-dF" => {
-                self.without_effect.push(arg.to_owned());
-            }
-            _ if arg.starts_with("-dM") => self.without_effect.push(arg.to_owned()),
+            "-dI" | "-dV" | "-dG" | "-de" | "-dp" | "-dF" => self.passes_over(arg),
+            _ if arg.starts_with("-dM") => self.passes_over(arg),
             _ if arg.starts_with("-dK") => self.list_keywords = Some(arg[3..].to_owned()),
             _ => return false,
         }
         true
+    }
+
+    fn passes_over(&mut self, arg: &str) {
+        let remark = format!("'{arg}' is accepted, but has no effect here.");
+        self.remarks.push(remark);
     }
 
     fn valued(&mut self, arg: &str, value: Option<String>) -> Result<(), String> {
@@ -275,7 +277,8 @@ mod tests {
     fn glued_values_of_debug_options_are_taken() {
         let options = parse("-dKall -dM0x50 -dMhelp").unwrap();
         assert_eq!(options.list_keywords.as_deref(), Some("all"));
-        assert_eq!(options.without_effect, ["-dM0x50", "-dMhelp"]);
+        assert!(options.remarks[0].starts_with("'-dM0x50' is accepted"));
+        assert!(options.remarks[1].starts_with("'-dMhelp' is accepted"));
     }
 
     #[test]
