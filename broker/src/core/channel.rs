@@ -170,7 +170,6 @@ impl Content {
 pub struct ReplyConsumer {
     pub tag: Box<str>,
     pub secret: u64,
-    pub delivered: u64,
 }
 
 /// A consumer on a channel.

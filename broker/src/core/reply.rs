@@ -68,7 +68,6 @@ impl Core {
         channel.reply = Some(Box::new(ReplyConsumer {
             tag: tag.as_str().into(),
             secret,
-            delivered: 0,
         }));
         self.answer(at, nowait, &Method::BasicConsumeOk { consumer_tag: &tag });
         Ok(())
@@ -117,10 +116,9 @@ impl Core {
             return;
         };
         let tag = channel.unacked.skip_tag();
-        let Some(reply) = &mut channel.reply else {
+        let Some(reply) = &channel.reply else {
             return;
         };
-        reply.delivered += 1;
         frame::write(output.buffer(), frame::METHOD, at.channel, |out| {
             out.extend_from_slice(&[0, 60, 0, 60]);
             wire::shortstr(out, &reply.tag);
