@@ -151,7 +151,7 @@ impl Core {
         };
         let number = channel.next_consumer;
         channel.next_consumer += 1;
-        let mut prefix = vec![0, 60, 0, 60];
+        let mut prefix = wire::begin::BASIC_DELIVER.to_vec();
         wire::shortstr(&mut prefix, tag);
         channel.consumers.push(Consumer {
             number,
@@ -271,7 +271,7 @@ impl Core {
         };
         let tag = super::deliver::hand_out(&mut *self.journal, queue, channel, held, no_ack);
         super::frame::write(output.buffer(), super::frame::METHOD, at.channel, |out| {
-            out.extend_from_slice(&[0, 60, 0, 71]);
+            out.extend_from_slice(&wire::begin::BASIC_GET_OK);
             wire::longlong(out, tag);
             out.push(u8::from(redelivered));
             out.extend_from_slice(message.route());

@@ -6,12 +6,12 @@ use super::frame::{self, Frame};
 use super::limits::most;
 use super::method::Method;
 use super::refusal::{Code, Refusal};
-use super::wire::WireError;
+use super::wire::{WireError, begin};
 use super::{Core, publish};
 
-const PUBLISH: [u8; 4] = [0, 60, 0, 40];
-const ACK: [u8; 4] = [0, 60, 0, 80];
+/// Class and number, as a refusal names them.
 const PUBLISH_ID: (u16, u16) = (60, 40);
+const ACK_ID: (u16, u16) = (60, 80);
 
 impl Core {
     /// Bytes have arrived; answers how many were used. The rest is an incomplete frame, to be given again.
@@ -74,7 +74,7 @@ impl Core {
     /// A publish whose three frames stand in a row, taken as one; `None` when it is anything else.
     #[inline]
     fn whole_publish(&mut self, index: u32, data: &[u8], frame_max: u32) -> Option<usize> {
-        if data.len() < 34 || data[0] != frame::METHOD || data[7..11] != PUBLISH {
+        if data.len() < 34 || data[0] != frame::METHOD || data[7..11] != begin::BASIC_PUBLISH {
             return None;
         }
         let method = frame::parse(data, frame_max).ok()??;
@@ -115,7 +115,7 @@ impl Core {
             channel: method.channel,
         };
         if let Err(refusal) = self.publish(at, route, mandatory, header.payload, body) {
-            self.fail(at, &refusal, (60, 40));
+            self.fail(at, &refusal, PUBLISH_ID);
         }
         Some(length)
     }
@@ -175,19 +175,18 @@ impl Core {
             let text = content.expects("method frame");
             return Err((Refusal::new(Code::UnexpectedFrame, text), PUBLISH_ID));
         }
-        if let [0, 60, 0, 80, rest @ ..] = payload
+        if let Some(rest) = payload.strip_prefix(&begin::BASIC_ACK)
             && let Some((tag, [bits])) = rest.split_first_chunk::<8>()
         {
-            debug_assert_eq!(payload[..4], ACK);
             let tag = u64::from_be_bytes(*tag);
             return self
                 .on_ack(at, tag, bits & 1 != 0)
-                .map_err(|refusal| (refusal, (60, 80)));
+                .map_err(|refusal| (refusal, ACK_ID));
         }
-        if payload.starts_with(&PUBLISH) {
+        if payload.starts_with(&begin::BASIC_PUBLISH) {
             return self
                 .begin_publish(at, payload)
-                .map_err(|refusal| (refusal, (60, 40)));
+                .map_err(|refusal| (refusal, PUBLISH_ID));
         }
         let method = decode(payload)?;
         let id = method.id();
@@ -393,7 +392,7 @@ impl Core {
         };
         let header = content.header.as_deref().unwrap_or_default();
         self.publish(at, &content.route, content.mandatory, header, &content.body)
-            .map_err(|refusal| (refusal, (60, 40)))
+            .map_err(|refusal| (refusal, PUBLISH_ID))
     }
 }
 

@@ -130,7 +130,7 @@ impl<'a> Properties<'a> {
 
     /// A content header frame's payload with these properties.
     pub fn encode(&self, body_size: u64) -> Vec<u8> {
-        let mut out = vec![0, 60, 0, 0];
+        let mut out = wire::begin::BASIC_HEADER.to_vec();
         wire::longlong(&mut out, body_size);
         wire::short(&mut out, self.flags());
         let short = |out: &mut Vec<u8>, text: Option<&[u8]>| {

@@ -335,7 +335,7 @@ impl Core {
         };
         channel.counters.return_unroutable += 1;
         frame::write(output.buffer(), frame::METHOD, at.channel, |out| {
-            out.extend_from_slice(&[0, 60, 0, 50]);
+            out.extend_from_slice(&wire::begin::BASIC_RETURN);
             wire::short(out, Code::NoRoute.number());
             wire::shortstr(out, Code::NoRoute.name());
             out.extend_from_slice(message.route());

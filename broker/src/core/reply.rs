@@ -120,7 +120,7 @@ impl Core {
             return;
         };
         frame::write(output.buffer(), frame::METHOD, at.channel, |out| {
-            out.extend_from_slice(&[0, 60, 0, 60]);
+            out.extend_from_slice(&wire::begin::BASIC_DELIVER);
             wire::shortstr(out, &reply.tag);
             wire::longlong(out, tag);
             out.push(0);

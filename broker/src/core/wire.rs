@@ -2,6 +2,17 @@
 
 use super::field::{FieldError, FieldTable};
 
+/// How the methods begin that are written or read by hand: class and number.
+pub mod begin {
+    pub const BASIC_PUBLISH: [u8; 4] = [0, 60, 0, 40];
+    pub const BASIC_RETURN: [u8; 4] = [0, 60, 0, 50];
+    pub const BASIC_DELIVER: [u8; 4] = [0, 60, 0, 60];
+    pub const BASIC_GET_OK: [u8; 4] = [0, 60, 0, 71];
+    pub const BASIC_ACK: [u8; 4] = [0, 60, 0, 80];
+    /// A content header of the class: no weight.
+    pub const BASIC_HEADER: [u8; 4] = [0, 60, 0, 0];
+}
+
 /// Why bytes are not a method.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum WireError {
