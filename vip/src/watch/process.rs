@@ -4,8 +4,11 @@
 use super::recognise::Question;
 use crate::sys;
 use conf::vip::model::{ParamMatch, TrackedProcess};
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use std::cell::Cell;
 use std::fs;
-use std::os::fd::OwnedFd;
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
 /// Which processes count.
@@ -48,8 +51,9 @@ impl Herd {
 
     /// Forgets the dead and finds the new ones.
     pub fn gather(&mut self) {
-        let found = find(&self.wanted);
-        self.members.retain(|(pid, _)| found.contains(pid));
+        let proc = Proc::default();
+        let found = find(&proc, &self.wanted);
+        self.keep(&found, proc.blind.get());
         for pid in found {
             let room = self.members.len() < MOST;
             if room && !self.members.iter().any(|(known, _)| *known == pid)
@@ -60,6 +64,40 @@ impl Herd {
             }
         }
     }
+
+    /// Forgets who was not found; where the look was blind, who has died.
+    fn keep(&mut self, found: &[i32], blind: bool) {
+        self.members
+            .retain(|(pid, fd)| found.contains(pid) || (blind && lives(fd)));
+    }
+}
+
+/// A look at /proc. One that fails for want of descriptors or memory says nothing about who lives.
+#[derive(Default)]
+struct Proc {
+    blind: Cell<bool>,
+}
+
+impl Proc {
+    fn read(&self, path: impl AsRef<Path>) -> Option<Vec<u8>> {
+        self.note(fs::read(path))
+    }
+
+    fn note<T>(&self, result: io::Result<T>) -> Option<T> {
+        let want = |e: &io::Error| {
+            let code = e.raw_os_error();
+            matches!(code, Some(libc::EMFILE | libc::ENFILE | libc::ENOMEM))
+        };
+        self.blind
+            .set(self.blind.get() || result.as_ref().is_err_and(want));
+        result.ok()
+    }
+}
+
+/// Whether a process that is watched has not died, as its pidfd says.
+fn lives(pidfd: &OwnedFd) -> bool {
+    let mut fds = [PollFd::new(pidfd.as_fd(), PollFlags::POLLIN)];
+    poll(&mut fds, PollTimeout::ZERO) == Ok(0)
 }
 
 /// Whether systemd's folder of a unit is there, so that its processes can be watched.
@@ -80,43 +118,44 @@ fn hides(mounts: &str) -> bool {
     options.is_some_and(|o| o.split(',').any(hiding))
 }
 
-fn find(wanted: &Wanted) -> Vec<i32> {
+fn find(proc: &Proc, wanted: &Wanted) -> Vec<i32> {
     match wanted {
-        Wanted::Script(Question::Name(name)) => scan(|pid| has_name(pid, name)),
+        Wanted::Script(Question::Name(name)) => scan(proc, |pid| has_name(proc, pid, name)),
         Wanted::Script(Question::PidFile(path)) => {
-            let pid = fs::read_to_string(path).ok();
-            let pid = pid.and_then(|text| text.split_whitespace().next()?.parse().ok());
-            pid.filter(|pid| is_alive(*pid)).into_iter().collect()
+            let text = proc.read(path).and_then(|t| String::from_utf8(t).ok());
+            let pid = text.and_then(|text| text.split_whitespace().next()?.parse().ok());
+            pid.filter(|pid| is_alive(proc, *pid)).into_iter().collect()
         }
-        Wanted::Script(Question::Unit(unit)) => unit_pids(unit),
-        Wanted::Tracked(process) => scan(|pid| is_tracked(pid, process)),
+        Wanted::Script(Question::Unit(unit)) => unit_pids(proc, unit),
+        Wanted::Tracked(process) => scan(proc, |pid| is_tracked(proc, pid, process)),
     }
 }
 
 /// Every process that fits and is no zombie.
-fn scan(fits: impl Fn(i32) -> bool) -> Vec<i32> {
-    let Ok(entries) = fs::read_dir("/proc") else {
+fn scan(proc: &Proc, fits: impl Fn(i32) -> bool) -> Vec<i32> {
+    let Some(entries) = proc.note(fs::read_dir("/proc")) else {
         return Vec::new();
     };
     let pid = |e: std::io::Result<fs::DirEntry>| e.ok()?.file_name().to_str()?.parse().ok();
     let pids = entries.filter_map(pid);
-    pids.filter(|pid| fits(*pid) && is_alive(*pid)).collect()
+    pids.filter(|pid| fits(*pid) && is_alive(proc, *pid))
+        .collect()
 }
 
 /// Whether a process runs; a zombie does not.
-fn is_alive(pid: i32) -> bool {
-    let Ok(stat) = fs::read_to_string(format!("/proc/{pid}/stat")) else {
+fn is_alive(proc: &Proc, pid: i32) -> bool {
+    let Some(stat) = proc.read(format!("/proc/{pid}/stat")) else {
         return false;
     };
-    let state = stat
-        .rsplit_once(')')
-        .and_then(|(_, rest)| rest.trim_start().chars().next());
-    state.is_some_and(|s| s != 'Z' && s != 'X')
+    // behind the name, which may be any bytes
+    let end = stat.iter().rposition(|b| *b == b')');
+    let state = end.and_then(|end| stat.get(end + 2));
+    state.is_some_and(|s| !matches!(s, b'Z' | b'X'))
 }
 
 /// The short name, or the name of the program for names beyond 15 bytes.
-fn has_name(pid: i32, name: &str) -> bool {
-    let Ok(comm) = fs::read(format!("/proc/{pid}/comm")) else {
+fn has_name(proc: &Proc, pid: i32, name: &str) -> bool {
+    let Some(comm) = proc.read(format!("/proc/{pid}/comm")) else {
         return false;
     };
     let comm = comm.strip_suffix(b"\n").unwrap_or(&comm);
@@ -127,26 +166,26 @@ fn has_name(pid: i32, name: &str) -> bool {
     // cut at 15 bytes, or started through a link of that name
     base.len() >= 15
         && comm == &base.as_bytes()[..15]
-        && command_line(pid)
+        && command_line(proc, pid)
             .first()
             .is_some_and(|program| file_name(program) == base)
 }
 
-fn is_tracked(pid: i32, process: &TrackedProcess) -> bool {
+fn is_tracked(proc: &Proc, pid: i32, process: &TrackedProcess) -> bool {
     let name_fits = if process.full_command || process.program.contains('/') {
-        let program = command_line(pid).into_iter().next();
+        let program = command_line(proc, pid).into_iter().next();
         program.is_some_and(|p| p == process.program)
     } else {
-        has_name(pid, &process.program)
+        has_name(proc, pid, &process.program)
     };
-    name_fits && parameters_fit(pid, process)
+    name_fits && parameters_fit(proc, pid, process)
 }
 
-fn parameters_fit(pid: i32, process: &TrackedProcess) -> bool {
+fn parameters_fit(proc: &Proc, pid: i32, process: &TrackedProcess) -> bool {
     if process.param_match == ParamMatch::Any {
         return true;
     }
-    let line = command_line(pid);
+    let line = command_line(proc, pid);
     let given = line.get(1..).unwrap_or_default();
     let wanted = &process.parameters;
     match process.param_match {
@@ -163,8 +202,10 @@ fn parameters_fit(pid: i32, process: &TrackedProcess) -> bool {
     }
 }
 
-fn command_line(pid: i32) -> Vec<String> {
-    let bytes = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+fn command_line(proc: &Proc, pid: i32) -> Vec<String> {
+    let bytes = proc
+        .read(format!("/proc/{pid}/cmdline"))
+        .unwrap_or_default();
     let words = bytes
         .split(|b| *b == 0)
         .map(|w| String::from_utf8_lossy(w).into_owned());
@@ -189,20 +230,19 @@ fn unit_folder(unit: &str) -> Option<PathBuf> {
     folders.into_iter().find(|f| f.is_dir())
 }
 
-fn unit_pids(unit: &str) -> Vec<i32> {
+fn unit_pids(proc: &Proc, unit: &str) -> Vec<i32> {
     let Some(folder) = unit_folder(unit) else {
         return Vec::new();
     };
-    let text = fs::read_to_string(folder.join("cgroup.procs")).unwrap_or_default();
+    let text = proc.read(folder.join("cgroup.procs")).unwrap_or_default();
+    let text = String::from_utf8(text).unwrap_or_default();
     let pids = text.lines().filter_map(|l| l.parse().ok());
-    pids.filter(|pid| is_alive(*pid)).collect()
+    pids.filter(|pid| is_alive(proc, *pid)).collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-    use std::os::fd::AsFd;
     use std::process::Command;
 
     #[test]
@@ -231,6 +271,28 @@ mod tests {
     }
 
     #[test]
+    fn a_blind_look_loses_the_dead_only() {
+        let proc = Proc::default();
+        let gone = proc.note::<()>(Err(io::Error::from_raw_os_error(libc::ENOENT)));
+        assert!(gone.is_none() && !proc.blind.get(), "who is gone is gone");
+        proc.note::<()>(Err(io::Error::from_raw_os_error(libc::EMFILE)));
+        assert!(proc.blind.get());
+        let mut child = Command::new("/bin/sleep").arg("60").spawn().expect("sleep");
+        let pid = i32::try_from(child.id()).expect("a pid");
+        let file = tempfile::NamedTempFile::new().expect("a file");
+        fs::write(file.path(), format!("{pid}\n")).expect("writable");
+        let wanted = Question::PidFile(file.path().to_owned());
+        let mut herd = Herd::new(Wanted::Script(wanted));
+        herd.gather();
+        herd.keep(&[], true);
+        assert_eq!(herd.count(), 1, "it lives, though nobody saw it");
+        child.kill().expect("own child");
+        child.wait().expect("own child");
+        herd.keep(&[], true);
+        assert_eq!(herd.count(), 0);
+    }
+
+    #[test]
     fn a_proc_that_hides_other_users_is_noticed() {
         assert!(!hides("proc /proc proc rw,nosuid 0 0\n"));
         assert!(hides("proc /proc proc rw,nosuid,hidepid=2 0 0\n"));
@@ -244,7 +306,8 @@ mod tests {
     fn the_own_process_is_found_by_its_name() {
         let comm = fs::read_to_string("/proc/self/comm").expect("proc is mounted");
         let pid = std::process::id() as i32;
-        assert!(has_name(pid, comm.trim_end()));
-        assert!(!has_name(pid, "no-such-name"));
+        let proc = Proc::default();
+        assert!(has_name(&proc, pid, comm.trim_end()));
+        assert!(!has_name(&proc, pid, "no-such-name"));
     }
 }
