@@ -9,13 +9,15 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tracing::{Level, Metadata};
 use tracing_subscriber::filter::LevelFilter;
 use tracing_subscriber::fmt::MakeWriter;
 
 /// Lines that may wait; more are dropped and counted.
 const BOUND: usize = 1024;
+/// How long the last lines may take.
+const FAREWELL: Duration = Duration::from_secs(2);
 const SYSLOG: &str = "/dev/log";
 /// syslog's daemon facility.
 const DAEMON: u8 = 3;
@@ -110,15 +112,25 @@ pub fn start(options: &Options) {
     }
 }
 
-/// Waits until what was logged is written.
+/// Waits until what was logged is written, for [`FAREWELL`] at most: a reader that hangs must not keep
+/// a process that has given its addresses up.
 pub fn finish() {
     let taken = THREAD.lock().ok().and_then(|mut slot| slot.take());
-    if let Some((to, thread)) = taken {
-        let _ = to.send(Entry {
-            level: Level::TRACE,
-            text: Vec::new(),
-        });
-        let _ = thread.join();
+    if let Some(writer) = taken {
+        end(&writer, FAREWELL);
+    }
+}
+
+fn end((to, thread): &Writer, most: Duration) {
+    let until = Instant::now() + most;
+    let last = || Entry {
+        level: Level::TRACE,
+        text: Vec::new(),
+    };
+    let mut told = to.try_send(last()).is_ok();
+    while !thread.is_finished() && Instant::now() < until {
+        std::thread::sleep(Duration::from_millis(1));
+        told = told || to.try_send(last()).is_ok();
     }
 }
 
@@ -225,5 +237,29 @@ mod tests {
                 "{line}"
             );
         }
+    }
+
+    #[test]
+    fn the_end_waits_for_the_last_line_and_not_for_a_reader_that_hangs() {
+        let (to, from) = sync_channel(1);
+        let thread = std::thread::spawn(move || write(&from, &Target::Nowhere));
+        let line = Entry {
+            level: Level::INFO,
+            text: b"a line".to_vec(),
+        };
+        to.send(line).expect("it reads");
+        let writer = (to, thread);
+        end(&writer, Duration::from_secs(60));
+        assert!(writer.1.is_finished());
+        let (to, from) = sync_channel::<Entry>(0);
+        let (stop, hang) = sync_channel::<()>(0);
+        let thread = std::thread::spawn(move || {
+            let _unread = from;
+            let _ = hang.recv();
+        });
+        let before = Instant::now();
+        end(&(to, thread), Duration::from_millis(20));
+        assert!(before.elapsed() < Duration::from_secs(30));
+        drop(stop);
     }
 }
