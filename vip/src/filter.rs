@@ -90,6 +90,9 @@ enum Part {
 pub struct Wanted {
     /// Nobody is told the link-layer address of these.
     pub mute: Vec<IpAddr>,
+    /// Who announces one of these is not answered: with a virtual link-layer address the answer
+    /// would turn the switch back to the host that has them still.
+    pub shared: Vec<IpAddr>,
     /// Packets to these are dropped, neighbour discovery apart.
     pub closed: Vec<IpAddr>,
     /// The kernel says nothing of its own on these interfaces: a report from a virtual
@@ -113,7 +116,7 @@ impl Filter {
     /// # Errors
     /// When the kernel has no packet filter, or one older than 5.12.
     pub fn set(&mut self, mut wanted: Wanted) -> io::Result<()> {
-        for list in [&mut wanted.mute, &mut wanted.closed] {
+        for list in [&mut wanted.mute, &mut wanted.shared, &mut wanted.closed] {
             list.sort();
         }
         wanted.silent.sort();
@@ -214,6 +217,16 @@ fn rules(wanted: &Wanted, family: u8) -> Vec<(Place, Vec<Part>)> {
                 rules.push((V6_OUT, vec![icmp, kind, target, Part::Verdict(DROP)]));
             }
             IpAddr::V4(_) | IpAddr::V6(_) => {}
+        }
+    }
+    for address in &wanted.shared {
+        if let IpAddr::V4(a) = address
+            && family == ARP_OUT.family
+        {
+            let part = |at, bytes: &[u8]| Part::Bytes(NETWORK, at, bytes.to_vec());
+            let (reply, own) = (part(6, &ARP_REPLY), a.octets());
+            let parts = vec![reply, part(14, &own), part(24, &own), Part::Verdict(DROP)];
+            rules.push((ARP_OUT, parts));
         }
     }
     for index in &wanted.silent {
@@ -395,6 +408,7 @@ mod tests {
         };
         Wanted {
             mute: list(mute),
+            shared: Vec::new(),
             closed: list(closed),
             silent: Vec::new(),
         }

@@ -70,7 +70,8 @@ impl Daemon {
     }
 
     /// Addresses in their grace stay mute, or a client that asks for one now would learn the host
-    /// that it is leaving. Addresses of `no_accept` instances take no packets.
+    /// that it is leaving. With `use_vmac` a successor's announcement is not answered. Addresses of
+    /// `no_accept` instances take no packets.
     pub(super) fn filter(&mut self) {
         let of = |which: &dyn Fn(&&Instance) -> bool| -> Vec<IpAddr> {
             let instances = self.instances.iter().filter(which);
@@ -78,6 +79,7 @@ impl Daemon {
         };
         let wanted = Wanted {
             mute: of(&|i| i.router.is_in_grace()),
+            shared: of(&|i| i.conf.vmac.is_some()),
             closed: of(&|i| !i.conf.accept && i.conf.priority.0 != 255),
             silent: self.instances.iter().filter_map(silent).collect(),
         };
