@@ -331,6 +331,86 @@ fn a_reload_keeps_the_role_and_a_broken_file_changes_nothing() {
 
 #[test]
 #[ignore = "needs root for network namespaces; tests/run runs it"]
+fn maintenance_and_demotion_outlive_a_worker() {
+    kit::sandboxed(|| {
+        let pair = Pair::up((Ours, Ours), V3, "", "");
+        for (order, words) in [("maintenance", "(maintenance)"), ("demote", "(demoted)")] {
+            pair.moves_to("B", || drop(pair.a.tool(&[order])));
+            let worker = pair.a.child("worker");
+            let killed = nix::unistd::Pid::from_raw(worker);
+            nix::sys::signal::kill(killed, Signal::SIGKILL).expect("it runs");
+            wait_until("another worker", LONG, || pair.a.child("worker") != worker);
+            wait_until("it follows B", LONG, || {
+                let line = pair.a.try_tool(&["status"]).unwrap_or_default();
+                line.contains(words) && line.contains("10.77.0.12")
+            });
+            let since = Instant::now();
+            wait_until("time to take over", LONG, || {
+                assert!(!pair.a.holds(VIP));
+                since.elapsed() > Duration::from_secs(1)
+            });
+            pair.moves_to("A", || drop(pair.a.tool(&["resume"])));
+        }
+    });
+}
+
+#[test]
+#[ignore = "needs root for network namespaces; tests/run runs it"]
+fn a_run_directory_that_takes_no_file_costs_a_new_worker_its_socket_only() {
+    use std::fs::Permissions;
+    use std::os::unix::fs::PermissionsExt;
+    kit::sandboxed(|| {
+        let pair = Pair::up((Ours, Ours), V3, "", "");
+        let run = pair.a.path("run");
+        let worker = pair.a.child("worker");
+        // guardian and worker have given up the right to write regardless
+        for (path, mode) in [(run.join("vip-worker.pid"), 0o400), (run, 0o500)] {
+            std::fs::set_permissions(path, Permissions::from_mode(mode)).expect("own file");
+        }
+        let killed = nix::unistd::Pid::from_raw(worker);
+        pair.moves_to("B", || {
+            nix::sys::signal::kill(killed, Signal::SIGKILL).expect("it runs");
+        });
+        pair.settled_on_a();
+        assert_ne!(pair.a.child("worker"), worker);
+        let log = pair.a.daemon.as_ref().expect("started").output();
+        assert!(log.contains("no admin socket"), "{log}");
+    });
+}
+
+/// Sets the soft limit of a process's open files.
+fn limit_files(pid: i32, most: usize) {
+    let (pid, most) = (pid.to_string(), format!("--nofile={most}:"));
+    let mut command = Command::new("prlimit");
+    command.args(["--pid", &pid, &most]);
+    assert!(command.status().expect("prlimit runs").success());
+}
+
+#[test]
+#[ignore = "needs root for network namespaces; tests/run runs it"]
+fn a_script_helper_that_cannot_be_started_costs_no_role() {
+    kit::sandboxed(|| {
+        let pair = Pair::up((Ours, Ours), V3, "", "");
+        let guardian = pair.a.daemon.as_ref().expect("started").pid();
+        // as many as it waits for: the numbers of the helper that dies do for no other one
+        limit_files(guardian, 4);
+        let helper = pair.a.child("helper");
+        nix::sys::signal::kill(nix::unistd::Pid::from_raw(helper), Signal::SIGKILL)
+            .expect("it runs");
+        wait_until("the guardian tries and cannot", LONG, || {
+            let log = pair.a.daemon.as_ref().expect("started").output();
+            log.contains("cannot start a script helper")
+        });
+        assert!(pair.a.holds(VIP) && !pair.b.holds(VIP));
+        limit_files(guardian, 1024);
+        let another = pair.a.child("helper");
+        assert_ne!(another, helper);
+        assert!(pair.a.holds(VIP) && !pair.b.holds(VIP));
+    });
+}
+
+#[test]
+#[ignore = "needs root for network namespaces; tests/run runs it"]
 fn a_split_brain_is_reported_and_healed() {
     kit::sandboxed(|| {
         let pair = Pair::up((Ours, Ours), V3, "", "");

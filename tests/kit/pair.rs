@@ -134,6 +134,12 @@ impl Site {
     }
 
     pub fn tool(&self, words: &[&str]) -> String {
+        let told = self.try_tool(words);
+        told.unwrap_or_else(|error| panic!("{words:?}: {error}"))
+    }
+
+    /// What the tool says; as an error where it fails.
+    pub fn try_tool(&self, words: &[&str]) -> Result<String, String> {
         let run = self.path("run").display().to_string();
         let mut all = vec!["vip"];
         all.extend(words);
@@ -145,12 +151,11 @@ impl Site {
             .output()
             .expect("the binary runs");
         let text = String::from_utf8_lossy(&output.stdout).into_owned();
-        assert!(
-            output.status.success(),
-            "{words:?}: {text}{}",
-            String::from_utf8_lossy(&output.stderr)
-        );
-        text
+        if output.status.success() {
+            Ok(text)
+        } else {
+            Err(text + &String::from_utf8_lossy(&output.stderr))
+        }
     }
 
     /// Process ids of the guardian's children.

@@ -86,6 +86,8 @@ fn order(daemon: &mut Daemon, name: Option<&str>, event: &Event, word: &str) -> 
     for i in &chosen {
         daemon.dispatch(*i, event.clone());
     }
+    // the next worker goes on with it
+    daemon.tell_guardian();
     let told = |i: usize| {
         let instance = &daemon.instances[i];
         json!({

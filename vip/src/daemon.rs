@@ -19,6 +19,7 @@ use crate::instance::Instance;
 use crate::journal::Lateness;
 use crate::mailbox::Post;
 use crate::net::Net;
+use crate::options::Held;
 use crate::pair::{Order, Own, Pair};
 use crate::plan;
 use crate::poller::Ticket;
@@ -128,6 +129,21 @@ impl Daemon {
         daemon
     }
 
+    /// Goes on with what operators asked of the worker before.
+    pub fn hold(&mut self, all: &[Held]) {
+        for held in all {
+            let event = if held.maintenance {
+                Event::Maintenance
+            } else {
+                Event::Demote
+            };
+            for i in self.select(Some(&held.instance)) {
+                self.dispatch(i, event.clone());
+            }
+        }
+        self.tell_guardian();
+    }
+
     /// Instances take part from then on, or `vrrp_startup_delay` later.
     pub fn start_from(&mut self, from: Time) {
         for instance in &mut self.instances {
@@ -205,7 +221,9 @@ impl Daemon {
     pub fn tell_guardian(&mut self) {
         let mut addresses = Vec::new();
         let mut goodbyes = Vec::new();
+        let mut held = Vec::new();
         for instance in &self.instances {
+            held.extend(instance.held());
             for (index, address) in instance.placed(&self.net) {
                 addresses.push((index, address.address, address.prefix));
             }
@@ -213,7 +231,7 @@ impl Daemon {
                 goodbyes.extend(instance.goodbye());
             }
         }
-        self.ward.tell(addresses, goodbyes);
+        self.ward.tell(addresses, goodbyes, held);
     }
 
     /// The earliest deadline of all.

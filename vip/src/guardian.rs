@@ -6,12 +6,12 @@
 
 use crate::core::ah::Seal;
 use crate::netlink::{Change, Netlink, NewAddress};
-use crate::options::Options;
+use crate::options::{Held, Options};
 use crate::quiet::Quiet;
 use crate::signals::{self, Wish};
 use crate::{pidfile, raw, rights, sys};
 use conf::vip::model::Family;
-use nix::poll::{PollFd, PollFlags, poll};
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 use nix::sys::socket::{
     AddressFamily, ControlMessage, MsgFlags, SockFlag, SockType, recv, send, sendmsg, socketpair,
@@ -28,8 +28,13 @@ use tracing::{error, info, warn};
 
 /// Largest will: addresses and last words of many instances.
 const LARGEST: usize = 256 * 1024;
-/// Time a worker must have lived for its successor to start at once.
+/// Time a process must have lived for its successor to start at once.
 const STABLE: Duration = Duration::from_secs(10);
+/// Until the next try to start one: the last one died young, or the kernel gave no process or
+/// descriptor.
+const RETRY: Duration = Duration::from_secs(1);
+/// The same for a helper that died young.
+const RETRY_HELPER: Duration = Duration::from_millis(100);
 
 /// What the guardian does when the worker dies.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -38,6 +43,9 @@ struct Will {
     addresses: Vec<(u32, IpAddr, u8)>,
     /// What is said last.
     goodbyes: Vec<Goodbye>,
+    /// What the next worker goes on with.
+    #[serde(default)]
+    held: Vec<Held>,
 }
 
 /// An advert that the guardian sends in the worker's name.
@@ -86,10 +94,16 @@ impl Ward {
     }
 
     /// Leaves a new will, if it is new.
-    pub fn tell(&mut self, addresses: Vec<(u32, IpAddr, u8)>, goodbyes: Vec<Goodbye>) {
+    pub fn tell(
+        &mut self,
+        addresses: Vec<(u32, IpAddr, u8)>,
+        goodbyes: Vec<Goodbye>,
+        held: Vec<Held>,
+    ) {
         let will = Will {
             addresses,
             goodbyes,
+            held,
         };
         let Some(fd) = self.fd.as_ref().filter(|_| will != self.told) else {
             return;
@@ -113,20 +127,28 @@ struct Charge {
 }
 
 impl Charge {
-    fn start(role: &str, options: &Options) -> io::Result<Charge> {
+    fn start(role: &str, options: &Options, held: &[Held]) -> io::Result<Charge> {
         let (ours, theirs) = socketpair(
             AddressFamily::Unix,
             SockType::SeqPacket,
             None,
             SockFlag::SOCK_CLOEXEC,
         )?;
-        let child = Command::new("/proc/self/exe")
+        let mut child = Command::new("/proc/self/exe")
             .arg0("evenkeel")
             .args(["vip", &format!("--role={role}")])
+            .args(held.iter().map(|h| format!("--held={}", h.word())))
             .args(&options.raw)
             .stdin(Stdio::from(theirs))
             .spawn()?;
-        let pidfd = sys::pidfd_open(child.id() as i32)?;
+        let pidfd = match sys::pidfd_open(child.id() as i32) {
+            Ok(pidfd) => pidfd,
+            Err(error) => {
+                let _ = child.kill();
+                let _ = child.wait();
+                return Err(error);
+            }
+        };
         Ok(Charge {
             child,
             pidfd,
@@ -179,8 +201,9 @@ fn guard(options: &Options, mut lock: pidfile::Lock) -> io::Result<u8> {
     let signals = signals::watched();
     let signalfd = SignalFd::with_flags(&signals, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK)?;
     let mut guardian = Guardian {
-        helper: Charge::start("helper", options)?,
-        worker: Charge::start("worker", options)?,
+        helper: Some(Charge::start("helper", options, &[])?),
+        helper_at: None,
+        worker: Charge::start("worker", options, &[])?,
         will: Will::default(),
         notify: service::Notify::from_environment(),
         stopping: false,
@@ -196,7 +219,9 @@ fn guard(options: &Options, mut lock: pidfile::Lock) -> io::Result<u8> {
 }
 
 struct Guardian<'a> {
-    helper: Charge,
+    helper: Option<Charge>,
+    /// When the next helper is started, if there is none.
+    helper_at: Option<Instant>,
     worker: Charge,
     will: Will,
     notify: service::Notify,
@@ -208,28 +233,34 @@ impl Guardian<'_> {
     fn watch(&mut self, signals: &SignalFd) -> io::Result<u8> {
         let mut quiet = Quiet::stirred();
         loop {
-            let mut fds = [
+            let helper = self.helper.as_ref().map(|h| h.pidfd.as_fd());
+            let mut fds = vec![
                 PollFd::new(self.worker.pidfd.as_fd(), PollFlags::POLLIN),
                 PollFd::new(self.worker.line.as_fd(), PollFlags::POLLIN),
-                PollFd::new(self.helper.pidfd.as_fd(), PollFlags::POLLIN),
                 PollFd::new(signals.as_fd(), PollFlags::POLLIN),
             ];
-            match poll(&mut fds, quiet.patience()) {
+            fds.extend(helper.map(|fd| PollFd::new(fd, PollFlags::POLLIN)));
+            let patience = self.until_helper().unwrap_or_else(|| quiet.patience());
+            match poll(&mut fds, patience) {
                 Ok(ready) => quiet.waited(ready > 0),
                 Err(nix::errno::Errno::EINTR) => {}
                 Err(error) => return Err(error.into()),
             }
-            let ready = fds.map(|f| f.revents().is_some_and(|r| !r.is_empty()));
+            let ready = |f: &PollFd<'_>| f.revents().is_some_and(|r| !r.is_empty());
+            let ready: Vec<bool> = fds.iter().map(ready).collect();
             if ready[1] {
                 self.read_line();
             }
             if ready[0]
-                && let Some(code) = self.worker_died()?
+                && let Some(code) = self.worker_died(signals)?
             {
                 return Ok(code);
             }
-            if ready[2] {
+            if ready.get(3) == Some(&true) {
                 self.helper_died()?;
+            }
+            if self.helper_at.is_some_and(|at| Instant::now() >= at) {
+                self.start_helper();
             }
             while let Ok(Some(info)) = signals.read_signal() {
                 self.pass_on(info.ssi_signo as i32);
@@ -281,8 +312,9 @@ impl Guardian<'_> {
     }
 
     /// Gives the exit status when this was the end.
-    fn worker_died(&mut self) -> io::Result<Option<u8>> {
+    fn worker_died(&mut self, signals: &SignalFd) -> io::Result<Option<u8>> {
         self.read_line();
+        let held = self.will.held.clone();
         let status = self.worker.child.wait()?;
         let code = status.code();
         if code == Some(0) || self.stopping {
@@ -298,31 +330,83 @@ impl Guardian<'_> {
             return Ok(Some(code.and_then(|c| u8::try_from(c).ok()).unwrap_or(1)));
         }
         error!(%status, "the worker died; its addresses are removed, another one starts");
-        if self.worker.born.elapsed() < STABLE {
-            std::thread::sleep(Duration::from_secs(1));
+        if self.worker.born.elapsed() < STABLE && self.is_told_to_stop(signals) {
+            return Ok(Some(1));
         }
-        self.worker = Charge::start("worker", self.options)?;
+        self.worker = loop {
+            match Charge::start("worker", self.options, &held) {
+                Ok(worker) => break worker,
+                Err(error) => error!(%error, "cannot start a worker; the next try is in a second"),
+            }
+            if self.is_told_to_stop(signals) {
+                return Ok(Some(1));
+            }
+        };
         self.introduce_helper();
-        pidfile::write(&self.options.vrrp_pid_file(), self.worker.child.id())?;
+        if let Err(error) = pidfile::write(&self.options.vrrp_pid_file(), self.worker.child.id()) {
+            warn!(%error, "the worker's pid file is out of date");
+        }
         Ok(None)
     }
 
-    fn helper_died(&mut self) -> io::Result<()> {
-        let status = self.helper.child.wait()?;
-        if self.helper.born.elapsed() < STABLE {
-            std::thread::sleep(Duration::from_millis(100));
+    /// Waits for the next try, while there is no worker; whether it is not to be made any more.
+    fn is_told_to_stop(&mut self, signals: &SignalFd) -> bool {
+        let until = Instant::now() + RETRY;
+        while let Some(rest) = until.checked_duration_since(Instant::now()) {
+            let mut fds = [PollFd::new(signals.as_fd(), PollFlags::POLLIN)];
+            let _ = poll(&mut fds, whole_milliseconds(rest));
+            while let Ok(Some(info)) = signals.read_signal() {
+                self.stopping |= Wish::of(info.ssi_signo as i32) == Some(Wish::Stop);
+            }
+            if self.stopping {
+                self.notify.stopping();
+                return true;
+            }
         }
+        false
+    }
+
+    fn helper_died(&mut self) -> io::Result<()> {
+        let Some(mut helper) = self.helper.take() else {
+            return Ok(());
+        };
+        let status = helper.child.wait()?;
         if !self.stopping {
             warn!(%status, "the script helper died; another one starts");
         }
-        self.helper = Charge::start("helper", self.options)?;
-        self.introduce_helper();
+        let young = helper.born.elapsed() < STABLE;
+        let pause = if young { RETRY_HELPER } else { Duration::ZERO };
+        self.helper_at = Some(Instant::now() + pause);
         Ok(())
+    }
+
+    /// Until [`Guardian::start_helper`] is due.
+    fn until_helper(&self) -> Option<PollTimeout> {
+        let rest = self.helper_at?.saturating_duration_since(Instant::now());
+        Some(whole_milliseconds(rest))
+    }
+
+    /// The role does not depend on it: without one no script runs.
+    fn start_helper(&mut self) {
+        match Charge::start("helper", self.options, &[]) {
+            Ok(helper) => {
+                self.helper = Some(helper);
+                self.helper_at = None;
+                self.introduce_helper();
+            }
+            Err(error) => {
+                error!(%error, "cannot start a script helper: no script runs; the next try is in a second");
+                self.helper_at = Some(Instant::now() + RETRY);
+            }
+        }
     }
 
     /// Hands the worker our end of the helper's line.
     fn introduce_helper(&self) {
-        let fds = [self.helper.line.as_raw_fd()];
+        let Some(helper) = &self.helper else {
+            return;
+        };
+        let fds = [helper.line.as_raw_fd()];
         let control = [ControlMessage::ScmRights(&fds)];
         let parts = [IoSlice::new(b"helper")];
         let fd = self.worker.line.as_raw_fd();
@@ -331,10 +415,15 @@ impl Guardian<'_> {
         }
         info!(
             worker = self.worker.child.id(),
-            helper = self.helper.child.id(),
+            helper = helper.child.id(),
             "processes started"
         );
     }
+}
+
+/// Rounded up: who wakes up too soon would only wait again.
+fn whole_milliseconds(time: Duration) -> PollTimeout {
+    PollTimeout::try_from(time + Duration::from_millis(1)).unwrap_or(PollTimeout::MAX)
 }
 
 impl Goodbye {

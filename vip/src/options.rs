@@ -1,5 +1,6 @@
 //! The command line: keepalived's options and a few of our own.
 
+use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 
 /// What to do.
@@ -22,6 +23,39 @@ pub enum Mode {
     /// A tool: `status`, `watch`, `explain`, `demote`, `resume`, `maintenance`, `lint`.
     Tool(String, Vec<String>),
 }
+
+/// An operator's `demote` or `maintenance`, which a worker that is started again goes on with.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Held {
+    /// Name of the instance.
+    pub instance: String,
+    /// `maintenance`, or `demote`.
+    pub maintenance: bool,
+}
+
+impl Held {
+    /// The word behind `--held`.
+    pub fn word(&self) -> String {
+        let order = if self.maintenance {
+            MAINTENANCE
+        } else {
+            DEMOTE
+        };
+        format!("{order}:{}", self.instance)
+    }
+
+    fn parse(word: &str) -> Option<Held> {
+        let (order, instance) = word.split_once(':')?;
+        let known = matches!(order, MAINTENANCE | DEMOTE);
+        known.then(|| Held {
+            instance: instance.to_owned(),
+            maintenance: order == MAINTENANCE,
+        })
+    }
+}
+
+const MAINTENANCE: &str = "maintenance";
+const DEMOTE: &str = "demote";
 
 /// The command line, read.
 #[derive(Clone, Debug)]
@@ -62,6 +96,8 @@ pub struct Options {
     pub skip_lvs: bool,
     /// `--json` of a tool.
     pub json: bool,
+    /// Internal, of a worker: what operators asked of the one before.
+    pub held: Vec<Held>,
     /// The words as given, for the processes that this one starts.
     pub raw: Vec<String>,
 }
@@ -110,7 +146,7 @@ const NO_SNMP: &str = "-x and -A: there is no SNMP here; \
      the status page has JSON and Prometheus metrics (`status_page` in global_defs)";
 
 /// Options that take a value: short, long.
-const VALUED: [(&str, &str); 13] = [
+const VALUED: [(&str, &str); 14] = [
     ("-f", "--use-file"),
     ("-S", "--log-facility"),
     ("-p", "--pid"),
@@ -120,6 +156,7 @@ const VALUED: [(&str, &str); 13] = [
     ("", "--run-dir"),
     ("", "--signum"),
     ("", "--role"),
+    ("", "--held"),
     ("-b", "--bfd_pid"),
     ("-s", "--namespace"),
     ("-u", "--umask"),
@@ -148,9 +185,11 @@ impl Options {
             lenient: false,
             skip_lvs: false,
             json: false,
+            held: Vec::new(),
             raw: words.to_vec(),
         };
-        options.raw.retain(|w| !w.starts_with("--role="));
+        let internal = |w: &String| w.starts_with("--role=") || w.starts_with("--held=");
+        options.raw.retain(|w| !internal(w));
         let words = spread(words);
         let mut rest = words.iter();
         while let Some(word) = rest.next() {
@@ -183,6 +222,10 @@ impl Options {
             "--signum" => self.mode = Mode::Signum(value.to_owned()),
             "--role" if value == "worker" => self.mode = Mode::Worker,
             "--role" if value == "helper" => self.mode = Mode::Helper,
+            "--held" => {
+                let wrong = || format!("there is no order `{value}`");
+                self.held.push(Held::parse(value).ok_or_else(wrong)?);
+            }
             "--role" => return Err(format!("there is no role `{value}`")),
             "--namespace" => self.namespace = Some(value.to_owned()),
             "--snmp-agent-socket" => return Err(NO_SNMP.to_owned()),
@@ -364,6 +407,20 @@ fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn orders_of_operators_go_from_worker_to_worker() {
+        let held = |instance: &str, maintenance| Held {
+            instance: instance.to_owned(),
+            maintenance,
+        };
+        let all = [held("VI:1", true), held("b=c", false)];
+        let words: Vec<String> = all.iter().map(|h| format!("--held={}", h.word())).collect();
+        let options = Options::parse(&words).expect("valid");
+        assert_eq!(options.held, all);
+        assert!(options.raw.is_empty(), "not for the next processes");
+        assert!(parse("--held=stop:VI_1").is_err());
+    }
 
     #[test]
     fn lines_for_a_host_are_for_this_one_unless_an_id_is_given() {

@@ -179,6 +179,7 @@ fn prepare(options: &Options, signals: SignalFd) -> io::Result<Loop> {
             |error| info!(%error, "clients of a dead host are not asked: no thread for it"),
         )
         .ok();
+    daemon.hold(&options.held);
     daemon.settle();
     daemon.tell_watchers();
     if let Some(command) = daemon.config.global.startup_script.clone() {

@@ -46,16 +46,14 @@ impl Drop for Place {
 }
 
 /// Binds the admin socket and starts the thread. A taken port of the page is reported and
-/// not fatal; nor is another daemon at the socket, as there may be with a pid file of its own.
+/// not fatal; nor is another daemon at the socket, as there may be with a pid file of its own,
+/// nor a folder that takes no socket now: the addresses need none.
 pub fn start(
     options: &Options,
     page: Option<SocketAddr>,
     post: Post<ToRouter>,
 ) -> io::Result<Option<Place>> {
     let path = options.socket();
-    if let Some(folder) = path.parent() {
-        std::fs::create_dir_all(folder)?;
-    }
     let listener = if std::os::unix::net::UnixStream::connect(&path).is_ok() {
         warn!(
             "another daemon answers at {}: no admin socket here; give one of them another `--run-dir`",
@@ -63,7 +61,9 @@ pub fn start(
         );
         None
     } else {
-        Some(bind(&path)?)
+        bind(&path)
+            .inspect_err(|error| warn!(%error, "no admin socket"))
+            .ok()
     };
     let place = listener.is_some().then(|| Place(path));
     std::thread::Builder::new()
@@ -83,6 +83,9 @@ pub fn start(
 
 /// A socket that is there is a dead daemon's.
 fn bind(path: &Path) -> io::Result<StdUnixListener> {
+    if let Some(folder) = path.parent() {
+        std::fs::create_dir_all(folder)?;
+    }
     let _ = std::fs::remove_file(path);
     let listener = StdUnixListener::bind(path).map_err(|e| {
         io::Error::new(

@@ -338,7 +338,9 @@ impl Router {
         }
         match self.fault.clone() {
             Some(fault) => self.become_fault(now, Cause::Fault(fault), out),
-            None if self.owns_addresses() => self.become_active(now, Cause::Owner, out),
+            None if self.owns_addresses() && !self.maintenance => {
+                self.become_active(now, Cause::Owner, out);
+            }
             None => self.become_backup(now, None, Cause::Startup, out),
         }
     }

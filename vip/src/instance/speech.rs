@@ -7,6 +7,7 @@ use crate::core::advert::{self, Auth, Outgoing};
 use crate::core::ah::{Key, Seal};
 use crate::core::router::SHORTEST;
 use crate::guardian::Goodbye;
+use crate::options::Held;
 use crate::packet::Sender;
 use crate::raw;
 use crate::speaker::Speaker;
@@ -104,6 +105,15 @@ impl Instance {
         let peers = self.conf.peers.iter().map(|p| p.address);
         let group = peers.len() == 0;
         group.then_some(self.conf.group).into_iter().chain(peers)
+    }
+
+    /// What an operator asked of this router, for the guardian.
+    pub fn held(&self) -> Option<Held> {
+        let maintenance = self.router.in_maintenance();
+        (maintenance || self.router.is_demoted()).then(|| Held {
+            instance: self.conf.name.clone(),
+            maintenance,
+        })
     }
 
     /// The last words of this router, for the guardian.

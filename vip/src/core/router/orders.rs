@@ -41,7 +41,7 @@ impl Router {
     }
 
     pub(super) fn recover(&mut self, now: Time, out: &mut Vec<Action>) {
-        if self.owns_addresses() {
+        if self.owns_addresses() && !self.maintenance {
             self.become_active(now, Cause::Owner, out);
         } else {
             self.become_backup(now, None, Cause::Recovered, out);
@@ -63,12 +63,8 @@ impl Router {
     pub(super) fn demote(&mut self, now: Time, out: &mut Vec<Action>) {
         match self.state {
             State::Active { .. } => self.leave(now, Aim::Demote, Cause::Demoted, out),
-            State::Backup { .. } => self.demoted = true,
-            State::Initialize
-            | State::Leaving { .. }
-            | State::Ending { .. }
-            | State::Fault
-            | State::Stopped => {}
+            State::Initialize | State::Backup { .. } => self.demoted = true,
+            State::Leaving { .. } | State::Ending { .. } | State::Fault | State::Stopped => {}
         }
     }
 

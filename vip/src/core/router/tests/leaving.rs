@@ -216,3 +216,27 @@ fn a_router_that_starts_with_a_fault_stays_out() {
     step(&mut router, at(0), Event::Startup);
     assert_eq!((router.phase(), router.deadline()), (Phase::Fault, None));
 }
+
+#[test]
+fn orders_that_come_before_the_start_hold_from_the_start() {
+    for priority in [100, 255] {
+        let mut router = Router::new(settings(priority));
+        step(&mut router, at(0), Event::Maintenance);
+        step(&mut router, at(0), Event::Startup);
+        assert_eq!(router.phase(), Phase::Backup, "no owner either");
+        assert_eq!(router.deadline(), None);
+        step(
+            &mut router,
+            at(10),
+            Event::Health(Health::Fault("x".to_owned())),
+        );
+        step(&mut router, at(20), fit(priority));
+        assert_eq!(router.phase(), Phase::Backup);
+    }
+    let mut router = Router::new(settings(100));
+    step(&mut router, at(0), Event::Demote);
+    step(&mut router, at(0), Event::Startup);
+    step(&mut router, at(10), heard(12, 50));
+    let deadline = at(10) + router.master_down_interval();
+    assert_eq!(router.deadline(), Some(deadline), "a worse one is followed");
+}
