@@ -139,6 +139,7 @@ pub fn status(daemon: &Daemon) -> Value {
                 "address": p.address.to_string(),
                 "alive": p.alive,
                 "witnessed": p.witnessed,
+                "other_key": p.other_key,
                 "silent_ms": p.silent.map(ms),
                 "same_configuration": p.same_configuration,
                 "routers": p.routers.iter().map(|r| json!({
@@ -309,7 +310,7 @@ fn why(daemon: &Daemon, i: &Instance) -> Vec<String> {
         Phase::Master | Phase::Init | Phase::Stop => {}
     }
     if i.journal.split_brain(daemon.clock.now())
-        && let Some(report) = i.journal.reports.back()
+        && let Some(report) = i.journal.reports.iter().rfind(|r| r.of_split)
     {
         lines.push(format!("split brain: {}", report.text));
     }

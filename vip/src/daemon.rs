@@ -20,7 +20,7 @@ use crate::journal::Lateness;
 use crate::mailbox::Post;
 use crate::net::Net;
 use crate::options::Held;
-use crate::pair::{Order, Own, Pair};
+use crate::pair::{Order, Own, Pair, Sources};
 use crate::plan;
 use crate::poller::Ticket;
 use crate::raw::{Kind, Listener};
@@ -173,7 +173,16 @@ impl Daemon {
         self.filter();
         if let Some(pair) = &mut self.pair {
             let own = |i: &Instance| Some((i.index?, i.source?));
-            pair.sources = self.instances.iter().filter_map(own).collect();
+            let moves = |a: &IpAddr| self.instances.iter().any(|i| i.moves(*a));
+            pair.sources = Sources {
+                adverts: self.instances.iter().filter_map(own).collect(),
+                global: self
+                    .net
+                    .links
+                    .global()
+                    .filter(|a| !moves(&IpAddr::V6(*a)))
+                    .collect(),
+            };
         }
         self.tell_tickle();
     }
@@ -280,9 +289,10 @@ impl Daemon {
                 }
                 if waits_for_packets(router, now) {
                     suspects = true;
-                } else {
-                    self.dispatch(i, Event::Timeout);
+                    // what another host may have by now is not set again
+                    continue;
                 }
+                self.dispatch(i, Event::Timeout);
             }
             self.instances[i].renew(now, &self.net);
         }
@@ -315,6 +325,7 @@ impl Daemon {
                     }
                 }
                 Order::Witnessed(by, router) => self.witnessed(by, router),
+                Order::Serves(by, router) => self.served(now, by, router),
             }
         }
         for i in 0..self.instances.len() {
@@ -340,6 +351,18 @@ impl Daemon {
             let own = router_view(&self.instances[i]);
             if (own.vrid, own.v6) == (router.vrid, router.v6) {
                 self.dispatch(i, Event::Witnessed { by, priority });
+            }
+        }
+    }
+
+    /// A host says by the pair channel that its router is active: news where its adverts are missed.
+    fn served(&mut self, now: Time, by: IpAddr, router: RouterView) {
+        let priority = router.priority;
+        for i in 0..self.instances.len() {
+            let own = router_view(&self.instances[i]);
+            let same = (own.vrid, own.v6) == (router.vrid, router.v6);
+            if same && self.instances[i].router.misses(now, by) {
+                self.dispatch(i, Event::Serves { by, priority });
             }
         }
     }

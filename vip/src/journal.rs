@@ -38,6 +38,8 @@ pub struct Report {
     pub text: String,
     /// How often in a row.
     pub count: u64,
+    /// Whether it says that two routers are active.
+    pub of_split: bool,
 }
 
 /// A moment at which the router thread came too late for an instance.
@@ -239,6 +241,7 @@ impl Journal {
                     at: service::wall_time(),
                     text: text.clone(),
                     count: 1,
+                    of_split: evidence.is_of_split(),
                 },
             ),
         }

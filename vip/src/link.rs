@@ -4,7 +4,7 @@ use crate::netlink::{Address, Link, Netlink, Notice};
 use conf::vip::model::Family;
 use std::collections::BTreeMap;
 use std::io;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 
 /// Links by number, and addresses in the kernel's order.
 #[derive(Debug, Default)]
@@ -79,6 +79,16 @@ impl Links {
                 }
         };
         self.addresses.iter().find(fits).map(|a| a.address)
+    }
+
+    /// All IPv6 addresses that reach beyond the link and can be used.
+    pub fn global(&self) -> impl Iterator<Item = Ipv6Addr> {
+        let usable = self.addresses.iter().filter(|a| !a.tentative);
+        usable.filter_map(|a| match a.address {
+            IpAddr::V6(v6) if v6.is_unicast_link_local() || v6.is_loopback() => None,
+            IpAddr::V6(v6) => Some(v6),
+            IpAddr::V4(_) => None,
+        })
     }
 
     /// All addresses of a family.

@@ -10,6 +10,7 @@ mod lists;
 mod parted;
 mod path;
 mod shared;
+mod strangers;
 mod wire;
 mod witness;
 
@@ -26,12 +27,13 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6, UdpSocket};
 use std::os::fd::AsFd;
 use std::time::Duration;
 use tracing::{info, warn};
+pub use wire::Sources;
 use witness::Witnesses;
 
 /// Heartbeats in a row that must agree before "active too" is evidence.
 const STREAK: u32 = 4;
-/// Peers that are remembered.
-const MOST_PEERS: usize = 32;
+/// Between two lines about peers with another key: senders can be invented.
+const QUIET: Duration = Duration::from_secs(10);
 /// What this host says of itself.
 #[derive(Clone, Debug, Default)]
 pub struct Own {
@@ -52,6 +54,8 @@ pub enum Order {
     Dead(IpAddr),
     /// This host is only heard by a witness, and its router is active there.
     Witnessed(IpAddr, RouterView),
+    /// This host says that its router is active.
+    Serves(IpAddr, RouterView),
 }
 
 /// A peer as the status shows it.
@@ -65,6 +69,8 @@ pub struct PeerStatus {
     pub witnessed: bool,
     /// Since the last heartbeat, or an advert that stands for one.
     pub silent: Option<Duration>,
+    /// Whether it is silent because it speaks with another key.
+    pub other_key: bool,
     /// Whether its configuration fits ours.
     pub same_configuration: bool,
     /// Its routers.
@@ -89,12 +95,14 @@ pub struct Pair {
     /// Of its sockets.
     pub ticket: Ticket,
     own: Own,
-    /// The hosts' own addresses by interface: never a virtual one may be the source.
-    pub sources: Vec<(u32, IpAddr)>,
+    /// What heartbeats are sent from.
+    pub sources: Sources,
+    /// When the log last named a peer with another key.
+    told_at: Option<Time>,
     /// Messages dropped: wrong HMAC, version, replayed.
     pub refused: u64,
     witnesses: Witnesses,
-    /// Active routers that a witness told of since the last tick.
+    /// Active routers that a witness or their host told of since the last tick.
     news: Vec<Order>,
     /// `pair_tickle`: whether lists of connections are told and taken.
     lists: bool,
@@ -136,7 +144,8 @@ impl Pair {
             stirred: true,
             ticket: Ticket::new(),
             own: Own::default(),
-            sources: Vec::new(),
+            sources: Sources::default(),
+            told_at: None,
             refused: 0,
             witnesses: Witnesses::default(),
             news: Vec::new(),
@@ -204,20 +213,6 @@ impl Pair {
         }
     }
 
-    fn learn(&mut self, address: SocketAddr, configured: bool) -> Option<usize> {
-        if let Some(at) = self.paths.iter().position(|p| p.address == address) {
-            self.paths[at].configured |= configured;
-            return Some(at);
-        }
-        if self.paths.len() >= MOST_PEERS {
-            let idle = |p: &Path| !p.configured && p.heard_at.is_none();
-            let at = self.paths.iter().position(idle)?;
-            self.paths.remove(at);
-        }
-        self.paths.push(Path::new(address, configured));
-        Some(self.paths.len() - 1)
-    }
-
     /// The next heartbeat goes at once: something changed.
     pub fn hurry(&mut self) {
         self.hurry = true;
@@ -264,8 +259,21 @@ impl Pair {
             }
             match Heartbeat::decode(message, &self.secret) {
                 Some(heartbeat) => self.heard(now, from, heartbeat),
-                None => self.refused += 1,
+                None => self.not_understood(now, from),
             }
+        }
+    }
+
+    /// Noise from anywhere is only counted. A peer that speaks so has another key, or another version.
+    fn not_understood(&mut self, now: Time, from: SocketAddr) {
+        self.refused += 1;
+        let interval = self.interval;
+        let path = self.paths.iter_mut().find(|p| p.address == from);
+        let news = path.is_some_and(|p| p.is_newly_foreign(now, interval));
+        let quiet = self.told_at.is_some_and(|at| now - at < QUIET);
+        if news && !quiet {
+            self.told_at = Some(now);
+            warn!(peer = %from.ip(), "pair channel: the peer speaks with another key; plain VRRP goes on (both files need the same `pair_key`, or without one the same instances and passwords)");
         }
     }
 
@@ -297,7 +305,7 @@ impl Pair {
         }
         path.boot = heartbeat.boot;
         path.sequence = heartbeat.sequence;
-        path.unanswered = 0;
+        path.answered(now);
         if !fresh {
             path.verified = false;
             return;
@@ -309,6 +317,7 @@ impl Pair {
             warn!(peer = %from.ip(), "pair channel: the peer's configuration does not fit ours (see `evenkeel vip lint`)");
         }
         path.verified = true;
+        path.foreign = false;
         path.heard_at = Some(now);
         if std::mem::take(&mut path.witness.parted) {
             info!(peer = %from.ip(), "pair channel: the hosts hear each other again");
@@ -321,8 +330,12 @@ impl Pair {
         path.hears = heartbeat.hears;
         path.calm = heartbeat.calm;
         path.lists = heartbeat.lists;
+        path.deaf = heartbeat.asks;
         path.digest = heartbeat.digest;
         path.routers = heartbeat.routers;
+        let active = path.routers.iter().filter(|r| r.role == Role::Active);
+        let serves = active.map(|r| Order::Serves(from.ip(), *r));
+        self.news.extend(serves.filter(|_| !path.leaving));
         path.verdict = Verdict::Alive;
         path.streak = if both_active(&self.own.routers, &path.routers) {
             path.streak.saturating_add(1)
@@ -508,12 +521,13 @@ impl Pair {
             alive: p.verified && !p.is_silent(now, self.interval),
             witnessed: p.is_silent(now, self.interval) && p.is_witnessed(now, self.interval),
             silent: p.heard_at.map(|t| now - t),
+            other_key: p.foreign && (!p.verified || p.is_silent(now, self.interval)),
             same_configuration: p.digest == self.digest,
             routers: p.routers.clone(),
         };
         self.paths
             .iter()
-            .filter(|p| p.configured || p.heard_at.is_some())
+            .filter(|p| p.configured || p.foreign || p.heard_at.is_some())
             .map(one)
             .collect()
     }

@@ -114,6 +114,8 @@ fn table(status: &Value) -> String {
             "alive"
         } else if p["witnessed"] == true {
             "not heard, but alive: a witness brings its heartbeats; mend the network between the hosts"
+        } else if p["other_key"] == true {
+            "speaks with another key: `evenkeel vip lint` with both files shows more"
         } else {
             "silent"
         };

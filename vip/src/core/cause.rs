@@ -214,6 +214,11 @@ pub enum Evidence {
         /// Who it is.
         peer: IpAddr,
     },
+    /// The master's heartbeats arrive and its adverts do not.
+    AdvertsMissing {
+        /// Who it is.
+        by: IpAddr,
+    },
     /// Someone else deleted a virtual address.
     AddressDeleted,
 }
@@ -227,7 +232,9 @@ impl Evidence {
             | Evidence::SecondOwner { .. }
             | Evidence::ForeignClaim { .. }
             | Evidence::PeerActiveToo { .. } => true,
-            Evidence::OtherAddresses { .. } | Evidence::AddressDeleted => false,
+            Evidence::OtherAddresses { .. }
+            | Evidence::AdvertsMissing { .. }
+            | Evidence::AddressDeleted => false,
         }
     }
 }
@@ -252,6 +259,10 @@ impl fmt::Display for Evidence {
             Evidence::PeerActiveToo { peer } => {
                 write!(f, "the pair channel says that {peer} is active too")
             }
+            Evidence::AdvertsMissing { by } => write!(
+                f,
+                "the adverts of {by} do not arrive or are refused, its heartbeats say that it serves: does a switch or packet filter drop multicast or IP protocol 112?"
+            ),
             Evidence::AddressDeleted => write!(f, "a virtual address was deleted by others"),
         }
     }

@@ -150,10 +150,12 @@ impl Router {
             Event::Peer(view) => self.peer(now, view, out),
             Event::PeerDead(peer) => self.peer_dead(now, peer, out),
             Event::Witnessed { by, priority } => self.witnessed(now, by, priority),
+            Event::Serves { by, priority } => self.served(now, by, priority, out),
             Event::ForeignClaim { address, mac } => {
                 self.claimed(now, Evidence::ForeignClaim { address, mac }, out);
             }
             Event::AddressDeleted => self.address_deleted(now, out),
+            Event::Readdressed => self.readdressed(now, out),
             Event::GroupActive(member) => self.group_active(now, member, out),
             Event::GroupBackup(member) => self.group_backup(now, member, out),
         }

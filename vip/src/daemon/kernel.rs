@@ -109,6 +109,7 @@ impl Daemon {
         let mut matters = false;
         let mut deleted = Vec::new();
         let mut back = Vec::new();
+        let mut readdressed = Vec::new();
         let mut path_gone = false;
         for notice in notices {
             match notice {
@@ -120,9 +121,13 @@ impl Daemon {
                 }
                 Notice::AddressGone(a) => deleted.push((a.index, a.address)),
                 Notice::Link(link) => {
-                    let before = self.net.links.get(link.index).is_some_and(|l| l.running);
-                    if link.running && !before {
+                    let before = self.net.links.get(link.index);
+                    if link.running && !before.is_some_and(|l| l.running) {
                         back.push(link.index);
+                    }
+                    let mac = before.and_then(|l| l.mac);
+                    if mac.is_some_and(|mac| link.mac.is_some_and(|new| new != mac)) {
+                        readdressed.push(link.index);
                     }
                 }
                 Notice::PathGone => path_gone = true,
@@ -138,6 +143,7 @@ impl Daemon {
             }
         }
         self.addresses_deleted(&deleted);
+        self.readdressed(&readdressed);
         if path_gone && !matters {
             self.restore_paths();
         }
@@ -183,6 +189,18 @@ impl Daemon {
             }
         };
         self.instances.iter().any(|i| i.moves(address))
+    }
+
+    /// Interfaces have another link-layer address: a bridge takes that of its smallest port, a bond
+    /// that of its active one.
+    fn readdressed(&mut self, indices: &[u32]) {
+        for i in 0..self.instances.len() {
+            let instance = &self.instances[i];
+            let here = |(at, _): &(u32, _)| indices.contains(at);
+            if instance.router.is_active() && instance.placed(&self.net).iter().any(here) {
+                self.dispatch(i, Event::Readdressed);
+            }
+        }
     }
 
     fn addresses_deleted(&mut self, deleted: &[(u32, IpAddr)]) {

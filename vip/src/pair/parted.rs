@@ -57,7 +57,7 @@ impl Pair {
             }
             path.witness.sequence = heartbeat.sequence;
             path.witness.heard_at = (!heartbeat.leaving).then_some(now);
-            path.unanswered = 0;
+            path.answered(now);
             if heartbeat.asks {
                 // the first question is answered at once, the others by the pace of doubt
                 if !path.is_asked(now, interval) {

@@ -48,6 +48,10 @@ pub struct Path {
     pub calm: bool,
     /// It takes lists of connections.
     pub lists: bool,
+    /// It said that it does not hear this host: its heartbeats get rare, as those to a dead one.
+    pub deaf: bool,
+    /// It spoke here with a key that is not ours, since it was last understood.
+    pub foreign: bool,
     /// What it was last told of hearing its adverts.
     pub told: bool,
     /// When an advert of short interval last came from this address.
@@ -111,6 +115,8 @@ impl Path {
             hears: false,
             calm: false,
             lists: false,
+            deaf: false,
+            foreign: false,
             told: false,
             advert_at: None,
             routers: Vec::new(),
@@ -122,8 +128,22 @@ impl Path {
         }
     }
 
-    /// Silence after which this path is suspected: the sender's pace follows from its roles.
+    /// Neither named by the configuration nor ever heard.
+    pub fn is_stranger(&self) -> bool {
+        !self.configured && self.heard_at.is_none()
+    }
+
+    /// Greetings are rare until something is heard.
+    pub fn greet_seldom(&mut self) {
+        self.unanswered = EAGER;
+    }
+
+    /// Silence after which this path is suspected: the sender's pace follows from its roles, and from
+    /// whether it hears this host. One that does not would not hear a probe either.
     pub fn limit(&self, interval: Duration) -> Duration {
+        if self.deaf {
+            return RARE * MISSES;
+        }
         let active = self.routers.iter().any(|r| r.role == Role::Active);
         interval * MISSES * if active { 1 } else { self.seldom() }
     }
@@ -192,10 +212,17 @@ impl Path {
         self.unanswered = self.unanswered.saturating_add(1);
         self.next_at = now + pause;
         self.early_at = now + pause * 4 / 5;
-        if !self.configured && self.heard_at.is_none() && self.unanswered > EAGER * 4 {
+        if self.is_stranger() && self.unanswered > EAGER * 4 {
             self.unanswered = EAGER * 2;
             self.next_at = now + RARE * 10;
             self.early_at = self.next_at;
+        }
+    }
+
+    /// It answers: who was given up hears of this host at once, not when a rare greeting is due.
+    pub fn answered(&mut self, now: Time) {
+        if std::mem::take(&mut self.unanswered) >= EAGER {
+            self.hurry(now);
         }
     }
 
@@ -228,6 +255,13 @@ impl Path {
     pub fn is_carried(&self, now: Time, interval: Duration) -> bool {
         self.advert_at
             .is_some_and(|at| now - at < interval * MISSES)
+    }
+
+    /// It said what has another key than ours; whether that is news. Of a peer that is understood
+    /// somebody else says it.
+    pub fn is_newly_foreign(&mut self, now: Time, interval: Duration) -> bool {
+        let understood = self.verified && !self.is_silent(now, interval);
+        !understood && !std::mem::replace(&mut self.foreign, true)
     }
 
     /// Whether nothing came for longer than is ordinary.
@@ -368,6 +402,37 @@ mod tests {
         assert_eq!(path.limit(BEAT), BEAT * MISSES * CALM);
         path.calm = false;
         assert_eq!(path.limit(BEAT), BEAT * MISSES * QUIET);
+    }
+
+    #[test]
+    fn who_does_not_hear_this_host_is_not_suspected_when_its_heartbeats_get_rare() {
+        let mut path = path();
+        path.deaf = true;
+        assert!(path.is_alive(ms(2500), BEAT), "it speaks every two seconds");
+        assert_eq!(path.limit(BEAT), RARE * MISSES);
+        path.deaf = false;
+        assert!(path.is_silent(ms(150), BEAT));
+    }
+
+    #[test]
+    fn another_key_is_news_once_and_of_a_peer_that_is_understood_none() {
+        let mut path = path();
+        assert!(!path.is_newly_foreign(ms(100), BEAT), "somebody pretends");
+        assert!(path.is_newly_foreign(ms(200), BEAT));
+        assert!(!path.is_newly_foreign(ms(300), BEAT));
+    }
+
+    #[test]
+    fn who_was_given_up_and_answers_hears_of_this_host_at_once() {
+        let mut path = path();
+        for _ in 0..EAGER {
+            path.greeted(ms(0), RARE);
+        }
+        path.answered(ms(100));
+        assert!(path.is_ripe(ms(100)));
+        path.greeted(ms(100), BEAT * CALM);
+        path.answered(ms(200));
+        assert!(!path.is_ripe(ms(200)), "an ordinary answer changes no pace");
     }
 
     #[test]

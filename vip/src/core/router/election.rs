@@ -105,6 +105,29 @@ impl Router {
         }
     }
 
+    /// Whether this backup follows that master and has missed so many of its adverts that the next
+    /// one decides. Until then nothing but adverts counts.
+    pub fn misses(&self, now: Time, master: IpAddr) -> bool {
+        let waits = self.resigned.is_none() && self.master == Some(master);
+        waits
+            && matches!(self.state, State::Backup { down_at, .. } if down_at - now < self.master_interval)
+    }
+
+    /// The missed master lives and serves, as it says itself on the same link: something between
+    /// drops adverts. Two intervals more; it says so again before they are over.
+    pub(super) fn served(&mut self, now: Time, by: IpAddr, priority: u8, out: &mut Vec<Action>) {
+        let heard = Heard {
+            sender: by,
+            priority,
+            interval: self.master_interval,
+            same_addresses: true,
+        };
+        if self.misses(now, by) && self.follows(now, &heard) {
+            self.wait(now + self.master_interval * 2);
+            out.push(Action::Report(Evidence::AdvertsMissing { by }));
+        }
+    }
+
     /// Skew only sorts several backups; in a pair there is one.
     pub(super) fn only_backup_of(&self, sender: IpAddr) -> bool {
         self.peer.is_some_and(|p| p.sole && p.address == sender)

@@ -125,6 +125,26 @@ impl Router {
         }
     }
 
+    /// The clients know the old link-layer address: said at once and, as a switch may still learn the
+    /// new one, with the next adverts.
+    pub(super) fn readdressed(&mut self, now: Time, out: &mut Vec<Action>) {
+        let (repeat, again) = (self.settings.burst, self.settings.insistence());
+        let State::Active {
+            insist,
+            second_burst,
+            ..
+        } = &mut self.state
+        else {
+            return;
+        };
+        *insist = again.max(*insist);
+        *second_burst = self
+            .settings
+            .second_burst
+            .map(|after| (now + after, repeat));
+        out.push(Action::Announce { repeat });
+    }
+
     pub(super) fn group_active(&mut self, now: Time, member: String, out: &mut Vec<Action>) {
         if matches!(self.state, State::Backup { .. }) && !self.maintenance {
             self.become_active(now, Cause::Group { member }, out);

@@ -4,6 +4,7 @@ use super::*;
 mod cadence;
 mod group;
 mod leaving;
+mod missing;
 
 const ADV: Duration = Duration::from_secs(1);
 

@@ -96,6 +96,13 @@ pub enum Event {
         /// Its effective priority.
         priority: u8,
     },
+    /// This master, whose adverts are missed, says by the pair channel that it is active.
+    Serves {
+        /// Whose router.
+        by: IpAddr,
+        /// Its effective priority.
+        priority: u8,
+    },
     /// Another link-layer address claims a virtual address.
     ForeignClaim {
         /// The virtual address.
@@ -105,6 +112,8 @@ pub enum Event {
     },
     /// Somebody deleted a virtual address.
     AddressDeleted,
+    /// An interface of the addresses has another link-layer address now.
+    Readdressed,
     /// A member of the sync group became active.
     GroupActive(String),
     /// A member of the sync group gave the role up.
