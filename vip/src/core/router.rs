@@ -100,6 +100,8 @@ pub struct Router {
     settled_at: Option<Time>,
     /// The worse master that is not followed, and when it was last heard.
     worse: Option<(Time, IpAddr, u8)>,
+    /// The role was taken from a router that was heard: it may still announce.
+    took_over: bool,
     demoted: bool,
     maintenance: bool,
     last_sent: Time,
@@ -126,6 +128,7 @@ impl Router {
             hold: None,
             settled_at: None,
             worse: None,
+            took_over: false,
             demoted: false,
             maintenance: false,
             last_sent: Time::default(),
@@ -409,6 +412,7 @@ impl Router {
         self.resigned = None;
         self.peer_waited = self.peer.is_some_and(|p| p.waiting);
         self.demoted = false;
+        self.took_over = !matches!(cause, Cause::Silence { .. } | Cause::PeerDead { .. });
         self.worse = None;
         if matches!(cause, Cause::Better { .. }) {
             // a living master lets go when it hears the advert: be ready before

@@ -226,7 +226,7 @@ impl Router {
 
     /// In the first interval the one before may still announce: no evidence, but an answer.
     pub(super) fn claimed(&mut self, now: Time, evidence: Evidence, out: &mut Vec<Action>) {
-        if self.is_new(now) {
+        if self.is_new(now) && self.took_over {
             self.answer(now, out);
         } else {
             self.defend(now, evidence, out);

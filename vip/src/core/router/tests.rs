@@ -410,8 +410,11 @@ fn a_worse_or_foreign_claim_is_reported_and_answered_with_an_announcement() {
         mac: [2, 0, 0, 0, 0, 1],
     };
     // the one before may still have announced
-    let mut new = router.clone();
-    let out = step(&mut new, now + ADV / 2, claim.clone());
+    let mut new = backup(settings(110));
+    let since = new.deadline().expect("a timer");
+    step(&mut new, since, heard(12, 100));
+    step(&mut new, since, Event::Timeout);
+    let out = step(&mut new, since + ADV / 2, claim.clone());
     assert!(!out.iter().any(|a| matches!(a, Action::Report(_))));
     assert!(out.contains(&Action::Announce { repeat: 5 }));
     let out = step(&mut router, now + ADV, claim);
