@@ -209,8 +209,15 @@ pub static PAGES: &[Page] = &[
             ("-p, --pid FILE", "write the process id"),
             ("-r, --vrrp_pid FILE", "write the VRRP process's id"),
             ("-G, --no-syslog", "no syslog"),
-            ("-S, --log-facility FACILITY", "syslog facility, 0-7"),
+            (
+                "-S, --log-facility FACILITY",
+                "syslog facility: 0-7, local0 to local7, user, daemon",
+            ),
             ("-v, --version", "version"),
+            (
+                "-s, --namespace NAME",
+                "run in this network namespace, whatever the file says",
+            ),
             (
                 "-i, --config-id ID",
                 "for the @ID lines of the configuration",
