@@ -138,6 +138,10 @@ impl Core {
                 return;
             }
             let delivered = self.deliver_to(id, key, if alone { usize::MAX } else { 1 });
+            // what could not be read was passed over, and what is behind it is not there yet
+            if delivered == 0 && !self.is_next_at_hand(id) {
+                return;
+            }
             let Some(queue) = in_place(&mut self.queues, id) else {
                 return;
             };

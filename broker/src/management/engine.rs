@@ -288,6 +288,7 @@ pub fn node(core: &Core) -> NodeView {
         publish_confirm: s.publish_confirm,
         logins: s.logins,
         deaths: s.deaths,
+        unreadable: s.unreadable,
         ..NodeView::default()
     };
     let (mut all, mut quorum) = (s.gone_classic, s.gone_quorum);

@@ -343,6 +343,8 @@ pub struct NodeView {
     pub logins: (u64, u64),
     /// Messages that left queues undelivered.
     pub deaths: Deaths,
+    /// Stored messages that could not be read back, and were passed over.
+    pub unreadable: u64,
 }
 
 /// The store's numbers.

@@ -11,6 +11,7 @@ use crate::core::metadata::Command;
 use crate::core::method::Method;
 use crate::core::properties::Properties;
 use crate::core::settings::Settings;
+use crate::management::engine;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
@@ -29,6 +30,8 @@ struct Disk {
     blocked: AtomicUsize,
     /// Messages settled because their queue went.
     purged: AtomicUsize,
+    /// The first message cannot be read any more.
+    damaged: AtomicBool,
 }
 
 impl Slow {
@@ -80,6 +83,9 @@ impl Journal for Slow {
     fn fetch(&mut self, stored: Stored) -> Result<Message, Damaged> {
         if *self.0.read.lock().unwrap() != Some(stored) {
             self.0.blocked.fetch_add(1, Ordering::Relaxed);
+        }
+        if stored.offset == 0 && self.0.damaged.load(Ordering::Relaxed) {
+            return Err(Damaged("damaged by the test".to_owned()));
         }
         Ok(self.0.messages.lock().unwrap()[stored.offset as usize].clone())
     }
@@ -173,6 +179,28 @@ fn a_queue_that_waits_for_the_disk_delays_nobody_else() {
     assert_eq!(drained, ["a", "b", "c"]);
     assert_eq!(slow.0.blocked.load(Ordering::Relaxed), 0);
     assert!(!slow.give());
+}
+
+#[test]
+fn a_message_that_cannot_be_read_is_passed_over_and_counted() {
+    let (mut bench, client, slow) = bench();
+    // a limit, so that the queue is looked after at each message
+    let arguments = table([("x-max-length", FieldValue::I32(100))]);
+    fill(&mut bench, client, "cold", arguments);
+    slow.0.damaged.store(true, Ordering::Relaxed);
+    let answers = bench.consume(client, "cold", "t", true);
+    assert!(bodies(&answers).is_empty(), "{answers:?}");
+    let mut read = Vec::new();
+    while slow.give() {
+        bench.pass(1);
+        read.extend(
+            bodies(&bench.answers(client))
+                .into_iter()
+                .map(str::to_owned),
+        );
+    }
+    assert_eq!(read, ["b", "c"]);
+    assert_eq!(engine::node(&bench.core).unreadable, 1);
 }
 
 #[test]

@@ -190,6 +190,9 @@ pub fn ours(page: &mut Page, m: &Management, view: &NodeView) {
         "Bytes of the message log on disk",
         store.disk_bytes,
     );
+    let unreadable = "evenkeel_store_messages_unreadable_total";
+    let help = "Stored messages that could not be read back and were passed over";
+    page.one(Counter, unreadable, help, view.unreadable);
     let name = "evenkeel_dead_letters_total";
     let help = "Messages that left a queue undelivered, by reason";
     page.family(Counter, name, help);
